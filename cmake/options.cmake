@@ -1,0 +1,30 @@
+# What can be chosen, and what holds for every target.
+
+set(TOKENLEARNER_TORCH_INCLUDE "" CACHE PATH "libtorch's include folder (headers of the stable ABI only; nothing is linked)")
+set(TOKENLEARNER_CUDA "AUTO" CACHE STRING "CUDA kernels: ON, OFF, or AUTO (ON where nvcc is found)")
+set_property(CACHE TOKENLEARNER_CUDA PROPERTY STRINGS AUTO ON OFF)
+# cmake-js defines CMAKE_JS_INC; a plain `cmake` builds kernels, engine and their tests without Node.
+if(DEFINED CMAKE_JS_INC)
+  set(TOKENLEARNER_BUILD_ADDON ON)
+else()
+  set(TOKENLEARNER_BUILD_ADDON OFF)
+endif()
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_library(tokenlearner_warnings INTERFACE)
+target_compile_options(tokenlearner_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Werror>)
+
+file(READ "${CMAKE_CURRENT_SOURCE_DIR}/package.json" package_json)
+string(JSON TOKENLEARNER_VERSION GET "${package_json}" version)

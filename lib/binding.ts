@@ -1,0 +1,107 @@
+/**
+ * The only importer of the native addon. Importing this package loads nothing: the addon comes with the first tensor,
+ * libtorch with the first module or copy.
+ */
+import path from 'node:path';
+import { TokenLearnerError } from './errors';
+import { locateLibtorch, type LibtorchLocation } from './libtorch/locate';
+import type { NativeBinding } from './native-interface';
+
+type NodeGypBuild = ((root: string) => NativeBinding) & { resolve: (root: string) => string };
+
+const PACKAGE_ROOT = path.join(__dirname, '..');
+
+interface Loaded {
+  native: NativeBinding;
+  path: string;
+}
+
+let loaded: Loaded | undefined;
+let location: LibtorchLocation | undefined;
+let explicitPath: string | undefined;
+
+function isMusl(): boolean {
+  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return process.platform === 'linux' && report.header.glibcVersionRuntime === undefined;
+}
+
+function platformName(): string {
+  return `${process.platform}-${process.arch}${isMusl() ? ' (musl)' : ''}`;
+}
+
+function resolveAddon(nodeGypBuild: NodeGypBuild): string {
+  try {
+    return nodeGypBuild.resolve(PACKAGE_ROOT);
+  } catch (cause) {
+    throw new TokenLearnerError(
+      'ERR_ADDON_NOT_FOUND',
+      `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
+        'Prebuilt binaries exist for linux-x64 (glibc). In a checkout, `npm run build` makes it for this machine.',
+      { cause },
+    );
+  }
+}
+
+function load(): Loaded {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded at first use, not at import
+  const nodeGypBuild = require('node-gyp-build') as NodeGypBuild;
+  const file = resolveAddon(nodeGypBuild);
+  let native: NativeBinding;
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- a .node file cannot be imported
+    native = require(file) as NativeBinding;
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new TokenLearnerError(
+      'ERR_ADDON_LOAD',
+      `The native addon ${file} could not be loaded on ${platformName()}, Node ${process.version}: ${reason}`,
+      { cause },
+    );
+  }
+  native.setErrorFactory((code, message) => new TokenLearnerError(code, message));
+  return { native, path: file };
+}
+
+function addon(): Loaded {
+  return (loaded ??= load());
+}
+
+/** The native addon. Throws ERR_ADDON_NOT_FOUND or ERR_ADDON_LOAD. */
+export function binding(): NativeBinding {
+  return addon().native;
+}
+
+/** The addon's file. Throws as {@link binding}. */
+export function addonPath(): string {
+  return addon().path;
+}
+
+/**
+ * The native addon with libtorch loaded. Throws ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INCOMPATIBLE or ERR_LIBTORCH_LOAD
+ * besides what {@link binding} throws.
+ */
+export function requireLibtorch(): NativeBinding {
+  const native = binding();
+  if (location === undefined) {
+    const found = locateLibtorch({ path: explicitPath });
+    native.loadLibtorch(found.libDir);
+    location = found;
+  }
+  return native;
+}
+
+/** Where the loaded libtorch was found; undefined before {@link requireLibtorch}. */
+export function libtorchLocation(): LibtorchLocation | undefined {
+  return location;
+}
+
+/** Names the libtorch to use. Throws ERR_INVALID_ARG_VALUE once another one is loaded. */
+export function setLibtorchPath(libtorch: string): void {
+  if (location !== undefined && libtorch !== explicitPath) {
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `libtorch is loaded already, from ${location.libDir}; name another one before the first module is made`,
+    );
+  }
+  explicitPath = libtorch;
+}

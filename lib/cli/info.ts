@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { runtime } from '../index';
+
+type RuntimeInfo = ReturnType<typeof runtime.info>;
+
+function rows(info: RuntimeInfo): [string, string][] {
+  const libtorch = info.libtorch;
+  const devices = info.devices.map((device) => (typeof device === 'string' ? device : device.name));
+  return [
+    ['tokenlearner', info.version],
+    ['Node', `${info.node} (${info.platform})`],
+    ['addon', info.addon === null ? 'not found' : info.addon.path],
+    ['libtorch', libtorch === null ? 'not found' : `${libtorch.version} at ${libtorch.path}`],
+    ['devices', devices.join(', ')],
+    [
+      'CUDA',
+      info.cuda.available
+        ? 'available'
+        : `not available: ${info.cuda.detail ?? info.cuda.reason ?? 'unknown'}`,
+    ],
+    ['threads', String(info.threads)],
+  ];
+}
+
+/** `tokenlearner info`: what this installation runs on. */
+export function infoCommand(): Command {
+  return new Command('info')
+    .description('Show versions, libtorch, devices, and why a GPU is not used.')
+    .option('--json', 'print runtime.info() as JSON', false)
+    .action((options: { json: boolean }) => {
+      const info = runtime.info();
+      const text = options.json
+        ? JSON.stringify(info, null, 2)
+        : rows(info)
+            .map(([name, value]) => `${name.padEnd(14)}${value}`)
+            .join('\n');
+      process.stdout.write(`${text}\n`);
+    });
+}

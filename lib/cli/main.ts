@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/**
+ * The command line. Exit codes: 0 done, 1 the work failed, 2 the command was used wrongly.
+ */
+import { Command, CommanderError } from 'commander';
+import { TokenLearnerError } from '../errors';
+import { infoCommand } from './info';
+import { runCommand } from './run';
+import { version } from './version';
+
+const FAILED = 1;
+const MISUSED = 2;
+
+function program(): Command {
+  const root = new Command('tokenlearner')
+    .description('TokenLearner: a feature map (..., C, H, W) becomes a few learned tokens.')
+    .version(version())
+    .showHelpAfterError('(add --help for what it takes)');
+  root.addCommand(runCommand());
+  root.addCommand(infoCommand());
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  return root;
+}
+
+/** What a person reads: no stack, but the code, which can be looked up. */
+function describe(error: unknown): string {
+  if (error instanceof TokenLearnerError) return `${error.message} [${error.code}]`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Runs the command line on `argv` (as `process.argv`) and gives the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync([...argv]);
+    return 0;
+  } catch (error) {
+    // Commander has printed its own message; help and version end with its exit code 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+    process.stderr.write(`tokenlearner: ${describe(error)}\n`);
+    return FAILED;
+  }
+}
+
+if (require.main === module) {
+  void main(process.argv).then((code) => {
+    process.exitCode = code;
+  });
+}

@@ -1,0 +1,54 @@
+import { requireLibtorch } from './binding';
+import { TokenLearnerError } from './errors';
+import type { DeviceCode } from './native-interface';
+import { unexpected } from './validate';
+
+/** Where a tensor or a module is. */
+export type Device = 'cpu' | `cuda:${number}`;
+
+/** What can be asked for: 'cuda' is 'cuda:0'; 'auto' is the GPU where there is a usable one, and the CPU elsewhere. */
+export type DeviceOption = Device | 'auto' | 'cuda';
+
+const EXPECTED = "'auto', 'cpu', 'cuda' or 'cuda:N'";
+const CPU: DeviceCode = -1;
+// More GPUs than any machine has: larger numbers are mistakes.
+const MAX_INDEX = 1023;
+
+/** Whether `value` is written like a device. */
+export function isDeviceOption(value: unknown): value is DeviceOption {
+  return typeof value === 'string' && /^(auto|cpu|cuda(:(0|[1-9]\d{0,3}))?)$/.test(value);
+}
+
+export function deviceFromCode(code: DeviceCode): Device {
+  return code < 0 ? 'cpu' : `cuda:${code}`;
+}
+
+export function deviceCode(device: Device): DeviceCode {
+  return device === 'cpu' ? CPU : Number(device.slice('cuda:'.length));
+}
+
+function unavailable(asked: string, why: string): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_CUDA_UNAVAILABLE',
+    `Device '${asked}' is not available: ${why}. runtime.info() tells what is; device 'auto' falls back to the CPU`,
+  );
+}
+
+/**
+ * Turns what was asked for into a device that can be had. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, or
+ * ERR_CUDA_UNAVAILABLE with the reason.
+ */
+export function resolveDevice(name: string, value: unknown): Device {
+  if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, EXPECTED, value);
+  if (!isDeviceOption(value)) throw unexpected('ERR_INVALID_ARG_VALUE', name, EXPECTED, value);
+  if (value === 'cpu') return 'cpu';
+  const report = requireLibtorch().cuda();
+  if (value === 'auto') return report.available ? 'cuda:0' : 'cpu';
+  if (!report.available)
+    throw unavailable(value, `${report.detail ?? 'unknown reason'} (${report.reason ?? 'unknown'})`);
+  const index = value === 'cuda' ? 0 : deviceCode(value);
+  if (index > MAX_INDEX || index >= report.devices.length) {
+    throw unavailable(value, `there are ${report.devices.length} GPUs, numbered from 0 (no-such-device)`);
+  }
+  return `cuda:${index}`;
+}

@@ -1,0 +1,85 @@
+import type { DTypeCode } from './native-interface';
+
+/** Element types of tensors. float16 and bfloat16 appear in JavaScript as their bits, bool as bytes of 0 and 1. */
+export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint8' | 'bool';
+
+/** The typed array of each dtype. */
+export interface TypedArrays {
+  float32: Float32Array;
+  float64: Float64Array;
+  float16: Uint16Array;
+  bfloat16: Uint16Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
+}
+
+/** The typed array that holds elements of `D`. */
+export type TypedArrayFor<D extends DType> = TypedArrays[D];
+
+/** Any typed array that a tensor can stand on. */
+export type TypedArray = TypedArrays[DType];
+
+/** The dtype that a typed array gets when none is named. */
+export type DefaultDType<A extends TypedArray> = A extends Float32Array
+  ? 'float32'
+  : A extends Float64Array
+    ? 'float64'
+    : A extends Int32Array
+      ? 'int32'
+      : A extends BigInt64Array
+        ? 'int64'
+        : A extends Uint16Array
+          ? 'float16'
+          : 'uint8';
+
+interface TypedArrayConstructor {
+  readonly name: string;
+  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): TypedArray;
+}
+
+interface DTypeInfo {
+  /** libtorch's ScalarType. */
+  readonly code: DTypeCode;
+  /** Bytes of one element. */
+  readonly itemSize: number;
+  readonly array: TypedArrayConstructor;
+  readonly floating: boolean;
+}
+
+const TABLE: Readonly<Record<DType, DTypeInfo>> = {
+  float32: { code: 6, itemSize: 4, array: Float32Array, floating: true },
+  float64: { code: 7, itemSize: 8, array: Float64Array, floating: true },
+  float16: { code: 5, itemSize: 2, array: Uint16Array, floating: true },
+  bfloat16: { code: 15, itemSize: 2, array: Uint16Array, floating: true },
+  int32: { code: 3, itemSize: 4, array: Int32Array, floating: false },
+  int64: { code: 4, itemSize: 8, array: BigInt64Array, floating: false },
+  uint8: { code: 0, itemSize: 1, array: Uint8Array, floating: false },
+  bool: { code: 11, itemSize: 1, array: Uint8Array, floating: false },
+};
+
+/** All dtypes. */
+export const DTYPES: readonly DType[] = Object.freeze(Object.keys(TABLE) as DType[]);
+
+/** Whether `value` names a dtype. */
+export function isDType(value: unknown): value is DType {
+  return typeof value === 'string' && Object.hasOwn(TABLE, value);
+}
+
+/** libtorch's code, item size, typed array and kind of a dtype. */
+export function dtypeInfo(dtype: DType): DTypeInfo {
+  return TABLE[dtype];
+}
+
+/** The dtype of a code that native code gave. */
+export function dtypeFromCode(code: DTypeCode): DType {
+  const found = DTYPES.find((dtype) => TABLE[dtype].code === code);
+  if (found === undefined) throw new RangeError(`There is no dtype of code ${code}`);
+  return found;
+}
+
+/** The dtype that stands for a typed array of that name ('Float32Array', ...) when none is named. */
+export function defaultDType(arrayName: string): DType | undefined {
+  return DTYPES.find((dtype) => TABLE[dtype].array.name === arrayName);
+}

@@ -1,0 +1,129 @@
+import type { DType } from '../dtype';
+import { HOST_ORDER, type ByteOrder } from './elements';
+import { quote, type Fail } from './format-error';
+import { LiteralParser, type Literal } from './npy-literal';
+
+/** NumPy's own limit on the number of axes. */
+export const MAX_AXES = 64;
+/** NumPy's own limit on the header's text, in bytes. */
+const MAX_HEADER_BYTES = 10_000;
+const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
+const ALIGNMENT = 64;
+/** NumPy leaves room for the first axis to grow to 21 digits without a longer header. */
+const GROWTH_DIGITS = 21;
+
+/** What an npy header says. */
+export interface NpyHeader {
+  dtype: DType;
+  order: ByteOrder;
+  fortranOrder: boolean;
+  shape: number[];
+  /** Where the elements begin, in bytes from the start of the file. */
+  dataStart: number;
+}
+
+const DTYPES: ReadonlyMap<string, DType> = new Map([
+  ['f2', 'float16'],
+  ['f4', 'float32'],
+  ['f8', 'float64'],
+  ['i4', 'int32'],
+  ['i8', 'int64'],
+  ['u1', 'uint8'],
+  ['b1', 'bool'],
+]);
+
+/** The `descr` of a dtype, little-endian; undefined for bfloat16, which NumPy has no type for. */
+export function npyDescr(dtype: DType): string | undefined {
+  for (const [code, known] of DTYPES) {
+    if (known === dtype) return `${code.endsWith('1') ? '|' : '<'}${code}`;
+  }
+  return undefined;
+}
+
+function readDescr(descr: Literal | undefined, fail: Fail): { dtype: DType; order: ByteOrder } {
+  if (typeof descr === 'object' && descr !== null) throw fail('structured dtypes are not supported');
+  if (typeof descr !== 'string') throw fail("the header has no string 'descr'");
+  const match = /^([<>|=])(.*)$/.exec(descr);
+  const mark = match?.[1];
+  const code = match?.[2] ?? '';
+  const dtype = DTYPES.get(code);
+  if (dtype === undefined || (mark === '|' && !code.endsWith('1'))) {
+    throw fail(`dtype ${quote(descr)} is not supported (${[...DTYPES.keys()].join(', ')} are)`);
+  }
+  if (mark === '=') return { dtype, order: HOST_ORDER };
+  return { dtype, order: mark === '>' ? 'big' : 'little' };
+}
+
+function readShape(shape: Literal | undefined, fail: Fail): number[] {
+  if (typeof shape !== 'object' || shape?.kind !== 'tuple') throw fail("the header has no tuple 'shape'");
+  if (shape.items.length > MAX_AXES)
+    throw fail(`${shape.items.length} axes are over the limit of ${MAX_AXES}`);
+  return shape.items.map((size) => {
+    if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return size;
+    throw fail("'shape' does not hold integers from 0 to 2^53 - 1 alone");
+  });
+}
+
+/** Where the header's text lies, by the version of the format. */
+function locateText(
+  bytes: Uint8Array,
+  fail: Fail,
+): { start: number; end: number; encoding: 'latin1' | 'utf-8' } {
+  if (bytes.byteLength < 10 || !MAGIC.equals(bytes.subarray(0, MAGIC.length))) {
+    throw fail('not an npy file: it does not begin with \\x93NUMPY and a version');
+  }
+  const [major = 0, minor = 0] = bytes.subarray(MAGIC.length, MAGIC.length + 2);
+  if (major < 1 || major > 3 || minor !== 0)
+    throw fail(`version ${major}.${minor} is not supported (1.0 to 3.0 are)`);
+  const start = major === 1 ? 10 : 12;
+  if (bytes.byteLength < start) throw fail("truncated: the header's length is cut off");
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const length = major === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
+  if (length > MAX_HEADER_BYTES)
+    throw fail(`a header of ${length} bytes is over the limit of ${MAX_HEADER_BYTES}`);
+  const end = start + length;
+  if (end > bytes.byteLength) throw fail(`truncated: the header ends at byte ${end} of ${bytes.byteLength}`);
+  return { start, end, encoding: major === 3 ? 'utf-8' : 'latin1' };
+}
+
+function decodeText(bytes: Uint8Array, encoding: 'latin1' | 'utf-8', fail: Fail): string {
+  if (encoding === 'latin1') return Buffer.from(bytes).toString('latin1');
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw fail('the header is not valid UTF-8', cause);
+  }
+}
+
+/** Parses the header at the start of a file. */
+export function parseNpyHeader(bytes: Uint8Array, fail: Fail): NpyHeader {
+  const { start, end, encoding } = locateText(bytes, fail);
+  const dict = new LiteralParser(decodeText(bytes.subarray(start, end), encoding, fail), fail).parseDict();
+  const keys = [...dict.keys()].sort();
+  if (keys.join() !== 'descr,fortran_order,shape') {
+    throw fail(
+      `the header has the keys ${keys.map(quote).join(', ') || '(none)'} instead of descr, fortran_order, shape`,
+    );
+  }
+  const { dtype, order } = readDescr(dict.get('descr'), fail);
+  const fortranOrder = dict.get('fortran_order');
+  if (typeof fortranOrder !== 'boolean') throw fail("'fortran_order' is neither True nor False");
+  return { dtype, order, fortranOrder, shape: readShape(dict.get('shape'), fail), dataStart: end };
+}
+
+/** A version 1.0 header as numpy.save writes it, for C order. */
+export function npyHeader(descr: string, shape: readonly number[]): Buffer {
+  const tuple = shape.length === 1 ? `(${shape.join()},)` : `(${shape.join(', ')})`;
+  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const growth = shape.length === 0 ? 0 : GROWTH_DIGITS - String(shape[0]).length;
+  const used = 10 + dict.length + growth + 1;
+  const total = used + ALIGNMENT - (used % ALIGNMENT);
+  const header = Buffer.alloc(total, ' ');
+  MAGIC.copy(header);
+  header.writeUInt8(1, 6);
+  header.writeUInt8(0, 7);
+  header.writeUInt16LE(total - 10, 8);
+  header.write(dict, 10, 'latin1');
+  header.write('\n', total - 1, 'latin1');
+  return header;
+}

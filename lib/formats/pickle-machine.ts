@@ -1,0 +1,163 @@
+import type { TokenLearnerError } from '../errors';
+import type { Fail } from './format-error';
+import type { PickleValue } from './pickle-values';
+
+/** Bounds on what a pickle can make this process hold, whatever the file says: state dicts of 100,000 tensors fit. */
+const MAX_CONTAINERS = 1_000_000;
+const MAX_OPERATIONS = 10_000_000;
+/** An integer of more bytes has no use in a checkpoint, and converting it is not linear in its length. */
+const MAX_INTEGER_BYTES = 256;
+
+/** The registers of a pickle machine: the bytes, a stack with marks, and a memo. */
+export class PickleMachine {
+  /** Makes ERR_FILE_FORMAT errors. */
+  readonly fail: Fail;
+  /** Makes ERR_UNSAFE_PICKLE errors. */
+  readonly refuse: (what: string) => TokenLearnerError;
+  readonly #bytes: Buffer;
+  readonly #text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  readonly #stack: PickleValue[] = [];
+  readonly #marks: number[] = [];
+  readonly #memo = new Map<number, PickleValue>();
+  #at = 0;
+  #operations = 0;
+  #containers = 0;
+
+  constructor(bytes: Uint8Array, fail: Fail, refuse: (what: string) => TokenLearnerError) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.fail = fail;
+    this.refuse = refuse;
+  }
+
+  /** The next opcode. */
+  operation(): number {
+    this.#operations += 1;
+    if (this.#operations > MAX_OPERATIONS)
+      throw this.fail(`the pickle has over ${MAX_OPERATIONS} operations`);
+    return this.uint8();
+  }
+
+  /** Where the next byte lies. */
+  get position(): number {
+    return this.#at;
+  }
+
+  #advance(length: number): number {
+    const start = this.#at;
+    if (length > this.#bytes.length - start) {
+      throw this.fail(
+        `the pickle is truncated: ${length} bytes expected at ${start} of ${this.#bytes.length}`,
+      );
+    }
+    this.#at += length;
+    return start;
+  }
+
+  uint8(): number {
+    return this.#bytes.readUInt8(this.#advance(1));
+  }
+
+  uint16(): number {
+    return this.#bytes.readUInt16LE(this.#advance(2));
+  }
+
+  uint32(): number {
+    return this.#bytes.readUInt32LE(this.#advance(4));
+  }
+
+  int32(): number {
+    return this.#bytes.readInt32LE(this.#advance(4));
+  }
+
+  /** An 8-byte length; one that is no exact number is beyond the end of any file. */
+  uint64(): number {
+    return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
+  }
+
+  float64(): number {
+    return this.#bytes.readDoubleBE(this.#advance(8));
+  }
+
+  /** A copy of the next bytes. */
+  bytes(length: number): Uint8Array {
+    const start = this.#advance(length);
+    return new Uint8Array(this.#bytes.subarray(start, start + length));
+  }
+
+  string(length: number): string {
+    const start = this.#advance(length);
+    try {
+      return this.#text.decode(this.#bytes.subarray(start, start + length));
+    } catch (cause) {
+      throw this.fail(`the pickle has a string at ${start} that is not valid UTF-8`, cause);
+    }
+  }
+
+  /** The text up to the next newline. */
+  line(): string {
+    const end = this.#bytes.indexOf(0x0a, this.#at);
+    if (end < 0) throw this.fail('the pickle is truncated: a line does not end');
+    const text = this.string(end - this.#at);
+    this.#at = end + 1;
+    return text;
+  }
+
+  /** A little-endian two's complement integer; a number where it is exact. */
+  integer(length: number): number | bigint {
+    if (length > MAX_INTEGER_BYTES) throw this.fail(`the pickle has an integer of ${length} bytes`);
+    const digits = Buffer.from(this.bytes(length)).reverse().toString('hex');
+    const value = BigInt.asIntN(length * 8, BigInt(`0x${digits || '0'}`));
+    return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  }
+
+  push(value: PickleValue): void {
+    if (typeof value === 'object' && value !== null) {
+      this.#containers += 1;
+      if (this.#containers > MAX_CONTAINERS)
+        throw this.fail(`the pickle makes over ${MAX_CONTAINERS} objects`);
+    }
+    this.#stack.push(value);
+  }
+
+  /** Takes the topmost value that lies above the last mark. */
+  pop(): PickleValue {
+    const value = this.#stack.length > (this.#marks.at(-1) ?? 0) ? this.#stack.pop() : undefined;
+    if (value === undefined) throw this.fail(`the pickle takes from an empty stack at ${this.#at}`);
+    return value;
+  }
+
+  /** The value that pop would take. */
+  top(): PickleValue {
+    const value = this.pop();
+    this.#stack.push(value);
+    return value;
+  }
+
+  mark(): void {
+    this.#marks.push(this.#stack.length);
+  }
+
+  /** Takes the last mark and all values above it. */
+  popToMark(): PickleValue[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) throw this.fail(`the pickle has no mark for the operation at ${this.#at}`);
+    return this.#stack.splice(mark);
+  }
+
+  remember(index: number = this.#memo.size): void {
+    this.#memo.set(index, this.top());
+  }
+
+  recall(index: number): void {
+    const value = this.#memo.get(index);
+    if (value === undefined) throw this.fail(`the pickle recalls ${index}, which it never put into its memo`);
+    this.#stack.push(value);
+  }
+
+  /** The one value that is left at the end. */
+  result(): PickleValue {
+    const value = this.pop();
+    if (this.#stack.length > 0) throw this.fail('the pickle leaves more than one value');
+    return value;
+  }
+}

@@ -1,0 +1,228 @@
+import { construct, persistentStorage, resolveGlobal } from './pickle-globals';
+import type { PickleMachine } from './pickle-machine';
+import { pythonType, type PickleValue } from './pickle-values';
+
+type Operation = (machine: PickleMachine) => void;
+
+/** PROTO names the version; 5 is Python's newest. */
+const MAX_PROTOCOL = 5;
+/** Ends the pickle. */
+export const STOP = 0x2e;
+
+function proto(machine: PickleMachine): void {
+  const version = machine.uint8();
+  if (version > MAX_PROTOCOL)
+    throw machine.fail(`pickle protocol ${version} is not supported (up to ${MAX_PROTOCOL} are)`);
+}
+
+/** A frame only tells how many bytes belong together; the bytes themselves follow as ever. */
+function frame(machine: PickleMachine): void {
+  machine.uint64();
+}
+
+function pushGlobal(machine: PickleMachine, module: string, name: string): void {
+  const value = resolveGlobal(module, name);
+  if (value === undefined) {
+    throw machine.refuse(
+      `the pickle asks for ${JSON.stringify(`${module}.${name}`.slice(0, 200))}, which is not allowed; ` +
+        'save the state dict alone, made of tensors and plain containers',
+    );
+  }
+  machine.push(value);
+}
+
+function global(machine: PickleMachine): void {
+  const module = machine.line();
+  pushGlobal(machine, module, machine.line());
+}
+
+function stackGlobal(machine: PickleMachine): void {
+  const name = machine.pop();
+  const module = machine.pop();
+  if (typeof module !== 'string' || typeof name !== 'string')
+    throw machine.fail('the pickle names a global by no string');
+  pushGlobal(machine, module, name);
+}
+
+function inst(machine: PickleMachine): void {
+  const [module, name] = [machine.line(), machine.line()];
+  throw machine.refuse(
+    `the pickle makes an instance of ${JSON.stringify(`${module}.${name}`.slice(0, 200))}`,
+  );
+}
+
+function reduce(machine: PickleMachine): void {
+  const args = machine.pop();
+  const callee = machine.pop();
+  const isConstructor =
+    typeof callee === 'object' && callee !== null && 'kind' in callee && callee.kind === 'constructor';
+  if (!isConstructor) throw machine.refuse(`the pickle calls ${pythonType(callee)}`);
+  if (!Array.isArray(args)) throw machine.fail('the pickle calls a constructor without a tuple of arguments');
+  machine.push(construct(callee, args, machine.fail));
+}
+
+/** An OrderedDict's attributes, such as a state dict's `_metadata`, are not kept; nothing else may have any. */
+function build(machine: PickleMachine): void {
+  const state = machine.pop();
+  const target = machine.top();
+  if (target instanceof Map && state instanceof Map) return;
+  throw machine.refuse(`the pickle sets the state of ${pythonType(target)}`);
+}
+
+function tuple(length: number): Operation {
+  return (machine) => {
+    const items = new Array<PickleValue>(length);
+    for (let i = length - 1; i >= 0; i -= 1) items[i] = machine.pop();
+    machine.push(items);
+  };
+}
+
+function extend(machine: PickleMachine, items: readonly PickleValue[]): void {
+  const list = machine.top();
+  if (!Array.isArray(list)) throw machine.fail(`the pickle appends to ${pythonType(list)}`);
+  for (const item of items) list.push(item);
+}
+
+function append(machine: PickleMachine): void {
+  extend(machine, [machine.pop()]);
+}
+
+function appends(machine: PickleMachine): void {
+  extend(machine, machine.popToMark());
+}
+
+function update(machine: PickleMachine, items: readonly PickleValue[]): void {
+  const dict = machine.top();
+  if (!(dict instanceof Map)) throw machine.fail(`the pickle sets items of ${pythonType(dict)}`);
+  if (items.length % 2 !== 0) throw machine.fail('the pickle sets a key without a value');
+  for (let i = 0; i < items.length; i += 2) dict.set(items[i] ?? null, items[i + 1] ?? null);
+}
+
+function setItem(machine: PickleMachine): void {
+  const value = machine.pop();
+  update(machine, [machine.pop(), value]);
+}
+
+function setItems(machine: PickleMachine): void {
+  update(machine, machine.popToMark());
+}
+
+function dictFromMark(machine: PickleMachine): void {
+  const items = machine.popToMark();
+  machine.push(new Map());
+  update(machine, items);
+}
+
+function mark(machine: PickleMachine): void {
+  machine.mark();
+}
+
+function pop(machine: PickleMachine): void {
+  machine.pop();
+}
+
+function popMark(machine: PickleMachine): void {
+  machine.popToMark();
+}
+
+function binPut(machine: PickleMachine): void {
+  machine.remember(machine.uint8());
+}
+
+function longBinPut(machine: PickleMachine): void {
+  machine.remember(machine.uint32());
+}
+
+function memoize(machine: PickleMachine): void {
+  machine.remember();
+}
+
+function binGet(machine: PickleMachine): void {
+  machine.recall(machine.uint8());
+}
+
+function longBinGet(machine: PickleMachine): void {
+  machine.recall(machine.uint32());
+}
+
+/** Pushes what `read` reads. */
+function pushing(read: (machine: PickleMachine) => PickleValue): Operation {
+  return (machine) => {
+    machine.push(read(machine));
+  };
+}
+
+/** What torch.save writes for state dicts with protocols 2 to 5, and the other plain values of these protocols. */
+export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
+  [0x80, proto],
+  [0x95, frame],
+  [0x28, mark],
+  [0x30, pop],
+  [0x31, popMark],
+  [0x4e, pushing(() => null)], // NONE
+  [0x88, pushing(() => true)], // NEWTRUE
+  [0x89, pushing(() => false)], // NEWFALSE
+  [0x4a, pushing((m) => m.int32())], // BININT
+  [0x4b, pushing((m) => m.uint8())], // BININT1
+  [0x4d, pushing((m) => m.uint16())], // BININT2
+  [0x8a, pushing((m) => m.integer(m.uint8()))], // LONG1
+  [0x8b, pushing((m) => m.integer(m.uint32()))], // LONG4
+  [0x47, pushing((m) => m.float64())], // BINFLOAT
+  [0x54, pushing((m) => m.string(m.uint32()))], // BINSTRING
+  [0x55, pushing((m) => m.string(m.uint8()))], // SHORT_BINSTRING
+  [0x58, pushing((m) => m.string(m.uint32()))], // BINUNICODE
+  [0x8c, pushing((m) => m.string(m.uint8()))], // SHORT_BINUNICODE
+  [0x8d, pushing((m) => m.string(m.uint64()))], // BINUNICODE8
+  [0x42, pushing((m) => m.bytes(m.uint32()))], // BINBYTES
+  [0x43, pushing((m) => m.bytes(m.uint8()))], // SHORT_BINBYTES
+  [0x8e, pushing((m) => m.bytes(m.uint64()))], // BINBYTES8
+  [0x96, pushing((m) => m.bytes(m.uint64()))], // BYTEARRAY8
+  [0x29, tuple(0)], // EMPTY_TUPLE
+  [0x85, tuple(1)],
+  [0x86, tuple(2)],
+  [0x87, tuple(3)],
+  [0x74, pushing((m) => m.popToMark())], // TUPLE
+  [0x5d, pushing(() => [])], // EMPTY_LIST
+  [0x6c, pushing((m) => m.popToMark())], // LIST
+  [0x61, append],
+  [0x65, appends],
+  [0x7d, pushing(() => new Map())], // EMPTY_DICT
+  [0x64, dictFromMark], // DICT
+  [0x73, setItem],
+  [0x75, setItems],
+  [0x71, binPut],
+  [0x72, longBinPut],
+  [0x94, memoize],
+  [0x68, binGet],
+  [0x6a, longBinGet],
+  [0x63, global],
+  [0x93, stackGlobal],
+  [0x69, inst],
+  [0x52, reduce],
+  [0x62, build],
+  [0x51, pushing((m) => persistentStorage(m.pop(), m.fail))], // BINPERSID
+]);
+
+/** Python's other operations: they make objects that a state dict has no need of, or belong to protocols 0 and 1. */
+export const REFUSED: ReadonlyMap<number, string> = new Map([
+  [0x81, 'NEWOBJ'],
+  [0x92, 'NEWOBJ_EX'],
+  [0x6f, 'OBJ'],
+  [0x50, 'PERSID'],
+  [0x82, 'EXT1'],
+  [0x83, 'EXT2'],
+  [0x84, 'EXT4'],
+  [0x8f, 'EMPTY_SET'],
+  [0x90, 'ADDITEMS'],
+  [0x91, 'FROZENSET'],
+  [0x97, 'NEXT_BUFFER'],
+  [0x98, 'READONLY_BUFFER'],
+  [0x32, 'DUP'],
+  [0x46, 'FLOAT'],
+  [0x49, 'INT'],
+  [0x4c, 'LONG'],
+  [0x53, 'STRING'],
+  [0x56, 'UNICODE'],
+  [0x67, 'GET'],
+  [0x70, 'PUT'],
+]);

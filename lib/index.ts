@@ -1,0 +1,33 @@
+/**
+ * TokenLearner for Node.js: native, on libtorch, with PyTorch's numbers, on CPUs and NVIDIA GPUs.
+ *
+ * @packageDocumentation
+ */
+export type { Device, DeviceOption } from './device';
+export type { DefaultDType, DType, TypedArray, TypedArrayFor, TypedArrays } from './dtype';
+export { type ErrorCode, TokenLearnerError } from './errors';
+export { loadCheckpoint, loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './files';
+export type { CheckpointOptions } from './formats/checkpoint';
+export { GELU, type GELUOptions, ReLU } from './modules/activation';
+export { Conv2d, type Conv2dOptions } from './modules/conv2d';
+export { Flatten } from './modules/flatten';
+export { LayerNorm, type LayerNormOptions } from './modules/layer-norm';
+export { LeafModule, type PlacementOptions, UnaryLeaf } from './modules/leaf';
+export { Linear, type LinearOptions } from './modules/linear';
+export { MaxPool2d, type MaxPool2dOptions } from './modules/max-pool2d';
+export { type FloatDType, Module } from './modules/module';
+export type { Pair } from './modules/pair';
+export { Sequential } from './modules/sequential';
+export type { LoadStateDictOptions, LoadStateDictResult, StateDict } from './modules/state-dict';
+export {
+  type Engine,
+  type Layout,
+  TokenLearner,
+  type TokenLearnerForwardOptions,
+  type TokenLearnerOptions,
+  type TokensAndAttention,
+} from './modules/token-learner';
+export { manualSeed } from './random';
+export { runtime, type RuntimeInfo, type RuntimeMemory, type RuntimeProblem } from './runtime';
+export type { Shape } from './shape';
+export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';

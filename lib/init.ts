@@ -1,0 +1,38 @@
+/**
+ * PyTorch's parameter initialisation (torch.nn.init, and reset_parameters of Conv2d and Linear): the same draws in the same
+ * order from the same generator, so that a seed gives the same parameters.
+ */
+import { binding } from './binding';
+import type { DType } from './dtype';
+import type { Shape } from './shape';
+import { type AnyTensor, Tensor, tensorArgument } from './tensor/tensor';
+
+/** torch.nn.init.kaiming_uniform_(weight, a=sqrt(5)) has this bound, computed in double in this order. */
+function kaimingBound(fanIn: number): number {
+  const gain = Math.sqrt(2 / (1 + Math.sqrt(5) ** 2));
+  return Math.sqrt(3) * (gain / Math.sqrt(fanIn));
+}
+
+function uniform(shape: Shape, bound: number): AnyTensor {
+  const tensor = Tensor.empty(shape);
+  binding().uniform(tensorArgument('tensor', tensor), -bound, bound);
+  return tensor;
+}
+
+/** Draws are made in float32, as PyTorch makes them, and converted afterwards, as `module.to(dtype)` does. */
+function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
+  if (dtype === tensor.dtype) return tensor;
+  try {
+    return tensor.to(dtype);
+  } finally {
+    tensor.dispose();
+  }
+}
+
+/** Weight, then bias, of a convolution or linear layer. `shape` is (out, in / groups, ...). */
+export function weightAndBias(shape: Shape, bias: boolean, dtype: DType): AnyTensor[] {
+  const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
+  const tensors = [uniform(shape, kaimingBound(fanIn))];
+  if (bias) tensors.push(uniform(shape.slice(0, 1), 1 / Math.sqrt(fanIn)));
+  return tensors.map((tensor) => converted(tensor, dtype));
+}

@@ -1,0 +1,166 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { TokenLearnerError } from '../errors';
+import { cachedLibtorchFolder, cachedRuntimeFolders, type Host, thisHost } from './cache';
+import { type FoundLibtorch, inspectLibtorch, type Rejected } from './inspect';
+import { manifest } from './manifest';
+import { findPythonTorch, type PythonTorch } from './python';
+import { remedies } from './remedies';
+import { compareVersions, parseVersion } from './version';
+
+/** Which of the places a libtorch was found in. */
+export type LibtorchSource = 'option' | 'environment' | 'package' | 'cache' | 'python';
+
+/** A usable libtorch and where it came from. */
+export interface LibtorchLocation extends FoundLibtorch {
+  source: LibtorchSource;
+}
+
+/** What to look for, and where; everything but `path` is for tests. */
+export interface LocateOptions {
+  /** A libtorch root, its lib folder, or a Python site-packages/torch. Only this is looked at when it is given. */
+  path?: string | undefined;
+  host?: Host;
+  /** Absolute path of an npm package's package.json; null when it is not installed. */
+  resolvePackage?: (name: string) => string | null;
+  findPython?: (host: Host) => PythonTorch;
+}
+
+interface Miss extends Rejected {
+  place: string;
+}
+
+type Search = (misses: Miss[]) => LibtorchLocation | null;
+
+/**
+ * Finds a libtorch of at least the minimum version, without loading it: the explicit path, `TOKENLEARNER_LIBTORCH`,
+ * the npm runtime package, the user's cache, an installed Python torch, in this order.
+ *
+ * @throws TokenLearnerError `ERR_LIBTORCH_NOT_FOUND` with every place looked at, why it did not do, and the commands
+ * that mend it; at once when the explicit path or the environment variable names nothing usable.
+ * @throws TokenLearnerError `ERR_LIBTORCH_INCOMPATIBLE` when only a libtorch that is too old was found.
+ */
+export function locateLibtorch(options: LocateOptions = {}): LibtorchLocation {
+  const host = options.host ?? thisHost();
+  if (options.path !== undefined) return demand(options.path, 'option', 'the explicit path', host);
+  const fromEnvironment = host.env.TOKENLEARNER_LIBTORCH;
+  if (fromEnvironment) return demand(fromEnvironment, 'environment', 'TOKENLEARNER_LIBTORCH', host);
+  const misses: Miss[] = [
+    { place: 'environment variable TOKENLEARNER_LIBTORCH', reason: 'not set', tooOld: null },
+  ];
+  const searches: Search[] = [
+    searchPackage(host, options.resolvePackage ?? resolvePackage),
+    searchCache(host),
+    searchPython(host, options.findPython ?? findPythonTorch),
+  ];
+  for (const search of searches) {
+    const location = search(misses);
+    if (location !== null) return location;
+  }
+  throw notFound(misses, host);
+}
+
+/** The name of the optional npm package that carries the CPU libtorch for a platform. */
+export function runtimePackage(host: Host): string {
+  return `@tokenlearner/libtorch-cpu-${host.platform}-${host.arch}`;
+}
+
+/** A place the user named: it must do. */
+function demand(folder: string, source: LibtorchSource, place: string, host: Host): LibtorchLocation {
+  const inspection = inspectLibtorch(folder, host);
+  if (inspection.ok) return { ...inspection.found, source };
+  throw new TokenLearnerError(
+    inspection.tooOld === null ? 'ERR_LIBTORCH_NOT_FOUND' : 'ERR_LIBTORCH_INCOMPATIBLE',
+    `${place} (${folder}) names no usable libtorch: ${inspection.reason}.\n` +
+      'Name a libtorch folder, its lib folder, or the torch folder in a Python site-packages.',
+  );
+}
+
+function searchPackage(host: Host, resolve: (name: string) => string | null): Search {
+  return (misses) => {
+    const name = runtimePackage(host);
+    const place = `npm package ${name}`;
+    const file = resolve(name);
+    if (file === null) {
+      misses.push({ place, reason: 'not installed', tooOld: null });
+      return null;
+    }
+    return tryFolder(path.dirname(file), 'package', place, host, misses);
+  };
+}
+
+function searchCache(host: Host): Search {
+  return (misses) => {
+    const place = `cache ${cachedLibtorchFolder(host)}`;
+    const found: LibtorchLocation[] = [];
+    const folders = cachedRuntimeFolders(host);
+    for (const folder of folders) {
+      const location = tryFolder(folder, 'cache', `cache ${folder}`, host, misses);
+      if (location !== null) found.push(location);
+    }
+    if (folders.length === 0) misses.push({ place, reason: 'empty', tooOld: null });
+    return found.sort(newestFirst)[0] ?? null;
+  };
+}
+
+function searchPython(host: Host, find: (host: Host) => PythonTorch): Search {
+  return (misses) => {
+    const answer = find(host);
+    if (answer.folder !== null) return tryFolder(answer.folder, 'python', 'Python torch', host, misses);
+    misses.push({ place: 'Python torch', reason: answer.reason, tooOld: null });
+    return null;
+  };
+}
+
+function tryFolder(
+  folder: string,
+  source: LibtorchSource,
+  place: string,
+  host: Host,
+  misses: Miss[],
+): LibtorchLocation | null {
+  const inspection = inspectLibtorch(folder, host);
+  if (!inspection.ok) {
+    misses.push({ place, reason: inspection.reason, tooOld: inspection.tooOld });
+    return null;
+  }
+  // A cache folder without its record is an install that did not complete.
+  if (source === 'cache' && inspection.found.version === null) {
+    misses.push({
+      place,
+      reason: `${folder} has no runtime.json: its install did not complete`,
+      tooOld: null,
+    });
+    return null;
+  }
+  return { ...inspection.found, source };
+}
+
+/** Of two of one version the CUDA build, since someone asked for it on purpose. */
+function newestFirst(a: LibtorchLocation, b: LibtorchLocation): number {
+  const [first, second] = [parseVersion(a.version ?? ''), parseVersion(b.version ?? '')];
+  const byVersion = first === null || second === null ? 0 : compareVersions(second, first);
+  return byVersion !== 0 ? byVersion : Number(b.hasCuda) - Number(a.hasCuda);
+}
+
+function notFound(misses: Miss[], host: Host): TokenLearnerError {
+  const old = misses.find((miss) => miss.tooOld !== null);
+  const headline =
+    old === undefined
+      ? `No libtorch was found (${manifest.minimum} or later is needed).`
+      : `libtorch ${old.tooOld ?? ''} was found, and ${manifest.minimum} or later is needed.`;
+  const places = misses.map(({ place, reason }) => `  - ${place}: ${reason}`);
+  const commands = remedies(host).map((remedy) => `  ${remedy}`);
+  return new TokenLearnerError(
+    old === undefined ? 'ERR_LIBTORCH_NOT_FOUND' : 'ERR_LIBTORCH_INCOMPATIBLE',
+    [headline, 'Looked at:', ...places, 'Any one of these mends it:', ...commands].join('\n'),
+  );
+}
+
+function resolvePackage(name: string): string | null {
+  try {
+    return createRequire(__filename).resolve(`${name}/package.json`);
+  } catch {
+    return null;
+  }
+}

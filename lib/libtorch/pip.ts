@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { PipSource } from './manifest';
+
+/** The wheel that pip brought, or why it brought none. */
+export type PipResult = { wheel: string; reason: null } | { wheel: null; reason: string };
+
+/** Runs a program; tests give their own. */
+export type RunProgram = (
+  command: string,
+  args: readonly string[],
+) => Promise<{ status: number; stderr: string }>;
+
+/** The Python whose wheel is asked for. libtorch itself is the same in each. */
+const WHEEL_TAG = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
+
+/**
+ * Has pip bring a wheel into a folder: from the index that it is set up with, and then, when `withIndex` is set, from
+ * PyTorch's own. Nothing is installed.
+ */
+export async function pipDownload(
+  source: PipSource,
+  folder: string,
+  withIndex: boolean,
+  run: RunProgram = runProgram,
+): Promise<PipResult> {
+  const python = process.platform === 'win32' ? 'python' : 'python3';
+  const base = [
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--only-binary=:all:',
+    '--retries',
+    '2',
+    '--dest',
+    folder,
+  ];
+  const tags = [...WHEEL_TAG, ...source.platforms.flatMap((platform) => ['--platform', platform])];
+  const attempts = [
+    [...base, ...tags, source.requirement],
+    // An index may hold the wheel of its own Python only.
+    [...base, source.requirement],
+    ...(withIndex ? [[...base, ...tags, '--index-url', source.index, source.requirement]] : []),
+  ];
+  let reason = '';
+  for (const args of attempts) {
+    const { status, stderr } = await run(python, args);
+    if (status === 0) {
+      const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
+      if (wheel !== undefined) return { wheel: path.join(folder, wheel), reason: null };
+    }
+    reason = lastError(stderr);
+    if (isWithoutPip(status, stderr)) break;
+  }
+  return { wheel: null, reason };
+}
+
+function isWithoutPip(status: number, stderr: string): boolean {
+  return status === 127 || stderr.includes('No module named pip');
+}
+
+function lastError(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  return (lines.reverse().find((line) => line.startsWith('ERROR')) ?? lines[0] ?? 'pip failed').trim();
+}
+
+/** pip's progress goes to stderr, as ours does; its complaints are kept for the message. */
+function runProgram(command: string, args: readonly string[]): Promise<{ status: number; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', process.stderr, 'pipe'], windowsHide: true });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', (error) => {
+      resolve({ status: 127, stderr: `${command} cannot be run: ${error.message}` });
+    });
+    child.on('close', (status) => {
+      resolve({ status: status ?? 1, stderr });
+    });
+  });
+}

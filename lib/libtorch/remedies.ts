@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Host } from './cache';
+import { manifest } from './manifest';
+
+/** Commands that bring a libtorch to this machine, the simplest first. */
+export function remedies(host: Host): string[] {
+  const python = host.platform === 'win32' ? 'python' : 'python3';
+  const entry = manifest.variants.cpu?.[`${host.platform}-${host.arch}`];
+  const commands: string[] = [];
+  if (isCheckout()) commands.push('npm run setup');
+  if (entry !== undefined) {
+    commands.push(`${python} -m pip install "${entry.pip.requirement}" --extra-index-url ${entry.pip.index}`);
+  }
+  const assignment = host.platform === 'win32' ? 'set' : 'export';
+  commands.push(
+    `${assignment} TOKENLEARNER_LIBTORCH=<folder of a libtorch, or of an installed Python torch>`,
+  );
+  return commands;
+}
+
+/** The installed package has no scripts folder. */
+function isCheckout(): boolean {
+  return existsSync(path.join(__dirname, '..', '..', 'scripts', 'setup.mjs'));
+}

@@ -1,0 +1,95 @@
+import { createWriteStream } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { crc32 } from 'node:zlib';
+import * as yauzl from 'yauzl';
+import { installError } from './install-error';
+import type { OnProgress } from './progress';
+
+/** The headers of the stable ABI; they include nothing outside these folders. */
+const HEADERS = ['torch/csrc/stable/', 'torch/csrc/inductor/aoti_torch/', 'torch/headeronly/'];
+
+/** Libraries that only Python, tests or distributed training load. */
+const UNUSED_LIBRARY = /python|test|shm|custom_ops|backend_with_compiler|nnapi/;
+
+/**
+ * Where an entry of a wheel or of the official archive goes, relative to the runtime's folder; null when it is not
+ * needed. A wheel has everything under `torch/`, the archive under `libtorch/`.
+ */
+export function destination(entry: string): string | null {
+  const licence = /^torch-[^/]+\.dist-info\/licenses\/(.+)$/.exec(entry);
+  if (licence?.[1] !== undefined) return `licenses/${licence[1]}`;
+  const inside = /^(?:torch|libtorch)\/(.+)$/.exec(entry)?.[1];
+  if (inside === undefined) return null;
+  if (inside === 'version.py' || inside === 'build-version') return inside;
+  if (inside.startsWith('include/')) {
+    const header = inside.slice('include/'.length);
+    return HEADERS.some((folder) => header.startsWith(folder)) ? inside : null;
+  }
+  return /^lib\/[^/]+\.(?:so(?:\.\d+)*|dylib|dll)$/.test(inside) && !UNUSED_LIBRARY.test(inside)
+    ? inside
+    : null;
+}
+
+/**
+ * Unpacks libtorch's libraries, its stable headers and its licences from a wheel or an official archive.
+ *
+ * @returns path relative to `folder` -> bytes, of every file written.
+ * @throws TokenLearnerError when the file is no zip, is damaged, or holds no libtorch.
+ */
+export async function unpackLibtorch(
+  archive: string,
+  folder: string,
+  onProgress?: OnProgress,
+): Promise<Record<string, number>> {
+  try {
+    const wanted = await listWanted(archive);
+    if (wanted.total === 0) throw new Error('it holds no libtorch');
+    return await extract(archive, folder, wanted.total, onProgress);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw installError(`Unpacking ${archive} failed: ${reason}`, error);
+  }
+}
+
+async function listWanted(archive: string): Promise<{ total: number }> {
+  const zip = await yauzl.openPromise(archive, { lazyEntries: true });
+  let total = 0;
+  for await (const entry of zip.eachEntry()) {
+    if (destination(entry.fileName) !== null) total += entry.uncompressedSize;
+  }
+  return { total };
+}
+
+async function extract(
+  archive: string,
+  folder: string,
+  total: number,
+  onProgress: OnProgress | undefined,
+): Promise<Record<string, number>> {
+  const files: Record<string, number> = {};
+  let done = 0;
+  const zip = await yauzl.openPromise(archive, { lazyEntries: true });
+  for await (const entry of zip.eachEntry()) {
+    const relative = destination(entry.fileName);
+    if (relative === null) continue;
+    const target = path.join(folder, relative);
+    await mkdir(path.dirname(target), { recursive: true });
+    let checksum = 0;
+    const counter = new Transform({
+      transform(chunk: Buffer, _encoding, callback) {
+        checksum = crc32(chunk, checksum);
+        done += chunk.length;
+        onProgress?.({ phase: 'unpack', done, total });
+        callback(null, chunk);
+      },
+    });
+    await pipeline(await zip.openReadStreamPromise(entry), counter, createWriteStream(target));
+    if (checksum !== entry.crc32) throw new Error(`${entry.fileName} is damaged`);
+    await chmod(target, relative.startsWith('lib/') ? 0o755 : 0o644);
+    files[relative] = entry.uncompressedSize;
+  }
+  return files;
+}

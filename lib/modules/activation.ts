@@ -1,0 +1,51 @@
+import type { Shape } from '../shape';
+import { checkOneOf, checkOptions } from '../validate';
+import { UnaryLeaf } from './leaf';
+
+const APPROXIMATIONS = ['none', 'tanh'] as const;
+
+export interface GELUOptions {
+  /** 'none' is the exact form with erf. @default 'none' */
+  approximate?: 'none' | 'tanh';
+}
+
+/** torch.nn.GELU. Any shape. */
+export class GELU extends UnaryLeaf {
+  readonly #approximate: 'none' | 'tanh';
+
+  /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. */
+  constructor(options?: GELUOptions) {
+    const given = checkOptions('options', options, ['approximate']);
+    const approximate =
+      given.approximate === undefined
+        ? 'none'
+        : checkOneOf('options.approximate', given.approximate, APPROXIMATIONS);
+    super({ kind: 'gelu', config: { approximate }, device: 'cpu', dtype: 'float32', specs: [], values: [] });
+    this.#approximate = approximate;
+  }
+
+  override outputShape(shape: Shape): number[] {
+    return [...shape];
+  }
+
+  override toString(): string {
+    this.assertUsable();
+    return `GELU(approximate='${this.#approximate}')`;
+  }
+}
+
+/** torch.nn.ReLU. Any shape. */
+export class ReLU extends UnaryLeaf {
+  constructor() {
+    super({ kind: 'relu', config: {}, device: 'cpu', dtype: 'float32', specs: [], values: [] });
+  }
+
+  override outputShape(shape: Shape): number[] {
+    return [...shape];
+  }
+
+  override toString(): string {
+    this.assertUsable();
+    return 'ReLU()';
+  }
+}

@@ -1,0 +1,47 @@
+import type { Shape } from '../shape';
+import { checkDimension } from '../shape';
+import { TokenLearnerError } from '../errors';
+import { checkInteger } from '../validate';
+import { UnaryLeaf } from './leaf';
+
+/** torch.nn.Flatten: dimensions startDim to endDim become one. */
+export class Flatten extends UnaryLeaf {
+  readonly #startDim: number;
+  readonly #endDim: number;
+
+  /**
+   * @param startDim - first dimension to merge; negative ones count from the end. @default 1
+   * @param endDim - last dimension to merge. @default -1
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
+   */
+  constructor(startDim = 1, endDim = -1) {
+    super({
+      kind: 'flatten',
+      config: { startDim: checkInteger('startDim', startDim), endDim: checkInteger('endDim', endDim) },
+      device: 'cpu',
+      dtype: 'float32',
+      specs: [],
+      values: [],
+    });
+    this.#startDim = startDim;
+    this.#endDim = endDim;
+  }
+
+  override outputShape(shape: Shape): number[] {
+    const start = checkDimension('startDim', this.#startDim, shape.length);
+    const end = checkDimension('endDim', this.#endDim, shape.length);
+    if (start > end) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Flatten cannot merge dimensions ${this.#startDim} to ${this.#endDim} of ${shape.length}`,
+      );
+    }
+    const merged = shape.slice(start, end + 1).reduce((product, size) => product * size, 1);
+    return [...shape.slice(0, start), merged, ...shape.slice(end + 1)];
+  }
+
+  override toString(): string {
+    this.assertUsable();
+    return `Flatten(start_dim=${this.#startDim}, end_dim=${this.#endDim})`;
+  }
+}

@@ -1,0 +1,63 @@
+import { dtypeInfo } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import { formatShape } from '../shape';
+import { type AnyTensor, tensorArgument } from '../tensor/tensor';
+import { unexpected } from '../validate';
+import type { FloatDType } from './module';
+
+export interface InferredConfig {
+  dim: number;
+  ffMult: number;
+  numOutputTokens: number;
+  numLayers: number;
+  dtype: FloatDType;
+}
+
+function weights(dict: Record<string, unknown>): AnyTensor[] {
+  const found: AnyTensor[] = [];
+  for (let i = 0; Object.hasOwn(dict, `net.${2 * i}.weight`); i++) {
+    const tensor = dict[`net.${2 * i}.weight`];
+    tensorArgument(`net.${2 * i}.weight`, tensor);
+    found.push(tensor as AnyTensor);
+  }
+  return found;
+}
+
+/** What the shapes of a state dict say of its TokenLearner. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH. */
+export function inferConfig(dict: unknown): InferredConfig {
+  if (typeof dict !== 'object' || dict === null) {
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'dict', 'an object of tensors', dict);
+  }
+  const tensors = weights(dict as Record<string, unknown>);
+  const [first, last] = [tensors[0], tensors.at(-1)];
+  if (first === undefined || last === undefined) {
+    const keys = Object.keys(dict).slice(0, 5).join(', ');
+    throw new TokenLearnerError(
+      'ERR_STATE_DICT',
+      `Expected a TokenLearner's state dict, with net.0.weight, but its keys are: ${keys}`,
+    );
+  }
+  if (!dtypeInfo(first.dtype).floating) {
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected a floating dtype for \`net.0.weight\` but received ${first.dtype}`,
+    );
+  }
+  const [rows = 0, dim = 0] = first.shape;
+  const groups = last.shape[0] ?? 0;
+  const hidden = tensors.length === 1 ? dim : rows / groups;
+  const ffMult = tensors.length === 1 ? 1 : hidden / dim;
+  if (first.shape.length !== 4 || !Number.isSafeInteger(ffMult) || ffMult < 1 || dim < 1 || groups < 1) {
+    throw new TokenLearnerError(
+      'ERR_STATE_DICT',
+      `net.0.weight of shape ${formatShape(first.shape)} and the last weight of shape ${formatShape(last.shape)} are not a TokenLearner's`,
+    );
+  }
+  return {
+    dim,
+    ffMult,
+    numOutputTokens: groups,
+    numLayers: tensors.length,
+    dtype: first.dtype as FloatDType,
+  };
+}

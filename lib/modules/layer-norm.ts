@@ -1,0 +1,72 @@
+import { TokenLearnerError } from '../errors';
+import { checkShape, formatShape, type Shape } from '../shape';
+import { Tensor } from '../tensor/tensor';
+import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../validate';
+import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
+
+export interface LayerNormOptions extends PlacementOptions {
+  /** Added to the variance. At least 0. @default 1e-5 */
+  eps?: number;
+  /** Whether there are weight and bias. @default true */
+  elementwiseAffine?: boolean;
+}
+
+/** torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape. */
+export class LayerNorm extends UnaryLeaf {
+  readonly #normalizedShape: readonly number[];
+  readonly #eps: number;
+  readonly #affine: boolean;
+
+  /**
+   * @param normalizedShape - the sizes of the last dimensions, or the size of the last one.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_CUDA_UNAVAILABLE.
+   */
+  constructor(normalizedShape: number | readonly number[], options?: LayerNormOptions) {
+    const given = checkOptions('options', options, ['eps', 'elementwiseAffine', ...PLACEMENT_OPTIONS]);
+    const sizes = Array.isArray(normalizedShape)
+      ? checkShape('normalizedShape', normalizedShape)
+      : [checkInteger('normalizedShape', normalizedShape, { min: 1 })];
+    if (sizes.length === 0 || sizes.includes(0)) {
+      throw new TokenLearnerError(
+        'ERR_OUT_OF_RANGE',
+        `Expected positive sizes for \`normalizedShape\` but received ${formatShape(sizes)}`,
+      );
+    }
+    const eps = checkNumber('options.eps', given.eps ?? 1e-5, 0);
+    const affine = checkBoolean('options.elementwiseAffine', given.elementwiseAffine ?? true);
+    const placement = checkPlacement(given);
+    super({
+      kind: 'layer-norm',
+      config: { eps, normalizedShape: sizes.join(',') },
+      ...placement,
+      specs: affine ? ['weight', 'bias'].map((name) => ({ name, shape: sizes })) : [],
+      values: affine
+        ? [Tensor.ones(sizes, { dtype: placement.dtype }), Tensor.zeros(sizes, { dtype: placement.dtype })]
+        : [],
+    });
+    this.#normalizedShape = sizes;
+    this.#eps = eps;
+    this.#affine = affine;
+  }
+
+  override outputShape(shape: Shape): number[] {
+    const sizes = this.#normalizedShape;
+    const last = shape.slice(-sizes.length);
+    if (last.length !== sizes.length || last.some((size, i) => size !== sizes[i])) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Expected an input of shape (..., ${sizes.join(', ')}) but received ${formatShape(shape)}`,
+      );
+    }
+    return [...shape];
+  }
+
+  override toString(): string {
+    this.assertUsable();
+    // Python writes 1e-05 with two digits in the exponent.
+    const eps = String(this.#eps)
+      .replace(/e-(\d)$/, 'e-0$1')
+      .replace(/^0\.00001$/, '1e-05');
+    return `LayerNorm(${formatShape(this.#normalizedShape)}, eps=${eps}, elementwise_affine=${this.#affine ? 'True' : 'False'})`;
+  }
+}

@@ -1,0 +1,155 @@
+import { requireLibtorch } from '../binding';
+import { type Device, resolveDevice } from '../device';
+import type { LayerHandle, LayerKind } from '../native-interface';
+import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
+import { checkOneOf } from '../validate';
+import {
+  FLOAT_DTYPES,
+  type FloatDType,
+  Module,
+  type Leaf,
+  type ParameterSpec,
+  placementCodes,
+} from './module';
+
+/** Where and in what a module with parameters is made. */
+export interface PlacementOptions {
+  /** @default 'auto' */
+  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+  /** Of the parameters and the inputs. @default 'float32' */
+  dtype?: FloatDType;
+}
+
+/** The option names of {@link PlacementOptions}. */
+export const PLACEMENT_OPTIONS = ['device', 'dtype'] as const;
+
+/** Resolves placement options from a caller. */
+export function checkPlacement(options: { device?: unknown; dtype?: unknown }): {
+  device: Device;
+  dtype: FloatDType;
+} {
+  return {
+    dtype: options.dtype === undefined ? 'float32' : checkOneOf('options.dtype', options.dtype, FLOAT_DTYPES),
+    device: resolveDevice('options.device', options.device ?? 'auto'),
+  };
+}
+
+/** What a leaf is made of. */
+export interface LeafInit {
+  kind: LayerKind;
+  config: Record<string, number | boolean | string>;
+  device: Device;
+  dtype: FloatDType;
+  specs: readonly ParameterSpec[];
+  /** In the order of `specs`; they are copied and disposed. */
+  values: readonly AnyTensor[];
+}
+
+const PLAIN = { returnAttention: false, tokensFirst: false };
+
+/** A module of one native operator. */
+export abstract class LeafModule extends Module implements Leaf {
+  readonly #handle: LayerHandle;
+  readonly #specs: readonly ParameterSpec[];
+  #device: Device;
+  #dtype: FloatDType;
+
+  protected constructor({ kind, config, device, dtype, specs, values }: LeafInit) {
+    super();
+    this.#specs = specs;
+    this.#device = device;
+    this.#dtype = dtype;
+    try {
+      const args = values.map((tensor) => tensorArgument('parameter', tensor));
+      this.#handle = requireLibtorch().createLayer(kind, config, args, ...placementCodes(dtype, device));
+    } finally {
+      for (const tensor of values) tensor.dispose();
+    }
+  }
+
+  override get device(): Device {
+    this.assertUsable();
+    return this.#device;
+  }
+
+  override get dtype(): FloatDType {
+    this.assertUsable();
+    return this.#dtype;
+  }
+
+  /** @internal */
+  get parameterSpecs(): readonly ParameterSpec[] {
+    return this.#specs;
+  }
+
+  /** @internal */
+  override leaves(prefix = ''): { prefix: string; leaf: Leaf }[] {
+    return [{ prefix, leaf: this }];
+  }
+
+  /** @internal */
+  override handle(): LayerHandle {
+    this.assertUsable();
+    return this.#handle;
+  }
+
+  /** @internal */
+  readParameters(): AnyTensor[] {
+    return requireLibtorch()
+      .parameters(this.#handle)
+      .map((native) => adoptTensor(native));
+  }
+
+  /** @internal */
+  writeParameters(tensors: readonly (AnyTensor | undefined)[]): void {
+    const present = tensors.includes(undefined) ? this.readParameters() : [];
+    const args = tensors.map((tensor, i) => tensorArgument('parameter', tensor ?? present[i]));
+    requireLibtorch().setParameters(this.#handle, args);
+    for (const tensor of present) tensor.dispose();
+  }
+
+  /** @internal */
+  place(dtype: FloatDType | undefined, device: Device | undefined): void {
+    const next = { dtype: dtype ?? this.#dtype, device: device ?? this.#device };
+    if (next.dtype === this.#dtype && next.device === this.#device) return;
+    // Without parameters there is nothing to move: such an operator runs where its input is.
+    if (this.#specs.length === 0) return;
+    requireLibtorch().moveLayer(this.#handle, ...placementCodes(next.dtype, next.device));
+    this.#dtype = next.dtype;
+    this.#device = next.device;
+  }
+
+  /** @internal */
+  protected override release(): void {
+    requireLibtorch().disposeLayer(this.#handle);
+  }
+
+  /** @internal */
+  protected async forwardOne(input: AnyTensor): Promise<Tensor<FloatDType>> {
+    const [output] = await this.submit(input, PLAIN);
+    return output as Tensor<FloatDType>;
+  }
+
+  /** @internal */
+  protected forwardOneSync(input: AnyTensor): Tensor<FloatDType> {
+    return this.runSync(input, PLAIN)[0] as Tensor<FloatDType>;
+  }
+}
+
+/** A leaf whose forward takes and gives one tensor. */
+export abstract class UnaryLeaf extends LeafModule {
+  /**
+   * Runs on the device's executor thread; the event loop goes on. The output is where the input is.
+   *
+   * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
+   * ERR_OUT_OF_MEMORY.
+   */
+  async forward(input: AnyTensor): Promise<Tensor<FloatDType>> {
+    return this.forwardOne(input);
+  }
+
+  /** The same numbers, on this thread. */
+  forwardSync(input: AnyTensor): Tensor<FloatDType> {
+    return this.forwardOneSync(input);
+  }
+}

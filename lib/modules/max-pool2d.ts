@@ -1,0 +1,120 @@
+import { TokenLearnerError } from '../errors';
+import { formatShape, type Shape } from '../shape';
+import { checkBoolean, checkOptions } from '../validate';
+import { UnaryLeaf } from './leaf';
+import { checkPair, formatPair, type Pair } from './pair';
+
+export interface MaxPool2dOptions {
+  /** At least 1. @default the kernel's size */
+  stride?: Pair;
+  /** At most half of the kernel. @default 0 */
+  padding?: Pair;
+  /** At least 1. @default 1 */
+  dilation?: Pair;
+  /** Round output sizes up. @default false */
+  ceilMode?: boolean;
+}
+
+/** One dimension's output size, as torch computes it: with ceilMode the last window must start inside the input. */
+function pooledSize(
+  size: number,
+  kernel: number,
+  stride: number,
+  padding: number,
+  dilation: number,
+  ceil: boolean,
+): number {
+  const span = size + 2 * padding - dilation * (kernel - 1) - 1;
+  const pooled = (ceil ? Math.ceil(span / stride) : Math.floor(span / stride)) + 1;
+  return ceil && (pooled - 1) * stride >= size + padding ? pooled - 1 : pooled;
+}
+
+function formatOne(pair: [number, number], asked: unknown): string {
+  return Array.isArray(asked) ? formatPair(pair) : String(pair[0]);
+}
+
+/** torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). For feature maps too large for a TokenLearner. */
+export class MaxPool2d extends UnaryLeaf {
+  readonly #kernel: [number, number];
+  readonly #stride: [number, number];
+  readonly #padding: [number, number];
+  readonly #dilation: [number, number];
+  readonly #ceilMode: boolean;
+  readonly #repr: string;
+
+  /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE. */
+  constructor(kernelSize: Pair, options?: MaxPool2dOptions) {
+    const given = checkOptions('options', options, ['stride', 'padding', 'dilation', 'ceilMode']);
+    const kernel = checkPair('kernelSize', kernelSize, { min: 1 });
+    const stride = checkPair('options.stride', given.stride ?? kernelSize, { min: 1 });
+    const padding = checkPair('options.padding', given.padding ?? 0, { min: 0 });
+    const dilation = checkPair('options.dilation', given.dilation ?? 1, { min: 1 });
+    const ceilMode = checkBoolean('options.ceilMode', given.ceilMode ?? false);
+    if (padding.some((n, i) => n * 2 > (kernel[i] ?? 0))) {
+      throw new TokenLearnerError(
+        'ERR_INVALID_ARG_VALUE',
+        `Expected at most half of the kernel ${formatPair(kernel)} for \`options.padding\` but received ${formatPair(padding)}`,
+      );
+    }
+    super({
+      kind: 'max-pool2d',
+      config: {
+        kernelH: kernel[0],
+        kernelW: kernel[1],
+        strideH: stride[0],
+        strideW: stride[1],
+        paddingH: padding[0],
+        paddingW: padding[1],
+        dilationH: dilation[0],
+        dilationW: dilation[1],
+        ceilMode,
+      },
+      device: 'cpu',
+      dtype: 'float32',
+      specs: [],
+      values: [],
+    });
+    this.#kernel = kernel;
+    this.#stride = stride;
+    this.#padding = padding;
+    this.#dilation = dilation;
+    this.#ceilMode = ceilMode;
+    this.#repr =
+      `MaxPool2d(kernel_size=${formatOne(kernel, kernelSize)}, stride=${formatOne(stride, given.stride ?? kernelSize)}, ` +
+      `padding=${formatOne(padding, given.padding)}, dilation=${formatOne(dilation, given.dilation)}, ` +
+      `ceil_mode=${ceilMode ? 'True' : 'False'})`;
+  }
+
+  override outputShape(shape: Shape): number[] {
+    if (shape.length !== 3 && shape.length !== 4) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Expected an input of shape (N, C, H, W) or (C, H, W) but received ${formatShape(shape)}`,
+      );
+    }
+    const sizes = shape
+      .slice(-2)
+      .map((size, i) =>
+        pooledSize(
+          size,
+          this.#kernel[i] ?? 1,
+          this.#stride[i] ?? 1,
+          this.#padding[i] ?? 0,
+          this.#dilation[i] ?? 1,
+          this.#ceilMode,
+        ),
+      );
+    if (sizes.some((size) => size < 1) || shape.slice(-3).includes(0)) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `An input of shape ${formatShape(shape)} is too small for the kernel ${formatPair(this.#kernel)}`,
+      );
+    }
+    return [...shape.slice(0, -2), ...sizes];
+  }
+
+  override toString(): string {
+    this.assertUsable();
+    return this.#repr;
+  }
+}

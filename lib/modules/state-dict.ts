@@ -1,0 +1,83 @@
+import { dtypeInfo } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import type { Shape } from '../shape';
+import { type AnyTensor, tensorArgument } from '../tensor/tensor';
+import { checkBoolean, checkOptions, unexpected } from '../validate';
+
+/** Parameters by PyTorch's names. */
+export type StateDict = Record<string, AnyTensor>;
+
+export interface LoadStateDictOptions {
+  /** Missing and unexpected keys are errors. @default true */
+  strict?: boolean;
+}
+
+export interface LoadStateDictResult {
+  missingKeys: string[];
+  unexpectedKeys: string[];
+}
+
+function quoted(keys: readonly string[]): string {
+  return keys.map((key) => `"${key}"`).join(', ');
+}
+
+function checkTensor(name: string, tensor: unknown): asserts tensor is AnyTensor {
+  tensorArgument(name, tensor);
+  const { dtype } = tensor as AnyTensor;
+  if (!dtypeInfo(dtype).floating) {
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected a floating dtype for \`${name}\` but received ${dtype}`,
+    );
+  }
+}
+
+function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+/**
+ * Compares a state dict with what a module has. Throws ERR_STATE_DICT, worded as PyTorch's load_state_dict; names of wrong
+ * shape are errors also when not strict.
+ */
+export function checkStateDict(
+  moduleName: string,
+  expected: readonly { name: string; shape: Shape }[],
+  dict: unknown,
+  options: unknown,
+): LoadStateDictResult {
+  if (typeof dict !== 'object' || dict === null) {
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'dict', 'an object of tensors', dict);
+  }
+  const { strict: asked } = checkOptions('options', options, ['strict']);
+  const strict = asked === undefined ? true : checkBoolean('options.strict', asked);
+  const entries = dict as Record<string, unknown>;
+  const known = new Set(expected.map(({ name }) => name));
+  const missingKeys = expected.map(({ name }) => name).filter((name) => !Object.hasOwn(entries, name));
+  const unexpectedKeys = Object.keys(entries).filter((name) => !known.has(name));
+  const problems: string[] = [];
+  if (strict && unexpectedKeys.length > 0)
+    problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}. `);
+  if (strict && missingKeys.length > 0)
+    problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}. `);
+  // PyTorch puts what is missing first.
+  problems.reverse();
+  for (const { name, shape } of expected) {
+    if (!Object.hasOwn(entries, name)) continue;
+    const tensor = entries[name];
+    checkTensor(name, tensor);
+    if (!sameShape(tensor.shape, shape)) {
+      problems.push(
+        `size mismatch for ${name}: copying a param with shape torch.Size([${tensor.shape.join(', ')}]) from checkpoint, ` +
+          `the shape in current model is torch.Size([${shape.join(', ')}]).`,
+      );
+    }
+  }
+  if (problems.length > 0) {
+    throw new TokenLearnerError(
+      'ERR_STATE_DICT',
+      `Error(s) in loading state_dict for ${moduleName}:\n\t${problems.join('\n\t')}`,
+    );
+  }
+  return { missingKeys, unexpectedKeys };
+}

@@ -1,0 +1,280 @@
+import { TokenLearnerError } from '../errors';
+import { weightAndBias } from '../init';
+import { elementCount, formatShape, type Shape } from '../shape';
+import type { AnyTensor, Tensor } from '../tensor/tensor';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions } from '../validate';
+import { inferConfig } from './infer-config';
+import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
+import type { FloatDType, ParameterSpec } from './module';
+import type { StateDict } from './state-dict';
+
+const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
+const LAYOUTS = ['channels-first', 'tokens-first'] as const;
+const OPTIONS = [
+  'dim',
+  'ffMult',
+  'numOutputTokens',
+  'numLayers',
+  'engine',
+  'intraOpThreads',
+  ...PLACEMENT_OPTIONS,
+] as const;
+
+/**
+ * How a TokenLearner computes. 'grouped-conv' is the documented computation on libtorch's grouped convolutions; 'fused' never
+ * makes the repeated input nor the hidden layer; 'auto' takes 'fused' where it can run, else 'grouped-conv'.
+ */
+export type Engine = (typeof ENGINES)[number];
+
+/** The order of the output: (..., C, G), as PyTorch's class gives it, or (..., G, C). */
+export type Layout = (typeof LAYOUTS)[number];
+
+export interface TokenLearnerOptions extends PlacementOptions {
+  /** C: channels of the input. At least 1. Required. */
+  dim: number;
+  /** The hidden layer has ffMult * dim channels a token. At least 1. @default 2 */
+  ffMult?: number;
+  /** G: tokens of the output. At least 1. @default 8 */
+  numOutputTokens?: number;
+  /**
+   * Grouped convolutions: 1 is one from C to 1; 2 is the paper's; more add hidden ones, each followed by GELU. The Python
+   * class takes this option and ignores it (it always has 2). @default 2
+   */
+  numLayers?: number;
+  /** @default 'auto' */
+  engine?: Engine;
+  /** Threads that one forward of the fused CPU engine uses at most; 0 is all. @default 0 */
+  intraOpThreads?: number;
+}
+
+export interface TokenLearnerForwardOptions {
+  /** @default 'channels-first' */
+  layout?: Layout;
+  /** Also give the attention maps. @default false */
+  returnAttention?: boolean;
+}
+
+/** Tokens and the attention maps they were pooled with. */
+export interface TokensAndAttention {
+  /** (..., C, G), or (..., G, C) for layout 'tokens-first'. */
+  tokens: Tensor<FloatDType>;
+  /** (..., G, H, W); not normalised. */
+  attention: Tensor<FloatDType>;
+}
+
+type WithAttention = TokenLearnerForwardOptions & { returnAttention: true };
+
+interface Config {
+  dim: number;
+  ffMult: number;
+  numOutputTokens: number;
+  numLayers: number;
+  engine: Engine;
+  intraOpThreads: number;
+}
+
+function checkConfig(options: Partial<Record<(typeof OPTIONS)[number], unknown>>): Config {
+  const integer = (name: keyof Config, otherwise: number, min = 1): number =>
+    options[name] === undefined ? otherwise : checkInteger(`options.${name}`, options[name], { min });
+  return {
+    dim: checkInteger('options.dim', options.dim, { min: 1 }),
+    ffMult: integer('ffMult', 2),
+    numOutputTokens: integer('numOutputTokens', 8),
+    numLayers: integer('numLayers', 2),
+    engine: options.engine === undefined ? 'auto' : checkOneOf('options.engine', options.engine, ENGINES),
+    intraOpThreads: integer('intraOpThreads', 0, 0),
+  };
+}
+
+/** Output and input channels a group of each grouped convolution, in order. */
+function layerSizes({ dim, ffMult, numLayers }: Config): [number, number][] {
+  const hidden = ffMult * dim;
+  return Array.from({ length: numLayers }, (_, i) => [
+    i === numLayers - 1 ? 1 : hidden,
+    i === 0 ? dim : hidden,
+  ]);
+}
+
+function parameterSpecs(config: Config): ParameterSpec[] {
+  const groups = config.numOutputTokens;
+  const specs = layerSizes(config).flatMap(([outputs, inputs], i) => [
+    { name: `net.${2 * i}.weight`, shape: [groups * outputs, inputs, 1, 1] },
+    { name: `net.${2 * i}.bias`, shape: [groups * outputs] },
+  ]);
+  for (const { shape } of specs) elementCount(shape, Float32Array.BYTES_PER_ELEMENT);
+  return specs;
+}
+
+/**
+ * The TokenLearner layer (Ryoo et al., "TokenLearner: What Can 8 Learned Tokens Do for Images and Videos?", 2021), as the
+ * Python class of the same name documents it. For an input x of shape (..., C, H, W), P = H*W, K = ffMult*C:
+ *
+ *     A[g,p] = sum_k w2[g,k] * gelu(sum_c W1[g*K+k,c] * x[c,p] + b1[g*K+k]) + b2[g]
+ *     y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]
+ *
+ * with the exact (erf) GELU and no normalisation of A.
+ */
+export class TokenLearner extends LeafModule {
+  readonly #config: Config;
+
+  /**
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE (also for a missing `dim`), ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE,
+   * ERR_CUDA_UNAVAILABLE, ERR_ENGINE_UNSUPPORTED, ERR_OUT_OF_MEMORY, and what loading libtorch throws (ERR_LIBTORCH_*).
+   */
+  constructor(options: TokenLearnerOptions) {
+    const given = checkOptions('options', options, OPTIONS);
+    const config = checkConfig(given);
+    const specs = parameterSpecs(config);
+    const placement = checkPlacement(given);
+    super({
+      kind: 'token-learner',
+      config: { ...config },
+      ...placement,
+      specs,
+      values: specs
+        .filter((_, i) => i % 2 === 0)
+        .flatMap(({ shape }) => weightAndBias(shape, true, placement.dtype)),
+    });
+    this.#config = config;
+  }
+
+  /**
+   * A TokenLearner for the weights of a state dict, whose shapes tell dim, ffMult, numOutputTokens and numLayers.
+   *
+   * @param dict - keys net.0.weight, net.0.bias, net.2.weight, ...
+   * @param options - the rest; `dtype` defaults to the weights' own.
+   * @throws TokenLearnerError ERR_STATE_DICT where the shapes are not those of a TokenLearner.
+   */
+  static fromStateDict(
+    dict: StateDict,
+    options: Pick<TokenLearnerOptions, 'engine' | 'intraOpThreads' | 'device' | 'dtype'> = {},
+  ): TokenLearner {
+    const { dtype, ...shape } = inferConfig(dict);
+    const model = new TokenLearner({ ...shape, dtype, ...options });
+    try {
+      model.loadStateDict(dict);
+      return model;
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+  }
+
+  /** C: channels of the input. */
+  get dim(): number {
+    return this.#settings().dim;
+  }
+
+  /** The hidden layer has ffMult * dim channels a token. */
+  get ffMult(): number {
+    return this.#settings().ffMult;
+  }
+
+  /** G: tokens of the output. */
+  get numOutputTokens(): number {
+    return this.#settings().numOutputTokens;
+  }
+
+  /** Grouped convolutions. */
+  get numLayers(): number {
+    return this.#settings().numLayers;
+  }
+
+  override outputShape(shape: Shape): number[] {
+    const { dim, numOutputTokens } = this.#settings();
+    const expected = `(..., ${dim}, H, W)`;
+    if (shape.length < 3) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Expected an input of shape ${expected}, at least 3 dimensions, but received ${formatShape(shape)}`,
+      );
+    }
+    const [channels, height, width] = shape.slice(-3);
+    if (channels !== dim) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Expected ${dim} channels, an input of shape ${expected}, but received ${String(channels)} channels in ${formatShape(shape)}`,
+      );
+    }
+    if (height === 0 || width === 0) {
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Expected an input of shape ${expected} with at least one pixel but received ${formatShape(shape)}`,
+      );
+    }
+    return [...shape.slice(0, -3), dim, numOutputTokens];
+  }
+
+  /**
+   * Runs on the device's executor thread; the event loop goes on meanwhile, and any number of calls may be under way.
+   * Input in native memory is used in place; input over JavaScript's memory is copied when this is called. The results
+   * are where the input is.
+   *
+   * @param input - (..., C, H, W), of the module's dtype; any strides.
+   * @returns the tokens, (..., C, G); with `returnAttention` tokens and maps.
+   * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
+   * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST, ERR_CLOSED.
+   */
+  async forward(input: AnyTensor, options: WithAttention): Promise<TokensAndAttention>;
+  async forward(
+    input: AnyTensor,
+    options?: TokenLearnerForwardOptions & { returnAttention?: false },
+  ): Promise<Tensor<FloatDType>>;
+  async forward(
+    input: AnyTensor,
+    options?: TokenLearnerForwardOptions,
+  ): Promise<Tensor<FloatDType> | TokensAndAttention> {
+    const how = forwardArgument(options);
+    return results(await this.submit(input, how), how.returnAttention);
+  }
+
+  /** The same numbers as {@link forward}, on this thread, which it blocks; JavaScript's memory is used in place. */
+  forwardSync(input: AnyTensor, options: WithAttention): TokensAndAttention;
+  forwardSync(
+    input: AnyTensor,
+    options?: TokenLearnerForwardOptions & { returnAttention?: false },
+  ): Tensor<FloatDType>;
+  forwardSync(
+    input: AnyTensor,
+    options?: TokenLearnerForwardOptions,
+  ): Tensor<FloatDType> | TokensAndAttention {
+    const how = forwardArgument(options);
+    return results(this.runSync(input, how), how.returnAttention);
+  }
+
+  override toString(): string {
+    const config = this.#settings();
+    const groups = config.numOutputTokens;
+    const rest = `kernel_size=(1, 1), stride=(1, 1)${groups === 1 ? '' : `, groups=${groups}`}`;
+    const layers = layerSizes(config)
+      .map(([outputs, inputs]) => `Conv2d(${inputs * groups}, ${outputs * groups}, ${rest})`)
+      .flatMap((layer, i) => (i === 0 ? [layer] : ["GELU(approximate='none')", layer]));
+    const lines = layers.map((layer, i) => `    (${i}): ${layer}`);
+    return ['TokenLearner(', '  (net): Sequential(', ...lines, '  )', ')'].join('\n');
+  }
+
+  #settings(): Config {
+    this.assertUsable();
+    return this.#config;
+  }
+}
+
+function forwardArgument(options: unknown): { returnAttention: boolean; tokensFirst: boolean } {
+  const { layout, returnAttention } = checkOptions('options', options, ['layout', 'returnAttention']);
+  return {
+    returnAttention:
+      returnAttention === undefined ? false : checkBoolean('options.returnAttention', returnAttention),
+    tokensFirst: layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first',
+  };
+}
+
+function results(
+  outputs: readonly AnyTensor[],
+  withAttention: boolean,
+): Tensor<FloatDType> | TokensAndAttention {
+  const [tokens, attention] = outputs as Tensor<FloatDType>[];
+  if (tokens === undefined || (withAttention && attention === undefined)) {
+    throw new TokenLearnerError('ERR_LIBTORCH', 'The native layer gave no result');
+  }
+  return withAttention && attention !== undefined ? { tokens, attention } : tokens;
+}

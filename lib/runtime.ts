@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { addonPath, binding, libtorchLocation, requireLibtorch, setLibtorchPath } from './binding';
+import { type ErrorCode, TokenLearnerError } from './errors';
+import type { NativeBinding } from './native-interface';
+import { checkOptions, checkString } from './validate';
+
+/** What went wrong, without an exception. */
+export interface RuntimeProblem {
+  code: ErrorCode;
+  message: string;
+}
+
+export interface RuntimeInfo {
+  /** Of this package. */
+  version: string;
+  /** Node's version. */
+  node: string;
+  /** 'linux-x64' */
+  platform: string;
+  /** The native addon; null where it cannot be loaded (see `problem`). */
+  addon: { path: string; version: string; cuda: boolean; cudaArchitectures: string } | null;
+  /** The libtorch in use; null where none can be loaded (see `problem`). */
+  libtorch: { path: string; version: string; source: string; cudaBuild: boolean } | null;
+  /** 'cpu' and the GPUs that can be used. */
+  devices: { device: string; name: string; totalMemory: number | null; computeCapability: string | null }[];
+  cuda: {
+    available: boolean;
+    /** Machine-readable; null when available. */
+    reason: string | null;
+    /** The same for people. */
+    detail: string | null;
+  };
+  /** Threads that libtorch's CPU operators use. */
+  threads: number;
+  /** Why there is no addon or no libtorch; null when all is well. */
+  problem: RuntimeProblem | null;
+}
+
+/** Native memory and layers of this Node environment. */
+export interface RuntimeMemory {
+  liveTensors: number;
+  /** Bytes of native tensor memory that JavaScript still holds. */
+  liveBytes: number;
+  liveLayers: number;
+}
+
+function packageVersion(): string {
+  const file = path.join(__dirname, '..', 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** What `use` gives, or the TokenLearnerError it throws. */
+function attempt<T>(use: () => T): { value: T } | { problem: RuntimeProblem } {
+  try {
+    return { value: use() };
+  } catch (error) {
+    if (!(error instanceof TokenLearnerError)) throw error;
+    return { problem: { code: error.code, message: error.message } };
+  }
+}
+
+const CPU = { device: 'cpu', name: 'CPU', totalMemory: null, computeCapability: null };
+
+function describeLibtorch(
+  native: NativeBinding,
+): Pick<RuntimeInfo, 'libtorch' | 'devices' | 'cuda' | 'threads'> {
+  const torch = native.libtorch();
+  const { available, reason, detail, devices } = native.cuda();
+  return {
+    libtorch: torch && {
+      path: torch.libDir,
+      version: torch.version,
+      source: libtorchLocation()?.source ?? 'unknown',
+      cudaBuild: torch.cudaBuild,
+    },
+    devices: [CPU, ...devices.map(({ index, ...rest }) => ({ device: `cuda:${index}`, ...rest }))],
+    cuda: { available, reason, detail },
+    threads: torch?.threads ?? availableParallelism(),
+  };
+}
+
+function describeAddon({ build }: NativeBinding): RuntimeInfo['addon'] {
+  const { version, cuda, cudaArchitectures } = build;
+  return { path: addonPath(), version, cuda, cudaArchitectures };
+}
+
+/** What this installation runs on. */
+export const runtime = {
+  /** Versions, libtorch, devices, and why a GPU is not used. Loads libtorch; never throws for a missing one. */
+  info(): RuntimeInfo {
+    const addon = attempt(() => describeAddon(binding()));
+    const torch = attempt(() => describeLibtorch(requireLibtorch()));
+    const problem = 'problem' in addon ? addon.problem : 'problem' in torch ? torch.problem : null;
+    const without = {
+      libtorch: null,
+      devices: [],
+      cuda: { available: false, reason: 'no-libtorch', detail: problem?.message ?? null },
+      threads: availableParallelism(),
+    };
+    return {
+      version: packageVersion(),
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      addon: 'value' in addon ? addon.value : null,
+      ...('value' in torch ? torch.value : without),
+      problem,
+    };
+  },
+
+  /** Native memory that this Node environment holds. */
+  memory(): RuntimeMemory {
+    return binding().counters();
+  },
+
+  /**
+   * Names the libtorch to use, before the first module is made: its root, its lib folder, or a Python site-packages/torch.
+   *
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE once another one is loaded.
+   */
+  configure(options: { libtorch?: string }): void {
+    const { libtorch } = checkOptions('options', options, ['libtorch']);
+    if (libtorch !== undefined) setLibtorchPath(checkString('options.libtorch', libtorch));
+  },
+};

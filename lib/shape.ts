@@ -1,0 +1,135 @@
+/**
+ * Arithmetic on shapes and strides, in elements. Pure.
+ */
+import { TokenLearnerError } from './errors';
+import { checkInteger, unexpected } from './validate';
+
+export type Shape = readonly number[];
+
+// PyTorch's own limit is 64; more dimensions than this are a mistake.
+const MAX_DIMENSIONS = 64;
+
+/** '(2, 3)', and '(3,)' for one dimension, as Python writes a tuple. */
+export function formatShape(shape: Shape): string {
+  return shape.length === 1 ? `(${String(shape[0])},)` : `(${shape.join(', ')})`;
+}
+
+/** The number of elements. Throws ERR_OUT_OF_RANGE where it, or its bytes at `itemSize`, are no safe integer. */
+export function elementCount(shape: Shape, itemSize = 1): number {
+  if (shape.includes(0)) return 0;
+  let count = 1;
+  for (const size of shape) {
+    count *= size;
+    if (count * itemSize > Number.MAX_SAFE_INTEGER) {
+      throw new TokenLearnerError(
+        'ERR_OUT_OF_RANGE',
+        `A tensor of shape ${formatShape(shape)} has too many elements`,
+      );
+    }
+  }
+  return count;
+}
+
+/** A shape from a caller: an array of non-negative integers. */
+export function checkShape(name: string, value: unknown): number[] {
+  if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
+  if (value.length > MAX_DIMENSIONS) {
+    throw new TokenLearnerError(
+      'ERR_OUT_OF_RANGE',
+      `Expected at most ${MAX_DIMENSIONS} dimensions for \`${name}\` but received ${value.length}`,
+    );
+  }
+  // Array.from also visits holes.
+  return Array.from(value as unknown[], (size, i) => checkInteger(`${name}[${i}]`, size, { min: 0 }));
+}
+
+/** Row-major strides. */
+export function contiguousStrides(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = stride;
+    // Of an empty tensor no element is ever reached: its strides only have to be valid.
+    stride = Math.min(stride * Math.max(shape[i] ?? 1, 1), Number.MAX_SAFE_INTEGER);
+  }
+  return strides;
+}
+
+export function isContiguous(shape: Shape, strides: Shape): boolean {
+  if (shape.includes(0)) return true;
+  const expected = contiguousStrides(shape);
+  return shape.every((size, i) => size === 1 || strides[i] === expected[i]);
+}
+
+/** A dimension that may count from the end. Throws ERR_OUT_OF_RANGE. */
+export function checkDimension(name: string, value: unknown, dimensions: number): number {
+  const at = checkInteger(name, value, { min: -dimensions, max: dimensions - 1 });
+  return at < 0 ? at + dimensions : at;
+}
+
+/** Replaces one -1 by what the element count leaves. Throws ERR_SHAPE_MISMATCH where the counts differ. */
+export function resolveReshape(name: string, value: unknown, from: Shape): number[] {
+  if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
+  const free = value.indexOf(-1);
+  const shape = checkShape(
+    name,
+    value.map((size: unknown, i) => (i === free ? 1 : size)),
+  );
+  const mismatch = (): TokenLearnerError =>
+    new TokenLearnerError(
+      'ERR_SHAPE_MISMATCH',
+      `Expected a shape of ${elementCount(from)} elements for \`${name}\` but received ${formatShape(value as number[])}`,
+    );
+  if (free >= 0) {
+    const known = elementCount(shape);
+    if (known === 0 || elementCount(from) % known !== 0) throw mismatch();
+    shape[free] = elementCount(from) / known;
+  }
+  if (elementCount(shape) !== elementCount(from)) throw mismatch();
+  return shape;
+}
+
+interface Run {
+  size: number;
+  stride: number;
+}
+
+/** Merges neighbouring dimensions that memory steps through as one; dimensions of size 1 vanish. */
+function contiguousRuns(shape: Shape, strides: Shape): Run[] {
+  const runs: Run[] = [];
+  shape.forEach((size, i) => {
+    if (size === 1) return;
+    const stride = strides[i] ?? 0;
+    const last = runs.at(-1);
+    if (last !== undefined && last.stride === stride * size) {
+      last.size *= size;
+      last.stride = stride;
+    } else {
+      runs.push({ size, stride });
+    }
+  });
+  return runs;
+}
+
+/** The strides under which a view of (shape, strides) has shape `to`, or undefined where only a copy will do. */
+export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] | undefined {
+  if (elementCount(shape) === 0) return contiguousStrides(to);
+  const runs = contiguousRuns(shape, strides);
+  const result = new Array<number>(to.length).fill(1);
+  let run = runs.length - 1;
+  // How much of the current run has been given to dimensions, counted from the innermost.
+  let taken = 1;
+  for (let i = to.length - 1; i >= 0; i--) {
+    const size = to[i] ?? 1;
+    if (size === 1) continue;
+    if (taken === runs[run]?.size) {
+      run -= 1;
+      taken = 1;
+    }
+    const current = runs[run];
+    if (current === undefined || current.size % (taken * size) !== 0) return undefined;
+    result[i] = current.stride * taken;
+    taken *= size;
+  }
+  return result;
+}

@@ -1,0 +1,79 @@
+import { inspect } from 'node:util';
+import type { DType, TypedArray } from '../dtype';
+import { formatShape, type Shape } from '../shape';
+
+// Once a tensor has more than THRESHOLD elements, a dimension shows this many at each end.
+const EDGE = 3;
+const THRESHOLD = 100;
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+function fromFloat16(bits: number): number {
+  const sign = bits >> 15 === 0 ? 1 : -1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function fromBFloat16(bits: number): number {
+  scratch.setUint32(0, bits << 16);
+  return scratch.getFloat32(0);
+}
+
+function formatFloat(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-4 || size >= 1e8) ? value.toExponential(4) : value.toFixed(4);
+}
+
+function formatElement(dtype: DType, raw: number | bigint): string {
+  if (dtype === 'bool') return raw === 0 ? 'false' : 'true';
+  if (typeof raw === 'bigint' || dtype === 'int32' || dtype === 'uint8') return String(raw);
+  if (dtype === 'float16') return formatFloat(fromFloat16(raw));
+  return formatFloat(dtype === 'bfloat16' ? fromBFloat16(raw) : raw);
+}
+
+/** Nested brackets; long dimensions show their ends. `elements` starts at the view's first element. */
+function formatValues(
+  elements: TypedArray,
+  dtype: DType,
+  shape: Shape,
+  strides: Shape,
+  shorten: boolean,
+): string {
+  const level = (dimension: number, offset: number): string => {
+    const size = shape[dimension];
+    if (size === undefined) return formatElement(dtype, elements[offset] ?? 0);
+    const at = (i: number): string => level(dimension + 1, offset + i * (strides[dimension] ?? 0));
+    const cut = shorten && size > 2 * EDGE;
+    const first = Array.from({ length: cut ? EDGE : size }, (_, i) => at(i));
+    const last = cut ? Array.from({ length: EDGE }, (_, i) => at(size - EDGE + i)) : [];
+    const parts = cut ? [...first, '...', ...last] : first;
+    const innermost = dimension === shape.length - 1;
+    return `[${parts.join(innermost ? ', ' : `,\n${' '.repeat(dimension + 1)}`)}]`;
+  };
+  return level(0, 0);
+}
+
+export interface Printed {
+  dtype: DType;
+  device: string;
+  shape: Shape;
+  strides: Shape;
+  /** From the first element on; undefined where it cannot be read here (another device, disposed, detached). */
+  elements: TypedArray | undefined;
+  state: string | undefined;
+}
+
+/** What util.inspect shows: shape, dtype, device and a few values. */
+export function formatTensor(printed: Printed): string {
+  const { dtype, device, shape, strides, elements, state } = printed;
+  const head = `Tensor(${formatShape(shape)}, ${dtype}, ${device}${state === undefined ? '' : `, ${state}`})`;
+  if (elements === undefined) return head;
+  const count = shape.reduce((product, size) => product * size, 1);
+  return `${head} ${formatValues(elements, dtype, shape, strides, count > THRESHOLD)}`;
+}
+
+export const inspectSymbol: typeof inspect.custom = inspect.custom;

@@ -1,0 +1,83 @@
+import { types } from 'node:util';
+import { binding } from '../binding';
+import type { TypedArray } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import type { StorageHandle } from '../native-interface';
+
+type Memory = { kind: 'native'; handle: StorageHandle } | { kind: 'javascript'; array: TypedArray };
+
+/** Whether a buffer's memory can grow, shrink or be written by another thread under a run. */
+function isUnsafe(buffer: ArrayBufferLike): boolean {
+  return types.isSharedArrayBuffer(buffer) || (buffer as { resizable?: boolean }).resizable === true;
+}
+
+/**
+ * The memory under one or more tensors: native memory, or a caller's typed array. It counts the tensors that view it;
+ * the last one to go gives native memory back.
+ */
+export class Storage {
+  #memory: Memory;
+  #views = 0;
+  readonly #byteLength: number;
+
+  private constructor(memory: Memory, byteLength: number) {
+    this.#memory = memory;
+    this.#byteLength = byteLength;
+  }
+
+  static native(handle: StorageHandle, byteLength: number): Storage {
+    return new Storage({ kind: 'native', handle }, byteLength);
+  }
+
+  /** Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers. */
+  static borrow(array: TypedArray): Storage {
+    if (isUnsafe(array.buffer)) {
+      throw new TokenLearnerError(
+        'ERR_UNSUPPORTED_BUFFER',
+        'Expected a typed array over a fixed-length ArrayBuffer for `data` but received one over a ' +
+          (types.isSharedArrayBuffer(array.buffer) ? 'SharedArrayBuffer' : 'resizable ArrayBuffer') +
+          '; pass a copy (data.slice())',
+      );
+    }
+    return new Storage({ kind: 'javascript', array }, array.byteLength);
+  }
+
+  acquire(): this {
+    this.#views += 1;
+    return this;
+  }
+
+  release(): void {
+    this.#views -= 1;
+    if (this.#views === 0 && this.#memory.kind === 'native') binding().disposeStorage(this.#memory.handle);
+  }
+
+  /** What crosses the boundary. Throws ERR_DETACHED. */
+  argument(): StorageHandle | TypedArray {
+    return this.#memory.kind === 'native' ? this.#memory.handle : this.#attached(this.#memory.array);
+  }
+
+  /** The buffer under host memory and the byte where the storage begins in it. Throws ERR_DETACHED. */
+  host(): { buffer: ArrayBuffer; byteOffset: number } {
+    if (this.#memory.kind === 'native') {
+      const native = binding();
+      const buffer = native.buffer(this.#memory.handle);
+      if (native.sharesBuffers) return { buffer, byteOffset: 0 };
+      // The runtime (Electron) forbids buffers over native memory: from now on JavaScript's copy is the tensor.
+      native.disposeStorage(this.#memory.handle);
+      this.#memory = { kind: 'javascript', array: new Uint8Array(buffer) };
+    }
+    const array = this.#attached(this.#memory.array);
+    return { buffer: array.buffer as ArrayBuffer, byteOffset: array.byteOffset };
+  }
+
+  #attached(array: TypedArray): TypedArray {
+    if (array.byteLength !== this.#byteLength) {
+      throw new TokenLearnerError(
+        'ERR_DETACHED',
+        'The ArrayBuffer under this tensor was detached (transferred); the tensor can no longer be used',
+      );
+    }
+    return array;
+  }
+}

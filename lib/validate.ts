@@ -1,0 +1,106 @@
+/**
+ * Argument checks: pure, no native code. Every message reads "Expected X for `name` but received Y".
+ */
+import { inspect } from 'node:util';
+import { type ErrorCode, TokenLearnerError } from './errors';
+
+const SHOWN = 60;
+
+/** What was received, for people: the value where it is short, and its type. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
+  if (typeof value === 'object' && !Array.isArray(value)) {
+    const name = (value.constructor as { name?: unknown } | undefined)?.name;
+    return typeof name === 'string' && name !== '' && name !== 'Object'
+      ? `an instance of ${name}`
+      : 'an object';
+  }
+  const text = inspect(value, { depth: 1, maxArrayLength: 8, maxStringLength: SHOWN, breakLength: Infinity });
+  return `${text} of type ${Array.isArray(value) ? 'array' : typeof value}`;
+}
+
+/** The error of an argument that is not what it must be. */
+export function unexpected(
+  code: ErrorCode,
+  name: string,
+  expected: string,
+  value: unknown,
+): TokenLearnerError {
+  return new TokenLearnerError(code, `Expected ${expected} for \`${name}\` but received ${describe(value)}`);
+}
+
+/** Allowed integers, both ends included. */
+export interface IntegerRange {
+  min?: number;
+  max?: number;
+}
+
+function describeRange({ min, max }: IntegerRange): string {
+  if (min === 1 && max === undefined) return 'a positive integer';
+  if (min !== undefined && max !== undefined) return `an integer from ${min} to ${max}`;
+  return min === undefined ? 'an integer' : `an integer of at least ${min}`;
+}
+
+/** A safe integer in a range. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+export function checkInteger(name: string, value: unknown, range: IntegerRange = {}): number {
+  if (typeof value !== 'number') {
+    throw unexpected('ERR_INVALID_ARG_TYPE', name, describeRange(range), value);
+  }
+  const { min = -Infinity, max = Infinity } = range;
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw unexpected('ERR_OUT_OF_RANGE', name, describeRange(range), value);
+  }
+  return value;
+}
+
+/** A finite number of at least `min`. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+export function checkNumber(name: string, value: unknown, min = -Infinity): number {
+  const expected = min === -Infinity ? 'a finite number' : `a finite number of at least ${min}`;
+  if (typeof value !== 'number') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
+  if (!Number.isFinite(value) || value < min) throw unexpected('ERR_OUT_OF_RANGE', name, expected, value);
+  return value;
+}
+
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a boolean', value);
+  return value;
+}
+
+export function checkString(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a string', value);
+  return value;
+}
+
+/** One of a few strings. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
+export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  const expected = `one of ${allowed.map((item) => `'${item}'`).join(', ')}`;
+  if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
+  if (!(allowed as readonly string[]).includes(value)) {
+    throw unexpected('ERR_INVALID_ARG_VALUE', name, expected, value);
+  }
+  return value as T;
+}
+
+/**
+ * A plain options object with no other keys than `allowed`, so that a misspelt option is not silently ignored.
+ * `undefined` stands for no options.
+ */
+export function checkOptions<K extends string>(
+  name: string,
+  value: unknown,
+  allowed: readonly K[],
+): Partial<Record<K, unknown>> {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an object', value);
+  }
+  const stranger = Object.keys(value).find((key) => !(allowed as readonly string[]).includes(key));
+  if (stranger !== undefined) {
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `Expected only the options ${allowed.join(', ')} for \`${name}\` but received '${stranger}'`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,123 @@
+#include "boundary/addon.hpp"
+
+#include "engine/cuda-probe.hpp"
+#include "engine/torch-library.hpp"
+
+namespace tokenlearner {
+
+Addon::Addon(Napi::Env env, Napi::Object exports)
+    : generator_(std::random_device{}()), settler_(env, storages_, errors_) {
+  // After the settler: hooks run in reverse, so executors end while their results can still be posted.
+  env.AddCleanupHook([this] { shut_down(); });
+  close_on_exit(env);
+
+  auto build = Napi::Object::New(env);
+  build.Set("version", TOKENLEARNER_VERSION);
+  build.Set("cuda", static_cast<bool>(TOKENLEARNER_CUDA_BUILT));
+  build.Set("cudaArchitectures", TOKENLEARNER_CUDA_ARCHITECTURES);
+  build.Set("torchTarget", "2.11");
+
+  DefineAddon(exports, {
+                           InstanceValue("build", build, napi_enumerable),
+                           InstanceValue("sharesBuffers",
+                                         Napi::Boolean::New(env, StorageRegistry::shares_buffers(env)),
+                                         napi_enumerable),
+                           InstanceMethod("setErrorFactory", &Addon::set_error_factory),
+                           InstanceMethod("allocate", &Addon::allocate),
+                           InstanceMethod("buffer", &Addon::buffer),
+                           InstanceMethod("disposeStorage", &Addon::dispose_storage),
+                           InstanceMethod("counters", &Addon::counters),
+                           InstanceMethod("manualSeed", &Addon::manual_seed),
+                           InstanceMethod("uniform", &Addon::uniform),
+                           InstanceMethod("normal", &Addon::normal),
+                           InstanceMethod("loadLibtorch", &Addon::load_libtorch),
+                           InstanceMethod("libtorch", &Addon::libtorch),
+                           InstanceMethod("cuda", &Addon::cuda),
+                           InstanceMethod("copy", &Addon::copy),
+                           InstanceMethod("createLayer", &Addon::create_layer),
+                           InstanceMethod("createSequence", &Addon::create_sequence),
+                           InstanceMethod("setParameters", &Addon::set_parameters),
+                           InstanceMethod("parameters", &Addon::parameters),
+                           InstanceMethod("moveLayer", &Addon::move_layer),
+                           InstanceMethod("disposeLayer", &Addon::dispose_layer),
+                           InstanceMethod("forward", &Addon::forward),
+                           InstanceMethod("forwardSync", &Addon::forward_sync),
+                       });
+}
+
+void Addon::close_on_exit(Napi::Env env) {
+  // process.exit() runs no clean-up hooks in the main thread. See Note [Leaving while a forward runs].
+  const Napi::Value process = env.Global().Get("process");
+  const Napi::Value once = process.IsObject() ? process.As<Napi::Object>().Get("once") : env.Undefined();
+  if (!once.IsFunction()) return;
+  const auto on_exit = Napi::Function::New(env, [this](const Napi::CallbackInfo&) { executors_.clear(); });
+  once.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
+}
+
+void Addon::shut_down() {
+  closed_ = true;
+  executors_.clear();  // Waits for the forward that runs on each; those that wait are dropped.
+  settler_.close();
+}
+
+Napi::Value Addon::set_error_factory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    if (!info[0].IsFunction())
+      throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a function for `create`");
+    errors_.set(info[0].As<Napi::Function>());
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::load_libtorch(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    if (!info[0].IsString()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a string for `libDir`");
+    load_torch(info[0].As<Napi::String>());
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::libtorch(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) -> Napi::Value {
+    const auto torch = torch_info();
+    if (!torch) return env.Null();
+    auto object = Napi::Object::New(env);
+    object.Set("libDir", torch->lib_dir);
+    object.Set("version", torch->version);
+    object.Set("cudaBuild", torch->cuda_build);
+    object.Set("threads", torch_num_threads());
+    return object;
+  });
+}
+
+Napi::Value Addon::cuda(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) -> Napi::Value {
+    if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
+    const CudaReport& report = probe_cuda();
+    const auto text = [env](const std::string& s) -> Napi::Value {
+      return s.empty() ? env.Null() : Napi::Value(Napi::String::New(env, s));
+    };
+    auto devices = Napi::Array::New(env, report.devices.size());
+    for (uint32_t i = 0; i < report.devices.size(); ++i) {
+      const CudaDevice& device = report.devices[i];
+      auto object = Napi::Object::New(env);
+      object.Set("index", device.index);
+      object.Set("name", device.name);
+      object.Set("totalMemory", static_cast<double>(device.total_memory));
+      object.Set("computeCapability",
+                 std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor));
+      devices.Set(i, object);
+    }
+    auto object = Napi::Object::New(env);
+    object.Set("available", report.available);
+    object.Set("reason", text(report.reason));
+    object.Set("detail", text(report.detail));
+    object.Set("devices", devices);
+    return object;
+  });
+}
+
+}  // namespace tokenlearner
+
+using TokenLearnerAddon = tokenlearner::Addon;
+NODE_API_NAMED_ADDON(tokenlearner, TokenLearnerAddon)

@@ -1,0 +1,70 @@
+// Addon methods on tensors: memory, random numbers, copies.
+
+#include "boundary/addon.hpp"
+#include "boundary/marshal.hpp"
+#include "engine/aten.hpp"
+
+namespace tokenlearner {
+
+Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1.0;
+    if (!(bytes >= 0 && bytes <= 9007199254740991.0)) {
+      throw Error(ErrorCode::ERR_OUT_OF_RANGE, "Expected a non-negative integer for `byteLength`");
+    }
+    return storages_.wrap(env, Storage::allocate(static_cast<std::size_t>(bytes), info[1].ToBoolean()));
+  });
+}
+
+Napi::Value Addon::buffer(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) { return storages_.buffer(env, info[0]); });
+}
+
+Napi::Value Addon::dispose_storage(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    storages_.dispose(env, info[0]);
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::counters(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    auto object = Napi::Object::New(env);
+    object.Set("liveTensors", static_cast<double>(storages_.counters().tensors));
+    object.Set("liveBytes", static_cast<double>(storages_.counters().bytes));
+    object.Set("liveLayers", static_cast<double>(*live_layers_));
+    return object;
+  });
+}
+
+Napi::Value Addon::manual_seed(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    if (!info[0].IsBigInt()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a bigint for `seed`");
+    bool lossless = false;
+    generator_.manual_seed(info[0].As<Napi::BigInt>().Uint64Value(&lossless));
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::uniform(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    generator_.uniform(to_tensor(storages_, info[0]), info[1].ToNumber(), info[2].ToNumber());
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    generator_.normal(to_tensor(storages_, info[0]));
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    return from_tensor(env, storages_,
+                       aten::to_copy(to_tensor(storages_, info[0]), to_dtype(info[1]), to_device(info[2])));
+  });
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,123 @@
+#include "engine/aten.hpp"
+
+#include "engine/torch-abi.hpp"
+
+namespace tokenlearner::aten {
+
+namespace {
+
+/// A result's storage keeps its own handle, but may be a view of an argument's memory: none of the operators
+/// here returns one (clone, arithmetic, convolutions), except where the caller's contract says so.
+TorchTensor view(const Tensor& tensor) { return TorchTensor::view(tensor); }
+
+std::optional<TorchTensor> view(const Tensor* tensor) {
+  if (tensor == nullptr) return std::nullopt;
+  return TorchTensor::view(*tensor);
+}
+
+const TorchTensor* pointer(const std::optional<TorchTensor>& tensor) { return tensor ? &*tensor : nullptr; }
+
+constexpr int64_t kContiguousFormat = 0;
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor* bias, const Conv2dOptions& options) {
+  const auto b = view(bias);
+  return TorchCall("aten::conv2d", "")
+      .tensor(view(x))
+      .tensor(view(weight))
+      .optional_tensor(pointer(b))
+      .ints(options.stride)
+      .ints(options.padding)
+      .ints(options.dilation)
+      .integer(options.groups)
+      .run()
+      .to_tensor();
+}
+
+Tensor gelu(const Tensor& x, const std::string& approximate) {
+  return TorchCall("aten::gelu", "").tensor(view(x)).string(approximate).run().to_tensor();
+}
+
+Tensor relu(const Tensor& x) { return TorchCall("aten::relu", "").tensor(view(x)).run().to_tensor(); }
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor* bias) {
+  const auto b = view(bias);
+  return TorchCall("aten::linear", "")
+      .tensor(view(x))
+      .tensor(view(weight))
+      .optional_tensor(pointer(b))
+      .run()
+      .to_tensor();
+}
+
+Tensor layer_norm(const Tensor& x, const Dims& normalized_shape, const Tensor* weight, const Tensor* bias,
+                  double eps) {
+  const auto w = view(weight);
+  const auto b = view(bias);
+  return TorchCall("aten::layer_norm", "")
+      .tensor(view(x))
+      .ints(normalized_shape)
+      .optional_tensor(pointer(w))
+      .optional_tensor(pointer(b))
+      .number(eps)
+      .boolean(true)
+      .run()
+      .to_tensor();
+}
+
+Tensor max_pool2d(const Tensor& x, const MaxPool2dOptions& options) {
+  return TorchCall("aten::max_pool2d", "")
+      .tensor(view(x))
+      .ints(options.kernel)
+      .ints(options.stride)
+      .ints(options.padding)
+      .ints(options.dilation)
+      .boolean(options.ceil_mode)
+      .run()
+      .to_tensor();
+}
+
+Tensor repeat(const Tensor& x, const Dims& repeats) {
+  return TorchCall("aten::repeat", "").tensor(view(x)).ints(repeats).run().to_tensor();
+}
+
+Tensor mul(const Tensor& a, const Tensor& b) {
+  return TorchCall("aten::mul", "Tensor").tensor(view(a)).tensor(view(b)).run().to_tensor();
+}
+
+Tensor mean(const Tensor& x, const Dims& dims) {
+  return TorchCall("aten::mean", "dim")
+      .tensor(view(x))
+      .optional_ints(dims)
+      .boolean(false)
+      .none()
+      .run()
+      .to_tensor();
+}
+
+Tensor clone(const Tensor& x) { return to_copy(x, x.dtype, x.device()); }
+
+Tensor to_copy(const Tensor& x, DType dtype, Device device) {
+  // _to_copy(self, *, dtype, layout, device, pin_memory, non_blocking, memory_format): always a copy; its
+  // format argument is not honoured on every device path, so a strided source is first cloned to the
+  // contiguous one.
+  TorchTensor source = view(x);
+  if (!x.is_contiguous()) {
+    source = TorchCall("aten::contiguous", "").tensor(source).integer(kContiguousFormat).run();
+  }
+  return TorchCall("aten::_to_copy", "")
+      .tensor(source)
+      .optional_dtype(dtype)
+      .none()
+      .optional_device(device)
+      .none()
+      .boolean(false)
+      .none()
+      .run()
+      .to_tensor();
+}
+
+Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }
+
+}  // namespace tokenlearner::aten

@@ -1,0 +1,48 @@
+// The ATen operators that this project uses, one function each, on engine tensors. Arguments follow PyTorch's
+// schemas.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/tensor.hpp"
+
+namespace tokenlearner::aten {
+
+struct Conv2dOptions {
+  Dims stride{1, 1};
+  Dims padding{0, 0};
+  Dims dilation{1, 1};
+  int64_t groups = 1;
+};
+
+struct MaxPool2dOptions {
+  Dims kernel{1, 1};
+  Dims stride{1, 1};
+  Dims padding{0, 0};
+  Dims dilation{1, 1};
+  bool ceil_mode = false;
+};
+
+/// x (B, C, H, W), weight (O, C / groups, kh, kw), bias (O) or null.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor* bias, const Conv2dOptions& options = {});
+/// `approximate` is "none" (exact, erf) or "tanh".
+Tensor gelu(const Tensor& x, const std::string& approximate = "none");
+Tensor relu(const Tensor& x);
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor* bias);
+Tensor layer_norm(const Tensor& x, const Dims& normalized_shape, const Tensor* weight, const Tensor* bias,
+                  double eps);
+Tensor max_pool2d(const Tensor& x, const MaxPool2dOptions& options);
+Tensor repeat(const Tensor& x, const Dims& repeats);
+Tensor mul(const Tensor& a, const Tensor& b);
+/// Over `dims`, which are dropped.
+Tensor mean(const Tensor& x, const Dims& dims);
+/// A contiguous copy, always.
+Tensor clone(const Tensor& x);
+/// A contiguous copy with another dtype and device.
+Tensor to_copy(const Tensor& x, DType dtype, Device device);
+
+/// `x` itself where it is contiguous, else a contiguous copy.
+Tensor contiguous(const Tensor& x);
+
+}  // namespace tokenlearner::aten

@@ -1,0 +1,130 @@
+#include "engine/cuda-probe.hpp"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+#include "engine/error.hpp"
+#include "engine/torch-library.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+// The part of the CUDA driver API (cuda.h) that a probe needs.
+constexpr int kSuccess = 0;
+constexpr int kOutOfMemory = 2;
+constexpr int kNoDevice = 100;
+constexpr int kSystemDriverMismatch = 803;
+constexpr int kMajor = 75;
+constexpr int kMinor = 76;
+// libtorch's CUDA builds from 2.11 on are of CUDA 12.6 or later, which any 525 driver (CUDA 12.0) runs.
+constexpr int kOldestDriver = 12000;
+
+struct Driver {
+  int (*init)(unsigned flags) = nullptr;
+  int (*driver_version)(int* version) = nullptr;
+  int (*device_count)(int* count) = nullptr;
+  int (*device_get)(int* device, int ordinal) = nullptr;
+  int (*device_name)(char* name, int length, int device) = nullptr;
+  int (*device_memory)(std::size_t* bytes, int device) = nullptr;
+  int (*device_attribute)(int* value, int attribute, int device) = nullptr;
+};
+
+template <typename F>
+bool resolve(void* handle, const char* name, F& function) {
+  function = reinterpret_cast<F>(dlsym(handle, name));
+  return function != nullptr;
+}
+
+bool open_driver(Driver& driver) {
+  void* handle = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  return handle != nullptr && resolve(handle, "cuInit", driver.init) &&
+         resolve(handle, "cuDriverGetVersion", driver.driver_version) &&
+         resolve(handle, "cuDeviceGetCount", driver.device_count) &&
+         resolve(handle, "cuDeviceGet", driver.device_get) &&
+         resolve(handle, "cuDeviceGetName", driver.device_name) &&
+         resolve(handle, "cuDeviceTotalMem_v2", driver.device_memory) &&
+         resolve(handle, "cuDeviceGetAttribute", driver.device_attribute);
+}
+
+CudaReport unavailable(std::string reason, std::string detail) {
+  CudaReport report;
+  report.reason = std::move(reason);
+  report.detail = std::move(detail);
+  return report;
+}
+
+CudaReport no_device() {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (visible != nullptr) {
+    return unavailable("no-visible-device",
+                       std::string("CUDA_VISIBLE_DEVICES is '") + visible + "', which leaves no GPU visible");
+  }
+  return unavailable("no-device", "The NVIDIA driver is there, and it finds no GPU");
+}
+
+std::vector<CudaDevice> list_devices(const Driver& driver, int count) {
+  std::vector<CudaDevice> devices;
+  for (int i = 0; i < count; ++i) {
+    CudaDevice found;
+    found.index = i;
+    int device = 0;
+    char name[256] = "";
+    std::size_t bytes = 0;
+    if (driver.device_get(&device, i) != kSuccess) continue;
+    driver.device_name(name, sizeof(name), device);
+    driver.device_memory(&bytes, device);
+    driver.device_attribute(&found.compute_major, kMajor, device);
+    driver.device_attribute(&found.compute_minor, kMinor, device);
+    found.name = name;
+    found.total_memory = bytes;
+    devices.push_back(std::move(found));
+  }
+  return devices;
+}
+
+CudaReport probe() {
+  if (!torch_info()->cuda_build) {
+    return unavailable("libtorch-cpu-only",
+                       "The libtorch in use is a CPU build; install one with CUDA to use a GPU");
+  }
+  Driver driver;
+  if (!open_driver(driver)) return unavailable("no-driver", "No NVIDIA driver (libcuda.so.1) is installed");
+  int version = 0;
+  if (driver.driver_version(&version) == kSuccess && version < kOldestDriver) {
+    return unavailable("driver-too-old", "The NVIDIA driver supports CUDA " + std::to_string(version / 1000) +
+                                             "." + std::to_string(version % 1000 / 10) +
+                                             "; 12.0 or later is needed");
+  }
+  const int status = driver.init(0);
+  if (status == kNoDevice) return no_device();
+  if (status == kOutOfMemory) return unavailable("out-of-memory", "The GPU has no memory left to start on");
+  if (status == kSystemDriverMismatch) {
+    return unavailable("driver-error", "The NVIDIA kernel module and libcuda.so.1 are of different versions");
+  }
+  if (status != kSuccess) {
+    return unavailable("driver-error",
+                       "The NVIDIA driver failed to start (CUresult " + std::to_string(status) + ")");
+  }
+  int count = 0;
+  if (driver.device_count(&count) != kSuccess || count == 0) return no_device();
+  try {
+    load_torch_cuda();
+  } catch (const Error& error) {
+    return unavailable("libtorch-cuda-load-failed", error.what());
+  }
+  CudaReport report;
+  report.available = true;
+  report.devices = list_devices(driver, count);
+  return report;
+}
+
+}  // namespace
+
+const CudaReport& probe_cuda() {
+  static const CudaReport report = probe();
+  return report;
+}
+
+}  // namespace tokenlearner

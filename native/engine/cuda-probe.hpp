@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tokenlearner {
+
+struct CudaDevice {
+  int index = 0;
+  std::string name;
+  uint64_t total_memory = 0;  // bytes
+  int compute_major = 0;
+  int compute_minor = 0;
+};
+
+/// Whether this process can compute on CUDA, and if not, why.
+struct CudaReport {
+  bool available = false;
+  /// Machine-readable, empty when available: "libtorch-cpu-only", "no-driver", "driver-too-old", "no-device",
+  /// "no-visible-device", "out-of-memory", "libtorch-cuda-load-failed" or "driver-error".
+  std::string reason;
+  std::string detail;
+  std::vector<CudaDevice> devices;
+};
+
+/// Asks the driver (through libcuda itself, so that no CUDA runtime is needed), then opens libtorch_cuda. The
+/// first answer holds for the process. Thread-safe, quiet. Precondition: libtorch is loaded.
+const CudaReport& probe_cuda();
+
+}  // namespace tokenlearner

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "engine/device.hpp"
+
+namespace tokenlearner {
+
+/// A counted span of memory on one device. Copies share it; the last one frees it, on whatever thread that
+/// is.
+class Storage {
+ public:
+  Storage() = default;
+  Storage(std::shared_ptr<void> owner, void* data, std::size_t bytes, Device device)
+      : owner_(std::move(owner)), data_(data), bytes_(bytes), device_(device) {}
+
+  /// Host memory, aligned to 64 bytes. Throws ERR_OUT_OF_MEMORY.
+  static Storage allocate(std::size_t bytes, bool zeroed);
+
+  /// Memory that somebody else keeps alive for as long as this is used: a synchronous call's JavaScript
+  /// buffer.
+  static Storage borrow(void* data, std::size_t bytes) { return {nullptr, data, bytes, Device::cpu()}; }
+
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+  const std::shared_ptr<void>& owner() const { return owner_; }
+
+ private:
+  std::shared_ptr<void> owner_;
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  Device device_;
+};
+
+}  // namespace tokenlearner

@@ -1,0 +1,58 @@
+#include "engine/token-learner/op.hpp"
+
+#include "engine/aten.hpp"
+#include "engine/error.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+/// The rule: 'auto' is fused wherever it can run, and grouped-conv elsewhere; 'fused' never falls back
+/// silently.
+std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerConfig& config, Device device,
+                                                  const std::vector<Tensor>& parameters) {
+  const bool can_fuse = device.is_cpu() && config.num_layers == 2;
+  if (config.engine == "fused" && !can_fuse) {
+    throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
+                "Engine 'fused' needs numLayers 2, not " + std::to_string(config.num_layers) +
+                    ", and the CPU, not " + device.to_string() + "; engine 'auto' takes 'grouped-conv' here");
+  }
+  if (can_fuse && config.engine != "grouped-conv") return make_fused_cpu_engine(config, parameters);
+  return make_grouped_conv_engine(config, parameters);
+}
+
+/// (..., C, H, W) -> (B, C, H, W): a view where the strides allow it.
+Tensor as_batch(const Tensor& input) {
+  Tensor merged;
+  const int64_t leading = input.dim() - 3;
+  if (merge_leading(input, leading, merged)) return merged;
+  Tensor copy = aten::clone(input);
+  merge_leading(copy, leading, merged);
+  return merged;
+}
+
+/// (B, rest...) -> (leading..., rest...).
+Tensor with_leading(const Tensor& output, const Tensor& input) {
+  Dims shape(input.shape.begin(), input.shape.end() - 3);
+  shape.insert(shape.end(), output.shape.begin() + 1, output.shape.end());
+  return reshaped(output, std::move(shape));
+}
+
+}  // namespace
+
+TokenLearnerOp::TokenLearnerOp(TokenLearnerConfig config, Placement placement, std::vector<Tensor> parameters)
+    : ConfiguredOp(std::move(config), placement, std::move(parameters)),
+      engine_(choose_engine(this->config(), placement.device, this->parameters())) {}
+
+Outputs TokenLearnerOp::run(const Tensor& input, const RunOptions& options) const {
+  if (input.dim() < 3 || input.shape[static_cast<std::size_t>(input.dim() - 3)] != config().dim) {
+    throw Error(ErrorCode::ERR_SHAPE_MISMATCH,
+                "TokenLearner needs an input (..., " + std::to_string(config().dim) + ", H, W)");
+  }
+  const TokensAndMaps result = engine_->run(as_batch(input), options.tokens_first, options.return_attention);
+  Outputs outputs{with_leading(result.tokens, input)};
+  if (options.return_attention) outputs.push_back(with_leading(result.maps, input));
+  return outputs;
+}
+
+}  // namespace tokenlearner

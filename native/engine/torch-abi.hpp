@@ -1,0 +1,127 @@
+// libtorch through its stable C ABI: the only header of this project that includes torch's.
+//
+// Note: [One addon, many libtorch]
+// The addon never links libtorch. TorchLibrary opens libtorch_cpu by absolute path and looks up each function
+// of the C shim by name; the shim's headers give the functions' types and nothing else. So one binary loads
+// without libtorch (import is cheap, a missing libtorch is an error with a remedy), runs on every libtorch
+// from TORCH_TARGET_VERSION (2.11) on, and needs no LD_LIBRARY_PATH. Functions that only newer or CUDA builds
+// have are looked up too and may be null.
+//
+// Note: [Stable values]
+// torch_call_dispatcher takes a stack of 64-bit StableIValues. Arguments are owned by the callee: a tensor
+// argument is a new handle, a list a new list, an optional a heap cell. Results replace them from stack[0] on
+// and are owned by us.
+#pragma once
+
+#define USE_CUDA 1  // Declares the CUDA half of the shim; it needs no CUDA headers.
+#include <torch/csrc/stable/c/shim.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/tensor.hpp"
+
+namespace tokenlearner {
+
+// X(function): what every supported libtorch exports.
+#define TOKENLEARNER_TORCH_FUNCTIONS(X) \
+  X(torch_call_dispatcher)              \
+  X(torch_from_blob)                    \
+  X(torch_get_mutable_data_ptr)         \
+  X(torch_get_num_threads)              \
+  X(torch_new_list_reserve_size)        \
+  X(torch_list_push_back)               \
+  X(torch_new_string_handle)            \
+  X(aoti_torch_abi_version)             \
+  X(aoti_torch_create_device_guard)     \
+  X(aoti_torch_delete_device_guard)     \
+  X(aoti_torch_delete_tensor_object)    \
+  X(aoti_torch_new_tensor_handle)       \
+  X(aoti_torch_get_device_index)        \
+  X(aoti_torch_get_device_type)         \
+  X(aoti_torch_get_dim)                 \
+  X(aoti_torch_get_dtype)               \
+  X(aoti_torch_get_sizes)               \
+  X(aoti_torch_get_strides)
+
+/// The functions of one loaded libtorch.
+struct TorchFunctions {
+#define TOKENLEARNER_DECLARE(name) decltype(&::name) name = nullptr;
+  TOKENLEARNER_TORCH_FUNCTIONS(TOKENLEARNER_DECLARE)
+#undef TOKENLEARNER_DECLARE
+  // Since 2.13.
+  int32_t (*torch_new_stable_ivalue)(StableIValue** ret_value) = nullptr;
+  const char* (*torch_exception_get_what_without_backtrace)() = nullptr;
+};
+
+/// The loaded libtorch's functions. Throws ERR_LIBTORCH_NOT_FOUND before load_torch (torch-library.hpp)
+/// succeeded.
+const TorchFunctions& torch();
+
+/// Turns a failed shim call into ERR_LIBTORCH (or ERR_OUT_OF_MEMORY) with libtorch's own message where it has
+/// one.
+void check_torch(int32_t status, const char* what);
+
+/// An owned libtorch tensor handle.
+class TorchTensor {
+ public:
+  TorchTensor() = default;
+  /// Takes over a handle that the caller owns.
+  explicit TorchTensor(AtenTensorHandle handle);
+  /// A view of `tensor`'s memory, without a copy. It must not outlive the tensor's storage.
+  static TorchTensor view(const Tensor& tensor);
+
+  AtenTensorHandle get() const { return handle_.get(); }
+  /// The same memory as an engine tensor, which then keeps this handle alive.
+  Tensor to_tensor() const;
+
+ private:
+  std::shared_ptr<AtenTensorOpaque> handle_;
+};
+
+/// Builds the argument stack of one operator call, in the order of the operator's schema.
+class TorchCall {
+ public:
+  /// `op` and `overload` as in native_functions.yaml: "aten::mean", "dim".
+  TorchCall(const char* op, const char* overload) : op_(op), overload_(overload) {}
+
+  TorchCall& tensor(const TorchTensor& value);
+  TorchCall& optional_tensor(const TorchTensor* value);
+  TorchCall& ints(const Dims& value);
+  TorchCall& optional_ints(const Dims& value);
+  TorchCall& integer(int64_t value);
+  TorchCall& number(double value);
+  TorchCall& boolean(bool value);
+  TorchCall& string(const std::string& value);
+  TorchCall& optional_dtype(DType value);
+  TorchCall& optional_device(Device value);
+  TorchCall& none();
+
+  /// Runs the operator and takes its single tensor result.
+  TorchTensor run();
+
+ private:
+  StableIValue list(const Dims& value) const;
+  void push_cell(StableIValue value);
+
+  const char* op_;
+  const char* overload_;
+  std::vector<StableIValue> stack_;
+};
+
+/// Makes a CUDA device current for this thread until it is destroyed; nothing on the CPU.
+class TorchDeviceGuard {
+ public:
+  explicit TorchDeviceGuard(Device device);
+  ~TorchDeviceGuard();
+  TorchDeviceGuard(const TorchDeviceGuard&) = delete;
+  TorchDeviceGuard& operator=(const TorchDeviceGuard&) = delete;
+
+ private:
+  DeviceGuardHandle guard_ = nullptr;
+};
+
+}  // namespace tokenlearner

@@ -1,0 +1,127 @@
+#include "engine/torch-library.hpp"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <mutex>
+
+#include "engine/error.hpp"
+#include "engine/exit-gate.hpp"
+#include "engine/torch-abi.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+constexpr uint64_t kOldest = TORCH_TARGET_VERSION;
+
+/// One libtorch per process: it registers its operators globally, so a second copy cannot live beside it.
+/// Never closed: its threads and static objects live until the process ends.
+struct Loaded {
+  std::mutex mutex;
+  TorchInfo info;
+  bool ready = false;
+  bool cuda_ready = false;
+  TorchFunctions functions;
+};
+
+Loaded& loaded() {
+  static Loaded* const instance = new Loaded;
+  return *instance;
+}
+
+std::string version_text(uint64_t packed) {
+  return std::to_string(packed >> 56) + "." + std::to_string((packed >> 48) & 0xff) + "." +
+         std::to_string((packed >> 40) & 0xff);
+}
+
+void* open_library(const std::filesystem::path& path) {
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    const char* reason = dlerror();
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "Could not load libtorch from " + path.string() + ": " +
+                                                  (reason != nullptr ? reason : "unknown reason"));
+  }
+  return handle;
+}
+
+template <typename F>
+void resolve(void* handle, const char* name, F& function) {
+  function = reinterpret_cast<F>(dlsym(handle, name));
+}
+
+TorchFunctions resolve_all(void* handle, const std::string& path) {
+  TorchFunctions f;
+  const char* missing = nullptr;
+#define TOKENLEARNER_RESOLVE(name) \
+  resolve(handle, #name, f.name);  \
+  if (f.name == nullptr) missing = #name;
+  TOKENLEARNER_TORCH_FUNCTIONS(TOKENLEARNER_RESOLVE)
+#undef TOKENLEARNER_RESOLVE
+  resolve(handle, "torch_new_stable_ivalue", f.torch_new_stable_ivalue);
+  resolve(handle, "torch_exception_get_what_without_backtrace", f.torch_exception_get_what_without_backtrace);
+  if (missing != nullptr) {
+    std::string message = "The libtorch at " + path + " lacks " + missing;
+    if (f.aoti_torch_abi_version != nullptr)
+      message += "; it reports version " + version_text(f.aoti_torch_abi_version());
+    throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE, message + ". libtorch 2.11 or later is needed");
+  }
+  return f;
+}
+
+}  // namespace
+
+const TorchFunctions& torch() {
+  Loaded& state = loaded();
+  if (!state.ready) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
+  return state.functions;
+}
+
+void load_torch(const std::string& lib_dir) {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  if (state.ready) {
+    std::error_code ignored;
+    if (state.info.lib_dir == lib_dir || std::filesystem::equivalent(state.info.lib_dir, lib_dir, ignored))
+      return;
+    throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "This process has loaded libtorch from " +
+                                                      state.info.lib_dir +
+                                                      " already and cannot load another one from " + lib_dir);
+  }
+  const std::filesystem::path dir(lib_dir);
+  void* const handle = open_library(dir / "libtorch_cpu.so");
+  const TorchFunctions functions = resolve_all(handle, (dir / "libtorch_cpu.so").string());
+  const uint64_t version = functions.aoti_torch_abi_version();
+  if (version < kOldest) {
+    throw Error(
+        ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
+        "The libtorch at " + lib_dir + " is " + version_text(version) + ". libtorch 2.11 or later is needed");
+  }
+  state.functions = functions;
+  state.info = {lib_dir, version_text(version), std::filesystem::exists(dir / "libtorch_cuda.so")};
+  state.ready = true;
+  ExitGate::install();
+}
+
+void load_torch_cuda() {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  if (state.cuda_ready) return;
+  open_library(std::filesystem::path(state.info.lib_dir) / "libtorch_cuda.so");
+  state.cuda_ready = true;
+}
+
+std::optional<TorchInfo> torch_info() {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  if (!state.ready) return std::nullopt;
+  return state.info;
+}
+
+uint32_t torch_num_threads() {
+  uint32_t threads = 0;
+  check_torch(torch().torch_get_num_threads(&threads), "get_num_threads");
+  return threads;
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,36 @@
+// Uninitialised memory on cache-line boundaries.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+
+namespace tokenlearner::kernels {
+
+/** Move-free owner of 64-byte aligned bytes. Never throws: a failed allocation leaves it empty. */
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  ~AlignedBuffer() { std::free(data_); }
+  AlignedBuffer(const AlignedBuffer&) = delete;
+  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+
+  /** At least `bytes` bytes; what was there is lost when it has to grow. False when there is no memory. */
+  bool reserve(std::size_t bytes) noexcept {
+    if (bytes <= size_) return true;
+    std::free(data_);
+    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    data_ = std::aligned_alloc(kAlignment, rounded);
+    size_ = data_ == nullptr ? 0 : rounded;
+    return data_ != nullptr;
+  }
+
+  void* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace tokenlearner::kernels

@@ -1,0 +1,219 @@
+#include "kernels/cpu/compute-pool.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/cpu/topology.hpp"
+
+namespace tokenlearner::kernels {
+namespace {
+
+/** Longer than the gap between two phases of a run, shorter than a sleeping thread takes to be noticed as load. */
+constexpr auto kSpin = std::chrono::microseconds(40);
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/** Spins until `done()`, for kSpin at most. */
+template <typename Condition>
+bool spin_until(const Condition& done) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (done()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return done();
+}
+
+std::atomic<ComputePool*> shared_pool = nullptr;
+std::mutex shared_mutex;
+
+/** The child of fork() has the memory of the pool and none of its threads: it starts over. */
+void forget_after_fork() { shared_pool.store(nullptr, std::memory_order_relaxed); }
+
+}  // namespace
+
+/** Lives on its caller's stack: run() returns only when no helper refers to it any more. */
+struct ComputePool::Job {
+  TaskRef task;
+  std::int64_t count;
+  /** Helpers still welcome; guarded by the pool's mutex. */
+  int openings;
+  std::atomic<std::int64_t> next = 0;
+  /** Helpers at work; written under the pool's mutex. */
+  std::atomic<int> helpers = 0;
+  std::condition_variable left = {};
+
+  bool has_tasks() const { return next.load(std::memory_order_relaxed) < count; }
+  bool run_one() {
+    const std::int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+    if (index >= count) return false;
+    task(index);
+    return true;
+  }
+};
+
+ComputePool& ComputePool::shared() {
+  ComputePool* pool = shared_pool.load(std::memory_order_acquire);
+  if (pool != nullptr) return *pool;
+  const std::lock_guard lock(shared_mutex);
+  pool = shared_pool.load(std::memory_order_relaxed);
+  if (pool == nullptr) {
+    static const int registered = pthread_atfork(nullptr, nullptr, forget_after_fork);
+    static_cast<void>(registered);
+    pool = new ComputePool(available_cores());
+    shared_pool.store(pool, std::memory_order_release);
+  }
+  return *pool;
+}
+
+ComputePool::ComputePool(int permits) : permits_(std::max(1, permits)), free_permits_(permits_) {}
+
+ComputePool::~ComputePool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    epoch_.fetch_add(1, std::memory_order_release);
+  }
+  work_.notify_all();
+  for (const pthread_t helper : helpers_) pthread_join(helper, nullptr);
+}
+
+void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcept {
+  if (count <= 0) return;
+  const int wanted = static_cast<int>(std::min<std::int64_t>(count, std::clamp(max_threads, 1, permits_)));
+  Job job{task, count, wanted - 1};
+
+  std::unique_lock lock(mutex_);
+  acquire_permit(lock);
+  if (wanted > 1) {
+    start_helpers(wanted - 1);
+    jobs_.push_back(&job);
+    epoch_.fetch_add(1, std::memory_order_release);
+    for (int i = 0; i < std::min(wanted - 1, sleeping_); ++i) work_.notify_one();
+  }
+  lock.unlock();
+
+  while (job.run_one()) {
+  }
+
+  if (wanted > 1) {
+    lock.lock();
+    std::erase(jobs_, &job);
+    if (job.helpers.load(std::memory_order_relaxed) > 0) {
+      lock.unlock();
+      spin_until([&] { return job.helpers.load(std::memory_order_acquire) == 0; });
+      lock.lock();
+      job.left.wait(lock, [&] { return job.helpers.load(std::memory_order_relaxed) == 0; });
+    }
+    release_permit();
+    return;
+  }
+  lock.lock();
+  release_permit();
+}
+
+/** First come, first served: a caller that runs one job after another cannot starve the rest. */
+void ComputePool::acquire_permit(std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t ticket = next_ticket_++;
+  if (ticket != serving_ticket_ || free_permits_ == 0) {
+    waiting_callers_.fetch_add(1, std::memory_order_relaxed);
+    permit_free_.wait(lock, [&] { return ticket == serving_ticket_ && free_permits_ > 0; });
+    waiting_callers_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  ++serving_ticket_;
+  --free_permits_;
+  if (free_permits_ > 0 && waiting_callers_.load(std::memory_order_relaxed) > 0) permit_free_.notify_all();
+}
+
+/** mutex_ is held. */
+void ComputePool::release_permit() {
+  ++free_permits_;
+  if (waiting_callers_.load(std::memory_order_relaxed) > 0) {
+    permit_free_.notify_all();
+  } else if (joinable_job() != nullptr) {
+    epoch_.fetch_add(1, std::memory_order_release);
+    if (sleeping_ > 0) work_.notify_one();
+  }
+}
+
+/** mutex_ is held. Without memory for a thread the caller computes alone. */
+void ComputePool::start_helpers(int wanted) {
+  sigset_t all;
+  sigset_t before;
+  while (static_cast<int>(helpers_.size()) < wanted) {
+    // Signals are the host's: no helper may be the one to handle them.
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    const int failed = pthread_create(&thread, nullptr, helper_main, this);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (failed != 0) return;
+    helpers_.push_back(thread);
+  }
+}
+
+void* ComputePool::helper_main(void* pool) {
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), "tokenlearner");
+#endif
+  static_cast<ComputePool*>(pool)->helper_loop();
+  return nullptr;
+}
+
+void ComputePool::helper_loop() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    Job* job = waiting_callers_.load(std::memory_order_relaxed) == 0 && free_permits_ > 0 ? joinable_job() : nullptr;
+    if (job != nullptr) {
+      help(lock, *job);
+      continue;
+    }
+    const std::uint64_t seen = epoch_.load(std::memory_order_relaxed);
+    lock.unlock();
+    const bool changed = spin_for_work(seen);
+    lock.lock();
+    if (changed || epoch_.load(std::memory_order_relaxed) != seen || stopping_) continue;
+    ++sleeping_;
+    work_.wait(lock);
+    --sleeping_;
+  }
+}
+
+bool ComputePool::spin_for_work(std::uint64_t seen) const {
+  return spin_until([&] { return epoch_.load(std::memory_order_acquire) != seen; });
+}
+
+/** mutex_ is held. The oldest job that wants another thread. */
+ComputePool::Job* ComputePool::joinable_job() const {
+  for (Job* job : jobs_) {
+    if (job->openings > 0 && job->has_tasks()) return job;
+  }
+  return nullptr;
+}
+
+/** Takes a permit, works on the job until it is out of tasks or a caller waits, and gives the permit back. */
+void ComputePool::help(std::unique_lock<std::mutex>& lock, Job& job) {
+  --free_permits_;
+  --job.openings;
+  job.helpers.fetch_add(1, std::memory_order_relaxed);
+  lock.unlock();
+  while (waiting_callers_.load(std::memory_order_relaxed) == 0 && job.run_one()) {
+  }
+  lock.lock();
+  ++job.openings;
+  // After this the job may be gone, as soon as the mutex is free.
+  if (job.helpers.fetch_sub(1, std::memory_order_release) == 1) job.left.notify_one();
+  release_permit();
+}
+
+}  // namespace tokenlearner::kernels

@@ -1,0 +1,21 @@
+// AVX2 and FMA: 4 x 3 accumulators leave 3 of 16 registers for pixels and one for a weight.
+#define TOKENLEARNER_ISA_NAMESPACE avx2
+#define TOKENLEARNER_VECTOR_BYTES 32
+
+namespace tokenlearner::kernels::TOKENLEARNER_ISA_NAMESPACE {
+namespace {
+constexpr int kRows = 4;
+constexpr int kVectors = 3;
+}  // namespace
+}  // namespace tokenlearner::kernels::TOKENLEARNER_ISA_NAMESPACE
+
+#include "kernels/cpu/fused-kernels-impl.hpp"
+
+namespace tokenlearner::kernels {
+
+const IsaKernels& avx2_kernels() {
+  static const IsaKernels kernels = avx2::make_kernels();
+  return kernels;
+}
+
+}  // namespace tokenlearner::kernels

@@ -1,0 +1,53 @@
+// The fused micro-kernels, once for every instruction set. fused-<isa>.cpp defines TOKENLEARNER_ISA_NAMESPACE and
+// TOKENLEARNER_VECTOR_BYTES, is compiled with that instruction set's flags, and includes this file.
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "kernels/cpu/fused-kernels.hpp"
+#include "kernels/dtype.hpp"
+
+namespace tokenlearner::kernels::TOKENLEARNER_ISA_NAMESPACE {
+namespace {
+
+#include "kernels/cpu/simd.hpp"
+//
+#include "kernels/cpu/gelu.hpp"
+//
+#include "kernels/cpu/pixel-panels.hpp"
+//
+#include "kernels/cpu/attention-kernel.hpp"
+//
+#include "kernels/cpu/token-kernel.hpp"
+
+template <typename Stored, typename Compute>
+TypedKernels typed_kernels() {
+  return {
+      .panel_rows = kRows,
+      .panel_pixels = static_cast<int>(kVectors * kLanesOf<Compute>),
+      .token_channels = kTokenChannels,
+      .token_scratch = kTokenChannels * kTokenChunk * static_cast<std::int64_t>(sizeof(Compute)),
+      .packed_bytes = packed_bytes<Compute>,
+      .pack_pixels = pack_pixels<Stored, Compute>,
+      .attention = attention<Compute>,
+      .tokens = tokens<Stored, Compute>,
+      .gelu = gelu_array<Compute>,
+  };
+}
+
+IsaKernels make_kernels() {
+  return {
+      .float32 = typed_kernels<float, float>(),
+      .float64 = typed_kernels<double, double>(),
+      .float16 = typed_kernels<Half, float>(),
+      .bfloat16 = typed_kernels<BFloat16, float>(),
+  };
+}
+
+}  // namespace
+}  // namespace tokenlearner::kernels::TOKENLEARNER_ISA_NAMESPACE

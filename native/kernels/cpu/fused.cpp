@@ -1,0 +1,192 @@
+#include "kernels/cpu/fused.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+#include "kernels/cpu/topology.hpp"
+#include "kernels/cpu/validate.hpp"
+
+namespace tokenlearner::kernels {
+namespace {
+
+/** Below this many multiply-adds (some 20 microseconds) another thread costs more than it brings. */
+constexpr std::int64_t kSerialWork = 1 << 20;
+/** Tasks a thread, so that the last ones to finish are short. */
+constexpr std::int64_t kTasksPerThread = 8;
+/** What a thread may hold for its block of pixels; the rest of its 4 MB is far more than everything else needs. */
+constexpr std::int64_t kBlockBytes = 3 << 20;
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/** How the maps are cut into tasks. No choice here changes a bit of the result. */
+struct Plan {
+  std::int64_t block_pixels;
+  std::int64_t groups_per_task;
+  bool pixels_outermost;
+};
+
+Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::int64_t pixels, int threads) {
+  const auto level1 = static_cast<std::int64_t>(cache_sizes().level1);
+  const auto level2 = static_cast<std::int64_t>(cache_sizes().level2);
+  const std::int64_t panel = kernels.panel_pixels;
+  const std::int64_t panel_bytes = kernels.packed_bytes(weights.channels(), panel);
+  Plan plan{};
+  plan.pixels_outermost = panel_bytes <= level1 * 3 / 4;
+  plan.block_pixels = std::clamp<std::int64_t>(level2 / 2 / panel_bytes, 1, 8) * panel;
+  // Tens of thousands of channels: a narrower panel.
+  if (panel_bytes > kBlockBytes) plan.block_pixels = std::max<std::int64_t>(1, panel * kBlockBytes / panel_bytes);
+  plan.groups_per_task = weights.tokens();
+  if (threads == 1) return plan;
+
+  const auto tasks = [&] {
+    return divide_up(pixels, plan.block_pixels) * divide_up(weights.tokens(), plan.groups_per_task);
+  };
+  // Groups first, as long as a task still has rows enough to pay for packing its pixels.
+  const std::int64_t target = threads * kTasksPerThread;
+  while (tasks() < target && plan.groups_per_task > 1 && plan.groups_per_task / 2 * weights.hidden() >= 512) {
+    plan.groups_per_task /= 2;
+  }
+  while (tasks() < target && plan.block_pixels > panel) {
+    plan.block_pixels = divide_up(plan.block_pixels / panel, 2) * panel;
+  }
+  while (tasks() < target && plan.groups_per_task > 1) plan.groups_per_task /= 2;
+  return plan;
+}
+
+/** This thread's scratch memory. It stays for the next run: fresh pages cost more than small runs take. */
+void* scratch(std::int64_t bytes) {
+  thread_local AlignedBuffer buffer;
+  return buffer.reserve(static_cast<std::size_t>(bytes)) ? buffer.data() : nullptr;
+}
+
+class FusedRun {
+ public:
+  FusedRun(const ForwardParams& params, const PackedWeights& weights)
+      : params_(params),
+        weights_(weights),
+        kernels_(kernels_of(weights.isa()).of(params.dtype)),
+        image_pixels_(params.height * params.width),
+        element_(static_cast<std::int64_t>(size_of(weights.compute()))),
+        source_{params.x,
+                params.height,
+                params.width,
+                params.x_batch_stride,
+                params.x_channel_stride,
+                params.x_row_stride,
+                params.x_pixel_stride} {}
+
+  Status run(Parallel& parallel, int max_threads) {
+    const std::int64_t pixels = params_.batch * image_pixels_;
+    const std::int64_t work = pixels * weights_.channels() * weights_.hidden() * weights_.tokens();
+    const int threads = work < kSerialWork ? 1 : std::clamp(max_threads, 1, parallel.threads());
+    if (pixels > 0) run_maps(parallel, threads, pixels);
+    if (!out_of_memory_) run_tokens(parallel, threads);
+    return out_of_memory_ ? Status::out_of_memory : Status::ok;
+  }
+
+ private:
+  void run_maps(Parallel& parallel, int threads, std::int64_t pixels) {
+    const Plan plan = make_plan(kernels_, weights_, pixels, threads);
+    const std::int64_t blocks = divide_up(pixels, plan.block_pixels);
+    const std::int64_t splits = divide_up(weights_.tokens(), plan.groups_per_task);
+    parallel.run(blocks * splits, threads, [&](std::int64_t task) {
+      const std::int64_t first = task / splits * plan.block_pixels;
+      const std::int64_t group = task % splits * plan.groups_per_task;
+      map_task(plan, first, std::min(plan.block_pixels, pixels - first), group,
+               std::min(plan.groups_per_task, weights_.tokens() - group));
+    });
+  }
+
+  /** A[groups, block of pixels]. On any thread. */
+  void map_task(const Plan& plan, std::int64_t first, std::int64_t pixels, std::int64_t first_group,
+                std::int64_t groups) {
+    const std::int64_t packed = kernels_.packed_bytes(weights_.channels(), pixels);
+    const std::int64_t lanes = divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
+    const std::int64_t x_bytes = divide_up(packed, 64) * 64;
+    char* memory = static_cast<char*>(scratch(x_bytes + lanes * element_));
+    if (memory == nullptr) {
+      out_of_memory_ = true;
+      return;
+    }
+    kernels_.pack_pixels(source_, weights_.channels(), first, pixels, memory);
+    AttentionTile tile{memory, pixels, weights_.channels(), weights_.hidden(), {}, memory + x_bytes,
+                       plan.pixels_outermost};
+    for (std::int64_t g = first_group; g < first_group + groups; ++g) {
+      tile.group = weights_.group(g);
+      kernels_.attention(tile);
+      write_map(memory + x_bytes, first, pixels, g);
+    }
+  }
+
+  /** From a block of the flat sequence of pixels to (B, G, P). */
+  void write_map(const char* map, std::int64_t first, std::int64_t pixels, std::int64_t group) {
+    char* attention = static_cast<char*>(params_.attention) + group * params_.attention_token_stride * element_;
+    for (std::int64_t done = 0; done < pixels;) {
+      const std::int64_t image = (first + done) / image_pixels_;
+      const std::int64_t pixel = (first + done) % image_pixels_;
+      const std::int64_t count = std::min(pixels - done, image_pixels_ - pixel);
+      std::copy_n(map + done * element_, count * element_,
+                  attention + (image * params_.attention_batch_stride + pixel) * element_);
+      done += count;
+    }
+  }
+
+  void run_tokens(Parallel& parallel, int threads) {
+    const std::int64_t per_image = divide_up(weights_.channels(), kernels_.token_channels);
+    const std::int64_t tiles = params_.batch * per_image;
+    const std::int64_t tile_work = kernels_.token_channels * std::max<std::int64_t>(image_pixels_ * weights_.tokens(), 1);
+    const std::int64_t tiles_per_task = std::clamp<std::int64_t>(kSerialWork / 4 / tile_work, 1, tiles);
+    parallel.run(divide_up(tiles, tiles_per_task), threads, [&](std::int64_t task) {
+      const std::int64_t first = task * tiles_per_task;
+      token_task(first, std::min(first + tiles_per_task, tiles), per_image);
+    });
+  }
+
+  /** y of a few channels of one image or several. On any thread. */
+  void token_task(std::int64_t first, std::int64_t end, std::int64_t per_image) {
+    void* memory = scratch(kernels_.token_scratch + kernels_.token_channels * weights_.tokens() * element_);
+    if (memory == nullptr) {
+      out_of_memory_ = true;
+      return;
+    }
+    for (std::int64_t index = first; index < end; ++index) {
+      const std::int64_t image = index / per_image;
+      const std::int64_t channel = index % per_image * kernels_.token_channels;
+      const auto stored = static_cast<std::int64_t>(size_of(params_.dtype));
+      kernels_.tokens({
+          .source = source_,
+          .image = image,
+          .first_channel = channel,
+          .channels = std::min<std::int64_t>(kernels_.token_channels, weights_.channels() - channel),
+          .groups = weights_.tokens(),
+          .attention = static_cast<const char*>(params_.attention) + image * params_.attention_batch_stride * element_,
+          .attention_token_stride = params_.attention_token_stride,
+          .tokens = static_cast<char*>(params_.tokens) + image * params_.tokens_batch_stride * stored,
+          .tokens_channel_stride = params_.tokens_channel_stride,
+          .tokens_token_stride = params_.tokens_token_stride,
+          .scratch = memory,
+      });
+    }
+  }
+
+  const ForwardParams& params_;
+  const PackedWeights& weights_;
+  const TypedKernels& kernels_;
+  const std::int64_t image_pixels_;
+  /** Bytes of a Compute. */
+  const std::int64_t element_;
+  const PixelSource source_;
+  std::atomic<bool> out_of_memory_ = false;
+};
+
+}  // namespace
+
+Status fused_forward(const ForwardParams& params, const PackedWeights& weights, Parallel& parallel,
+                     int max_threads) noexcept {
+  if (!is_valid(params)) return Status::invalid_argument;
+  if (compute_dtype(params.dtype) != weights.compute()) return Status::unsupported;
+  if (params.batch == 0) return Status::ok;
+  return FusedRun(params, weights).run(parallel, max_threads);
+}
+
+}  // namespace tokenlearner::kernels

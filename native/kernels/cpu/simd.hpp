@@ -1,0 +1,88 @@
+// Vectors of one width, as the compiler's own vector types: +, -, *, / and comparisons work on them as they are.
+// The including file has opened a namespace of its own. See Note [No out-of-line copies].
+
+template <typename T, int kLanes>
+struct VectorOf {
+  // Unaligned and aliasing anything, so that it can be loaded through a pointer to T.
+  typedef T Memory __attribute__((vector_size(kLanes * sizeof(T)), aligned(alignof(T)), may_alias));
+  typedef T Register __attribute__((vector_size(kLanes * sizeof(T))));
+};
+
+template <typename T, int kLanes>
+using Vector = typename VectorOf<T, kLanes>::Register;
+
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load(const T* from) {
+  return *reinterpret_cast<const typename VectorOf<T, kLanes>::Memory*>(from);
+}
+
+/** The first `count` lanes; zeros in the others. */
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load_some(const T* from, std::int64_t count) {
+  Vector<T, kLanes> result{};
+  for (int i = 0; i < kLanes; ++i) {
+    if (i < count) result[i] = from[i];
+  }
+  return result;
+}
+
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE void store(T* to, Vector<T, kLanes> value) {
+  *reinterpret_cast<typename VectorOf<T, kLanes>::Memory*>(to) = value;
+}
+
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> broadcast(T value) {
+  return value - Vector<T, kLanes>{};  // exact for -0 too, so that it compiles to the broadcast alone
+}
+
+#if defined(__AVX512F__)
+// The forms without a mask trip g++ 12's own warning about uninitialised variables; with every lane set it is the same
+// instruction.
+constexpr __mmask16 kAllLanes = 0xffff;
+#endif
+
+/** a < b ? a : b in each lane, hence b where either is NaN. */
+template <typename V>
+TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<V, Vector<float, 16>>) return (V)_mm512_maskz_min_ps(kAllLanes, (__m512)a, (__m512)b);
+#endif
+#if defined(__AVX2__)
+  if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  if constexpr (std::is_same_v<V, Vector<float, 4>>) return (V)_mm_min_ps((__m128)a, (__m128)b);
+#endif
+  return a < b ? a : b;
+}
+
+/** a > b ? a : b in each lane, hence b where either is NaN. */
+template <typename V>
+TOKENLEARNER_ALWAYS_INLINE V maximum(V a, V b) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<V, Vector<float, 16>>) return (V)_mm512_maskz_max_ps(kAllLanes, (__m512)a, (__m512)b);
+#endif
+#if defined(__AVX2__)
+  if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  if constexpr (std::is_same_v<V, Vector<float, 4>>) return (V)_mm_max_ps((__m128)a, (__m128)b);
+#endif
+  return a > b ? a : b;
+}
+
+/** The sum of the lanes, halving: the order depends on kLanes alone. */
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE T sum_lanes(Vector<T, kLanes> value) {
+  if constexpr (kLanes == 1) {
+    return value[0];
+  } else if constexpr (kLanes == 2) {
+    return value[0] + value[1];
+  } else {
+    using Narrow = Vector<T, kLanes / 2>;
+    return [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) __attribute__((always_inline)) {
+      const Narrow low = __builtin_shufflevector(value, value, kIndex...);
+      const Narrow high = __builtin_shufflevector(value, value, (kIndex + kLanes / 2)...);
+      return sum_lanes<T, kLanes / 2>(low + high);
+    }(std::make_integer_sequence<int, kLanes / 2>{});
+  }
+}

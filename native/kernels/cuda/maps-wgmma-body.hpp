@@ -1,0 +1,288 @@
+// The maps A by wgmma, for sm_90: the same product and epilogue as maps-mma-body.hpp, the same packed operands.
+//
+// A thread block owns 128 pixels and one group. Warp 0 of the last warpgroup is the producer: it asks for bulk copies of
+// whole blocks (a chunk of pixels and of hidden rows to a stage), each completing on the stage's `full` barrier. Two
+// warpgroups own 64 pixels each, multiply stage after stage, and hand a stage back on its `empty` barrier, warp by warp. They are tied to
+// each other only through the stages, so one's epilogue overlaps the other's product as far as the stages reach, and the
+// producer runs on into the next tile during both.
+//
+// Two shapes. Wide: 256 hidden rows a tile and 4 stages, one thread block to a multiprocessor: the fewest bytes
+// per product, for many channels. Narrow: 128 rows and 3 stages, two thread blocks to a multiprocessor (one plane): with
+// few channels the epilogue is as long as the product, and the other thread block fills the tensor cores meanwhile.
+//
+// Bits: as Note [Bits that do not depend on the batch].
+#pragma once
+
+#include "kernels/cuda/kernel-args.hpp"
+#include "kernels/cuda/tiling.hpp"
+
+namespace tokenlearner::kernels::cuda {
+
+inline constexpr int kWgmmaTilePixels = 128;
+inline constexpr int kWideHiddenTile = 256;
+
+template <Precision kPrecisionValue, int kHiddenTileValue>
+struct WgmmaTraits {
+  static constexpr Precision kPrecision = kPrecisionValue;
+  static constexpr int kPlanes = planes_of(kPrecision);
+  static constexpr int kHiddenTile = kHiddenTileValue;
+  static constexpr int kStages = kHiddenTile == kWideHiddenTile ? 4 : 3;
+  static constexpr int kConsumers = kWgmmaTilePixels / kBlockRows;
+  static constexpr int kThreads = 128 * (kConsumers + 1);
+  static constexpr int kBlocksPerMultiprocessor = kHiddenTile == kWideHiddenTile || kPlanes == 2 ? 1 : 2;
+  // Registers a thread after setmaxnreg: multiples of 8 that fit the 64 K of a multiprocessor.
+  static constexpr int kProducerRegisters = 24;
+  static constexpr int kConsumerRegisters = kBlocksPerMultiprocessor == 1 ? 240 : 104;
+
+  static constexpr int kHiddenBlocks = kHiddenTile / kBlockRows;
+  static constexpr int kPlaneBytes = kBlockBytes * kPlanes;
+  /** Pixel blocks, then hidden blocks; of each plane 0 of all blocks, then plane 1. */
+  static constexpr int kStageBytes = kPlaneBytes * (kConsumers + kHiddenBlocks);
+  static constexpr int kHiddenOffset = kPlaneBytes * kConsumers;
+  static constexpr int kVectorBytes = kHiddenTile * 2 * 4;
+  static constexpr int kVectorStages = 2;
+  static constexpr int kVectorOffset = kStages * kStageBytes;
+  static constexpr int kBarrierOffset = kVectorOffset + kVectorStages * kVectorBytes;
+  static constexpr int kBarriers = 2 * (kStages + kVectorStages);
+  static constexpr int kSharedBytes = kBarrierOffset + kBarriers * 8;
+};
+
+template <class Traits, class Machine>
+struct MapsWgmma {
+  static constexpr int kRegisters = Traits::kHiddenTile / 2;
+  static constexpr int kConsumerWarps = 4 * Traits::kConsumers;
+  static constexpr MmaKind kKind = mma_kind(Traits::kPrecision);
+  using Accumulators = float[kRegisters];
+
+  Machine& machine;
+  const MapsArgs& args;
+  int group, first_tile, tiles;
+
+  TOKENLEARNER_KERNEL_BODY static constexpr std::uint32_t barrier(int index) {
+    return static_cast<std::uint32_t>(Traits::kBarrierOffset + index * 8);
+  }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t full(int stage) { return barrier(stage); }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t empty(int stage) { return barrier(Traits::kStages + stage); }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t vectors_full(int slot) { return barrier(2 * Traits::kStages + slot); }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t vectors_empty(int slot) {
+    return barrier(2 * Traits::kStages + Traits::kVectorStages + slot);
+  }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t vector_offset(int slot) {
+    return static_cast<std::uint32_t>(Traits::kVectorOffset + slot * Traits::kVectorBytes);
+  }
+
+  TOKENLEARNER_KERNEL_BODY void initialise() {
+    if (machine.thread() == 0) {
+      for (int i = 0; i < Traits::kStages; ++i) {
+        machine.barrier_init(full(i), 1);
+        machine.barrier_init(empty(i), kConsumerWarps);
+      }
+      for (int i = 0; i < Traits::kVectorStages; ++i) {
+        machine.barrier_init(vectors_full(i), 1);
+        machine.barrier_init(vectors_empty(i), kConsumerWarps);
+      }
+      machine.fence_barriers();
+    }
+    machine.sync();
+  }
+
+  /** A stage or slot that has not been used yet is empty: the first wait, with parity 1, returns at once. */
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t empty_parity(int use) { return static_cast<std::uint32_t>(use + 1) % 2; }
+
+  /** Block `i` of a stage's operand at `offset`, of `blocks` blocks: its planes go to each plane's own run of blocks. */
+  TOKENLEARNER_KERNEL_BODY void copy_block(std::uint32_t offset, int blocks, int i, const std::uint8_t* source,
+                                           std::uint32_t full_barrier) {
+    TOKENLEARNER_UNROLL
+    for (int plane = 0; plane < Traits::kPlanes; ++plane) {
+      machine.bulk_copy(offset + static_cast<std::uint32_t>((plane * blocks + i) * kBlockBytes),
+                        source + plane * kBlockBytes, kBlockBytes, full_barrier);
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void load_vectors(int tile) {
+    const int use = tile / Traits::kVectorStages;
+    const int slot = tile % Traits::kVectorStages;
+    machine.barrier_wait(vectors_empty(slot), empty_parity(use));
+    machine.barrier_expect(vectors_full(slot), Traits::kVectorBytes);
+    const std::int64_t row = static_cast<std::int64_t>(group) * args.hidden_blocks * kBlockRows +
+                             (first_tile + tile) * Traits::kHiddenTile;
+    machine.bulk_copy(vector_offset(slot), args.bias_and_scale + row / 2, Traits::kVectorBytes, vectors_full(slot));
+  }
+
+  /** One thread. */
+  TOKENLEARNER_KERNEL_BODY void produce() {
+    const std::int64_t first_pixel_block = static_cast<std::int64_t>(machine.block_x()) * Traits::kConsumers;
+    int stage = 0;
+    int use = 0;
+    for (int tile = 0; tile < tiles; ++tile) {
+      const std::int64_t first_block = static_cast<std::int64_t>(group) * args.hidden_blocks +
+                                       (first_tile + tile) * Traits::kHiddenBlocks;
+      for (int chunk = 0; chunk < args.chunks; ++chunk) {
+        const auto offset = static_cast<std::uint32_t>(stage * Traits::kStageBytes);
+        machine.barrier_wait(empty(stage), empty_parity(use));
+        machine.barrier_expect(full(stage), Traits::kStageBytes);
+        for (int i = 0; i < Traits::kConsumers; ++i) {
+          copy_block(offset, Traits::kConsumers, i,
+                     args.x_blocks + ((first_pixel_block + i) * args.chunks + chunk) * Traits::kPlaneBytes, full(stage));
+        }
+        for (int i = 0; i < Traits::kHiddenBlocks; ++i) {
+          copy_block(offset + Traits::kHiddenOffset, Traits::kHiddenBlocks, i,
+                     args.weight_blocks + ((first_block + i) * args.chunks + chunk) * Traits::kPlaneBytes, full(stage));
+        }
+        if (chunk == 0) load_vectors(tile);
+        advance(stage, use);
+      }
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY static void advance(int& stage, int& use) {
+    if (++stage < Traits::kStages) return;
+    stage = 0;
+    ++use;
+  }
+
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t pixel_offset(std::uint32_t stage, int plane, int consumer, int step) {
+    return stage + static_cast<std::uint32_t>((plane * Traits::kConsumers + consumer) * kBlockBytes + step * kStepBytes);
+  }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t hidden_offset(std::uint32_t stage, int plane, int step) {
+    return stage + static_cast<std::uint32_t>(Traits::kHiddenOffset + plane * Traits::kHiddenBlocks * kBlockBytes +
+                                              step * kStepBytes);
+  }
+
+  /** One chunk's products into `sums`, all issued, none waited for. */
+  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& sums, int stage_index, int consumer, bool accumulate) {
+    const auto stage = static_cast<std::uint32_t>(stage_index * Traits::kStageBytes);
+    machine.wgmma_fence(sums);
+    if constexpr (Traits::kPlanes == 2) {
+      // Small before large: see maps-mma-body.hpp.
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < 2 * kStepsPerChunk; ++i) {
+        const int plane = i / kStepsPerChunk;
+        const int step = i % kStepsPerChunk;
+        machine.template wgmma<kKind, Traits::kHiddenTile>(sums, pixel_offset(stage, 1 - plane, consumer, step),
+                                                           hidden_offset(stage, plane, step), accumulate || i > 0);
+      }
+      accumulate = true;
+    }
+    TOKENLEARNER_UNROLL
+    for (int step = 0; step < kStepsPerChunk; ++step) {
+      machine.template wgmma<kKind, Traits::kHiddenTile>(sums, pixel_offset(stage, 0, consumer, step),
+                                                         hidden_offset(stage, 0, step), accumulate || step > 0);
+    }
+    machine.wgmma_commit();
+  }
+
+  /** One tile's hidden layer, before the bias, in `hidden`. */
+  TOKENLEARNER_KERNEL_BODY void multiply_tile(Accumulators& hidden, int consumer, int& stage, int& use) {
+    for (int chunk = 0; chunk < args.chunks; ++chunk) {
+      machine.barrier_wait(full(stage), static_cast<std::uint32_t>(use) % 2);
+      if constexpr (Traits::kPlanes == 1) {
+        multiply_chunk(hidden, stage, consumer, chunk > 0);
+        machine.template wgmma_wait<0>();
+        machine.wgmma_fence(hidden);
+      } else {
+        Accumulators part;
+        multiply_chunk(part, stage, consumer, false);
+        machine.template wgmma_wait<0>();
+        machine.wgmma_fence(part);
+        TOKENLEARNER_UNROLL
+        for (int i = 0; i < kRegisters; ++i) hidden[i] = chunk == 0 ? part[i] : hidden[i] + part[i];
+      }
+      if (machine.thread() % 32 == 0) machine.barrier_arrive(empty(stage));
+      advance(stage, use);
+    }
+  }
+
+  /** sum over the tile's hidden rows of w2 gelu(h + b1), for this thread's two pixel rows; in every lane of a quad. */
+  TOKENLEARNER_KERNEL_BODY void reduce_tile(float (&tile_sums)[2], const Accumulators& hidden, std::uint32_t vectors) {
+    constexpr GeluForm kForm = gelu_form(Traits::kPrecision);
+    const int lane = machine.thread() % 4;
+    tile_sums[0] = 0.0f;
+    tile_sums[1] = 0.0f;
+    TOKENLEARNER_UNROLL
+    for (int j = 0; j < Traits::kHiddenTile / 8; ++j) {
+      const Float4 v = machine.template shared<Float4>(vectors + static_cast<std::uint32_t>(j * 4 + lane) * 16);
+      TOKENLEARNER_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        const float* h = &hidden[j * 4 + half * 2];
+        tile_sums[half] = fmaf(v.z, gelu<kForm>(h[0] + v.x), tile_sums[half]);
+        tile_sums[half] = fmaf(v.w, gelu<kForm>(h[1] + v.y), tile_sums[half]);
+      }
+    }
+    TOKENLEARNER_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      tile_sums[half] += machine.shuffle_xor(tile_sums[half], 1);
+      tile_sums[half] += machine.shuffle_xor(tile_sums[half], 2);
+    }
+  }
+
+  /** The pixel of this thread's row `half`. */
+  TOKENLEARNER_KERNEL_BODY std::int64_t pixel(int half) const {
+    const int consumer = machine.thread() / 128;
+    const int local = machine.thread() % 128;
+    return static_cast<std::int64_t>(machine.block_x()) * kWgmmaTilePixels + consumer * kBlockRows + local / 32 * 16 +
+           half * 8 + local % 32 / 4;
+  }
+
+  TOKENLEARNER_KERNEL_BODY void write_partials(const float (&tile_sums)[2], int tile) const {
+    if (machine.thread() % 4 != 0) return;
+    for (int half = 0; half < 2; ++half) {
+      const std::int64_t n = pixel(half);
+      const std::int64_t row = static_cast<std::int64_t>(tile) * args.tokens + group;
+      if (n < args.pixel_count) args.partials[row * args.partial_stride + n] = tile_sums[half];
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void write_attention(const float (&sums)[2]) const {
+    if (machine.thread() % 4 != 0) return;
+    for (int half = 0; half < 2; ++half) {
+      const std::int64_t n = pixel(half);
+      if (n >= args.pixel_count) continue;
+      const std::int64_t image = n / args.pixels;
+      args.attention.data[image * args.attention.batch_stride + group * args.attention.token_stride + n -
+                          image * args.pixels] = sums[half] + args.token_bias[group];
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void consume() {
+    Accumulators hidden;
+    float sums[2] = {0.0f, 0.0f};
+    int stage = 0;
+    int use = 0;
+    for (int tile = 0; tile < tiles; ++tile) {
+      multiply_tile(hidden, machine.thread() / 128, stage, use);
+      const int slot = tile % Traits::kVectorStages;
+      machine.barrier_wait(vectors_full(slot), static_cast<std::uint32_t>(tile / Traits::kVectorStages) % 2);
+      float tile_sums[2];
+      reduce_tile(tile_sums, hidden, vector_offset(slot));
+      // The shuffles of reduce_tile came after every lane's reads of the slot.
+      if (machine.thread() % 32 == 0) machine.barrier_arrive(vectors_empty(slot));
+      if (args.splits > 1) write_partials(tile_sums, first_tile + tile);
+      sums[0] += tile_sums[0];
+      sums[1] += tile_sums[1];
+    }
+    if (args.splits == 1) write_attention(sums);
+  }
+
+  TOKENLEARNER_KERNEL_BODY void run() {
+    initialise();
+    if (machine.thread() / 128 == Traits::kConsumers) {
+      machine.template shrink_registers<Traits::kProducerRegisters>();
+      if (machine.thread() % 128 == 0) produce();
+    } else {
+      machine.template grow_registers<Traits::kConsumerRegisters>();
+      consume();
+    }
+  }
+};
+
+/** Grid: (tiles of 128 pixels, splits, groups). */
+template <class Traits, class Machine>
+TOKENLEARNER_KERNEL_BODY void maps_wgmma_body(Machine& machine, const MapsArgs& args) {
+  const int first = machine.block_y() * args.tiles_per_split;
+  MapsWgmma<Traits, Machine> maps{machine, args, machine.block_z(), first,
+                                  min_of(args.tiles - first, args.tiles_per_split)};
+  maps.run();
+}
+
+}  // namespace tokenlearner::kernels::cuda

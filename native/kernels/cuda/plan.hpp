@@ -1,0 +1,38 @@
+// What plan_forward and the launchers agree on: sizes, counts and places in the workspace. Host only.
+#pragma once
+
+#include "kernels/cuda/token-learner-cuda.hpp"
+
+namespace tokenlearner::kernels::cuda {
+
+std::int64_t padded_hidden(std::int64_t hidden);
+std::int64_t chunk_count(std::int64_t channels, Precision precision);
+/** Pixel blocks of 64, rounded up to whole wgmma tiles of 128 pixels. */
+std::int64_t pixel_blocks(std::int64_t pixel_count);
+std::int64_t segment_count(std::int64_t pixels);
+/** Sums that a tile leaves for each pixel. */
+int partial_lanes(Variant variant);
+int tiles_per_split(const Plan& plan, std::int64_t hidden);
+std::int64_t tile_count(const Plan& plan, std::int64_t hidden);
+
+/** Where things lie in the workspace of one pass over `images` images; bytes from its start. */
+struct WorkspaceLayout {
+  std::size_t x_blocks = 0;
+  std::size_t partials = 0;
+  std::int64_t partial_stride = 0;  // elements
+  std::size_t segment_sums = 0;
+  std::size_t counters = 0;
+  std::size_t counter_bytes = 0;
+  std::size_t total = 0;
+};
+WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::int64_t images);
+
+struct PackedWeightsLayout {
+  std::size_t weight = 0;
+  std::size_t bias_and_scale = 0;
+  std::size_t token_bias = 0;
+  std::size_t total = 0;
+};
+PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, Variant variant);
+
+}  // namespace tokenlearner::kernels::cuda

@@ -1,0 +1,63 @@
+// What lets one text be compiled by nvcc for the device and by a plain C++ compiler for the tests.
+//
+// Note: [Machines]
+// The body of every kernel is a template over a Machine: the handful of things that only a GPU has (thread indices,
+// shared memory, barriers, asynchronous copies, matrix instructions). device-machine.cuh has the real one; the tests
+// have one that runs a whole thread block on the host, a thread a fiber, with the copies completing as late as their
+// contract allows. Index arithmetic, edges, pipelines and summation order are thus tested without a GPU.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+#define TOKENLEARNER_PORTABLE __host__ __device__ __forceinline__
+#define TOKENLEARNER_KERNEL_BODY __device__ __forceinline__
+#define TOKENLEARNER_UNROLL _Pragma("unroll")
+#define TOKENLEARNER_UNROLL_BY_4 _Pragma("unroll 4")
+#else
+#define TOKENLEARNER_PORTABLE [[gnu::always_inline]] inline
+#define TOKENLEARNER_KERNEL_BODY inline
+#define TOKENLEARNER_UNROLL
+#define TOKENLEARNER_UNROLL_BY_4
+#endif
+
+namespace tokenlearner::kernels::cuda {
+
+/** 16 bytes, moved by one instruction. */
+struct alignas(16) Word4 {
+  std::uint32_t word[4];
+};
+
+struct alignas(16) Float4 {
+  float x, y, z, w;
+};
+
+TOKENLEARNER_PORTABLE std::uint32_t bits_of(float value) {
+  std::uint32_t bits;
+  memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+TOKENLEARNER_PORTABLE float float_of(std::uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+template <typename Integer>
+TOKENLEARNER_PORTABLE constexpr Integer ceil_div(Integer a, Integer b) {
+  return (a + b - 1) / b;
+}
+
+template <typename Integer>
+TOKENLEARNER_PORTABLE constexpr Integer round_up(Integer a, Integer b) {
+  return ceil_div(a, b) * b;
+}
+
+template <typename Integer>
+TOKENLEARNER_PORTABLE constexpr Integer min_of(Integer a, Integer b) {
+  return a < b ? a : b;
+}
+
+}  // namespace tokenlearner::kernels::cuda

@@ -1,0 +1,93 @@
+// The element types that the kernels know, and the 16-bit conversions in plain integer arithmetic.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace tokenlearner::kernels {
+
+enum class DType : std::int8_t { float32, float64, float16, bfloat16 };
+
+constexpr std::size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::float64:
+      return 8;
+    case DType::float32:
+      return 4;
+    default:
+      return 2;
+  }
+}
+
+/** The type that sums are kept in: float64 for float64, float32 for everything else. */
+constexpr DType compute_dtype(DType dtype) {
+  return dtype == DType::float64 ? DType::float64 : DType::float32;
+}
+
+// Note: [No out-of-line copies]
+// Some of the files that include this header are compiled for AVX-512. An inline function that such a file emits
+// out of line could be the copy that the linker keeps for everybody, and would then crash on older machines.
+// Whatever those files share with others is therefore always inlined, or lives in a namespace of its own.
+#define TOKENLEARNER_ALWAYS_INLINE [[gnu::always_inline]] inline
+
+/** An IEEE binary16 in memory. */
+struct Half {
+  std::uint16_t bits;
+};
+
+/** The upper half of a float32 in memory. */
+struct BFloat16 {
+  std::uint16_t bits;
+};
+
+TOKENLEARNER_ALWAYS_INLINE float widen(float value) { return value; }
+TOKENLEARNER_ALWAYS_INLINE double widen(double value) { return value; }
+TOKENLEARNER_ALWAYS_INLINE float widen(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+}
+
+TOKENLEARNER_ALWAYS_INLINE float widen(Half value) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
+  const std::uint32_t magnitude = value.bits & 0x7fffu;
+  // Subnormals: the integer itself, times 2^-24.
+  if (magnitude < 0x0400u) {
+    const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(subnormal) | sign);
+  }
+  // The exponent's bias goes from 15 to 127; infinity and NaN keep an exponent of all ones.
+  const std::uint32_t bias = magnitude >= 0x7c00u ? (255u - 31u) << 23 : (127u - 15u) << 23;
+  return std::bit_cast<float>(((magnitude << 13) + bias) | sign);
+}
+
+/** Round to nearest, ties to even, as PyTorch rounds; NaN stays NaN. */
+template <typename Stored, typename Compute>
+TOKENLEARNER_ALWAYS_INLINE Stored narrow(Compute value) {
+  return static_cast<Stored>(value);
+}
+
+template <>
+TOKENLEARNER_ALWAYS_INLINE BFloat16 narrow<BFloat16, float>(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fc0u};
+  return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+template <>
+TOKENLEARNER_ALWAYS_INLINE Half narrow<Half, float>(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
+  const std::uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
+  // 65520 and up round to infinity.
+  if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
+  // Below 2^-14: adding 0.5 leaves the value, rounded to a multiple of 2^-24, in the low mantissa bits.
+  if (magnitude < 0x38800000u) {
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
+  }
+  const std::uint32_t rounded = magnitude + 0x0fffu + ((magnitude >> 13) & 1u);
+  return {static_cast<std::uint16_t>(sign | ((rounded - ((127u - 15u) << 23)) >> 13))};
+}
+
+}  // namespace tokenlearner::kernels

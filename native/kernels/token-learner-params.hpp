@@ -1,0 +1,62 @@
+// The TokenLearner layer as the kernels see it.
+//
+//   h[g,k,p] = sum_c W1[g*K+k, c] * x[c,p] + b1[g*K+k]
+//   A[g,p]   = sum_k w2[g,k] * gelu(h[g,k,p]) + b2[g]        gelu is the exact erf form
+//   y[c,g]   = (1/P) * sum_p x[c,p] * A[g,p]                 P = height * width
+//
+// All strides are in elements, not bytes. Leading dimensions are folded into `batch`.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/dtype.hpp"
+
+namespace tokenlearner::kernels {
+
+/** One grouped 1x1 convolution: PyTorch's contiguous `net.{2*i}.weight` and `net.{2*i}.bias`. */
+struct LayerView {
+  const void* weight = nullptr;
+  const void* bias = nullptr;
+};
+
+/**
+ * The parameters, in host memory for the CPU and device memory for CUDA. With L = num_layers, G = tokens, K = hidden:
+ * L = 1 has one layer (G, C). L >= 2 has (G*K, C), then L-2 times (G*K, K), then (G, K). GELU stands between layers.
+ */
+struct WeightsView {
+  std::int64_t channels = 0;  // C
+  std::int64_t hidden = 0;    // K; without meaning when num_layers is 1
+  std::int64_t tokens = 0;    // G
+  int num_layers = 0;         // L
+  DType dtype = DType::float32;
+  const LayerView* layers = nullptr;  // num_layers of them
+};
+
+/** One forward. Read and written memory must not overlap. A batch of 0 is valid and writes nothing. */
+struct ForwardParams {
+  std::int64_t batch = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+
+  /** Of `x` and `tokens`. */
+  DType dtype = DType::float32;
+
+  const void* x = nullptr;
+  std::int64_t x_batch_stride = 0;
+  std::int64_t x_channel_stride = 0;
+  std::int64_t x_row_stride = 0;
+  std::int64_t x_pixel_stride = 0;
+
+  /** y: (B, C, G), or (B, G, C) by its strides. */
+  void* tokens = nullptr;
+  std::int64_t tokens_batch_stride = 0;
+  std::int64_t tokens_channel_stride = 0;
+  std::int64_t tokens_token_stride = 0;
+
+  /** A: (B, G, P), always written, in compute_dtype(dtype); pixels are contiguous. */
+  void* attention = nullptr;
+  std::int64_t attention_batch_stride = 0;
+  std::int64_t attention_token_stride = 0;
+};
+
+}  // namespace tokenlearner::kernels

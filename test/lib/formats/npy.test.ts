@@ -1,0 +1,168 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { DTYPES } from '../../../lib/dtype';
+import { parseNpy, readNpy, serializeNpy, writeNpy } from '../../../lib/formats/npy';
+import {
+  described,
+  expectedArray,
+  expectReject,
+  expectThrow,
+  fixture,
+  FIXTURES,
+  readable,
+  sample,
+} from './support';
+
+const FLOAT_PAIR = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
+
+/** A file of that version with that header and that many zero bytes. */
+function file(header: string, dataBytes = 8, version: [number, number] = [1, 0]): Uint8Array {
+  const text = Buffer.from(header, version[0] === 3 ? 'utf8' : 'latin1');
+  const start = Buffer.alloc(version[0] === 1 ? 10 : 12);
+  start.write('\x93NUMPY', 'latin1');
+  start.set(version, 6);
+  if (version[0] === 1) start.writeUInt16LE(text.length, 8);
+  else start.writeUInt32LE(text.length, 8);
+  return Buffer.concat([start, text, Buffer.alloc(dataBytes)]);
+}
+
+function header(fields: { descr?: string; order?: string; shape?: string }): string {
+  const { descr = "'<f4'", order = 'False', shape = '(2,)' } = fields;
+  return `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': ${shape}, }\n`;
+}
+
+describe('reading', () => {
+  test.each(readable('.npy'))('%s gives what NumPy wrote', (name) => {
+    expect(described(parseNpy(fixture(name)))).toEqual(expectedArray(name));
+  });
+
+  test('elements are a view on the bytes', () => {
+    const bytes = fixture('float64.npy');
+    expect(parseNpy(bytes).data.buffer).toBe(bytes.buffer);
+  });
+
+  test.each([
+    ['no space at all', header({}).replaceAll(' ', '')],
+    ['other order and quotes', `{"shape":(2,),"fortran_order":False,"descr":"<f4"}`],
+    ["Python 2's long integers", header({ shape: '(2L,)' })],
+    ['the order of this machine', header({ descr: "'=f4'" })],
+  ])('accepts %s', (_, text) => {
+    expect(parseNpy(file(text))).toMatchObject({ dtype: 'float32', shape: [2] });
+  });
+
+  test.each(['<u1', '>u1', '|u1', '=u1'])('takes %s as uint8', (descr) => {
+    expect(parseNpy(file(header({ descr: `'${descr}'` }), 2)).dtype).toBe('uint8');
+  });
+
+  test('Fortran order of a vector needs no copy', () => {
+    const bytes = new Uint8Array(file(header({ order: 'True', shape: '(1, 2, 1)' }).padEnd(70)));
+    expect(parseNpy(bytes).data.buffer).toBe(bytes.buffer);
+  });
+});
+
+describe('malformed files', () => {
+  test.each<[string, Uint8Array, RegExp]>([
+    ['nothing', new Uint8Array(0), /not an npy file/],
+    ['a zip archive', Buffer.from('PK\x03\x04 and so on'), /not an npy file/],
+    ['version 0', file(FLOAT_PAIR, 8, [0, 0]), /version 0\.0 is not supported/],
+    ['version 1.1', file(FLOAT_PAIR, 8, [1, 1]), /version 1\.1 is not supported/],
+    ['version 4', file(FLOAT_PAIR, 8, [4, 0]), /version 4\.0 is not supported/],
+    ['a cut length', file('', 0, [2, 0]).subarray(0, 11), /truncated/],
+    ['a cut header', file(FLOAT_PAIR).subarray(0, 40), /truncated/],
+    ['a header over the limit', file(FLOAT_PAIR.padEnd(10_001)), /over the limit of 10000/],
+    [
+      'invalid UTF-8',
+      Buffer.concat([file('', 0, [3, 0]).subarray(0, 8), Buffer.from([1, 0, 0, 0, 0xff])]),
+      /UTF-8/,
+    ],
+    ['cut data', file(FLOAT_PAIR, 7), /truncated: float32 of shape \[2\] takes 8 bytes, the file holds 7/],
+    ['trailing data', file(FLOAT_PAIR, 9), /trailing bytes/],
+    ['an empty header', file(''), /expected '{'/],
+    ['a call', file(header({ shape: 'f()' })), /expected a literal/],
+    ['an expression', file(header({ shape: '(1+1,)' })), /expected '\)'/],
+    ['an escape', file(header({ descr: String.raw`'\x3cf4'` })), /expected a literal/],
+    ['an unterminated string', file("{'descr"), /expected a literal/],
+    ['an unterminated dict', file("{'descr': '<f4'"), /expected '}'/],
+    ['a number as key', file('{1: 2}'), /expected a string as key/],
+    ['a key twice', file("{'descr': 1, 'descr': 1}"), /'descr' comes twice/],
+    ['text after the dict', file(`${FLOAT_PAIR} x`), /trailing characters/],
+    ['deep nesting', file(header({ shape: '('.repeat(1000) })), /nested too deeply/],
+    ['a key missing', file("{'descr': '<f4', 'shape': (2,)}"), /"descr", "shape" instead of/],
+    ['no key', file('{}'), /\(none\) instead of/],
+    ['one key more', file(FLOAT_PAIR.replace('{', "{'x': 1, ")), /"x" instead of/],
+    ['no boolean order', file(header({ order: '0' })), /fortran_order/],
+    ['no string as dtype', file(header({ descr: 'None' })), /no string 'descr'/],
+    ['a shape that is a number', file(header({ shape: '(2)' })), /no tuple 'shape'/],
+    ['a shape that is a list', file(header({ shape: '[2]' })), /no tuple 'shape'/],
+    ['a negative size', file(header({ shape: '(-2,)' })), /integers from 0/],
+    ['a size that is a bool', file(header({ shape: '(True, 2)' })), /integers from 0/],
+    ['a size beyond exact integers', file(header({ shape: '(9007199254740992,)' })), /integers from 0/],
+    ['a shape that overflows', file(header({ shape: '(94906267, 94906267)' })), /too large a shape/],
+    ['65 axes', file(header({ shape: `(${'1,'.repeat(65)})` })), /65 axes/],
+    ['one-byte order of a wide dtype', file(header({ descr: "'|f4'" })), /"\|f4" is not supported/],
+    ['no order', file(header({ descr: "'f4'" })), /"f4" is not supported/],
+    ['the name of a property', file(header({ descr: "'<__proto__'" })), /not supported/],
+  ])('%s', (_, bytes, message) => {
+    expectThrow(() => parseNpy(bytes, 'x.npy'), 'ERR_FILE_FORMAT', message);
+    expectThrow(() => parseNpy(bytes, 'x.npy'), 'ERR_FILE_FORMAT', /^x\.npy: /);
+  });
+
+  test.each([
+    ['int8', /"\|i1" is not supported/],
+    ['complex64', /"<c8" is not supported/],
+    ['object', /"\|O" is not supported/],
+    ['text', /"<U1" is not supported/],
+    ['structured', /structured dtypes are not supported/],
+  ])('NumPy arrays of %s are refused by name', (name, message) => {
+    expectThrow(() => parseNpy(fixture(`refused-${name}.npy`)), 'ERR_FILE_FORMAT', message);
+  });
+});
+
+describe('writing', () => {
+  const native = readable('.npy').filter((name) => !/big-endian|fortran|version/.test(name));
+  test.each(native)('gives the bytes of numpy.save for %s', (name) => {
+    const bytes = fixture(name);
+    expect(Buffer.compare(serializeNpy(parseNpy(bytes)), bytes)).toBe(0);
+  });
+
+  test.each(DTYPES.filter((dtype) => dtype !== 'bfloat16'))('%s comes back', (dtype) => {
+    for (const shape of [[], [0], [5], [2, 0, 3], [2, 3, 4]]) {
+      const entry = sample(dtype, shape);
+      expect(described(parseNpy(serializeNpy(entry)))).toEqual(described(entry));
+    }
+  });
+
+  test('refuses bfloat16, which NumPy has no type for', () => {
+    expectThrow(() => serializeNpy(sample('bfloat16', [1])), 'ERR_INVALID_ARG_VALUE', /bfloat16/);
+  });
+
+  test('refuses more axes than NumPy has', () => {
+    expectThrow(() => serializeNpy(sample('uint8', new Array<number>(65).fill(1))), 'ERR_OUT_OF_RANGE', /65/);
+  });
+});
+
+describe('files', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tokenlearner-npy-'));
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  test('a round trip', async () => {
+    const path = join(folder, 'x.npy');
+    const entry = sample('float32', [2, 3]);
+    await writeNpy(path, entry);
+    expect(described(await readNpy(path))).toEqual(described(entry));
+  });
+
+  test('errors name the file', async () => {
+    const path = join(FIXTURES, 'all.safetensors');
+    await expectReject(readNpy(path), 'ERR_FILE_FORMAT', `${path}: not an npy file`);
+    await expectReject(readNpy(1 as unknown as string), 'ERR_INVALID_ARG_TYPE', /`path`/);
+    expectThrow(() => parseNpy('x' as unknown as Uint8Array), 'ERR_INVALID_ARG_TYPE', /`bytes`/);
+  });
+});

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { dtypeInfo, type DType } from '../../../lib/dtype';
+import { TokenLearnerError, type ErrorCode } from '../../../lib/errors';
+import type { ArrayEntries, ArrayEntry } from '../../../lib/formats/array-entry';
+import { elementsFromBytes } from '../../../lib/formats/elements';
+
+export const FIXTURES = join(__dirname, '../../fixtures/formats');
+
+/** The bytes of a fixture, in memory of their own. */
+export function fixture(name: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(readFileSync(join(FIXTURES, name)));
+}
+
+interface Described {
+  dtype: DType;
+  shape: number[];
+  hex: string;
+}
+
+const expectations = JSON.parse(readFileSync(join(FIXTURES, 'expected.json'), 'utf8')) as Record<
+  string,
+  unknown
+>;
+
+/** Names of the fixtures that must be readable, by their ending. */
+export function readable(ending: string): string[] {
+  return Object.keys(expectations).filter((name) => name.endsWith(ending));
+}
+
+/** What a fixture of one array holds. */
+export function expectedArray(name: string): Described {
+  return expectations[name] as Described;
+}
+
+/** What a fixture of named arrays holds. */
+export function expectedArrays(name: string): [string, Described][] {
+  return Object.entries(expectations[name] as Record<string, Described>);
+}
+
+/** An entry in the form of expected.json. */
+export function described({ dtype, shape, data }: ArrayEntry): Described {
+  const hex = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex');
+  return { dtype, shape, hex };
+}
+
+/** Entries in the form of expected.json, in the order of their names. */
+export function describedAll(entries: ArrayEntries): [string, Described][] {
+  return Object.entries(entries).map(([name, entry]) => [name, described(entry)]);
+}
+
+/** Sorts pairs by name. */
+export function byName<T>(pairs: [string, T][]): [string, T][] {
+  return pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** An entry whose bytes count up from 0 (for bool: 0 and 1). */
+export function sample(dtype: DType, shape: number[]): ArrayEntry {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const bytes = Uint8Array.from({ length: count * dtypeInfo(dtype).itemSize }, (_, i) =>
+    dtype === 'bool' ? i % 2 : i,
+  );
+  return { dtype, shape, data: elementsFromBytes(bytes, dtype, 'little') };
+}
+
+/** Passes when `error` is the package's error with that code and a message that matches. */
+export function expectError(error: unknown, code: ErrorCode, message: RegExp | string): void {
+  expect(error).toBeInstanceOf(TokenLearnerError);
+  expect((error as TokenLearnerError).code).toBe(code);
+  if (typeof message === 'string') expect((error as Error).message).toContain(message);
+  else expect((error as Error).message).toMatch(message);
+}
+
+/** Runs what must throw, and checks the error as {@link expectError} does. */
+export function expectThrow(run: () => unknown, code: ErrorCode, message: RegExp | string): void {
+  let error: unknown;
+  try {
+    run();
+  } catch (caught) {
+    error = caught;
+  }
+  expectError(error, code, message);
+}
+
+/** Waits for what must reject, and returns the error once it is checked as {@link expectError} does. */
+export async function expectReject(
+  promise: Promise<unknown>,
+  code: ErrorCode,
+  message: RegExp | string,
+): Promise<TokenLearnerError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  expectError(error, code, message);
+  return error as TokenLearnerError;
+}

@@ -1,0 +1,48 @@
+import { deflateRawSync } from 'node:zlib';
+
+/** One record of a test archive, and how it is to differ from a sound one. */
+export interface ZipRecord {
+  name: string;
+  data: Uint8Array;
+  deflate?: boolean;
+  /** The uncompressed size to declare in place of the real one. */
+  declaredSize?: number;
+  /** The compressed size to declare in place of the real one. */
+  declaredCompressedSize?: number;
+  method?: number;
+  flags?: number;
+  /** Where the local header is said to lie. */
+  offset?: number;
+}
+
+/** Writes a zip archive, without checksums, and as wrong as asked for. */
+export function zip(records: readonly ZipRecord[]): Uint8Array {
+  const locals: Buffer[] = [];
+  const centrals: Buffer[] = [];
+  let offset = 0;
+  for (const record of records) {
+    const name = Buffer.from(record.name);
+    const data = record.deflate ? deflateRawSync(record.data) : Buffer.from(record.data);
+    const fields = Buffer.alloc(26);
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt16LE(record.flags ?? 0, 2);
+    fields.writeUInt16LE(record.method ?? (record.deflate ? 8 : 0), 4);
+    fields.writeUInt32LE(record.declaredCompressedSize ?? data.length, 14);
+    fields.writeUInt32LE(record.declaredSize ?? record.data.length, 18);
+    fields.writeUInt16LE(name.length, 22);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, name, data]);
+    const tail = Buffer.alloc(14);
+    tail.writeUInt32LE(record.offset ?? offset, 10);
+    centrals.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), fields, tail, name]));
+    locals.push(local);
+    offset += local.length;
+  }
+  const directory = Buffer.concat(centrals);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(records.length, 8);
+  end.writeUInt16LE(records.length, 10);
+  end.writeUInt32LE(directory.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...locals, directory, end]);
+}

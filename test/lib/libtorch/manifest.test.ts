@@ -1,0 +1,36 @@
+import { manifest, manifestEntry } from '../../../lib/libtorch/manifest';
+import { compareVersions, parseVersion } from '../../../lib/libtorch/version';
+
+const entries = Object.values(manifest.variants).flatMap((targets) => Object.values(targets));
+
+describe('the manifest', () => {
+  it('has a pinned version that is not older than the minimum', () => {
+    const [pinned, minimum] = [parseVersion(manifest.version), parseVersion(manifest.minimum)];
+    expect(pinned && minimum && compareVersions(pinned, minimum)).toBeGreaterThanOrEqual(0);
+  });
+
+  it('has the size and the sha256 of every file that is fetched without pip', () => {
+    for (const { archive } of entries) {
+      if (archive === null) continue;
+      expect(archive.sha256).toMatch(/^[0-9a-f]{64}$/);
+      expect(archive.size).toBeGreaterThan(0);
+      expect(new URL(archive.url).protocol).toBe('https:');
+    }
+    expect(manifestEntry('cpu', 'linux-x64').archive).not.toBeNull();
+  });
+
+  it('asks pip for the pinned version', () => {
+    for (const { pip } of entries) expect(pip.requirement).toContain(`==${manifest.version}`);
+  });
+});
+
+describe('manifestEntry', () => {
+  it('names the variants and platforms there are', () => {
+    expect(() => manifestEntry('cu999', 'linux-x64')).toThrow(
+      'Expected one of cpu for `variant` but received cu999',
+    );
+    expect(() => manifestEntry('cpu', 'sunos-x64')).toThrow(
+      /no cpu libtorch for sunos-x64, only for linux-x64/,
+    );
+  });
+});

@@ -1,0 +1,46 @@
+#include "fibers.hpp"
+
+#include <cstdint>
+#include <utility>
+
+namespace tokenlearner::kernels::cuda::test {
+
+Fibers::Fibers(int count, std::function<void(int)> body, std::function<bool()> idle)
+    : fibers_(static_cast<std::size_t>(count)), body_(std::move(body)), idle_(std::move(idle)) {}
+
+void Fibers::enter(unsigned high, unsigned low) {
+  const auto address = (static_cast<std::uintptr_t>(high) << 32) | low;
+  auto* self = reinterpret_cast<Fibers*>(address);
+  self->body_(self->current_);
+  self->fibers_[static_cast<std::size_t>(self->current_)].finished = true;
+  self->progress_ = true;
+}
+
+void Fibers::yield() { swapcontext(&fibers_[static_cast<std::size_t>(current_)].context, &scheduler_); }
+
+bool Fibers::run() {
+  const auto address = reinterpret_cast<std::uintptr_t>(this);
+  for (Fiber& fiber : fibers_) {
+    fiber.stack.reset(new char[kStackBytes]);
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = &scheduler_;
+    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2, static_cast<unsigned>(address >> 32),
+                static_cast<unsigned>(address));
+  }
+  for (std::size_t left = fibers_.size(); left > 0;) {
+    progress_ = false;
+    left = 0;
+    for (std::size_t i = 0; i < fibers_.size(); ++i) {
+      if (fibers_[i].finished) continue;
+      current_ = static_cast<int>(i);
+      swapcontext(&scheduler_, &fibers_[i].context);
+      left += fibers_[i].finished ? 0 : 1;
+    }
+    if (left > 0 && !progress_ && !idle_()) return false;
+  }
+  return true;
+}
+
+}  // namespace tokenlearner::kernels::cuda::test

@@ -1,0 +1,51 @@
+// A thread block's threads as fibers of one host thread: deterministic, and a deadlock is seen as one.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace tokenlearner::kernels::cuda::test {
+
+/** Runs `count` functions in turn; each hands over with yield(). */
+class Fibers {
+ public:
+  /** `idle` is called when a whole round made no progress; false means that nothing more will come. */
+  Fibers(int count, std::function<void(int)> body, std::function<bool()> idle);
+
+  /** False: every fiber waits for something that will not happen. */
+  bool run();
+
+  /** From within a fiber: returns when `ready()` holds. */
+  template <typename Ready>
+  void wait_until(Ready ready) {
+    while (!ready()) yield();
+    progress_ = true;
+  }
+
+  int current() const { return current_; }
+
+ private:
+  static constexpr std::size_t kStackBytes = 128 * 1024;
+
+  struct Fiber {
+    ucontext_t context;
+    std::unique_ptr<char[]> stack;
+    bool finished = false;
+  };
+
+  static void enter(unsigned high, unsigned low);
+  void yield();
+
+  std::vector<Fiber> fibers_;
+  std::function<void(int)> body_;
+  std::function<bool()> idle_;
+  ucontext_t scheduler_ = {};
+  int current_ = 0;
+  bool progress_ = false;
+};
+
+}  // namespace tokenlearner::kernels::cuda::test

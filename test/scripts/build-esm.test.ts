@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const script = pathToFileURL(path.resolve(__dirname, '..', '..', 'scripts', 'build-esm.mjs')).href;
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-esm-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs an ES module's text in the folder. */
+function runModule(text: string): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, ['--input-type=module', '--eval', text], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+}
+
+function writeEntry(commonJs: string): ReturnType<typeof runModule> {
+  writeFileSync(path.join(folder, 'index.js'), commonJs);
+  return runModule(`import { writeEsmEntry } from '${script}'; await writeEsmEntry(process.cwd());`);
+}
+
+describe('writeEsmEntry', () => {
+  it('hands out the very objects of the CommonJS entry', () => {
+    expect(writeEntry('exports.Tensor = class Tensor {}; exports.count = 0;').status).toBe(0);
+    const { stdout } = runModule(`
+      import { createRequire } from 'node:module';
+      import * as esm from './index.mjs';
+      const cjs = createRequire(process.cwd() + '/')('./index.js');
+      console.log(Object.keys(esm).join(), esm.Tensor === cjs.Tensor);
+    `);
+    expect(stdout.trim()).toBe('Tensor,count true');
+    expect(readFileSync(path.join(folder, 'index.d.mts'), 'utf8')).toBe("export * from './index.js';\n");
+  });
+
+  it.each(["exports['not-a-name'] = 1;", 'exports.default = 1;', ''])('refuses %j', (commonJs) => {
+    const { status, stderr } = writeEntry(commonJs);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('Expected named exports');
+  });
+});
