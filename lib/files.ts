@@ -16,15 +16,16 @@ function toTensor({ data, shape, dtype }: ArrayEntry): AnyTensor {
   return Tensor.from<DType>(data, shape, { dtype });
 }
 
-/** The elements of a tensor, row by row, with what is needed to free a copy that had to be made. */
+/** The elements of a tensor, row by row, held until `release` even if the caller disposes the tensor meanwhile. */
 function toEntry(name: string, value: unknown): { entry: ArrayEntry; release: () => void } {
   tensorArgument(name, value);
   const tensor = value as AnyTensor;
   const host = tensor.to('cpu').contiguous();
+  const held = host === tensor ? tensor.reshape(tensor.shape) : host;
   return {
-    entry: { data: host.data, shape: [...host.shape], dtype: host.dtype },
+    entry: { data: held.data, shape: [...held.shape], dtype: held.dtype },
     release: () => {
-      if (host !== tensor) host.dispose();
+      held.dispose();
     },
   };
 }

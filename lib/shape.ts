@@ -2,11 +2,11 @@
  * Arithmetic on shapes and strides, in elements. Pure.
  */
 import { TokenLearnerError } from './errors';
-import { checkInteger, unexpected } from './validate';
+import { checkInteger, type IntegerRange, unexpected } from './validate';
 
 export type Shape = readonly number[];
 
-// PyTorch's own limit is 64; more dimensions than this are a mistake.
+// PyTorch's own limit.
 const MAX_DIMENSIONS = 64;
 
 /** '(2, 3)', and '(3,)' for one dimension, as Python writes a tuple. */
@@ -14,12 +14,14 @@ export function formatShape(shape: Shape): string {
   return shape.length === 1 ? `(${String(shape[0])},)` : `(${shape.join(', ')})`;
 }
 
-/** The number of elements. Throws ERR_OUT_OF_RANGE where it, or its bytes at `itemSize`, are no safe integer. */
+/**
+ * The number of elements. Throws ERR_OUT_OF_RANGE where it, or its bytes at `itemSize`, are no safe integer; sizes of 0 are
+ * left out there, so that the strides of an empty tensor are exact too.
+ */
 export function elementCount(shape: Shape, itemSize = 1): number {
-  if (shape.includes(0)) return 0;
   let count = 1;
   for (const size of shape) {
-    count *= size;
+    count *= Math.max(size, 1);
     if (count * itemSize > Number.MAX_SAFE_INTEGER) {
       throw new TokenLearnerError(
         'ERR_OUT_OF_RANGE',
@@ -27,11 +29,18 @@ export function elementCount(shape: Shape, itemSize = 1): number {
       );
     }
   }
-  return count;
+  return shape.includes(0) ? 0 : count;
 }
 
 /** A shape from a caller: an array of non-negative integers. */
 export function checkShape(name: string, value: unknown): number[] {
+  const shape = checkIntegers(name, value, { min: 0 });
+  elementCount(shape);
+  return shape;
+}
+
+/** A copy of an array of integers, at most as long as a shape. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+export function checkIntegers(name: string, value: unknown, range: IntegerRange): number[] {
   if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
   if (value.length > MAX_DIMENSIONS) {
     throw new TokenLearnerError(
@@ -40,21 +49,21 @@ export function checkShape(name: string, value: unknown): number[] {
     );
   }
   // Array.from also visits holes.
-  return Array.from(value as unknown[], (size, i) => checkInteger(`${name}[${i}]`, size, { min: 0 }));
+  return Array.from(value as unknown[], (item, i) => checkInteger(`${name}[${i}]`, item, range));
 }
 
-/** Row-major strides. */
+/** Row-major strides. A size of 0 counts as 1, as in PyTorch. */
 export function contiguousStrides(shape: Shape): number[] {
   const strides = new Array<number>(shape.length);
   let stride = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
     strides[i] = stride;
-    // Of an empty tensor no element is ever reached: its strides only have to be valid.
-    stride = Math.min(stride * Math.max(shape[i] ?? 1, 1), Number.MAX_SAFE_INTEGER);
+    stride *= Math.max(shape[i] ?? 1, 1);
   }
   return strides;
 }
 
+/** Whether the elements lie row by row without gaps. */
 export function isContiguous(shape: Shape, strides: Shape): boolean {
   if (shape.includes(0)) return true;
   const expected = contiguousStrides(shape);
@@ -67,18 +76,21 @@ export function checkDimension(name: string, value: unknown, dimensions: number)
   return at < 0 ? at + dimensions : at;
 }
 
-/** Replaces one -1 by what the element count leaves. Throws ERR_SHAPE_MISMATCH where the counts differ. */
+/**
+ * Replaces one -1 by what the element count leaves. Throws ERR_INVALID_ARG_VALUE for a second one, and ERR_SHAPE_MISMATCH
+ * where the counts differ or a -1 beside a 0 has no one answer.
+ */
 export function resolveReshape(name: string, value: unknown, from: Shape): number[] {
-  if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
-  const free = value.indexOf(-1);
-  const shape = checkShape(
-    name,
-    value.map((size: unknown, i) => (i === free ? 1 : size)),
-  );
+  const asked = checkIntegers(name, value, { min: -1 });
+  const free = asked.indexOf(-1);
+  if (asked.lastIndexOf(-1) !== free) {
+    throw unexpected('ERR_INVALID_ARG_VALUE', name, 'at most one -1', asked);
+  }
+  const shape = asked.map((size) => Math.abs(size));
   const mismatch = (): TokenLearnerError =>
     new TokenLearnerError(
       'ERR_SHAPE_MISMATCH',
-      `Expected a shape of ${elementCount(from)} elements for \`${name}\` but received ${formatShape(value as number[])}`,
+      `Expected a shape of ${elementCount(from)} elements for \`${name}\` but received ${formatShape(asked)}`,
     );
   if (free >= 0) {
     const known = elementCount(shape);
@@ -101,7 +113,7 @@ function contiguousRuns(shape: Shape, strides: Shape): Run[] {
     if (size === 1) return;
     const stride = strides[i] ?? 0;
     const last = runs.at(-1);
-    if (last !== undefined && last.stride === stride * size) {
+    if (last?.stride === stride * size) {
       last.size *= size;
       last.stride = stride;
     } else {

@@ -8,6 +8,15 @@ const SHOWN = 60;
 
 /** What was received, for people: the value where it is short, and its type. */
 export function describe(value: unknown): string {
+  try {
+    return describeUnguarded(value);
+  } catch {
+    // The value's own getters or proxy traps threw.
+    return 'an object';
+  }
+}
+
+function describeUnguarded(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
   if (typeof value === 'object' && !Array.isArray(value)) {

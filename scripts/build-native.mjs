@@ -4,7 +4,7 @@
  * CMake works in build/cmake; the addon comes to lie in build/Release, where node-gyp-build looks for it.
  * TOKENLEARNER_CUDA=ON|OFF|AUTO decides about the CUDA kernels; AUTO, the default, builds them where nvcc is found.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { ensureTypeScript } from './build-ts.mjs';
@@ -78,18 +78,22 @@ function settings({ includeDir, cuda }) {
 
 function build(options, tests) {
   const cmakeJs = (command, ...more) => runPackage('cmake-js/bin/cmake-js', [command, ...options, ...more]);
-  const configured = existsSync(path.join(cmakeFolder, 'CMakeCache.txt'));
-  try {
-    cmakeJs('configure');
-  } catch (error) {
-    // A build folder of another place, generator or compiler cannot be configured again: start from nothing, once.
-    if (!configured) throw error;
-    say('Configuring again, in an empty build folder');
-    rmSync(cmakeFolder, { recursive: true });
-    cmakeJs('configure');
-  }
+  if (isForeign()) rmSync(cmakeFolder, { recursive: true });
+  cmakeJs('configure');
   const target = tests ? [] : ['--target', 'tokenlearner'];
   cmakeJs('build', '--parallel', String(availableParallelism()), ...target);
+}
+
+/** CMake refuses a build folder that was configured in another place or with another generator. */
+function isForeign() {
+  const cache = path.join(cmakeFolder, 'CMakeCache.txt');
+  if (!existsSync(cache)) return false;
+  const text = readFileSync(cache, 'utf8');
+  const value = (name) => new RegExp(`^${name}:[A-Z]+=(.*)$`, 'm').exec(text)?.[1]?.trim();
+  if (path.resolve(value('CMAKE_HOME_DIRECTORY') ?? '') !== root) return true;
+  // cmake-js takes Ninja where it is installed, and make otherwise.
+  const hasNinja = output('ninja', ['--version']) !== null;
+  return process.platform !== 'win32' && (value('CMAKE_GENERATOR') === 'Ninja') !== hasNinja;
 }
 
 if (isMain(import.meta.url)) {

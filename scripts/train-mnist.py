@@ -30,8 +30,8 @@ SIDE = 28
 HELD_OUT_PER_CLASS = 200
 BATCH = 64
 PEAK_LEARNING_RATE = 3e-3
-OVERLAP_WEIGHT = 0.05
-BACKGROUND_WEIGHT = 0.05
+OVERLAP_WEIGHT = 0.1
+BACKGROUND_WEIGHT = 0.3
 
 # The model as data, so that the weight file can say how to rebuild it: [PyTorch class, arguments].
 ARCHITECTURE = [

@@ -1,3 +1,4 @@
+import '../dispose';
 import { requireLibtorch } from '../binding';
 import { type Device, deviceCode, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
 import { type DType, dtypeInfo, DTYPES, isDType } from '../dtype';

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { types } from 'node:util';
 import { binding } from '../binding';
 import type { TypedArray } from '../dtype';
@@ -57,8 +58,17 @@ export class Storage {
     return this.#memory.kind === 'native' ? this.#memory.handle : this.#attached(this.#memory.array);
   }
 
-  /** The buffer under host memory and the byte where the storage begins in it. Throws ERR_DETACHED. */
+  /**
+   * The buffer under host memory and the byte where the storage begins in it. Throws ERR_DETACHED, and ERR_OUT_OF_RANGE
+   * where JavaScript has no buffers of that size.
+   */
   host(): { buffer: ArrayBuffer; byteOffset: number } {
+    if (this.#byteLength > constants.MAX_LENGTH) {
+      throw new TokenLearnerError(
+        'ERR_OUT_OF_RANGE',
+        `A tensor of ${this.#byteLength} bytes is larger than an ArrayBuffer can be here (${constants.MAX_LENGTH} bytes)`,
+      );
+    }
     if (this.#memory.kind === 'native') {
       const native = binding();
       const buffer = native.buffer(this.#memory.handle);

@@ -1,3 +1,4 @@
+import '../dispose';
 import { types } from 'node:util';
 import { binding, requireLibtorch } from '../binding';
 import {

@@ -26,9 +26,10 @@ constexpr DType compute_dtype(DType dtype) {
 }
 
 // Note: [No out-of-line copies]
-// Some of the files that include this header are compiled for AVX-512. An inline function that such a file emits
-// out of line could be the copy that the linker keeps for everybody, and would then crash on older machines.
-// Whatever those files share with others is therefore always inlined, or lives in a namespace of its own.
+// Some of the files that include this header are compiled for AVX-512. An inline function that such a file
+// emits out of line could be the copy that the linker keeps for everybody, and would then crash on older
+// machines. Whatever those files share with others is therefore always inlined, or lives in a namespace of
+// its own.
 #define TOKENLEARNER_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 /** An IEEE binary16 in memory. */

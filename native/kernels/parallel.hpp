@@ -30,8 +30,8 @@ class Parallel {
   virtual int threads() const noexcept = 0;
 
   /**
-   * Calls task(0) ... task(count - 1), each once, in any order, on the caller and at most max_threads - 1 others;
-   * returns when all are done. `task` must not throw and must not call run().
+   * Calls task(0) ... task(count - 1), each once, in any order, on the caller and at most max_threads - 1
+   * others; returns when all are done. `task` must not throw and must not call run().
    */
   virtual void run(std::int64_t count, int max_threads, TaskRef task) noexcept = 0;
 };

@@ -1,4 +1,5 @@
-// What a kernel launcher answers. Kernels throw nothing and print nothing: the engine turns a status into an error.
+// What a kernel launcher answers. Kernels throw nothing and print nothing: the engine turns a status into an
+// error.
 #pragma once
 
 namespace tokenlearner::kernels {

@@ -20,8 +20,9 @@ struct LayerView {
 };
 
 /**
- * The parameters, in host memory for the CPU and device memory for CUDA. With L = num_layers, G = tokens, K = hidden:
- * L = 1 has one layer (G, C). L >= 2 has (G*K, C), then L-2 times (G*K, K), then (G, K). GELU stands between layers.
+ * The parameters, in host memory for the CPU and device memory for CUDA. With L = num_layers, G = tokens, K =
+ * hidden: L = 1 has one layer (G, C). L >= 2 has (G*K, C), then L-2 times (G*K, K), then (G, K). GELU stands
+ * between layers.
  */
 struct WeightsView {
   std::int64_t channels = 0;  // C

@@ -9,14 +9,15 @@ const FLOAT32_FLOOR = 2.5e-7;
 const FLOAT32_CEILING = 2e-6;
 const FLOORS: Partial<Record<DType, number>> = { float32: FLOAT32_FLOOR, float64: FLOAT32_FLOOR * 2 ** -29 };
 
-/** |actual - exact| / |exact|, over the elements that are finite in `exact`. */
+/** |actual - exact| / |exact|, over the elements where both are finite. */
 export function relativeL2Error(actual: Float64Array, exact: Float64Array): number {
   if (actual.length !== exact.length) return Infinity;
   let error = 0;
   let norm = 0;
   exact.forEach((value, i) => {
-    if (!Number.isFinite(value)) return;
-    error += ((actual[i] ?? NaN) - value) ** 2;
+    const got = actual[i];
+    if (!Number.isFinite(value) || !Number.isFinite(got)) return;
+    error += (Number(got) - value) ** 2;
     norm += value ** 2;
   });
   return norm > 0 ? Math.sqrt(error / norm) : Math.sqrt(error);

@@ -51,7 +51,7 @@ describe('check-layers', () => {
     [
       'an upward import',
       'lib/tensor/tensor.ts',
-      "import { Linear } from './modules/module';",
+      "import { Linear } from '../modules/module';",
       'tensor imports upward, from modules',
     ],
     [

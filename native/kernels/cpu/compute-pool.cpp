@@ -10,7 +10,8 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Longer than the gap between two phases of a run, shorter than a sleeping thread takes to be noticed as load. */
+/** Longer than the gap between two phases of a run, shorter than a sleeping thread takes to be noticed as
+ * load. */
 constexpr auto kSpin = std::chrono::microseconds(40);
 
 void pause() {
@@ -173,7 +174,8 @@ void* ComputePool::helper_main(void* pool) {
 void ComputePool::helper_loop() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    Job* job = waiting_callers_.load(std::memory_order_relaxed) == 0 && free_permits_ > 0 ? joinable_job() : nullptr;
+    Job* job =
+        waiting_callers_.load(std::memory_order_relaxed) == 0 && free_permits_ > 0 ? joinable_job() : nullptr;
     if (job != nullptr) {
       help(lock, *job);
       continue;

@@ -15,21 +15,22 @@ namespace tokenlearner::kernels {
 
 // Note: [Permits]
 // However many callers there are (a Node process has one executor thread for each environment and device, and
-// forwardSync runs on any JavaScript thread), no more than threads() of them compute at once: a caller waits for a
-// permit, first come first served, and helpers join a job only while permits are free. A helper gives its permit back
-// between two tasks as soon as a caller waits for one. So N models never make N * cores threads.
+// forwardSync runs on any JavaScript thread), no more than threads() of them compute at once: a caller waits
+// for a permit, first come first served, and helpers join a job only while permits are free. A helper gives
+// its permit back between two tasks as soon as a caller waits for one. So N models never make N * cores
+// threads.
 
 /**
- * Callers compute too: with T permits there are at most T - 1 helper threads, started by the first job that can use
- * them. After a job a helper spins for some tens of microseconds, because the next phase usually follows at once, and
- * then sleeps. run() may be called from any thread.
+ * Callers compute too: with T permits there are at most T - 1 helper threads, started by the first job that
+ * can use them. After a job a helper spins for some tens of microseconds, because the next phase usually
+ * follows at once, and then sleeps. run() may be called from any thread.
  */
 class ComputePool final : public Parallel {
  public:
   /**
-   * The pool of the process, with available_cores() permits. It is never destroyed: its helpers may outlive main().
-   * The code that they run must stay mapped, so an addon that uses it is linked with -z nodelete. In a child process
-   * made by fork() it is a new pool.
+   * The pool of the process, with available_cores() permits. It is never destroyed: its helpers may outlive
+   * main(). The code that they run must stay mapped, so an addon that uses it is linked with -z nodelete. In
+   * a child process made by fork() it is a new pool.
    */
   static ComputePool& shared();
 

@@ -20,8 +20,8 @@ struct PixelSource {
 };
 
 /**
- * One group's share of W1, w2 and the biases, in Compute. W1 lies in panels of `panel_rows` rows: [panel][C][row];
- * the last is padded with zeros.
+ * One group's share of W1, w2 and the biases, in Compute. W1 lies in panels of `panel_rows` rows:
+ * [panel][C][row]; the last is padded with zeros.
  */
 struct PackedGroup {
   const void* w1;
@@ -30,7 +30,7 @@ struct PackedGroup {
   const void* b2;
 };
 
-/** A[g, first_pixel .. first_pixel + pixels) of one group: `out` takes `pixels` values of Compute. */
+/** A of one group for a block of pixels. */
 struct AttentionTile {
   /** Panels of pixels as pack_pixels() wrote them. */
   const void* x;
@@ -38,6 +38,7 @@ struct AttentionTile {
   std::int64_t channels;
   std::int64_t hidden;
   PackedGroup group;
+  /** `pixels` values of Compute; room for twice `pixels` rounded up to whole panels of panel_pixels. */
   void* out;
   /** See Note [Loop order]. */
   bool pixels_outermost;
@@ -72,7 +73,8 @@ struct TypedKernels {
   std::int64_t token_scratch;
   /** Bytes that pack_pixels() writes. */
   std::int64_t (*packed_bytes)(std::int64_t channels, std::int64_t pixels);
-  void (*pack_pixels)(const PixelSource&, std::int64_t channels, std::int64_t first, std::int64_t pixels, void* out);
+  void (*pack_pixels)(const PixelSource&, std::int64_t channels, std::int64_t first, std::int64_t pixels,
+                      void* out);
   void (*attention)(const AttentionTile&);
   void (*tokens)(const TokenTile&);
   /** out[i] = gelu(in[i]), with the arithmetic of attention(). For tests. */

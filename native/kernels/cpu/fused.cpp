@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kSerialWork = 1 << 20;
 /** Tasks a thread, so that the last ones to finish are short. */
 constexpr std::int64_t kTasksPerThread = 8;
-/** What a thread may hold for its block of pixels; the rest of its 4 MB is far more than everything else needs. */
+/** What a thread may hold for its block of pixels; the rest of its 4 MB is far more than everything else
+ * needs. */
 constexpr std::int64_t kBlockBytes = 3 << 20;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -32,9 +33,10 @@ Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::i
   const std::int64_t panel_bytes = kernels.packed_bytes(weights.channels(), panel);
   Plan plan{};
   plan.pixels_outermost = panel_bytes <= level1 * 3 / 4;
-  plan.block_pixels = std::clamp<std::int64_t>(level2 / 2 / panel_bytes, 1, 8) * panel;
+  plan.block_pixels = std::clamp<std::int64_t>(std::min(level2 / 2, kBlockBytes) / panel_bytes, 1, 8) * panel;
   // Tens of thousands of channels: a narrower panel.
-  if (panel_bytes > kBlockBytes) plan.block_pixels = std::max<std::int64_t>(1, panel * kBlockBytes / panel_bytes);
+  if (panel_bytes > kBlockBytes)
+    plan.block_pixels = std::max<std::int64_t>(1, panel * kBlockBytes / panel_bytes);
   plan.groups_per_task = weights.tokens();
   if (threads == 1) return plan;
 
@@ -77,8 +79,10 @@ class FusedRun {
 
   Status run(Parallel& parallel, int max_threads) {
     const std::int64_t pixels = params_.batch * image_pixels_;
-    const std::int64_t work = pixels * weights_.channels() * weights_.hidden() * weights_.tokens();
-    const int threads = work < kSerialWork ? 1 : std::clamp(max_threads, 1, parallel.threads());
+    const double work = static_cast<double>(pixels) * static_cast<double>(weights_.channels()) *
+                        static_cast<double>(weights_.hidden() * weights_.tokens());
+    const int threads =
+        work < static_cast<double>(kSerialWork) ? 1 : std::clamp(max_threads, 1, parallel.threads());
     if (pixels > 0) run_maps(parallel, threads, pixels);
     if (!out_of_memory_) run_tokens(parallel, threads);
     return out_of_memory_ ? Status::out_of_memory : Status::ok;
@@ -103,14 +107,14 @@ class FusedRun {
     const std::int64_t packed = kernels_.packed_bytes(weights_.channels(), pixels);
     const std::int64_t lanes = divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
     const std::int64_t x_bytes = divide_up(packed, 64) * 64;
-    char* memory = static_cast<char*>(scratch(x_bytes + lanes * element_));
+    char* memory = static_cast<char*>(scratch(x_bytes + 2 * lanes * element_));
     if (memory == nullptr) {
       out_of_memory_ = true;
       return;
     }
     kernels_.pack_pixels(source_, weights_.channels(), first, pixels, memory);
-    AttentionTile tile{memory, pixels, weights_.channels(), weights_.hidden(), {}, memory + x_bytes,
-                       plan.pixels_outermost};
+    AttentionTile tile{memory, pixels,           weights_.channels(),  weights_.hidden(),
+                       {},     memory + x_bytes, plan.pixels_outermost};
     for (std::int64_t g = first_group; g < first_group + groups; ++g) {
       tile.group = weights_.group(g);
       kernels_.attention(tile);
@@ -120,7 +124,8 @@ class FusedRun {
 
   /** From a block of the flat sequence of pixels to (B, G, P). */
   void write_map(const char* map, std::int64_t first, std::int64_t pixels, std::int64_t group) {
-    char* attention = static_cast<char*>(params_.attention) + group * params_.attention_token_stride * element_;
+    char* attention =
+        static_cast<char*>(params_.attention) + group * params_.attention_token_stride * element_;
     for (std::int64_t done = 0; done < pixels;) {
       const std::int64_t image = (first + done) / image_pixels_;
       const std::int64_t pixel = (first + done) % image_pixels_;
@@ -134,7 +139,8 @@ class FusedRun {
   void run_tokens(Parallel& parallel, int threads) {
     const std::int64_t per_image = divide_up(weights_.channels(), kernels_.token_channels);
     const std::int64_t tiles = params_.batch * per_image;
-    const std::int64_t tile_work = kernels_.token_channels * std::max<std::int64_t>(image_pixels_ * weights_.tokens(), 1);
+    const std::int64_t tile_work =
+        kernels_.token_channels * std::max<std::int64_t>(image_pixels_ * weights_.tokens(), 1);
     const std::int64_t tiles_per_task = std::clamp<std::int64_t>(kSerialWork / 4 / tile_work, 1, tiles);
     parallel.run(divide_up(tiles, tiles_per_task), threads, [&](std::int64_t task) {
       const std::int64_t first = task * tiles_per_task;
@@ -159,7 +165,8 @@ class FusedRun {
           .first_channel = channel,
           .channels = std::min<std::int64_t>(kernels_.token_channels, weights_.channels() - channel),
           .groups = weights_.tokens(),
-          .attention = static_cast<const char*>(params_.attention) + image * params_.attention_batch_stride * element_,
+          .attention =
+              static_cast<const char*>(params_.attention) + image * params_.attention_batch_stride * element_,
           .attention_token_stride = params_.attention_token_stride,
           .tokens = static_cast<char*>(params_.tokens) + image * params_.tokens_batch_stride * stored,
           .tokens_channel_stride = params_.tokens_channel_stride,

@@ -1,4 +1,5 @@
-// The fused CPU engine: attention maps and tokens without the repeat, the hidden layer or the product ever in memory.
+// The fused CPU engine: attention maps and tokens without the repeat, the hidden layer or the product ever in
+// memory.
 #pragma once
 
 #include "kernels/cpu/packed-weights.hpp"
@@ -11,9 +12,10 @@ namespace tokenlearner::kernels {
 /**
  * Runs on the caller and on at most max_threads - 1 threads of `parallel`; returns when done.
  *
- * The bits of an image's result depend on the image, the weights and the instruction set alone: not on the batch, the
- * strides, max_threads, or what else runs. `params.dtype` is float32, float16 or bfloat16 with weights that were packed
- * to float32, or float64 with float64: anything else is `unsupported`. Besides the arguments it uses under 4 MB a thread.
+ * The bits of an image's result depend on the image, the weights and the instruction set alone: not on the
+ * batch, the strides, max_threads, or what else runs. `params.dtype` is float32, float16 or bfloat16 with
+ * weights that were packed to float32, or float64 with float64: anything else is `unsupported`. Besides the
+ * arguments it uses under 4 MB a thread.
  */
 Status fused_forward(const ForwardParams& params, const PackedWeights& weights, Parallel& parallel,
                      int max_threads) noexcept;

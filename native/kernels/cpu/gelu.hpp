@@ -2,12 +2,14 @@
 
 // Note: [GELU]
 // Phi(x) = 1/2 + x P(x^2) / Q(x^2) on [-kClamp, kClamp], constant beyond. scripts/derive-gelu.py derives the
-// coefficients and states the error: at most 1.8e-7 in Phi, 2.4e-8 on average (PyTorch's vectorised gelu: 3.6e-7, 2.5e-8). The end values are exactly 0 and 1, so that gelu(-1e30) is -0 and gelu(1e30) is
+// coefficients and states the error: at most 1.8e-7 in Phi, 2.4e-8 on average (PyTorch's vectorised
+// gelu: 3.6e-7, 2.5e-8). The end values are exactly 0 and 1, so that gelu(-1e30) is -0 and gelu(1e30) is
 // 1e30; the last product makes NaN of NaN and of -infinity * 0, and leaves +infinity, as the definition does.
 // Q is monic, which saves a multiplication. No exp: nine fused multiply-adds and one division.
 struct GeluFloat {
   static constexpr float kClamp = 5.4000001f;
-  static constexpr float kP[6] = {327917.844f, 27430.918f, 3822.85522f, 135.06723f, 5.22774076f, 0.019223189f};
+  static constexpr float kP[6] = {327917.844f, 27430.918f,  3822.85522f,
+                                  135.06723f,  5.22774076f, 0.019223189f};
   static constexpr float kQ[5] = {821968.125f, 205753.391f, 23326.3809f, 1528.02588f, 59.5106697f};
 };
 

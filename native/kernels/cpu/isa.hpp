@@ -5,7 +5,8 @@
 
 namespace tokenlearner::kernels {
 
-/** In rising order of preference. `baseline` is what the architecture guarantees: SSE2 on x86-64, NEON on arm64. */
+/** In rising order of preference. `baseline` is what the architecture guarantees: SSE2 on x86-64, NEON on
+ * arm64. */
 enum class Isa { baseline, avx2, avx512 };
 
 const char* name_of(Isa isa);

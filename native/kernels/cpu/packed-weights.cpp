@@ -8,7 +8,8 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Elements from one group's W1 to its b1, to its w2, to its b2, and to the next group; each part begins a line. */
+/** Elements from one group's W1 to its b1, to its w2, to its b2, and to the next group; each part begins a
+ * line. */
 struct GroupLayout {
   std::int64_t b1;
   std::int64_t w2;
@@ -86,12 +87,14 @@ bool PackedWeights::fill(const WeightsView& weights) noexcept {
   return true;
 }
 
-Status PackedWeights::pack(const WeightsView& weights, Isa isa, std::shared_ptr<const PackedWeights>& out) noexcept {
+Status PackedWeights::pack(const WeightsView& weights, Isa isa,
+                           std::shared_ptr<const PackedWeights>& out) noexcept {
   if (!is_valid(weights) || !is_available(isa)) return Status::invalid_argument;
   if (weights.num_layers != 2) return Status::unsupported;
   try {
     std::shared_ptr<PackedWeights> packed(new PackedWeights(weights, isa));
-    const bool filled = packed->compute_ == DType::float64 ? packed->fill<double>(weights) : packed->fill<float>(weights);
+    const bool filled =
+        packed->compute_ == DType::float64 ? packed->fill<double>(weights) : packed->fill<float>(weights);
     if (!filled) return Status::out_of_memory;
     out = std::move(packed);
   } catch (const std::bad_alloc&) {

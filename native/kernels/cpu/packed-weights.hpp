@@ -13,8 +13,8 @@ namespace tokenlearner::kernels {
 class PackedWeights {
  public:
   /**
-   * Copies the parameters for the kernels of `isa`; 16-bit ones are widened. `unsupported` when num_layers is not 2.
-   * On anything but `ok` leaves `out` alone.
+   * Copies the parameters for the kernels of `isa`; 16-bit ones are widened. `unsupported` when num_layers is
+   * not 2. On anything but `ok` leaves `out` alone.
    */
   static Status pack(const WeightsView& weights, Isa isa, std::shared_ptr<const PackedWeights>& out) noexcept;
 

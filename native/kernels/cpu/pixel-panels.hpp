@@ -1,13 +1,14 @@
 // Panels of pixels: [C][width], contiguous, in Compute. The including file has opened a namespace of its own.
 //
-// All images' pixels are one sequence (see PixelSource), so that only its very end has a panel that is not full: 49
-// pixels an image would otherwise fill 64 lanes. What a lane computes does not depend on its panel, nor on its
-// neighbours; unused lanes are zero and their results are dropped.
+// All images' pixels are one sequence (see PixelSource), so that only its very end has a panel that is not
+// full: 49 pixels an image would otherwise fill 64 lanes. What a lane computes does not depend on its panel,
+// nor on its neighbours; unused lanes are zero and their results are dropped.
 
 template <typename Compute>
 constexpr std::int64_t kLanesOf = TOKENLEARNER_VECTOR_BYTES / sizeof(Compute);
 
-/** Lanes of the panel that begins where `remaining` pixels are left. Half a vector costs half on 64-byte registers. */
+/** Lanes of the panel that begins where `remaining` pixels are left. Half a vector costs half on 64-byte
+ * registers. */
 template <typename Compute>
 TOKENLEARNER_ALWAYS_INLINE std::int64_t panel_width(std::int64_t remaining) {
   constexpr std::int64_t kLanes = kLanesOf<Compute>;
@@ -33,41 +34,42 @@ TOKENLEARNER_ALWAYS_INLINE std::int64_t offset_of(const PixelSource& source, std
 
 /** out[c * out_stride + i] = x[c, first + i]: pixels that lie side by side in memory, `count` of them. */
 template <typename Stored, typename Compute>
-void copy_run(const Stored* from, std::int64_t channel_stride, std::int64_t channels, std::int64_t count, Compute* out,
-              std::int64_t out_stride) {
+void copy_run(const Stored* from, std::int64_t channel_stride, std::int64_t channels, std::int64_t count,
+              Compute* out, std::int64_t out_stride) {
   for (std::int64_t c = 0; c < channels; ++c) {
     for (std::int64_t i = 0; i < count; ++i) out[c * out_stride + i] = widen(from[c * channel_stride + i]);
   }
 }
 
-/** The same for pixels that lie anywhere, in blocks of channels so that channels-last reads whole cache lines. */
+/** The same for pixels that lie anywhere, in blocks of channels so that channels-last reads whole cache
+ * lines. */
 template <typename Stored, typename Compute>
-void gather(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count, Compute* out,
-            std::int64_t out_stride) {
+void gather(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
+            Compute* out, std::int64_t out_stride) {
   constexpr std::int64_t kBlock = 32;
   const Stored* x = static_cast<const Stored*>(source.x);
   for (std::int64_t block = 0; block < channels; block += kBlock) {
     const std::int64_t end = block + kBlock < channels ? block + kBlock : channels;
     for (std::int64_t i = 0; i < count; ++i) {
       const Stored* pixel = x + offset_of(source, first + i);
-      for (std::int64_t c = block; c < end; ++c) out[c * out_stride + i] = widen(pixel[c * source.channel_stride]);
+      for (std::int64_t c = block; c < end; ++c)
+        out[c * out_stride + i] = widen(pixel[c * source.channel_stride]);
     }
   }
 }
 
 /** out[c * out_stride + i] = x[c, first + i] for `count` pixels. */
 template <typename Stored, typename Compute>
-void pack_rows(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count, Compute* out,
-               std::int64_t out_stride) {
+void pack_rows(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
+               Compute* out, std::int64_t out_stride) {
   if (source.pixel_stride != 1) return gather<Stored>(source, channels, first, count, out, out_stride);
   // Runs end where a row does, or, where rows follow each other without a gap, where an image does.
-  const std::int64_t run =
-      source.row_stride == source.width ? source.height * source.width : source.width;
+  const std::int64_t run = source.row_stride == source.width ? source.height * source.width : source.width;
   for (std::int64_t i = 0; i < count;) {
     const std::int64_t left = run - (first + i) % run;
     const std::int64_t length = left < count - i ? left : count - i;
-    copy_run(static_cast<const Stored*>(source.x) + offset_of(source, first + i), source.channel_stride, channels,
-             length, out + i, out_stride);
+    copy_run(static_cast<const Stored*>(source.x) + offset_of(source, first + i), source.channel_stride,
+             channels, length, out + i, out_stride);
     i += length;
   }
 }

@@ -25,7 +25,8 @@ double load(const void* base, DType dtype, std::int64_t index) {
 
 double gelu(double x) { return x * 0.5 * (1.0 + std::erf(x * std::sqrt(0.5))); }
 
-/** One group of one 1x1 convolution on one pixel: output[o] = weight[row0 + o, :] . input + bias[row0 + o]. */
+/** One group of one 1x1 convolution on one pixel: output[o] = weight[row0 + o, :] . input + bias[row0 + o].
+ */
 void convolve(const LayerView& layer, DType dtype, std::int64_t row0, const std::vector<double>& input,
               std::vector<double>& output) {
   const auto fan_in = static_cast<std::int64_t>(input.size());

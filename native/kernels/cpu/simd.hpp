@@ -1,5 +1,5 @@
-// Vectors of one width, as the compiler's own vector types: +, -, *, / and comparisons work on them as they are.
-// The including file has opened a namespace of its own. See Note [No out-of-line copies].
+// Vectors of one width, as the compiler's own vector types: +, -, *, / and comparisons work on them as they
+// are. The including file has opened a namespace of its own. See Note [No out-of-line copies].
 
 template <typename T, int kLanes>
 struct VectorOf {
@@ -37,8 +37,8 @@ TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> broadcast(T value) {
 }
 
 #if defined(__AVX512F__)
-// The forms without a mask trip g++ 12's own warning about uninitialised variables; with every lane set it is the same
-// instruction.
+// The forms without a mask trip g++ 12's own warning about uninitialised variables; with every lane set it is
+// the same instruction.
 constexpr __mmask16 kAllLanes = 0xffff;
 #endif
 
@@ -46,7 +46,8 @@ constexpr __mmask16 kAllLanes = 0xffff;
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
 #if defined(__AVX512F__)
-  if constexpr (std::is_same_v<V, Vector<float, 16>>) return (V)_mm512_maskz_min_ps(kAllLanes, (__m512)a, (__m512)b);
+  if constexpr (std::is_same_v<V, Vector<float, 16>>)
+    return (V)_mm512_maskz_min_ps(kAllLanes, (__m512)a, (__m512)b);
 #endif
 #if defined(__AVX2__)
   if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_min_ps((__m256)a, (__m256)b);
@@ -60,7 +61,8 @@ TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V maximum(V a, V b) {
 #if defined(__AVX512F__)
-  if constexpr (std::is_same_v<V, Vector<float, 16>>) return (V)_mm512_maskz_max_ps(kAllLanes, (__m512)a, (__m512)b);
+  if constexpr (std::is_same_v<V, Vector<float, 16>>)
+    return (V)_mm512_maskz_max_ps(kAllLanes, (__m512)a, (__m512)b);
 #endif
 #if defined(__AVX2__)
   if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_max_ps((__m256)a, (__m256)b);

@@ -1,14 +1,16 @@
 // y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]. The including file has opened a namespace of its own.
 //
-// A few channels of one image at a time. The sum runs over chunks of kTokenChunk pixels in order, within a chunk over
-// lanes, then across lanes: an order that depends on P alone. A hidden layer of K units costs K times as much.
+// A few channels of one image at a time. The sum runs over chunks of kTokenChunk pixels in order, within a
+// chunk over lanes, then across lanes: an order that depends on P alone. A hidden layer of K units costs K
+// times as much.
 
 constexpr std::int64_t kTokenChannels = 4;
 constexpr std::int64_t kTokenChunk = 512;
 /** Tokens in a register tile: what 16 or 32 registers hold. */
 constexpr std::int64_t kTokenGroups = kRows == 8 ? 4 : 2;
 
-/** sums[i][j] = sum over `count` pixels of x row i times A row j. Rows of x are zero-padded to whole vectors. */
+/** sums[i][j] = sum over `count` pixels of x row i times A row j. Rows of x are zero-padded to whole vectors.
+ */
 template <typename T>
 void token_products(const T* x, const T* const (&maps)[kTokenGroups], std::int64_t count,
                     T (&sums)[kTokenChannels][kTokenGroups]) {
@@ -41,7 +43,8 @@ void token_products(const T* x, const T* const (&maps)[kTokenGroups], std::int64
   }
 }
 
-/** Scratch holds kTokenChannels rows of kTokenChunk pixels, then the running sums [kTokenChannels][groups]. */
+/** Scratch holds kTokenChannels rows of kTokenChunk pixels, then the running sums [kTokenChannels][groups].
+ */
 template <typename Stored, typename T>
 void tokens(const TokenTile& tile) {
   constexpr std::int64_t kLanes = kLanesOf<T>;

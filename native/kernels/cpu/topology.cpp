@@ -26,7 +26,8 @@ std::string core_of(int cpu) {
 
 int affinity_cores() {
   cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return static_cast<int>(std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0)
+    return static_cast<int>(std::thread::hardware_concurrency());
   std::set<std::string> cores;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (CPU_ISSET(cpu, &mask)) cores.insert(core_of(cpu));
@@ -67,7 +68,8 @@ int available_cores() { return std::max(1, std::min(affinity_cores(), quota_core
 
 CacheSizes cache_sizes() {
 #if defined(_SC_LEVEL1_DCACHE_SIZE)
-  static const CacheSizes sizes{query(_SC_LEVEL1_DCACHE_SIZE, 32u << 10), query(_SC_LEVEL2_CACHE_SIZE, 512u << 10)};
+  static const CacheSizes sizes{query(_SC_LEVEL1_DCACHE_SIZE, 32u << 10),
+                                query(_SC_LEVEL2_CACHE_SIZE, 512u << 10)};
 #else
   static const CacheSizes sizes{query(0, 32u << 10), query(0, 512u << 10)};
 #endif

@@ -5,7 +5,8 @@
 
 namespace tokenlearner::kernels {
 
-/** Physical cores in this process's affinity mask, no more than its cgroup's CPU quota rounded up; at least 1. */
+/** Physical cores in this process's affinity mask, no more than its cgroup's CPU quota rounded up; at
+ * least 1. */
 int available_cores();
 
 struct CacheSizes {

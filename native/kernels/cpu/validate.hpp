@@ -1,4 +1,5 @@
-// The guards that every CPU launcher begins with. They catch mistakes of the engine: users are refused in lib/.
+// The guards that every CPU launcher begins with. They catch mistakes of the engine: users are refused in
+// lib/.
 #pragma once
 
 #include "kernels/token-learner-params.hpp"

@@ -1,7 +1,275 @@
+// Maps and tokens of an image in one launch, for work that is over in a few microseconds, where each launch counts.
+//
+// A thread block of 4 warps owns 32 pixels, one group and one split of its hidden rows. It gathers its pixels from x
+// itself and keeps all their channels in shared memory; the hidden rows' chunks stream past by cp.async. A warp owns the 32
+// pixels by 32 hidden rows of each tile of 128.
+//
+// Two counters chain the rest without a second launch. The last of a tile's splits to finish adds up all splits' sums, in order, and so
+// has A for the tile; it writes A and the tile's share of y. The last tile of an image's group adds the shares, in
+// order. Which block comes last varies; what it computes does not.
 #pragma once
-#include "kernels/cuda/tiling.hpp"
+
+#include "kernels/cuda/kernel-args.hpp"
+#include "kernels/cuda/maps-mma-body.hpp"
+#include "kernels/cuda/pack-body.hpp"
+
 namespace tokenlearner::kernels::cuda {
-inline constexpr int kSmallTilePixels = 32;
+
+inline constexpr int kSmallTilePixels = kWarpPixels;
 inline constexpr int kSmallWarps = 4;
-constexpr std::size_t small_shared_bytes(Precision, int) { return 1u << 30; }
+
+struct SmallArgs {
+  ImageView x;
+  int channels = 0;
+  MapsArgs maps;      // x_blocks is not used
+  TokensArgs tokens;  // the output; segment_sums: the tiles' shares, [image][group][tile][C]
+  int pixel_tiles = 0;
+  /** Zero at the start: [image][group][tile], then [image][group]. */
+  std::uint32_t* split_counters = nullptr;
+  std::uint32_t* tile_counters = nullptr;
+};
+
+template <Precision kPrecisionValue>
+struct SmallTraits {
+  static constexpr Precision kPrecision = kPrecisionValue;
+  static constexpr int kPlanes = planes_of(kPrecision);
+  static constexpr int kStages = kPlanes == 1 ? 3 : 2;
+  static constexpr int kThreads = 32 * kSmallWarps;
+  static constexpr int kHiddenTile = 128;
+  static constexpr int kHiddenBlocks = kHiddenTile / kBlockRows;
+  static constexpr int kPlaneBytes = kBlockBytes * kPlanes;
+  static constexpr int kStageBytes = kPlaneBytes * kHiddenBlocks;
+  static constexpr int kVectorBytes = kHiddenTile * 2 * 4;
+  static constexpr int kVectorOffset = kStages * kStageBytes;
+  static constexpr int kSumOffset = kVectorOffset + kStages * kVectorBytes;
+  /** The block's own A, and the tickets. */
+  static constexpr int kMapOffset = kSumOffset + kSmallWarps * kSmallTilePixels * 4;
+  static constexpr int kTicketOffset = kMapOffset + kSmallTilePixels * 4;
+  static constexpr int kPixelOffset = round_up(kTicketOffset + 16, 1024);
+  static constexpr int kPixelPlaneBytes = kSmallTilePixels * kRowBytes;
+  static constexpr int kPixelChunkBytes = kPixelPlaneBytes * kPlanes;
+};
+
+constexpr std::size_t small_shared_bytes(Precision precision, int chunks) {
+  const int offset = planes_of(precision) == 1 ? SmallTraits<Precision::tf32>::kPixelOffset
+                                               : SmallTraits<Precision::float32>::kPixelOffset;
+  return static_cast<std::size_t>(offset + chunks * kSmallTilePixels * kRowBytes * planes_of(precision));
 }
+
+template <class Traits, class Machine>
+struct MapsSmall {
+  using Warp = WarpTile<Traits::kPrecision, kSmallTilePixels, Traits::kPixelPlaneBytes, kBlockBytes, Machine>;
+
+  Machine& machine;
+  const SmallArgs& args;
+  std::int64_t image;
+  int tile, group, first_hidden_tile, iterations;
+  int warp_index;
+  Warp warp;
+
+  TOKENLEARNER_KERNEL_BODY std::int64_t first_pixel() const {
+    return static_cast<std::int64_t>(tile) * kSmallTilePixels;
+  }
+  TOKENLEARNER_KERNEL_BODY const float* partial(int lane, int hidden_tile) const {
+    const std::int64_t row = (static_cast<std::int64_t>(lane) * args.maps.tiles + hidden_tile) * args.maps.tokens + group;
+    return args.maps.partials + row * args.maps.partial_stride + image * args.maps.pixels + first_pixel();
+  }
+  TOKENLEARNER_KERNEL_BODY std::int64_t x_offset(int channel, std::int64_t pixel) const {
+    return image * args.x.batch_stride + channel * args.x.channel_stride + args.x.pixel_offset(pixel);
+  }
+  TOKENLEARNER_KERNEL_BODY std::uint32_t vector_offset(int hidden_tile) const {
+    return static_cast<std::uint32_t>(Traits::kVectorOffset +
+                                      (hidden_tile - first_hidden_tile) % Traits::kStages * Traits::kVectorBytes);
+  }
+
+  TOKENLEARNER_KERNEL_BODY void load(int it) {
+    if (it < iterations) {
+      const int hidden_tile = first_hidden_tile + it / args.maps.chunks;
+      const int chunk = it % args.maps.chunks;
+      const std::int64_t block =
+          static_cast<std::int64_t>(group) * args.maps.hidden_blocks + hidden_tile * Traits::kHiddenBlocks;
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < Traits::kHiddenBlocks; ++i) {
+        copy_block<Traits::kThreads, Traits::kPlaneBytes>(
+            machine, static_cast<std::uint32_t>(it % Traits::kStages * Traits::kStageBytes + i * Traits::kPlaneBytes),
+            args.maps.weight_blocks + ((block + i) * args.maps.chunks + chunk) * Traits::kPlaneBytes);
+      }
+      const int offset = machine.thread() * kUnitBytes;
+      if (chunk == 0 && offset < Traits::kVectorBytes) {
+        const std::int64_t row = static_cast<std::int64_t>(group) * args.maps.hidden_blocks * kBlockRows +
+                                 hidden_tile * Traits::kHiddenTile;
+        machine.copy16(vector_offset(hidden_tile) + static_cast<std::uint32_t>(offset),
+                       reinterpret_cast<const std::uint8_t*>(args.maps.bias_and_scale + row / 2) + offset);
+      }
+    }
+    machine.commit_copies();
+  }
+
+  /** All channels of the block's pixels into shared memory, converted; zeros outside. */
+  TOKENLEARNER_KERNEL_BODY void gather_pixels() {
+    constexpr int kChannels = channels_per_chunk(Traits::kPrecision);
+    const int row = machine.thread() % kSmallTilePixels;
+    const std::int64_t pixel = first_pixel() + row;
+    TOKENLEARNER_UNROLL_BY_4
+    for (int c = machine.thread() / kSmallTilePixels; c < args.maps.chunks * kChannels; c += kSmallWarps) {
+      const bool inside = pixel < args.maps.pixels && c < args.channels;
+      const float value = inside ? load_element(args.x.data, args.x.dtype, x_offset(c, pixel)) : 0.0f;
+      const auto chunk = static_cast<std::uint32_t>(Traits::kPixelOffset + c / kChannels * Traits::kPixelChunkBytes);
+      place<Traits::kPrecision>(machine, row, c % kChannels, value, chunk, Traits::kPixelPlaneBytes);
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void write_partials(const float (&tile_sums)[2][2], int hidden_tile) const {
+    if (warp.lane % 4 != 0) return;
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const int row = warp.pixel_row(i / 2, i % 2);
+      if (first_pixel() + row >= args.maps.pixels) continue;
+      const_cast<float*>(partial(warp_index, hidden_tile))[row] = tile_sums[i / 2][i % 2];
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void compute_maps(float (&sums)[2][2]) {
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 4; ++i) sums[i / 2][i % 2] = 0.0f;
+    typename Warp::Accumulators hidden;
+    Warp::clear(hidden);
+    int chunk = 0;
+    int hidden_tile = first_hidden_tile;
+    for (int it = 0; it < iterations; ++it) {
+      machine.template wait_copies<Traits::kStages - 2>();
+      machine.sync();
+      load(it + Traits::kStages - 1);
+      const auto stage = static_cast<std::uint32_t>(it % Traits::kStages * Traits::kStageBytes);
+      warp.accumulate(hidden, static_cast<std::uint32_t>(Traits::kPixelOffset + chunk * Traits::kPixelChunkBytes), 0,
+                      stage + static_cast<std::uint32_t>(warp_index / 2 * Traits::kPlaneBytes), warp_index % 2 * 32);
+      if (++chunk < args.maps.chunks) continue;
+      float tile_sums[2][2];
+      warp.reduce(tile_sums, hidden,
+                  vector_offset(hidden_tile) + static_cast<std::uint32_t>(warp_index * Traits::kVectorBytes / kSmallWarps));
+      Warp::clear(hidden);
+      if (args.maps.splits > 1) write_partials(tile_sums, hidden_tile);
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < 4; ++i) sums[i / 2][i % 2] += tile_sums[i / 2][i % 2];
+      chunk = 0;
+      ++hidden_tile;
+    }
+  }
+
+  /** True in every thread of the block that came last of `count`. Orders what all of them wrote before what it reads. */
+  TOKENLEARNER_KERNEL_BODY bool is_last(std::uint32_t* counter, int count) {
+    machine.fence_device();
+    machine.sync();
+    auto& ticket = machine.template shared<std::uint32_t>(Traits::kTicketOffset);
+    if (machine.thread() == 0) ticket = machine.ticket(counter);
+    machine.sync();
+    const bool last = ticket == static_cast<std::uint32_t>(count - 1);
+    machine.fence_device();
+    machine.sync();
+    return last;
+  }
+
+  /** This thread's pixel's sum over all hidden rows; threads beyond the tile's pixels have none. */
+  TOKENLEARNER_KERNEL_BODY float pixel_sum(const float (&sums)[2][2]) {
+    const int row = machine.thread();
+    if (args.maps.splits == 1) {
+      if (warp.lane % 4 == 0) {
+        TOKENLEARNER_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          const int slot = warp_index * kSmallTilePixels + warp.pixel_row(i / 2, i % 2);
+          machine.template shared<float>(static_cast<std::uint32_t>(Traits::kSumOffset + slot * 4)) = sums[i / 2][i % 2];
+        }
+      }
+      machine.sync();
+    }
+    if (row >= kSmallTilePixels || first_pixel() + row >= args.maps.pixels) return 0.0f;
+    float total = 0.0f;
+    for (int i = 0; i < kSmallWarps; ++i) {
+      float sum = 0.0f;
+      if (args.maps.splits == 1) {
+        sum = machine.template shared<float>(static_cast<std::uint32_t>(Traits::kSumOffset + (i * kSmallTilePixels + row) * 4));
+      } else {
+        for (int t = 0; t < args.maps.tiles; ++t) sum += machine.load_fresh(partial(i, t) + row);
+      }
+      total += sum;
+    }
+    return total + args.maps.token_bias[group];
+  }
+
+  TOKENLEARNER_KERNEL_BODY void write_maps(const float (&sums)[2][2]) {
+    const float value = pixel_sum(sums);
+    const int row = machine.thread();
+    if (row < kSmallTilePixels) {
+      machine.template shared<float>(static_cast<std::uint32_t>(Traits::kMapOffset + row * 4)) = value;
+      if (first_pixel() + row < args.maps.pixels) {
+        args.maps.attention.data[image * args.maps.attention.batch_stride + group * args.maps.attention.token_stride +
+                                 first_pixel() + row] = value;
+      }
+    }
+    machine.sync();
+  }
+
+  TOKENLEARNER_KERNEL_BODY float* share(int of_tile) const {
+    return args.tokens.segment_sums +
+           ((image * args.maps.tokens + group) * args.pixel_tiles + of_tile) * args.channels;
+  }
+
+  /** sum over the tile's pixels of x A, for every channel: a warp takes a channel, its lanes the pixels. */
+  TOKENLEARNER_KERNEL_BODY void write_share() {
+    const bool inside = first_pixel() + warp.lane < args.maps.pixels;
+    const float a = machine.template shared<float>(static_cast<std::uint32_t>(Traits::kMapOffset + warp.lane * 4));
+    TOKENLEARNER_UNROLL_BY_4
+    for (int c = warp_index; c < args.channels; c += kSmallWarps) {
+      float sum = inside ? a * load_element(args.x.data, args.x.dtype, x_offset(c, first_pixel() + warp.lane)) : 0.0f;
+      TOKENLEARNER_UNROLL
+      for (int mask = 16; mask > 0; mask /= 2) sum += machine.shuffle_xor(sum, mask);
+      if (warp.lane == 0) share(tile)[c] = sum;
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void write_tokens() const {
+    for (int c = machine.thread(); c < args.channels; c += Traits::kThreads) {
+      float sum = 0.0f;
+      for (int t = 0; t < args.pixel_tiles; ++t) sum += machine.load_fresh(share(t) + c);
+      store_element(args.tokens.output, args.tokens.output_dtype,
+                    image * args.tokens.output_batch_stride + c * args.tokens.output_channel_stride +
+                        group * args.tokens.output_token_stride,
+                    sum / static_cast<float>(args.maps.pixels));
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void run() {
+    for (int it = 0; it < Traits::kStages - 1; ++it) load(it);
+    gather_pixels();
+    float sums[2][2];
+    compute_maps(sums);
+    const std::int64_t image_group = image * args.maps.tokens + group;
+    if (args.maps.splits > 1 &&
+        !is_last(args.split_counters + image_group * args.pixel_tiles + tile, args.maps.splits)) {
+      return;
+    }
+    write_maps(sums);
+    write_share();
+    if (is_last(args.tile_counters + image_group, args.pixel_tiles)) write_tokens();
+  }
+};
+
+/** Grid: (images * tiles of 32 pixels, splits, groups). */
+template <class Traits, class Machine>
+TOKENLEARNER_KERNEL_BODY void maps_small_body(Machine& machine, const SmallArgs& args) {
+  using Maps = MapsSmall<Traits, Machine>;
+  const int first = machine.block_y() * args.maps.tiles_per_split;
+  const int hidden_tiles = min_of(args.maps.tiles - first, args.maps.tiles_per_split);
+  Maps maps{machine,
+            args,
+            machine.block_x() / args.pixel_tiles,
+            machine.block_x() % args.pixel_tiles,
+            machine.block_z(),
+            first,
+            hidden_tiles * args.maps.chunks,
+            machine.thread() / 32,
+            typename Maps::Warp{machine, machine.thread() % 32}};
+  maps.run();
+}
+
+}  // namespace tokenlearner::kernels::cuda

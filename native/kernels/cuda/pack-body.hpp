@@ -11,9 +11,11 @@ namespace tokenlearner::kernels::cuda {
 
 inline constexpr int kPackThreads = 256;
 
+/** Converts and stores an element of the block at `block`; a second plane lies `plane_bytes` behind the first. */
 template <Precision kPrecision, class Machine>
-TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, float value) {
-  const std::uint32_t offset = swizzled_offset(row, channel * element_bytes(kPrecision));
+TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, float value, std::uint32_t block = 0,
+                                    std::uint32_t plane_bytes = kBlockBytes) {
+  const std::uint32_t offset = block + swizzled_offset(row, channel * element_bytes(kPrecision));
   if constexpr (kPrecision == Precision::bfloat16) {
     machine.template shared<std::uint16_t>(offset) = float_to_bfloat16(value);
   } else if constexpr (kPrecision == Precision::float16) {
@@ -24,7 +26,7 @@ TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, floa
     float high, low;
     split_tf32(value, high, low);
     machine.template shared<float>(offset) = high;
-    machine.template shared<float>(offset + kBlockBytes) = low;
+    machine.template shared<float>(offset + plane_bytes) = low;
   }
 }
 

@@ -100,6 +100,8 @@ class HostMachine {
   /** Makes this thread's earlier writes to device memory visible before its ticket; returns the count before it. */
   std::uint32_t ticket(std::uint32_t* counter) { return (*counter)++; }
   void fence_device() {}
+  /** Device memory that another block wrote during this launch. */
+  float load_fresh(const float* at) const { return *at; }
 
  private:
   std::uint8_t* shared_bytes(std::uint32_t offset, std::size_t bytes) const;

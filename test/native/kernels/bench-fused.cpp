@@ -1,7 +1,8 @@
 // Timings of the fused engine alone: bench-fused [threads] [rounds] [workload]
 //
-// Each round runs every instruction set once, in turn, and a loop of multiply-adds in registers that shows what the core
-// can do at that moment. Printed are medians, GFLOP/s of the first product, and the share of that measured peak.
+// Each round runs every instruction set once, in turn, and a loop of multiply-adds in registers that shows
+// what the core can do at that moment. Printed are medians, GFLOP/s of the first product, and the share of
+// that measured peak.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -18,10 +19,11 @@ struct Workload {
 };
 
 const Workload kWorkloads[] = {
-    {"doc-1", {1, 64, 32, 32, 8, 2}},      {"doc-2", {2, 128, 64, 64, 16, 4}},   {"zeta-test", {1, 256, 10, 10, 8, 2}},
-    {"rt1-step", {6, 512, 9, 9, 8, 2}},    {"rt1-batch", {48, 512, 9, 9, 8, 2}}, {"lucid", {12, 768, 7, 7, 8, 2}},
-    {"vit-b", {32, 768, 14, 14, 16, 2}},   {"vit-l", {1, 1024, 32, 32, 16, 2}},  {"cifar", {256, 128, 8, 8, 4, 2}},
-    {"c192", {8, 192, 14, 14, 8, 2}},
+    {"doc-1", {1, 64, 32, 32, 8, 2}},      {"doc-2", {2, 128, 64, 64, 16, 4}},
+    {"zeta-test", {1, 256, 10, 10, 8, 2}}, {"rt1-step", {6, 512, 9, 9, 8, 2}},
+    {"rt1-batch", {48, 512, 9, 9, 8, 2}},  {"lucid", {12, 768, 7, 7, 8, 2}},
+    {"vit-b", {32, 768, 14, 14, 16, 2}},   {"vit-l", {1, 1024, 32, 32, 16, 2}},
+    {"cifar", {256, 128, 8, 8, 4, 2}},     {"c192", {8, 192, 14, 14, 8, 2}},
 };
 
 double milliseconds(const auto& body) {
@@ -42,10 +44,12 @@ double measured_peak() {
   const bool wide = is_available(Isa::avx512);
   if (!is_available(Isa::avx2)) return NAN;
 #define CHAIN(reg, n) "vfmadd231ps %%" reg "14, %%" reg "15, %%" reg #n "\n\t"
-#define CHAINS(reg)                                                                                                  \
-  CHAIN(reg, 0) CHAIN(reg, 1) CHAIN(reg, 2) CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) \
-  CHAIN(reg, 8) CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
-#define CLOBBERS                                                                                               \
+#define CHAINS(reg)                                                                                 \
+  CHAIN(reg, 0)                                                                                     \
+  CHAIN(reg, 1)                                                                                     \
+  CHAIN(reg, 2) CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) CHAIN(reg, 8) \
+      CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
+#define CLOBBERS                                                                                             \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", \
       "xmm15"
   const double ms = milliseconds([&] {
@@ -77,7 +81,8 @@ void bench(const Workload& workload, int threads, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     peaks.push_back(measured_peak());
     for (std::size_t i = 0; i < isas.size(); ++i) {
-      times[i].push_back(milliseconds([&] { fused_forward(params, *packed[i], ComputePool::shared(), threads); }));
+      times[i].push_back(
+          milliseconds([&] { fused_forward(params, *packed[i], ComputePool::shared(), threads); }));
     }
   }
   const Case& c = workload.config;

@@ -37,7 +37,8 @@ void check_rounding(unsigned infinity) {
     if (static_cast<double>(middle) != (low + high) / 2) continue;
     CHECK(narrow<Stored>(middle).bits == bits + (bits & 1), "middle above %04x", bits);
     CHECK(narrow<Stored>(std::nextafter(middle, 0.0f)).bits == bits, "below the middle above %04x", bits);
-    CHECK(narrow<Stored>(std::nextafter(middle, INFINITY)).bits == bits + 1, "above the middle above %04x", bits);
+    CHECK(narrow<Stored>(std::nextafter(middle, INFINITY)).bits == bits + 1, "above the middle above %04x",
+          bits);
   }
 }
 

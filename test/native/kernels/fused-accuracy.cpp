@@ -1,8 +1,9 @@
 // The fused engine against the oracle: odd sizes, every instruction set, layouts and types.
 //
-// The tolerance is not picked. float32: twice the error that the same mathematics makes when every operation is
-// rounded to float32 in its plain order, no less than 2.5e-7 and no more than 2e-6. 16-bit types: inputs are compared
-// as rounded, so what remains is the rounding of the result, half a unit in the last place, and float32's error.
+// The tolerance is not picked. float32: twice the error that the same mathematics makes when every operation
+// is rounded to float32 in its plain order, no less than 2.5e-7 and no more than 2e-6. 16-bit types: inputs
+// are compared as rounded, so what remains is the rounding of the result, half a unit in the last place, and
+// float32's error.
 #include <algorithm>
 
 #include "support.hpp"
@@ -43,7 +44,8 @@ Result run_plain_float(const Problem& problem) {
         }
       }
     }
-    for (const float sum : sums) result.tokens.push_back(static_cast<double>(sum / static_cast<float>(config.pixels())));
+    for (const float sum : sums)
+      result.tokens.push_back(static_cast<double>(sum / static_cast<float>(config.pixels())));
   }
   return result;
 }
@@ -55,7 +57,8 @@ void append(Result& all, const Result& more) {
   all.attention.insert(all.attention.end(), more.attention.begin(), more.attention.end());
 }
 
-/** A map of one value can come out near 0 by cancellation, and then has no relative error to speak of: 32 draws or more. */
+/** A map of one value can come out near 0 by cancellation, and then has no relative error to speak of: 32
+ * draws or more. */
 unsigned draws(const Case& config) {
   const std::int64_t values = config.batch * config.tokens * config.pixels();
   return static_cast<unsigned>(std::max<std::int64_t>(1, 32 / values));
@@ -74,8 +77,8 @@ void check_float32(const Case& config) {
     const char* isa = name_of(available_isas()[i]);
     const double tokens = relative_error(fused[i].tokens, oracle.tokens);
     const double attention = relative_error(fused[i].attention, oracle.attention);
-    CHECK(tokens <= bar(relative_error(plain.tokens, oracle.tokens)), "%s %s: tokens %.2e", isa, config.name().c_str(),
-          tokens);
+    CHECK(tokens <= bar(relative_error(plain.tokens, oracle.tokens)), "%s %s: tokens %.2e", isa,
+          config.name().c_str(), tokens);
     CHECK(attention <= bar(relative_error(plain.attention, oracle.attention)), "%s %s: attention %.2e", isa,
           config.name().c_str(), attention);
   }
@@ -96,8 +99,8 @@ void check_other_types(const Case& config) {
       const Result fused = run_fused(problem, isa);
       const double tokens = relative_error(fused.tokens, oracle.tokens);
       const double attention = relative_error(fused.attention, oracle.attention);
-      CHECK(tokens <= type.rounding + arithmetic, "%s dtype %d %s: tokens %.2e", name_of(isa), int(type.dtype),
-            config.name().c_str(), tokens);
+      CHECK(tokens <= type.rounding + arithmetic, "%s dtype %d %s: tokens %.2e", name_of(isa),
+            int(type.dtype), config.name().c_str(), tokens);
       CHECK(attention <= arithmetic, "%s dtype %d %s: attention %.2e", name_of(isa), int(type.dtype),
             config.name().c_str(), attention);
     }
@@ -125,8 +128,10 @@ void check_refusals() {
   CHECK(PackedWeights::pack(problem.weights(), best_isa(), packed) == Status::ok, "as it should be");
   SerialParallel serial;
   double out[8];
-  CHECK(fused_forward(wide.params(out, out), *packed, serial, 1) == Status::unsupported, "float64 x, float32 weights");
-  CHECK(fused_forward(problem.params(nullptr, out), *packed, serial, 1) == Status::invalid_argument, "no output");
+  CHECK(fused_forward(wide.params(out, out), *packed, serial, 1) == Status::unsupported,
+        "float64 x, float32 weights");
+  CHECK(fused_forward(problem.params(nullptr, out), *packed, serial, 1) == Status::invalid_argument,
+        "no output");
   ForwardParams empty = problem.params(nullptr, nullptr);
   empty.batch = 0;
   CHECK(fused_forward(empty, *packed, serial, 1) == Status::ok, "a batch of 0");
@@ -158,7 +163,8 @@ int main() {
   }
   // Blocks of pixels stream from the level 2 cache.
   check_float32({1, 768, 10, 10, 1, 1});
-  for (const double magnitude : {1e-20, 1e-3, 1e3, 1e15}) check_float32({2, 24, 5, 7, 3, 2, Layout::channels_first, magnitude});
+  for (const double magnitude : {1e-20, 1e-3, 1e3, 1e15})
+    check_float32({2, 24, 5, 7, 3, 2, Layout::channels_first, magnitude});
   check_tokens_first({2, 24, 5, 7, 5, 2});
   check_refusals();
   return finish();

@@ -1,4 +1,5 @@
-// An image's result has the same bits alone and in a batch, on one thread and on many, and however it lies in memory.
+// An image's result has the same bits alone and in a batch, on one thread and on many, and however it lies in
+// memory.
 #include "support.hpp"
 
 namespace {
@@ -13,7 +14,8 @@ void check_threads(const Case& config, DType dtype, Isa isa, ComputePool& pool) 
   const RawResult one = run_fused_raw(problem, isa, serial, 1);
   for (int threads = 1; threads <= pool.threads(); ++threads) {
     const RawResult many = run_fused_raw(problem, isa, pool, threads);
-    CHECK(same(one.tokens, many.tokens), "%s, %d threads, %s: tokens", name_of(isa), threads, config.name().c_str());
+    CHECK(same(one.tokens, many.tokens), "%s, %d threads, %s: tokens", name_of(isa), threads,
+          config.name().c_str());
     CHECK(same(one.attention, many.attention), "%s, %d threads, %s: attention", name_of(isa), threads,
           config.name().c_str());
   }
@@ -57,8 +59,8 @@ void check_layout(Case config, Isa isa) {
     }
   }
   SerialParallel serial;
-  CHECK(same(run_fused_raw(first, isa, serial, 1).tokens, run_fused_raw(last, isa, serial, 1).tokens), "%s %s",
-        name_of(isa), config.name().c_str());
+  CHECK(same(run_fused_raw(first, isa, serial, 1).tokens, run_fused_raw(last, isa, serial, 1).tokens),
+        "%s %s", name_of(isa), config.name().c_str());
 }
 
 }  // namespace

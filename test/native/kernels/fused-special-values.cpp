@@ -8,20 +8,23 @@ using namespace test;
 constexpr float kNan = NAN;
 constexpr float kInfinity = INFINITY;
 
-/** Sets one element of x, runs, and compares with the oracle: NaN where it has NaN, infinite where it is infinite. */
+/** Sets one element of x, runs, and compares with the oracle: NaN where it has NaN, infinite where it is
+ * infinite. */
 void check_value(const Case& config, Isa isa, float value, std::int64_t image, std::int64_t pixel) {
   Problem problem(config, DType::float32);
-  const std::int64_t index = problem.at(image, config.channels / 2, pixel / config.width, pixel % config.width);
+  const std::int64_t index =
+      problem.at(image, config.channels / 2, pixel / config.width, pixel % config.width);
   reinterpret_cast<float*>(problem.x().data())[index] = value;
   const Result oracle = run_reference(problem);
   const Result fused = run_fused(problem, isa);
-  const auto compare = [&](const char* what, const std::vector<double>& actual, const std::vector<double>& expected) {
+  const auto compare = [&](const char* what, const std::vector<double>& actual,
+                           const std::vector<double>& expected) {
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const bool agrees = std::isnan(expected[i])   ? std::isnan(actual[i])
                           : std::isinf(expected[i]) ? actual[i] == expected[i]
                                                     : std::isfinite(actual[i]);
-      CHECK(agrees, "%s %s %s[%d]: %g, oracle %g", name_of(isa), config.name().c_str(), what, int(i), actual[i],
-            expected[i]);
+      CHECK(agrees, "%s %s %s[%d]: %g, oracle %g", name_of(isa), config.name().c_str(), what, int(i),
+            actual[i], expected[i]);
       if (!agrees) return;
     }
   };
@@ -29,7 +32,8 @@ void check_value(const Case& config, Isa isa, float value, std::int64_t image, s
   compare("tokens", fused.tokens, oracle.tokens);
 }
 
-/** Only positive rows see the infinity: gelu(+inf) is +inf, and the padding of W1's last panel must not make it NaN. */
+/** Only positive rows see the infinity: gelu(+inf) is +inf, and the padding of W1's last panel must not make
+ * it NaN. */
 void check_positive_infinity(Isa isa) {
   for (const std::int64_t channels : {1, 3, 5, 8}) {
     const auto n = static_cast<std::size_t>(channels);
@@ -59,7 +63,8 @@ void check_positive_infinity(Isa isa) {
 /** The mean over no pixels is 0/0. */
 void check_empty_image(Isa isa) {
   const Problem problem({2, 3, 0, 4, 5, 2}, DType::float32);
-  for (const double value : run_fused(problem, isa).tokens) CHECK(std::isnan(value), "%s: %g", name_of(isa), value);
+  for (const double value : run_fused(problem, isa).tokens)
+    CHECK(std::isnan(value), "%s: %g", name_of(isa), value);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // GELU over the whole range of float32, every instruction set.
 //
-// Three bars, each in units of float32's rounding. Absolute: Phi is a float near 1/2 or 1, so gelu cannot be held
-// closer than |x| times a few 2^-24. Tails: exactly -0 and exactly x. Everywhere monotone facts of the definition.
+// Three bars, each in units of float32's rounding. Absolute: Phi is a float near 1/2 or 1, so gelu cannot be
+// held closer than |x| times a few 2^-24. Tails: exactly -0 and exactly x. Everywhere monotone facts of the
+// definition.
 #include <bit>
 #include <limits>
 
@@ -32,8 +33,8 @@ std::vector<float> all_floats(std::uint32_t step) {
 }
 
 /**
- * The largest |gelu - exact| / |x| that is allowed: two units in the last place of Phi below 1. Rounding the fraction,
- * its two sides and the sum costs that much; PyTorch's vectorised gelu reaches three (3.6e-7).
+ * The largest |gelu - exact| / |x| that is allowed: two units in the last place of Phi below 1. Rounding the
+ * fraction, its two sides and the sum costs that much; PyTorch's vectorised gelu reaches three (3.6e-7).
  */
 constexpr double kPhiBar = 0x1p-22;
 
@@ -49,7 +50,8 @@ void check_error(Isa isa) {
     const double phi_error = x == 0 ? error : error / std::fabs(x);
     if (!(phi_error <= worst)) worst = phi_error, worst_at = in[i];
   }
-  std::printf("%-8s largest error of Phi %.3e at x = %.9g\n", name_of(isa), worst, static_cast<double>(worst_at));
+  std::printf("%-8s largest error of Phi %.3e at x = %.9g\n", name_of(isa), worst,
+              static_cast<double>(worst_at));
   CHECK(worst <= kPhiBar, "%s: %.3e at %.9g", name_of(isa), worst, static_cast<double>(worst_at));
 }
 
@@ -57,7 +59,8 @@ void check_tails(Isa isa) {
   const float largest = std::numeric_limits<float>::max();
   for (const float x : {5.6f, 6.0f, 13.5f, 1e4f, 1e30f, largest}) {
     const std::vector<float> out = run(isa, {x, -x});
-    CHECK(out[0] == x, "%s: gelu(%g) = %g", name_of(isa), static_cast<double>(x), static_cast<double>(out[0]));
+    CHECK(out[0] == x, "%s: gelu(%g) = %g", name_of(isa), static_cast<double>(x),
+          static_cast<double>(out[0]));
     CHECK(out[1] == 0 && std::signbit(out[1]), "%s: gelu(%g) = %g", name_of(isa), static_cast<double>(-x),
           static_cast<double>(out[1]));
   }
@@ -82,7 +85,8 @@ void check_double(Isa isa) {
   out.resize(in.size());
   kernels_of(isa).float64.gelu(in.data(), out.data(), static_cast<std::int64_t>(in.size()));
   for (std::size_t i = 0; i < in.size(); ++i) {
-    CHECK(std::fabs(out[i] - exact_gelu(in[i])) <= std::fabs(in[i]) * 0x1p-51, "%s: double %g", name_of(isa), in[i]);
+    CHECK(std::fabs(out[i] - exact_gelu(in[i])) <= std::fabs(in[i]) * 0x1p-51, "%s: double %g", name_of(isa),
+          in[i]);
   }
 }
 

@@ -32,22 +32,28 @@ void check_two_layers() {
   const double x[] = {1, 2}, one[] = {1}, zero[] = {0}, three[] = {3};
   const LayerView layers[] = {{one, zero}, {three, one}};
   double tokens, attention[2];
-  const Status status = reference_forward(one_row(x, 2, &tokens, attention), {1, 1, 1, 2, DType::float64, layers});
+  const Status status =
+      reference_forward(one_row(x, 2, &tokens, attention), {1, 1, 1, 2, DType::float64, layers});
   CHECK(status == Status::ok, "%s", name_of(status));
   check(attention[0], 3 * kGelu1 + 1, "A[0]");
   check(attention[1], 3 * kGelu2 + 1, "A[1]");
   check(tokens, (attention[0] + 2 * attention[1]) / 2, "y");
 }
 
-/** One layer is A = w x + b; three put gelu between: A = gelu(gelu(x) + c) with c such that its argument is 2. */
+/** One layer is A = w x + b; three put gelu between: A = gelu(gelu(x) + c) with c such that its argument
+ * is 2. */
 void check_other_depths() {
   const double x[] = {1}, one[] = {1}, zero[] = {0}, five[] = {5}, shift[] = {2 - kGelu1};
   double tokens, attention;
   const LayerView shallow[] = {{five, one}};
-  CHECK(reference_forward(one_row(x, 1, &tokens, &attention), {1, 0, 1, 1, DType::float64, shallow}) == Status::ok, "1");
+  CHECK(reference_forward(one_row(x, 1, &tokens, &attention), {1, 0, 1, 1, DType::float64, shallow}) ==
+            Status::ok,
+        "1");
   check(attention, 6, "one layer");
   const LayerView deep[] = {{one, zero}, {one, shift}, {one, zero}};
-  CHECK(reference_forward(one_row(x, 1, &tokens, &attention), {1, 1, 1, 3, DType::float64, deep}) == Status::ok, "3");
+  CHECK(
+      reference_forward(one_row(x, 1, &tokens, &attention), {1, 1, 1, 3, DType::float64, deep}) == Status::ok,
+      "3");
   check(attention, kGelu2, "three layers");
 }
 

@@ -21,14 +21,14 @@ using namespace tokenlearner::kernels;
 
 inline int failures = 0;
 
-#define CHECK(condition, ...)                                                \
-  do {                                                                       \
-    if (!(condition)) {                                                      \
-      ++test::failures;                                                      \
-      std::printf("%s:%d: not true: %s  ", __FILE__, __LINE__, #condition);  \
-      std::printf(__VA_ARGS__);                                              \
-      std::printf("\n");                                                     \
-    }                                                                        \
+#define CHECK(condition, ...)                                               \
+  do {                                                                      \
+    if (!(condition)) {                                                     \
+      ++test::failures;                                                     \
+      std::printf("%s:%d: not true: %s  ", __FILE__, __LINE__, #condition); \
+      std::printf(__VA_ARGS__);                                             \
+      std::printf("\n");                                                    \
+    }                                                                       \
   } while (false)
 
 inline int finish() {
@@ -53,8 +53,8 @@ struct Case {
   std::int64_t hidden() const { return ff * channels; }
   std::string name() const {
     char text[160];
-    std::snprintf(text, sizeof text, "B %d C %d %dx%d G %d ff %d layout %d magnitude %g", int(batch), int(channels),
-                  int(height), int(width), int(tokens), int(ff), int(layout), magnitude);
+    std::snprintf(text, sizeof text, "B %d C %d %dx%d G %d ff %d layout %d magnitude %g", int(batch),
+                  int(channels), int(height), int(width), int(tokens), int(ff), int(layout), magnitude);
     return text;
   }
 };
@@ -90,7 +90,8 @@ inline std::vector<double> decode(const std::vector<unsigned char>& bytes, DType
 /** A layer initialised as PyTorch's Conv2d, and an image batch of N(0, magnitude^2). */
 class Problem {
  public:
-  Problem(const Case& config, DType dtype, unsigned seed = 1) : config_(config), dtype_(dtype), random_(seed) {
+  Problem(const Case& config, DType dtype, unsigned seed = 1)
+      : config_(config), dtype_(dtype), random_(seed) {
     const auto fan_in = [](std::int64_t n) { return 1.0 / std::sqrt(static_cast<double>(n)); };
     const std::int64_t rows = config.tokens * config.hidden();
     w1_ = uniform(rows * config.channels, fan_in(config.channels));
@@ -110,7 +111,9 @@ class Problem {
   DType dtype() const { return dtype_; }
   std::vector<unsigned char>& x() { return x_; }
 
-  WeightsView weights() const { return {config_.channels, config_.hidden(), config_.tokens, 2, dtype_, layers_}; }
+  WeightsView weights() const {
+    return {config_.channels, config_.hidden(), config_.tokens, 2, dtype_, layers_};
+  }
 
   /** Writes y as (B, C, G), or as (B, G, C) with tokens_first. */
   ForwardParams params(void* tokens, void* attention, bool tokens_first = false) const {
@@ -135,7 +138,9 @@ class Problem {
   }
 
   std::size_t token_count() const { return std::size_t(config_.batch * config_.channels * config_.tokens); }
-  std::size_t attention_count() const { return std::size_t(config_.batch * config_.tokens * config_.pixels()); }
+  std::size_t attention_count() const {
+    return std::size_t(config_.batch * config_.tokens * config_.pixels());
+  }
   /** Index into x's elements. */
   std::int64_t at(std::int64_t b, std::int64_t c, std::int64_t h, std::int64_t w) const {
     return b * strides_[0] + c * strides_[1] + h * strides_[2] + w * strides_[3];
@@ -155,7 +160,8 @@ class Problem {
       strides_[0] = h * w * c, strides_[1] = 1, strides_[2] = w * c, strides_[3] = c;
     } else {
       const std::int64_t gap = config_.layout == Layout::padded ? 3 : 0;
-      strides_[3] = 1, strides_[2] = w + gap, strides_[1] = h * strides_[2] + gap, strides_[0] = c * strides_[1] + gap;
+      strides_[3] = 1, strides_[2] = w + gap, strides_[1] = h * strides_[2] + gap,
+      strides_[0] = c * strides_[1] + gap;
     }
     span_ = config_.batch * strides_[0];
   }
@@ -175,9 +181,10 @@ struct Result {
 };
 
 inline Result run_reference(const Problem& problem, bool tokens_first = false) {
-  Result result{std::vector<double>(problem.token_count() + 1), std::vector<double>(problem.attention_count() + 1)};
-  const Status status =
-      reference_forward(problem.params(result.tokens.data(), result.attention.data(), tokens_first), problem.weights());
+  Result result{std::vector<double>(problem.token_count() + 1),
+                std::vector<double>(problem.attention_count() + 1)};
+  const Status status = reference_forward(
+      problem.params(result.tokens.data(), result.attention.data(), tokens_first), problem.weights());
   CHECK(status == Status::ok, "reference: %s", name_of(status));
   result.tokens.resize(problem.token_count());
   result.attention.resize(problem.attention_count());
@@ -199,8 +206,8 @@ inline RawResult run_fused_raw(const Problem& problem, Isa isa, Parallel& parall
   std::shared_ptr<const PackedWeights> packed;
   const Status packing = PackedWeights::pack(problem.weights(), isa, packed);
   CHECK(packing == Status::ok, "pack: %s", name_of(packing));
-  const Status status = fused_forward(problem.params(raw.tokens.data(), raw.attention.data(), tokens_first), *packed,
-                                      parallel, max_threads);
+  const Status status = fused_forward(problem.params(raw.tokens.data(), raw.attention.data(), tokens_first),
+                                      *packed, parallel, max_threads);
   CHECK(status == Status::ok, "fused: %s", name_of(status));
   CHECK(raw.tokens.back() == 0xff && raw.attention.back() == 0xff, "wrote past the end");
   return raw;

@@ -1,0 +1,98 @@
+// Launchers of pack-body.hpp.
+#include "kernels/cuda/device-machine.cuh"
+#include "kernels/cuda/launch-check.hpp"
+#include "kernels/cuda/launch.hpp"
+#include "kernels/cuda/maps-simt-body.hpp"
+#include "kernels/cuda/pack-body.hpp"
+
+namespace tokenlearner::kernels::cuda {
+namespace {
+
+template <Precision kPrecision, bool kChannelsLast>
+__global__ void __launch_bounds__(kPackThreads) pack_pixels(PackPixelsArgs args) {
+  DeviceMachine machine;
+  pack_pixels_body<kPrecision, kChannelsLast>(machine, args);
+}
+
+template <Precision kPrecision>
+__global__ void __launch_bounds__(kPackThreads) pack_weights(PackWeightsArgs args) {
+  DeviceMachine machine;
+  pack_weights_body<kPrecision>(machine, args);
+}
+
+__global__ void __launch_bounds__(kPackThreads) pack_vectors(PackWeightsArgs args) {
+  DeviceMachine machine;
+  pack_vectors_body(machine, args);
+}
+
+__global__ void __launch_bounds__(kSimtThreads) pack_simt_weights(PackWeightsArgs args) {
+  DeviceMachine machine;
+  pack_simt_weights_body(machine, args);
+}
+
+template <Precision kPrecision>
+Status launch_pixels(const PackPixelsArgs& args, void* stream) {
+  // Whole tiles of 128 pixels, the widest that reads them.
+  const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
+  constexpr std::size_t kShared = kBlockBytes * planes_of(kPrecision);
+  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  return launch_kernel(channels_last ? pack_pixels<kPrecision, true> : pack_pixels<kPrecision, false>, blocks,
+                       args.chunks, 1, kPackThreads, kShared, args, stream);
+}
+
+template <Precision kPrecision>
+Status launch_weights(const PackWeightsArgs& args, void* stream) {
+  return launch_kernel(pack_weights<kPrecision>, args.hidden_padded / kBlockRows, args.chunks, args.tokens, kPackThreads,
+                       kBlockBytes * planes_of(kPrecision), args, stream);
+}
+
+Status launch_vectors(const PackWeightsArgs& args, void* stream) {
+  const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
+  return launch_kernel(pack_vectors, ceil_div<std::int64_t>(pairs, kPackThreads), 1, 1, kPackThreads, 0, args, stream);
+}
+
+}  // namespace
+
+Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void* stream) {
+  switch (precision) {
+    case Precision::float32:
+      return launch_pixels<Precision::float32>(args, stream);
+    case Precision::tf32:
+      return launch_pixels<Precision::tf32>(args, stream);
+    case Precision::bfloat16:
+      return launch_pixels<Precision::bfloat16>(args, stream);
+    case Precision::float16:
+      return launch_pixels<Precision::float16>(args, stream);
+  }
+  return Status::invalid_argument;
+}
+
+Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, void* stream) {
+  const Status vectors = launch_vectors(args, stream);
+  if (vectors != Status::ok) return vectors;
+  switch (precision) {
+    case Precision::float32:
+      return launch_weights<Precision::float32>(args, stream);
+    case Precision::tf32:
+      return launch_weights<Precision::tf32>(args, stream);
+    case Precision::bfloat16:
+      return launch_weights<Precision::bfloat16>(args, stream);
+    case Precision::float16:
+      return launch_weights<Precision::float16>(args, stream);
+  }
+  return Status::invalid_argument;
+}
+
+Status launch_pack_simt_weights(const PackWeightsArgs& args, void* stream) {
+  const Status vectors = launch_vectors(args, stream);
+  if (vectors != Status::ok) return vectors;
+  const std::int64_t elements = static_cast<std::int64_t>(args.tokens) * args.hidden * kSimtChannels;
+  return launch_kernel(pack_simt_weights, ceil_div<std::int64_t>(elements, kSimtThreads), 1, 1, kSimtThreads, 0, args,
+                       stream);
+}
+
+Status clear_counters(void* counters, std::size_t bytes, void* stream) {
+  return status_of(cudaMemsetAsync(counters, 0, bytes, static_cast<cudaStream_t>(stream)));
+}
+
+}  // namespace tokenlearner::kernels::cuda

@@ -1,0 +1,152 @@
+// What one warp does with a chunk and with a finished tile: fragments from shared memory, mma.sync, and the epilogue.
+//
+// A warp owns 32 pixels (rows of D) by kHiddenPerWarp hidden rows (columns of D). A step of the reduction is 32 bytes of a
+// row in every mode (16 channels of 2 bytes, 8 of 4), and the fragments are the same bytes: one code for all.
+//
+// In float32 each chunk's three products (low*high, high*low, high*high: small before large) start from zero, and are added
+// to the running sum by an ordinary float32 addition: tensor cores truncate where they add, and over a long
+// reduction that bias would exceed float32's own rounding.
+#pragma once
+
+#include "kernels/cuda/tiling.hpp"
+
+namespace tokenlearner::kernels::cuda {
+
+inline constexpr int kWarpPixels = 32;
+
+/** Which row of an operand's 16, and which byte of a step, a lane names to ldmatrix.x4. Pixels: row halves first. */
+struct MatrixLane {
+  int row;
+  int byte;
+};
+TOKENLEARNER_PORTABLE constexpr MatrixLane pixel_matrix_lane(int lane) {
+  return {lane % 8 + (lane / 8 % 2) * 8, (lane / 16) * kUnitBytes};
+}
+/** Hidden rows, the columns of D: byte halves first. */
+TOKENLEARNER_PORTABLE constexpr MatrixLane hidden_matrix_lane(int lane) {
+  return {lane % 8 + (lane / 16) * 8, (lane / 8 % 2) * kUnitBytes};
+}
+
+/** `kPixelPlaneBytes`, `kHiddenPlaneBytes`: from an operand's plane to its next, in shared memory. */
+template <Precision kPrecision, int kHiddenPerWarp, int kPixelPlaneBytes, int kHiddenPlaneBytes, class Machine>
+struct WarpTile {
+  static constexpr int kPlanes = planes_of(kPrecision);
+  static constexpr int kPairs = kHiddenPerWarp / 16;
+  static constexpr MmaKind kKind = mma_kind(kPrecision);
+  /** [16 pixels][8 hidden rows][as mma's D]. */
+  using Accumulators = float[2][2 * kPairs][4];
+  static constexpr int kCount = 16 * kPairs;
+
+  Machine& machine;
+  int lane;
+
+  TOKENLEARNER_KERNEL_BODY static void clear(Accumulators& sums) {
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 2; ++i) {
+      TOKENLEARNER_UNROLL
+      for (int j = 0; j < 2 * kPairs; ++j) {
+        TOKENLEARNER_UNROLL
+        for (int k = 0; k < 4; ++k) sums[i][j][k] = 0.0f;
+      }
+    }
+  }
+
+  /** `pixels` and `hidden`: offsets of the row blocks; the warp's rows start at these rows of them. */
+  TOKENLEARNER_KERNEL_BODY void accumulate(Accumulators& sums, std::uint32_t pixels, int first_pixel,
+                                           std::uint32_t hidden, int first_hidden) {
+    if constexpr (kPlanes == 1) {
+      multiply_chunk(sums, pixels, first_pixel, hidden, first_hidden);
+    } else {
+      Accumulators part;
+      clear(part);
+      multiply_chunk(part, pixels, first_pixel, hidden, first_hidden);
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < 2; ++i) {
+        TOKENLEARNER_UNROLL
+        for (int j = 0; j < 2 * kPairs; ++j) {
+          TOKENLEARNER_UNROLL
+          for (int k = 0; k < 4; ++k) sums[i][j][k] += part[i][j][k];
+        }
+      }
+    }
+  }
+
+  /**
+   * sum over the warp's hidden rows of w2 gelu(h + b1), for rows [16 pixels][half]; the same in each lane of a quad.
+   * `vectors`: the offset of the warp's first pair of hidden rows in the tile's bias_and_scale.
+   */
+  TOKENLEARNER_KERNEL_BODY void reduce(float (&tile_sums)[2][2], const Accumulators& sums, std::uint32_t vectors) {
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 4; ++i) tile_sums[i / 2][i % 2] = 0.0f;
+    TOKENLEARNER_UNROLL
+    for (int j = 0; j < 2 * kPairs; ++j) {
+      const Float4 v = machine.template shared<Float4>(vectors + static_cast<std::uint32_t>(j * 4 + lane % 4) * 16);
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        constexpr GeluForm kForm = gelu_form(kPrecision);
+        float& sum = tile_sums[i / 2][i % 2];
+        sum = fmaf(v.z, gelu<kForm>(sums[i / 2][j][i % 2 * 2] + v.x), sum);
+        sum = fmaf(v.w, gelu<kForm>(sums[i / 2][j][i % 2 * 2 + 1] + v.y), sum);
+      }
+    }
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      float& sum = tile_sums[i / 2][i % 2];
+      sum += machine.shuffle_xor(sum, 1);
+      sum += machine.shuffle_xor(sum, 2);
+    }
+  }
+
+  /** The warp's pixel that is row [16 pixels][half] of this lane's quad. */
+  TOKENLEARNER_KERNEL_BODY int pixel_row(int i, int half) const { return i * 16 + half * 8 + lane / 4; }
+
+ private:
+  TOKENLEARNER_KERNEL_BODY void load_pixels(std::uint32_t (&a)[2][4], std::uint32_t block, int first_row, int step) {
+    const MatrixLane at = pixel_matrix_lane(lane);
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 2; ++i) {
+      machine.load_matrices(a[i], block + swizzled_offset(first_row + i * 16 + at.row, step * kStepBytes + at.byte));
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void load_hidden(std::uint32_t (&b)[4], std::uint32_t block, int first_row, int step) {
+    const MatrixLane at = hidden_matrix_lane(lane);
+    machine.load_matrices(b, block + swizzled_offset(first_row + at.row, step * kStepBytes + at.byte));
+  }
+
+  TOKENLEARNER_KERNEL_BODY void multiply(Accumulators& sums, const std::uint32_t (&a)[2][4],
+                                         const std::uint32_t (&b)[4], int pair) {
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < 2; ++i) {
+      machine.template multiply<kKind>(sums[i][2 * pair], a[i], b[0], b[1]);
+      machine.template multiply<kKind>(sums[i][2 * pair + 1], a[i], b[2], b[3]);
+    }
+  }
+
+  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& sums, std::uint32_t pixels, int first_pixel,
+                                               std::uint32_t hidden, int first_hidden) {
+    TOKENLEARNER_UNROLL
+    for (int step = 0; step < kStepsPerChunk; ++step) {
+      std::uint32_t a[kPlanes][2][4];
+      TOKENLEARNER_UNROLL
+      for (int plane = 0; plane < kPlanes; ++plane) {
+        load_pixels(a[plane], pixels + plane * kPixelPlaneBytes, first_pixel, step);
+      }
+      TOKENLEARNER_UNROLL
+      for (int pair = 0; pair < kPairs; ++pair) {
+        std::uint32_t b[kPlanes][4];
+        TOKENLEARNER_UNROLL
+        for (int plane = 0; plane < kPlanes; ++plane) {
+          load_hidden(b[plane], hidden + plane * kHiddenPlaneBytes, first_hidden + pair * 16, step);
+        }
+        if constexpr (kPlanes == 2) {
+          multiply(sums, a[1], b[0], pair);
+          multiply(sums, a[0], b[1], pair);
+        }
+        multiply(sums, a[0], b[0], pair);
+      }
+    }
+  }
+};
+
+}  // namespace tokenlearner::kernels::cuda

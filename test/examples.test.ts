@@ -1,0 +1,17 @@
+import { main as basic } from '../examples/basic';
+import { main as customParameters } from '../examples/custom-parameters';
+import { main as largeInputs } from '../examples/large-inputs';
+import { main as sequential } from '../examples/sequential';
+
+beforeEach(() => {
+  jest.spyOn(console, 'log').mockImplementation(() => undefined);
+});
+
+test.each([
+  ['basic', basic, [1, 64, 8]],
+  ['custom-parameters', customParameters, [2, 128, 16]],
+  ['sequential', sequential, [1, 10]],
+  ['large-inputs', largeInputs, [1, 64, 8]],
+])('examples/%s.ts runs as documented', async (_, main, shape) => {
+  expect(await main()).toEqual(shape);
+});
