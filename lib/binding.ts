@@ -36,7 +36,7 @@ function resolveAddon(nodeGypBuild: NodeGypBuild): string {
     throw new TokenLearnerError(
       'ERR_ADDON_NOT_FOUND',
       `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
-        'Prebuilt binaries exist for linux-x64 (glibc). In a checkout, `npm run build` makes it for this machine.',
+        'Prebuilt binaries exist for linux-x64 (glibc). In a checkout, `npm run setup` makes it for this machine.',
       { cause },
     );
   }

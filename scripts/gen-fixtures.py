@@ -3,6 +3,9 @@
 
     python scripts/gen-fixtures.py            writes the files
     python scripts/gen-fixtures.py --check    compares with the committed files and changes nothing
+    python scripts/gen-fixtures.py --random 100 --seed 1 --output FOLDER
+                                              writes 100 cases that no test has seen; then
+                                              TOKENLEARNER_PARITY=FOLDER/parity npx jest test/parity/token-learner
 
 A float32 result depends in its last bits on the processor (PyTorch picks its kernels by instruction set). So --check asks for the
 same text (configurations, seeded parameters), and for the same outputs up to rounding.
@@ -30,15 +33,21 @@ def to_text(value) -> str:
     return "{\n" + ",\n".join(f'"{key}": [\n{text}\n]' for key, text in rows.items()) + "\n}\n"
 
 
-def generate():
+def collect(folder: str, cases: list[dict], files: dict) -> tuple[dict, dict]:
+    texts = {f"{folder}/cases.json": to_text({"torch": [torch.__version__], "cases": cases})}
+    return texts, {f"{folder}/{file}.safetensors": content for file, content in files.items()}
+
+
+def generate_parity(cases: list[parity.Case] | None = None) -> tuple[dict, dict]:
+    return collect("parity", *parity.generate(cases))
+
+
+def generate() -> tuple[dict, dict]:
     """({path: text}, {path: tensors})"""
-    texts, tensors = {}, {}
-    for name, module in (("parity", parity), ("modules", modules)):
-        cases, files = module.generate()
-        texts[f"{name}/cases.json"] = to_text({"torch": [torch.__version__], "cases": cases})
-        tensors.update({f"{name}/{file}.safetensors": content for file, content in files.items()})
-    texts["seeds/seeds.json"] = to_text({"torch": [torch.__version__], **seeds.generate()})
-    return texts, tensors
+    texts, tensors = generate_parity()
+    more_texts, more_tensors = collect("modules", *modules.generate())
+    seed_texts = {"seeds/seeds.json": to_text({"torch": [torch.__version__], **seeds.generate()})}
+    return {**texts, **more_texts, **seed_texts}, {**tensors, **more_tensors}
 
 
 def differs(name: str, expected: torch.Tensor, committed: torch.Tensor | None) -> bool:
@@ -63,24 +72,36 @@ def check(texts: dict, tensors: dict) -> list[str]:
     return wrong + [f"{path}: not generated" for path in sorted(stored - {*texts, *tensors})]
 
 
+def write(folder: Path, texts: dict, tensors: dict) -> None:
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    for path, content in tensors.items():
+        save_file(content, folder / path)
+        (folder / path).chmod(0o644)
+    total = sum((folder / path).stat().st_size for path in (*texts, *tensors))
+    print(f"{len(texts) + len(tensors)} files, {total / 1e6:.2f} MB in {folder}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with the committed files; exit status 1 if they differ")
+    parser.add_argument("--random", type=int, metavar="N", help="write N random cases of the layer, and nothing else")
+    parser.add_argument("--seed", type=int, default=0, help="of the random cases (default 0)")
+    parser.add_argument("--output", type=Path, default=FIXTURES, help="folder to write to (default test/fixtures)")
     arguments = parser.parse_args()
+    if arguments.random is not None and arguments.output == FIXTURES:
+        parser.error("--random needs --output")
     torch.set_num_threads(1)
-    texts, tensors = generate()
+    if arguments.random is not None:
+        texts, tensors = generate_parity(parity.random_cases(arguments.random, arguments.seed))
+    else:
+        texts, tensors = generate()
     if arguments.check:
         wrong = check(texts, tensors)
         print("\n".join(wrong) or "the committed fixtures are what PyTorch gives")
         return 1 if wrong else 0
-    for path, text in texts.items():
-        (FIXTURES / path).parent.mkdir(parents=True, exist_ok=True)
-        (FIXTURES / path).write_text(text)
-    for path, content in tensors.items():
-        save_file(content, FIXTURES / path)
-        (FIXTURES / path).chmod(0o644)
-    total = sum(p.stat().st_size for path in (*texts, *tensors) for p in [FIXTURES / path])
-    print(f"{len(texts) + len(tensors)} files, {total / 1e6:.2f} MB in {FIXTURES}")
+    write(arguments.output, texts, tensors)
     return 0
 
 

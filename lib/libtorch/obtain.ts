@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { TokenLearnerError } from '../errors';
 import type { Host } from './cache';
 import { downloadFile } from './download';
 import { installError } from './install-error';
@@ -48,8 +49,26 @@ export async function obtainArchive(options: ObtainOptions): Promise<string> {
   const url = mirrored(archive.url, host.env.TOKENLEARNER_LIBTORCH_MIRROR);
   const target = targetOf(archive, folder);
   log(`Downloading ${url}`);
-  await downloadFile({ ...archive, url, target, onProgress: options.onProgress });
+  try {
+    await downloadFile({ ...archive, url, target, onProgress: options.onProgress });
+  } catch (error) {
+    throw nowhere(options.title, byPip.reason, error);
+  }
   return target;
+}
+
+function nowhere(title: string, pipReason: string, cause: unknown): TokenLearnerError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const lines = [
+    `libtorch ${title} could not be had:`,
+    `  - pip: ${pipReason}`,
+    `  - download: ${reason}`,
+    'Any one of these mends it:',
+    '  install pip (on Debian and Ubuntu: apt-get install python3-pip), set up with an index that has torch',
+    '  name your proxy in HTTPS_PROXY, or a mirror of the download site in TOKENLEARNER_LIBTORCH_MIRROR',
+    '  name a libtorch, or an installed Python torch, in TOKENLEARNER_LIBTORCH',
+  ];
+  return installError(lines.join('\n'), cause);
 }
 
 /** A wheel that is not the pinned file, such as one for another Python, is pip's to vouch for. */

@@ -1,6 +1,7 @@
-import type { Shape } from '../shape';
+import { checkShape, type Shape } from '../shape';
 import { checkOneOf, checkOptions } from '../validate';
 import { UnaryLeaf } from './leaf';
+import { assertUsable } from './module';
 
 const APPROXIMATIONS = ['none', 'tanh'] as const;
 
@@ -25,11 +26,12 @@ export class GELU extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
-    return [...shape];
+    assertUsable(this, GELU);
+    return checkShape('shape', shape);
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, GELU);
     return `GELU(approximate='${this.#approximate}')`;
   }
 }
@@ -41,11 +43,12 @@ export class ReLU extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
-    return [...shape];
+    assertUsable(this, ReLU);
+    return checkShape('shape', shape);
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, ReLU);
     return 'ReLU()';
   }
 }

@@ -1,8 +1,9 @@
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import { elementCount, formatShape, type Shape } from '../shape';
+import { checkShape, elementCount, formatShape, type Shape } from '../shape';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
+import { assertUsable } from './module';
 import { checkPair, formatPair, type Pair } from './pair';
 
 export interface Conv2dOptions extends PlacementOptions {
@@ -84,6 +85,8 @@ export class Conv2d extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
+    assertUsable(this, Conv2d);
+    checkShape('shape', shape);
     const { inChannels, outChannels, kernel, stride, padding, dilation } = this.#config;
     if ((shape.length !== 3 && shape.length !== 4) || shape.at(-3) !== inChannels) {
       throw new TokenLearnerError(
@@ -101,11 +104,11 @@ export class Conv2d extends UnaryLeaf {
         `An input of shape ${formatShape(shape)} is smaller than the kernel ${formatPair(kernel)}`,
       );
     }
-    return [...shape.slice(0, -3), outChannels, ...sizes];
+    return checkShape('output.shape', [...shape.slice(0, -3), outChannels, ...sizes]);
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, Conv2d);
     const { inChannels, outChannels, kernel, stride, padding, dilation, groups, bias } = this.#config;
     const parts = [
       `${inChannels}, ${outChannels}, kernel_size=${formatPair(kernel)}, stride=${formatPair(stride)}`,

@@ -1,8 +1,8 @@
-import type { Shape } from '../shape';
-import { checkDimension } from '../shape';
 import { TokenLearnerError } from '../errors';
+import { checkShape, formatShape, type Shape } from '../shape';
 import { checkInteger } from '../validate';
 import { UnaryLeaf } from './leaf';
+import { assertUsable } from './module';
 
 /** torch.nn.Flatten: dimensions startDim to endDim become one. */
 export class Flatten extends UnaryLeaf {
@@ -28,12 +28,16 @@ export class Flatten extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
-    const start = checkDimension('startDim', this.#startDim, shape.length);
-    const end = checkDimension('endDim', this.#endDim, shape.length);
-    if (start > end) {
+    assertUsable(this, Flatten);
+    const dimensions = checkShape('shape', shape).length;
+    const [start, end] = [this.#startDim, this.#endDim].map((d) => (d < 0 ? d + dimensions : d)) as [
+      number,
+      number,
+    ];
+    if (start < 0 || end >= dimensions || start > end) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',
-        `Flatten cannot merge dimensions ${this.#startDim} to ${this.#endDim} of ${shape.length}`,
+        `Expected an input with dimensions ${this.#startDim} to ${this.#endDim}, in this order, but received ${formatShape(shape)}`,
       );
     }
     const merged = shape.slice(start, end + 1).reduce((product, size) => product * size, 1);
@@ -41,7 +45,7 @@ export class Flatten extends UnaryLeaf {
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, Flatten);
     return `Flatten(start_dim=${this.#startDim}, end_dim=${this.#endDim})`;
   }
 }

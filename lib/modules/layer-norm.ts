@@ -3,12 +3,19 @@ import { checkShape, formatShape, type Shape } from '../shape';
 import { Tensor } from '../tensor/tensor';
 import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../validate';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
+import { assertUsable } from './module';
 
 export interface LayerNormOptions extends PlacementOptions {
   /** Added to the variance. At least 0. @default 1e-5 */
   eps?: number;
   /** Whether there are weight and bias. @default true */
   elementwiseAffine?: boolean;
+}
+
+/** As Python writes it: an exponent below 1e-4, of two digits at least. */
+function formatFloat(value: number): string {
+  const text = value !== 0 && value < 1e-4 ? value.toExponential() : String(value);
+  return text.replace(/e-(\d)$/, 'e-0$1');
 }
 
 /** torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape. */
@@ -50,6 +57,8 @@ export class LayerNorm extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
+    assertUsable(this, LayerNorm);
+    checkShape('shape', shape);
     const sizes = this.#normalizedShape;
     const last = shape.slice(-sizes.length);
     if (last.length !== sizes.length || last.some((size, i) => size !== sizes[i])) {
@@ -62,11 +71,7 @@ export class LayerNorm extends UnaryLeaf {
   }
 
   override toString(): string {
-    this.assertUsable();
-    // Python writes 1e-05 with two digits in the exponent.
-    const eps = String(this.#eps)
-      .replace(/e-(\d)$/, 'e-0$1')
-      .replace(/^0\.00001$/, '1e-05');
-    return `LayerNorm(${formatShape(this.#normalizedShape)}, eps=${eps}, elementwise_affine=${this.#affine ? 'True' : 'False'})`;
+    assertUsable(this, LayerNorm);
+    return `LayerNorm(${formatShape(this.#normalizedShape)}, eps=${formatFloat(this.#eps)}, elementwise_affine=${this.#affine ? 'True' : 'False'})`;
   }
 }

@@ -4,6 +4,7 @@ import type { LayerHandle, LayerKind } from '../native-interface';
 import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf } from '../validate';
 import {
+  assertUsable,
   FLOAT_DTYPES,
   type FloatDType,
   Module,
@@ -45,8 +46,6 @@ export interface LeafInit {
   values: readonly AnyTensor[];
 }
 
-const PLAIN = { returnAttention: false, tokensFirst: false };
-
 /** A module of one native operator. */
 export abstract class LeafModule extends Module implements Leaf {
   readonly #handle: LayerHandle;
@@ -68,12 +67,12 @@ export abstract class LeafModule extends Module implements Leaf {
   }
 
   override get device(): Device {
-    this.assertUsable();
+    assertUsable(this, LeafModule);
     return this.#device;
   }
 
   override get dtype(): FloatDType {
-    this.assertUsable();
+    assertUsable(this, LeafModule);
     return this.#dtype;
   }
 
@@ -89,7 +88,7 @@ export abstract class LeafModule extends Module implements Leaf {
 
   /** @internal */
   override handle(): LayerHandle {
-    this.assertUsable();
+    assertUsable(this, LeafModule);
     return this.#handle;
   }
 
@@ -102,6 +101,7 @@ export abstract class LeafModule extends Module implements Leaf {
 
   /** @internal */
   writeParameters(tensors: readonly (AnyTensor | undefined)[]): void {
+    if (tensors.every((tensor) => tensor === undefined)) return;
     const present = tensors.includes(undefined) ? this.readParameters() : [];
     const args = tensors.map((tensor, i) => tensorArgument('parameter', tensor ?? present[i]));
     requireLibtorch().setParameters(this.#handle, args);
@@ -123,17 +123,6 @@ export abstract class LeafModule extends Module implements Leaf {
   protected override release(): void {
     requireLibtorch().disposeLayer(this.#handle);
   }
-
-  /** @internal */
-  protected async forwardOne(input: AnyTensor): Promise<Tensor<FloatDType>> {
-    const [output] = await this.submit(input, PLAIN);
-    return output as Tensor<FloatDType>;
-  }
-
-  /** @internal */
-  protected forwardOneSync(input: AnyTensor): Tensor<FloatDType> {
-    return this.runSync(input, PLAIN)[0] as Tensor<FloatDType>;
-  }
 }
 
 /** A leaf whose forward takes and gives one tensor. */
@@ -144,12 +133,14 @@ export abstract class UnaryLeaf extends LeafModule {
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
    * ERR_OUT_OF_MEMORY.
    */
-  async forward(input: AnyTensor): Promise<Tensor<FloatDType>> {
-    return this.forwardOne(input);
+  async forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>> {
+    assertUsable(this, UnaryLeaf);
+    return (await this.submit(input))[0];
   }
 
   /** The same numbers, on this thread. */
-  forwardSync(input: AnyTensor): Tensor<FloatDType> {
-    return this.forwardOneSync(input);
+  forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D> {
+    assertUsable(this, UnaryLeaf);
+    return this.runSync(input)[0];
   }
 }

@@ -1,8 +1,9 @@
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import { elementCount, formatShape, type Shape } from '../shape';
+import { checkShape, elementCount, formatShape, type Shape } from '../shape';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
+import { assertUsable } from './module';
 
 export interface LinearOptions extends PlacementOptions {
   /** @default true */
@@ -38,17 +39,19 @@ export class Linear extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
+    assertUsable(this, Linear);
+    checkShape('shape', shape);
     if (shape.at(-1) !== this.#inFeatures) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',
         `Expected an input of shape (..., ${this.#inFeatures}) but received ${formatShape(shape)}`,
       );
     }
-    return [...shape.slice(0, -1), this.#outFeatures];
+    return checkShape('output.shape', [...shape.slice(0, -1), this.#outFeatures]);
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, Linear);
     const bias = this.#bias ? 'True' : 'False';
     return `Linear(in_features=${this.#inFeatures}, out_features=${this.#outFeatures}, bias=${bias})`;
   }

@@ -1,7 +1,8 @@
 import { TokenLearnerError } from '../errors';
-import { formatShape, type Shape } from '../shape';
+import { checkShape, formatShape, type Shape } from '../shape';
 import { checkBoolean, checkOptions } from '../validate';
 import { UnaryLeaf } from './leaf';
+import { assertUsable } from './module';
 import { checkPair, formatPair, type Pair } from './pair';
 
 export interface MaxPool2dOptions {
@@ -86,6 +87,8 @@ export class MaxPool2d extends UnaryLeaf {
   }
 
   override outputShape(shape: Shape): number[] {
+    assertUsable(this, MaxPool2d);
+    checkShape('shape', shape);
     if (shape.length !== 3 && shape.length !== 4) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',
@@ -110,11 +113,11 @@ export class MaxPool2d extends UnaryLeaf {
         `An input of shape ${formatShape(shape)} is too small for the kernel ${formatPair(this.#kernel)}`,
       );
     }
-    return [...shape.slice(0, -2), ...sizes];
+    return checkShape('output.shape', [...shape.slice(0, -2), ...sizes]);
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, MaxPool2d);
     return this.#repr;
   }
 }

@@ -1,12 +1,12 @@
 import '../dispose';
 import { requireLibtorch } from '../binding';
 import { type Device, deviceCode, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
-import { type DType, dtypeInfo, DTYPES, isDType } from '../dtype';
+import { type DType, dtypeFromCode, dtypeInfo, DTYPES, isDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import type { ForwardArg, LayerHandle, NativeTensor } from '../native-interface';
+import type { ForwardArg, LayerHandle, NativeTensor, TensorArg } from '../native-interface';
 import type { Shape } from '../shape';
 import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
-import { unexpected } from '../validate';
+import { describe, unexpected } from '../validate';
 import {
   checkStateDict,
   type LoadStateDictOptions,
@@ -18,7 +18,17 @@ import {
 export type FloatDType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
 /** The dtypes of {@link FloatDType}. */
-export const FLOAT_DTYPES = DTYPES.filter((dtype): dtype is FloatDType => dtypeInfo(dtype).floating);
+export const FLOAT_DTYPES = DTYPES.filter(isFloatDType);
+
+function isFloatDType(dtype: DType): dtype is FloatDType {
+  return dtypeInfo(dtype).floating;
+}
+
+const PLAIN: ForwardArg = { returnAttention: false, tokensFirst: false };
+
+function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): [Tensor<D>, ...Tensor<D>[]] {
+  return natives.map((native) => adoptTensor(native)) as unknown as [Tensor<D>, ...Tensor<D>[]];
+}
 
 /** A named parameter of a module. */
 export interface ParameterSpec {
@@ -26,9 +36,43 @@ export interface ParameterSpec {
   readonly shape: Shape;
 }
 
+/** A class, for the check of `this`; abstract ones too. */
+interface ModuleClass<M extends Module> {
+  readonly name: string;
+  readonly prototype: M;
+}
+
+let hasBrand: (value: object) => value is Module;
+
+/**
+ * The guard of a public method's first line: `self` is of the class, really made by its constructor, and not disposed.
+ * Throws ERR_INVALID_THIS or ERR_DISPOSED. @internal
+ */
+export function assertUsable<M extends Module>(self: unknown, Class: ModuleClass<M>): asserts self is M {
+  assertThis(self, Class);
+  if (self.disposed) throw new TokenLearnerError('ERR_DISPOSED', `The ${self.constructor.name} was disposed`);
+}
+
+/** {@link assertUsable} for what also works on disposed modules. Throws ERR_INVALID_THIS. @internal */
+export function assertThis<M extends Module>(
+  self: unknown,
+  { name, prototype }: ModuleClass<M>,
+): asserts self is M {
+  const isObject = typeof self === 'object' && self !== null;
+  if (isObject && hasBrand(self) && Object.prototype.isPrototypeOf.call(prototype, self)) return;
+  throw new TokenLearnerError(
+    'ERR_INVALID_THIS',
+    `Expected \`this\` to be a ${name} but received ${describe(self)}`,
+  );
+}
+
 /** Anything with a forward: the base of all layers and of Sequential. */
 export abstract class Module {
   #disposed = false;
+
+  static {
+    hasBrand = (value): value is Module => #disposed in value;
+  }
 
   /** Where the parameters are. A module without any runs where its input is, and says 'cpu'. */
   abstract get device(): Device;
@@ -53,25 +97,26 @@ export abstract class Module {
   abstract outputShape(shape: Shape): number[];
 
   /** Runs on the device's executor thread; the event loop goes on meanwhile. The output is where the input is. */
-  abstract forward(input: AnyTensor): Promise<Tensor<FloatDType>>;
+  abstract forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>>;
 
   /** The same numbers as {@link forward}, on this thread. */
-  abstract forwardSync(input: AnyTensor): Tensor<FloatDType>;
+  abstract forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D>;
 
   /** Number of parameter elements. */
   get numParameters(): number {
-    this.assertUsable();
+    assertUsable(this, Module);
     return this.specs().reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
   }
 
   /** Whether {@link dispose} was called. */
   get disposed(): boolean {
+    assertThis(this, Module);
     return this.#disposed;
   }
 
   /** Copies of all parameters, on the CPU, by PyTorch's names. Change a module with {@link loadStateDict}. */
   stateDict(): StateDict {
-    this.assertUsable();
+    assertUsable(this, Module);
     const dict = Object.create(null) as StateDict;
     for (const { prefix, leaf } of this.leaves()) {
       leaf.readParameters().forEach((tensor, i) => {
@@ -87,23 +132,19 @@ export abstract class Module {
   }
 
   /**
-   * Replaces parameters by those of a state dict, converted to the module's dtype and device. Nothing is changed when it
-   * throws. Forwards that were called before keep the old parameters.
+   * Replaces parameters by those of a state dict, converted to the module's dtype and device. A dict that does not fit
+   * changes nothing. Forwards that were called before keep the old parameters.
    *
    * @param options - `strict` (default true): missing and unexpected keys are errors.
    * @returns the keys that were missing and those that were unexpected.
    * @throws TokenLearnerError ERR_STATE_DICT with PyTorch's texts; ERR_DTYPE_MISMATCH for tensors that are not floats.
    */
   loadStateDict(dict: StateDict, options?: LoadStateDictOptions): LoadStateDictResult {
-    this.assertUsable();
-    const result = checkStateDict(this.constructor.name, this.specs(), dict, options);
-    const changes = this.leaves()
-      .filter(({ leaf }) => leaf.parameterSpecs.length > 0)
-      .map(({ prefix, leaf }) => ({
-        leaf,
-        tensors: leaf.parameterSpecs.map(({ name }) => dict[prefix + name]),
-      }));
-    for (const { leaf, tensors } of changes) leaf.writeParameters(tensors);
+    assertUsable(this, Module);
+    const { tensors, ...result } = checkStateDict(this.constructor.name, this.specs(), dict, options);
+    for (const { prefix, leaf } of this.leaves()) {
+      leaf.writeParameters(leaf.parameterSpecs.map(({ name }) => tensors.get(prefix + name)));
+    }
     return result;
   }
 
@@ -115,7 +156,7 @@ export abstract class Module {
    * @throws TokenLearnerError ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
    */
   to(target: DeviceOption | FloatDType): this {
-    this.assertUsable();
+    assertUsable(this, Module);
     const dtype = isDType(target) ? target : undefined;
     if (dtype === undefined && !isDeviceOption(target)) {
       throw unexpected(
@@ -125,17 +166,17 @@ export abstract class Module {
         target,
       );
     }
-    if (dtype !== undefined && !(FLOAT_DTYPES as readonly DType[]).includes(dtype)) {
+    if (dtype !== undefined && !isFloatDType(dtype)) {
       throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a floating dtype', target);
     }
     const device = dtype === undefined ? resolveDevice('target', target) : undefined;
-    for (const { leaf } of this.leaves()) leaf.place(dtype as FloatDType | undefined, device);
+    for (const { leaf } of this.leaves()) leaf.place(dtype, device);
     return this;
   }
 
   /** Frees the parameters as soon as no run uses them. Calling it again does nothing. */
   dispose(): void {
-    this.#assertThis();
+    assertThis(this, Module);
     if (this.#disposed) return;
     this.#disposed = true;
     this.release();
@@ -143,49 +184,48 @@ export abstract class Module {
 
   /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
+    assertThis(this, Module);
     this.dispose();
   }
 
   /** Gives back what {@link dispose} must. @internal */
   protected abstract release(): void;
 
-  /** Throws ERR_INVALID_THIS or ERR_DISPOSED. @internal */
-  protected assertUsable(): void {
-    this.#assertThis();
-    if (this.#disposed)
-      throw new TokenLearnerError('ERR_DISPOSED', `The ${this.constructor.name} was disposed`);
-  }
-
   /** Checks an input and runs it on the device's executor. @internal */
-  protected async submit(input: AnyTensor, how: ForwardArg): Promise<AnyTensor[]> {
-    const results = await requireLibtorch().forward(this.handle(), this.checkInput(input), how);
-    return results.map((native: NativeTensor) => adoptTensor(native));
+  protected async submit<D extends FloatDType>(
+    input: Tensor<D>,
+    how: ForwardArg = PLAIN,
+  ): Promise<[Tensor<D>, ...Tensor<D>[]]> {
+    return adopted(await requireLibtorch().forward(this.handle(), this.checkInput(input), how));
   }
 
   /** Checks an input and runs it on this thread. @internal */
-  protected runSync(input: AnyTensor, how: ForwardArg): AnyTensor[] {
-    return requireLibtorch()
-      .forwardSync(this.handle(), this.checkInput(input), how)
-      .map((native) => adoptTensor(native));
+  protected runSync<D extends FloatDType>(
+    input: Tensor<D>,
+    how: ForwardArg = PLAIN,
+  ): [Tensor<D>, ...Tensor<D>[]] {
+    return adopted(requireLibtorch().forwardSync(this.handle(), this.checkInput(input), how));
   }
 
-  private checkInput(input: AnyTensor): ReturnType<typeof tensorArgument> {
-    this.assertUsable();
+  private checkInput(input: unknown): TensorArg {
+    // What is checked is what native code gets, whatever properties the object shows.
     const argument = tensorArgument('input', input);
+    const dtype = dtypeFromCode(argument.dtype);
     const own = this.parameterDType();
-    if (own === undefined && !(FLOAT_DTYPES as readonly DType[]).includes(input.dtype)) {
+    if (own === undefined && !isFloatDType(dtype)) {
       throw new TokenLearnerError(
         'ERR_DTYPE_MISMATCH',
-        `Expected a floating dtype for \`input\` but received ${input.dtype}`,
+        `Expected a floating dtype for \`input\` but received ${dtype}`,
       );
     }
-    if (own !== undefined && input.dtype !== own) {
+    if (own !== undefined && dtype !== own) {
+      const orModule = isFloatDType(dtype) ? `, or the module with to('${dtype}')` : '';
       throw new TokenLearnerError(
         'ERR_DTYPE_MISMATCH',
-        `Expected dtype ${own}, the module's, for \`input\` but received ${input.dtype}; convert one with to('${own}') or to('${input.dtype}')`,
+        `Expected dtype ${own}, the module's, for \`input\` but received ${dtype}; convert it with to('${own}')${orModule}`,
       );
     }
-    this.outputShape(input.shape);
+    this.outputShape(argument.shape);
     return argument;
   }
 
@@ -197,12 +237,6 @@ export abstract class Module {
     return this.leaves().flatMap(({ prefix, leaf }) =>
       leaf.parameterSpecs.map(({ name, shape }) => ({ name: prefix + name, shape })),
     );
-  }
-
-  #assertThis(): void {
-    if (!(#disposed in this)) {
-      throw new TokenLearnerError('ERR_INVALID_THIS', 'Expected `this` to be a module of tokenlearner');
-    }
   }
 }
 

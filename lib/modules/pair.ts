@@ -1,10 +1,14 @@
-import { checkInteger, type IntegerRange, unexpected } from '../validate';
+import { checkInteger, unexpected } from '../validate';
 
 /** One number for both dimensions, or [height, width]. */
 export type Pair = number | readonly [number, number];
 
-/** Both numbers of a {@link Pair}. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
-export function checkPair(name: string, value: unknown, range: IntegerRange): [number, number] {
+// libtorch's pooling and its convolution libraries count in 32 bits.
+const MOST = 2 ** 31 - 1;
+
+/** Both numbers of a {@link Pair}, of at least `min`. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE. */
+export function checkPair(name: string, value: unknown, { min }: { min: number }): [number, number] {
+  const range = { min, max: MOST };
   if (!Array.isArray(value)) {
     const both = checkInteger(name, value, range);
     return [both, both];

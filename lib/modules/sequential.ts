@@ -2,17 +2,15 @@ import { requireLibtorch } from '../binding';
 import type { Device } from '../device';
 import { TokenLearnerError } from '../errors';
 import type { LayerHandle } from '../native-interface';
-import type { Shape } from '../shape';
-import type { AnyTensor, Tensor } from '../tensor/tensor';
-import { unexpected } from '../validate';
-import { type FloatDType, type Leaf, Module } from './module';
+import { checkShape, type Shape } from '../shape';
+import type { Tensor } from '../tensor/tensor';
+import { checkInteger, unexpected } from '../validate';
+import { assertThis, assertUsable, type FloatDType, type Leaf, Module } from './module';
 
 /** Indents all lines of a child's repr but the first, as PyTorch does. */
 function indented(text: string): string {
   return text.split('\n').join('\n  ');
 }
-
-const PLAIN = { returnAttention: false, tokensFirst: false };
 
 /**
  * Modules one after the other (torch.nn.Sequential), run natively as one request. Parameters are named by position:
@@ -41,16 +39,19 @@ export class Sequential extends Module {
 
   /** Number of modules. */
   get length(): number {
+    assertThis(this, Sequential);
     return this.#modules.length;
   }
 
   /** The module at a position; negative ones count from the end. */
   at(index: number): Module | undefined {
-    return this.#modules.at(index);
+    assertThis(this, Sequential);
+    return this.#modules.at(checkInteger('index', index));
   }
 
   /** The modules in order. */
   [Symbol.iterator](): IterableIterator<Module> {
+    assertThis(this, Sequential);
     return this.#modules[Symbol.iterator]();
   }
 
@@ -69,13 +70,17 @@ export class Sequential extends Module {
 
   /** @internal */
   override handle(): LayerHandle {
-    this.assertUsable();
+    assertUsable(this, Sequential);
     for (const module of this.#modules) module.handle();
     return this.#handle;
   }
 
   override outputShape(shape: Shape): number[] {
-    return this.#modules.reduce<number[]>((current, module) => module.outputShape(current), [...shape]);
+    assertUsable(this, Sequential);
+    return this.#modules.reduce<number[]>(
+      (current, module) => module.outputShape(current),
+      checkShape('shape', shape),
+    );
   }
 
   /**
@@ -83,18 +88,19 @@ export class Sequential extends Module {
    *
    * @throws TokenLearnerError (as a rejection) as the modules' own forwards.
    */
-  async forward(input: AnyTensor): Promise<Tensor<FloatDType>> {
-    const [output] = await this.submit(input, PLAIN);
-    return output as Tensor<FloatDType>;
+  async forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>> {
+    assertUsable(this, Sequential);
+    return (await this.submit(input))[0];
   }
 
   /** The same numbers, on this thread. */
-  forwardSync(input: AnyTensor): Tensor<FloatDType> {
-    return this.runSync(input, PLAIN)[0] as Tensor<FloatDType>;
+  forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D> {
+    assertUsable(this, Sequential);
+    return this.runSync(input)[0];
   }
 
   override toString(): string {
-    this.assertUsable();
+    assertUsable(this, Sequential);
     const lines = this.#modules.map((module, i) => `  (${i}): ${indented(module.toString())}`);
     return ['Sequential(', ...lines, ')'].join('\n');
   }
@@ -106,7 +112,7 @@ export class Sequential extends Module {
   }
 
   #withParameters(): Leaf | undefined {
-    this.assertUsable();
+    assertUsable(this, Sequential);
     return this.leaves().find(({ leaf }) => leaf.parameterSpecs.length > 0)?.leaf;
   }
 }

@@ -1,4 +1,4 @@
-import { dtypeInfo } from '../dtype';
+import { dtypeFromCode, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
@@ -21,15 +21,15 @@ function quoted(keys: readonly string[]): string {
   return keys.map((key) => `"${key}"`).join(', ');
 }
 
-function checkTensor(name: string, tensor: unknown): asserts tensor is AnyTensor {
-  tensorArgument(name, tensor);
-  const { dtype } = tensor as AnyTensor;
-  if (!dtypeInfo(dtype).floating) {
-    throw new TokenLearnerError(
-      'ERR_DTYPE_MISMATCH',
-      `Expected a floating dtype for \`${name}\` but received ${dtype}`,
-    );
-  }
+/** The shape of a tensor of floats. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED. */
+function shapeOf(name: string, tensor: unknown): Shape {
+  const { dtype: code, shape } = tensorArgument(name, tensor);
+  const dtype = dtypeFromCode(code);
+  if (dtypeInfo(dtype).floating) return shape;
+  throw new TokenLearnerError(
+    'ERR_DTYPE_MISMATCH',
+    `Expected a floating dtype for \`${name}\` but received ${dtype}`,
+  );
 }
 
 function sameShape(a: Shape, b: Shape): boolean {
@@ -38,14 +38,14 @@ function sameShape(a: Shape, b: Shape): boolean {
 
 /**
  * Compares a state dict with what a module has. Throws ERR_STATE_DICT, worded as PyTorch's load_state_dict; names of wrong
- * shape are errors also when not strict.
+ * shape are errors also when not strict. `tensors` are those that the module has, each read from the dict once.
  */
 export function checkStateDict(
   moduleName: string,
   expected: readonly { name: string; shape: Shape }[],
   dict: unknown,
   options: unknown,
-): LoadStateDictResult {
+): LoadStateDictResult & { tensors: ReadonlyMap<string, AnyTensor> } {
   if (typeof dict !== 'object' || dict === null) {
     throw unexpected('ERR_INVALID_ARG_TYPE', 'dict', 'an object of tensors', dict);
   }
@@ -56,22 +56,21 @@ export function checkStateDict(
   const missingKeys = expected.map(({ name }) => name).filter((name) => !Object.hasOwn(entries, name));
   const unexpectedKeys = Object.keys(entries).filter((name) => !known.has(name));
   const problems: string[] = [];
-  if (strict && unexpectedKeys.length > 0)
-    problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}. `);
+  const tensors = new Map<string, AnyTensor>();
   if (strict && missingKeys.length > 0)
     problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}. `);
-  // PyTorch puts what is missing first.
-  problems.reverse();
+  if (strict && unexpectedKeys.length > 0)
+    problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}. `);
   for (const { name, shape } of expected) {
     if (!Object.hasOwn(entries, name)) continue;
     const tensor = entries[name];
-    checkTensor(name, tensor);
-    if (!sameShape(tensor.shape, shape)) {
-      problems.push(
-        `size mismatch for ${name}: copying a param with shape torch.Size([${tensor.shape.join(', ')}]) from checkpoint, ` +
-          `the shape in current model is torch.Size([${shape.join(', ')}]).`,
-      );
-    }
+    const given = shapeOf(name, tensor);
+    tensors.set(name, tensor as AnyTensor);
+    if (sameShape(given, shape)) continue;
+    problems.push(
+      `size mismatch for ${name}: copying a param with shape torch.Size([${given.join(', ')}]) from checkpoint, ` +
+        `the shape in current model is torch.Size([${shape.join(', ')}]).`,
+    );
   }
   if (problems.length > 0) {
     throw new TokenLearnerError(
@@ -79,5 +78,5 @@ export function checkStateDict(
       `Error(s) in loading state_dict for ${moduleName}:\n\t${problems.join('\n\t')}`,
     );
   }
-  return { missingKeys, unexpectedKeys };
+  return { missingKeys, unexpectedKeys, tensors };
 }

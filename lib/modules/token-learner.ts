@@ -1,14 +1,17 @@
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import { elementCount, formatShape, type Shape } from '../shape';
-import type { AnyTensor, Tensor } from '../tensor/tensor';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions } from '../validate';
+import { checkShape, elementCount, formatShape, type Shape } from '../shape';
+import type { Tensor } from '../tensor/tensor';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange } from '../validate';
 import { inferConfig } from './infer-config';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
-import type { FloatDType, ParameterSpec } from './module';
+import { assertUsable, type FloatDType, type ParameterSpec } from './module';
 import type { StateDict } from './state-dict';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
+// More are mistakes.
+const MOST_LAYERS = 1000;
+const MOST_THREADS = 4096;
 const LAYOUTS = ['channels-first', 'tokens-first'] as const;
 const OPTIONS = [
   'dim',
@@ -17,6 +20,7 @@ const OPTIONS = [
   'numLayers',
   'engine',
   'intraOpThreads',
+  'allowTf32',
   ...PLACEMENT_OPTIONS,
 ] as const;
 
@@ -38,13 +42,18 @@ export interface TokenLearnerOptions extends PlacementOptions {
   numOutputTokens?: number;
   /**
    * Grouped convolutions: 1 is one from C to 1; 2 is the paper's; more add hidden ones, each followed by GELU. The Python
-   * class takes this option and ignores it (it always has 2). @default 2
+   * class takes this option and ignores it (it always has 2). At most 1000. @default 2
    */
   numLayers?: number;
   /** @default 'auto' */
   engine?: Engine;
-  /** Threads that one forward of the fused CPU engine uses at most; 0 is all. @default 0 */
+  /** Threads that one forward of the fused CPU engine uses at most, up to 4096; 0 is all. @default 0 */
   intraOpThreads?: number;
+  /**
+   * CUDA, float32: let products round their operands to TF32, as PyTorch's convolutions do by default. Faster, with errors
+   * of about 1e-3. @default false
+   */
+  allowTf32?: boolean;
 }
 
 export interface TokenLearnerForwardOptions {
@@ -55,14 +64,15 @@ export interface TokenLearnerForwardOptions {
 }
 
 /** Tokens and the attention maps they were pooled with. */
-export interface TokensAndAttention {
+export interface TokensAndAttention<D extends FloatDType = 'float32'> {
   /** (..., C, G), or (..., G, C) for layout 'tokens-first'. */
-  tokens: Tensor<FloatDType>;
+  tokens: Tensor<D>;
   /** (..., G, H, W); not normalised. */
-  attention: Tensor<FloatDType>;
+  attention: Tensor<D>;
 }
 
 type WithAttention = TokenLearnerForwardOptions & { returnAttention: true };
+type WithoutAttention = TokenLearnerForwardOptions & { returnAttention?: false };
 
 interface Config {
   dim: number;
@@ -71,18 +81,24 @@ interface Config {
   numLayers: number;
   engine: Engine;
   intraOpThreads: number;
+  allowTf32: boolean;
 }
 
 function checkConfig(options: Partial<Record<(typeof OPTIONS)[number], unknown>>): Config {
-  const integer = (name: keyof Config, otherwise: number, min = 1): number =>
-    options[name] === undefined ? otherwise : checkInteger(`options.${name}`, options[name], { min });
+  const integer = (
+    name: Exclude<keyof Config, 'engine' | 'allowTf32'>,
+    otherwise: number,
+    range: IntegerRange = { min: 1 },
+  ): number =>
+    options[name] === undefined ? otherwise : checkInteger(`options.${name}`, options[name], range);
   return {
     dim: checkInteger('options.dim', options.dim, { min: 1 }),
     ffMult: integer('ffMult', 2),
     numOutputTokens: integer('numOutputTokens', 8),
-    numLayers: integer('numLayers', 2),
+    numLayers: integer('numLayers', 2, { min: 1, max: MOST_LAYERS }),
     engine: options.engine === undefined ? 'auto' : checkOneOf('options.engine', options.engine, ENGINES),
-    intraOpThreads: integer('intraOpThreads', 0, 0),
+    intraOpThreads: integer('intraOpThreads', 0, { min: 0, max: MOST_THREADS }),
+    allowTf32: checkBoolean('options.allowTf32', options.allowTf32 ?? false),
   };
 }
 
@@ -105,6 +121,9 @@ function parameterSpecs(config: Config): ParameterSpec[] {
   return specs;
 }
 
+/** The configuration of a TokenLearner; the guard of its methods. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
+let settings: (self: unknown) => Config;
+
 /**
  * The TokenLearner layer (Ryoo et al., "TokenLearner: What Can 8 Learned Tokens Do for Images and Videos?", 2021), as the
  * Python class of the same name documents it. For an input x of shape (..., C, H, W), P = H*W, K = ffMult*C:
@@ -116,6 +135,13 @@ function parameterSpecs(config: Config): ParameterSpec[] {
  */
 export class TokenLearner extends LeafModule {
   readonly #config: Config;
+
+  static {
+    settings = (self) => {
+      assertUsable(self, TokenLearner);
+      return self.#config;
+    };
+  }
 
   /**
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE (also for a missing `dim`), ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE,
@@ -162,26 +188,27 @@ export class TokenLearner extends LeafModule {
 
   /** C: channels of the input. */
   get dim(): number {
-    return this.#settings().dim;
+    return settings(this).dim;
   }
 
   /** The hidden layer has ffMult * dim channels a token. */
   get ffMult(): number {
-    return this.#settings().ffMult;
+    return settings(this).ffMult;
   }
 
   /** G: tokens of the output. */
   get numOutputTokens(): number {
-    return this.#settings().numOutputTokens;
+    return settings(this).numOutputTokens;
   }
 
   /** Grouped convolutions. */
   get numLayers(): number {
-    return this.#settings().numLayers;
+    return settings(this).numLayers;
   }
 
   override outputShape(shape: Shape): number[] {
-    const { dim, numOutputTokens } = this.#settings();
+    const { dim, numOutputTokens } = settings(this);
+    checkShape('shape', shape);
     const expected = `(..., ${dim}, H, W)`;
     if (shape.length < 3) {
       throw new TokenLearnerError(
@@ -202,7 +229,7 @@ export class TokenLearner extends LeafModule {
         `Expected an input of shape ${expected} with at least one pixel but received ${formatShape(shape)}`,
       );
     }
-    return [...shape.slice(0, -3), dim, numOutputTokens];
+    return checkShape('output.shape', [...shape.slice(0, -3), dim, numOutputTokens]);
   }
 
   /**
@@ -215,35 +242,40 @@ export class TokenLearner extends LeafModule {
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
    * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST, ERR_CLOSED.
    */
-  async forward(input: AnyTensor, options: WithAttention): Promise<TokensAndAttention>;
-  async forward(
-    input: AnyTensor,
-    options?: TokenLearnerForwardOptions & { returnAttention?: false },
-  ): Promise<Tensor<FloatDType>>;
-  async forward(
-    input: AnyTensor,
+  async forward<D extends FloatDType>(
+    input: Tensor<D>,
+    options: WithAttention,
+  ): Promise<TokensAndAttention<D>>;
+  async forward<D extends FloatDType>(input: Tensor<D>, options?: WithoutAttention): Promise<Tensor<D>>;
+  async forward<D extends FloatDType>(
+    input: Tensor<D>,
     options?: TokenLearnerForwardOptions,
-  ): Promise<Tensor<FloatDType> | TokensAndAttention> {
-    const how = forwardArgument(options);
-    return results(await this.submit(input, how), how.returnAttention);
+  ): Promise<Tensor<D> | TokensAndAttention<D>>;
+  async forward<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: TokenLearnerForwardOptions,
+  ): Promise<Tensor<D> | TokensAndAttention<D>> {
+    assertUsable(this, TokenLearner);
+    return results(await this.submit(input, forwardArgument(options)));
   }
 
   /** The same numbers as {@link forward}, on this thread, which it blocks; JavaScript's memory is used in place. */
-  forwardSync(input: AnyTensor, options: WithAttention): TokensAndAttention;
-  forwardSync(
-    input: AnyTensor,
-    options?: TokenLearnerForwardOptions & { returnAttention?: false },
-  ): Tensor<FloatDType>;
-  forwardSync(
-    input: AnyTensor,
+  forwardSync<D extends FloatDType>(input: Tensor<D>, options: WithAttention): TokensAndAttention<D>;
+  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: WithoutAttention): Tensor<D>;
+  forwardSync<D extends FloatDType>(
+    input: Tensor<D>,
     options?: TokenLearnerForwardOptions,
-  ): Tensor<FloatDType> | TokensAndAttention {
-    const how = forwardArgument(options);
-    return results(this.runSync(input, how), how.returnAttention);
+  ): Tensor<D> | TokensAndAttention<D>;
+  forwardSync<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: TokenLearnerForwardOptions,
+  ): Tensor<D> | TokensAndAttention<D> {
+    assertUsable(this, TokenLearner);
+    return results(this.runSync(input, forwardArgument(options)));
   }
 
   override toString(): string {
-    const config = this.#settings();
+    const config = settings(this);
     const groups = config.numOutputTokens;
     const rest = `kernel_size=(1, 1), stride=(1, 1)${groups === 1 ? '' : `, groups=${groups}`}`;
     const layers = layerSizes(config)
@@ -251,11 +283,6 @@ export class TokenLearner extends LeafModule {
       .flatMap((layer, i) => (i === 0 ? [layer] : ["GELU(approximate='none')", layer]));
     const lines = layers.map((layer, i) => `    (${i}): ${layer}`);
     return ['TokenLearner(', '  (net): Sequential(', ...lines, '  )', ')'].join('\n');
-  }
-
-  #settings(): Config {
-    this.assertUsable();
-    return this.#config;
   }
 }
 
@@ -268,13 +295,8 @@ function forwardArgument(options: unknown): { returnAttention: boolean; tokensFi
   };
 }
 
-function results(
-  outputs: readonly AnyTensor[],
-  withAttention: boolean,
-): Tensor<FloatDType> | TokensAndAttention {
-  const [tokens, attention] = outputs as Tensor<FloatDType>[];
-  if (tokens === undefined || (withAttention && attention === undefined)) {
-    throw new TokenLearnerError('ERR_LIBTORCH', 'The native layer gave no result');
-  }
-  return withAttention && attention !== undefined ? { tokens, attention } : tokens;
+/** Native code gives the maps only when they were asked for. */
+function results<D extends FloatDType>([tokens, attention]: [Tensor<D>, ...Tensor<D>[]]):
+  Tensor<D> | TokensAndAttention<D> {
+  return attention === undefined ? tokens : { tokens, attention };
 }

@@ -1,10 +1,12 @@
 import { inspect } from 'node:util';
 import type { DType, TypedArray } from '../dtype';
-import { formatShape, type Shape } from '../shape';
+import { elementCount, formatShape, type Shape } from '../shape';
 
-// Once a tensor has more than THRESHOLD elements, a dimension shows this many at each end.
+// Once a tensor has more than THRESHOLD elements, a dimension shows EDGE at each end; with many dimensions fewer, so that
+// never more than MOST are shown.
 const EDGE = 3;
 const THRESHOLD = 100;
+const MOST = 1000;
 
 const scratch = new DataView(new ArrayBuffer(4));
 
@@ -35,21 +37,29 @@ function formatElement(dtype: DType, raw: number | bigint): string {
   return formatFloat(dtype === 'bfloat16' ? fromBFloat16(raw) : raw);
 }
 
+/** How many elements to show at each end of a dimension; 0 where one alone would be too many. */
+function edgeOf(shape: Shape): number {
+  if (elementCount(shape) <= THRESHOLD) return Infinity;
+  const shown = (edge: number): number => shape.reduce((n, size) => n * Math.min(size, 2 * edge), 1);
+  for (let edge = EDGE; edge > 0; edge--) if (shown(edge) <= MOST) return edge;
+  return 0;
+}
+
 /** Nested brackets; long dimensions show their ends. `elements` starts at the view's first element. */
 function formatValues(
   elements: TypedArray,
   dtype: DType,
   shape: Shape,
   strides: Shape,
-  shorten: boolean,
+  edge: number,
 ): string {
   const level = (dimension: number, offset: number): string => {
     const size = shape[dimension];
     if (size === undefined) return formatElement(dtype, elements[offset] ?? 0);
     const at = (i: number): string => level(dimension + 1, offset + i * (strides[dimension] ?? 0));
-    const cut = shorten && size > 2 * EDGE;
-    const first = Array.from({ length: cut ? EDGE : size }, (_, i) => at(i));
-    const last = cut ? Array.from({ length: EDGE }, (_, i) => at(size - EDGE + i)) : [];
+    const cut = size > 2 * edge;
+    const first = Array.from({ length: cut ? edge : size }, (_, i) => at(i));
+    const last = cut ? Array.from({ length: edge }, (_, i) => at(size - edge + i)) : [];
     const parts = cut ? [...first, '...', ...last] : first;
     const innermost = dimension === shape.length - 1;
     return `[${parts.join(innermost ? ', ' : `,\n${' '.repeat(dimension + 1)}`)}]`;
@@ -72,8 +82,10 @@ export function formatTensor(printed: Printed): string {
   const { dtype, device, shape, strides, elements, state } = printed;
   const head = `Tensor(${formatShape(shape)}, ${dtype}, ${device}${state === undefined ? '' : `, ${state}`})`;
   if (elements === undefined) return head;
-  const count = shape.reduce((product, size) => product * size, 1);
-  return `${head} ${formatValues(elements, dtype, shape, strides, count > THRESHOLD)}`;
+  const edge = edgeOf(shape);
+  // Rows line up when the first one begins a line.
+  const separator = shape.length > 1 ? '\n' : ' ';
+  return `${head}${separator}${edge === 0 ? '[...]' : formatValues(elements, dtype, shape, strides, edge)}`;
 }
 
 export const inspectSymbol: typeof inspect.custom = inspect.custom;

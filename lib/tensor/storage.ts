@@ -4,8 +4,9 @@ import { binding } from '../binding';
 import type { TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { StorageHandle } from '../native-interface';
+import { isDetached, memoryOf } from './typed-array';
 
-type Memory = { kind: 'native'; handle: StorageHandle } | { kind: 'javascript'; array: TypedArray };
+type Memory = { kind: 'native'; handle: StorageHandle } | { kind: 'javascript'; bytes: Uint8Array };
 
 /** Whether a buffer's memory can grow, shrink or be written by another thread under a run. */
 function isUnsafe(buffer: ArrayBufferLike): boolean {
@@ -30,17 +31,26 @@ export class Storage {
     return new Storage({ kind: 'native', handle }, byteLength);
   }
 
-  /** Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers. */
+  /** Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED. */
   static borrow(array: TypedArray): Storage {
-    if (isUnsafe(array.buffer)) {
+    const { buffer, byteOffset, byteLength } = memoryOf(array);
+    if (isUnsafe(buffer)) {
       throw new TokenLearnerError(
         'ERR_UNSUPPORTED_BUFFER',
         'Expected a typed array over a fixed-length ArrayBuffer for `data` but received one over a ' +
-          (types.isSharedArrayBuffer(array.buffer) ? 'SharedArrayBuffer' : 'resizable ArrayBuffer') +
+          (types.isSharedArrayBuffer(buffer) ? 'SharedArrayBuffer' : 'resizable ArrayBuffer') +
           '; pass a copy (data.slice())',
       );
     }
-    return new Storage({ kind: 'javascript', array }, array.byteLength);
+    if (isDetached(buffer)) {
+      throw new TokenLearnerError(
+        'ERR_DETACHED',
+        'Expected a typed array with memory for `data` but its ArrayBuffer was detached (transferred)',
+      );
+    }
+    // Views of our own: what crosses the boundary has the length that was checked.
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    return new Storage({ kind: 'javascript', bytes }, bytes.byteLength);
   }
 
   acquire(): this {
@@ -54,8 +64,8 @@ export class Storage {
   }
 
   /** What crosses the boundary. Throws ERR_DETACHED. */
-  argument(): StorageHandle | TypedArray {
-    return this.#memory.kind === 'native' ? this.#memory.handle : this.#attached(this.#memory.array);
+  argument(): StorageHandle | Uint8Array {
+    return this.#memory.kind === 'native' ? this.#memory.handle : this.#attached(this.#memory.bytes);
   }
 
   /**
@@ -75,19 +85,19 @@ export class Storage {
       if (native.sharesBuffers) return { buffer, byteOffset: 0 };
       // The runtime (Electron) forbids buffers over native memory: from now on JavaScript's copy is the tensor.
       native.disposeStorage(this.#memory.handle);
-      this.#memory = { kind: 'javascript', array: new Uint8Array(buffer) };
+      this.#memory = { kind: 'javascript', bytes: new Uint8Array(buffer) };
     }
-    const array = this.#attached(this.#memory.array);
-    return { buffer: array.buffer as ArrayBuffer, byteOffset: array.byteOffset };
+    const bytes = this.#attached(this.#memory.bytes);
+    return { buffer: bytes.buffer as ArrayBuffer, byteOffset: bytes.byteOffset };
   }
 
-  #attached(array: TypedArray): TypedArray {
-    if (array.byteLength !== this.#byteLength) {
+  #attached(bytes: Uint8Array): Uint8Array {
+    if (bytes.byteLength !== this.#byteLength) {
       throw new TokenLearnerError(
         'ERR_DETACHED',
         'The ArrayBuffer under this tensor was detached (transferred); the tensor can no longer be used',
       );
     }
-    return array;
+    return bytes;
   }
 }

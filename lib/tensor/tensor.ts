@@ -10,7 +10,6 @@ import {
   resolveDevice,
 } from '../device';
 import {
-  defaultDType,
   type DefaultDType,
   type DType,
   dtypeFromCode,
@@ -24,6 +23,7 @@ import { TokenLearnerError } from '../errors';
 import type { NativeTensor, TensorArg } from '../native-interface';
 import {
   checkDimension,
+  checkIntegers,
   checkShape,
   contiguousStrides,
   elementCount,
@@ -33,9 +33,11 @@ import {
   type Shape,
   viewStrides,
 } from '../shape';
-import { checkOneOf, checkOptions, unexpected } from '../validate';
+import { checkOneOf, checkOptions, describe, unexpected } from '../validate';
+import { arrayDType, checkLength, fillValue, tensorOptions } from './arguments';
 import { formatTensor, inspectSymbol } from './format';
 import { Storage } from './storage';
+import { lengthOf } from './typed-array';
 
 /** A tensor of any dtype. */
 export type AnyTensor = Tensor<DType>;
@@ -61,6 +63,9 @@ interface View {
 const FACTORY = Symbol('factory');
 const FLOATING = DTYPES.filter((dtype) => dtypeInfo(dtype).floating);
 
+// They need the private fields, and must work on a `this` that has none.
+let checkThis: (self: unknown) => void;
+let live: (self: unknown, name?: string) => View;
 let toArgument: (name: string, value: unknown) => TensorArg;
 let adopt: (native: NativeTensor) => AnyTensor;
 
@@ -76,11 +81,27 @@ export class Tensor<D extends DType = 'float32'> {
   #disposed = false;
 
   static {
+    const isTensor = (value: unknown): value is AnyTensor =>
+      typeof value === 'object' && value !== null && #view in value;
+    checkThis = (self) => {
+      if (isTensor(self)) return;
+      throw new TokenLearnerError(
+        'ERR_INVALID_THIS',
+        `Expected \`this\` to be a Tensor but received ${describe(self)}`,
+      );
+    };
+    live = (self, name) => {
+      checkThis(self);
+      const tensor = self as AnyTensor;
+      if (!tensor.#disposed) return tensor.#view;
+      throw new TokenLearnerError(
+        'ERR_DISPOSED',
+        name === undefined ? 'The tensor was disposed' : `\`${name}\` was disposed`,
+      );
+    };
     toArgument = (name, value) => {
-      if (typeof value !== 'object' || value === null || !(#view in value)) {
-        throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a Tensor', value);
-      }
-      const { storage, dtype, shape, strides, offset } = (value as AnyTensor).#live(name);
+      if (!isTensor(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a Tensor', value);
+      const { storage, dtype, shape, strides, offset } = live(value, name);
       return { storage: storage.argument(), dtype: dtypeInfo(dtype).code, shape, strides, offset };
     };
     adopt = ({ storage, dtype: code, device, shape, strides, offset }) => {
@@ -163,7 +184,7 @@ export class Tensor<D extends DType = 'float32'> {
     options?: TensorOptions<D>,
   ): Tensor<D> {
     const { dtype, device } = tensorOptions(options);
-    const one = fillValue(value, dtype);
+    const one = fillValue('value', value, dtype);
     // Floats of 16 bits are filled as float32 and rounded by libtorch.
     const direct = dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype;
     const made = Tensor.#allocate<DType>(shape, { dtype: direct }, false);
@@ -205,12 +226,12 @@ export class Tensor<D extends DType = 'float32'> {
     options: { dtype: D },
   ): Tensor<D>;
   static from<D extends DType = 'float32'>(
-    data: readonly (number | bigint)[],
+    data: readonly (number | bigint | boolean)[],
     shape?: Shape,
     options?: { dtype?: D },
   ): Tensor<D>;
   static from(
-    data: TypedArray | readonly (number | bigint)[],
+    data: TypedArray | readonly (number | bigint | boolean)[],
     shape?: Shape,
     options?: { dtype?: DType },
   ): AnyTensor {
@@ -219,11 +240,12 @@ export class Tensor<D extends DType = 'float32'> {
     if (Array.isArray(data)) return fromNumbers(data, shape, dtype as DType | undefined);
     if (!types.isTypedArray(data))
       throw unexpected('ERR_INVALID_ARG_TYPE', 'data', 'a typed array or an array of numbers', data);
-    const array = data as TypedArray;
+    const array = data;
     const chosen = arrayDType(array, dtype as DType | undefined);
-    const sizes = checkLength(array.length, shape);
+    const storage = Storage.borrow(array);
+    const sizes = checkLength(lengthOf(array), shape);
     return Tensor.#make({
-      storage: Storage.borrow(array),
+      storage,
       dtype: chosen,
       device: 'cpu',
       shape: sizes,
@@ -234,32 +256,32 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** Sizes of the dimensions. */
   get shape(): Shape {
-    return this.#live().shape;
+    return live(this).shape;
   }
 
   /** Elements from one index to the next, for each dimension. */
   get strides(): Shape {
-    return this.#live().strides;
+    return live(this).strides;
   }
 
   /** Element type. */
   get dtype(): D {
-    return this.#live().dtype as D;
+    return live(this).dtype as D;
   }
 
   /** 'cpu' or 'cuda:N'. */
   get device(): Device {
-    return this.#live().device;
+    return live(this).device;
   }
 
   /** Number of dimensions. */
   get ndim(): number {
-    return this.#live().shape.length;
+    return live(this).shape.length;
   }
 
   /** Number of elements. */
   get numel(): number {
-    return elementCount(this.#live().shape);
+    return elementCount(live(this).shape);
   }
 
   /** Bytes of the elements. */
@@ -269,13 +291,13 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** Whether the elements lie in memory row by row, without gaps. */
   get isContiguous(): boolean {
-    const { shape, strides } = this.#live();
+    const { shape, strides } = live(this);
     return isContiguous(shape, strides);
   }
 
   /** Whether {@link dispose} was called. */
   get disposed(): boolean {
-    this.#check();
+    checkThis(this);
     return this.#disposed;
   }
 
@@ -287,7 +309,7 @@ export class Tensor<D extends DType = 'float32'> {
    * (call `to('cpu')` first), ERR_DISPOSED, ERR_DETACHED.
    */
   get data(): TypedArrayFor<D> {
-    const view = this.#live();
+    const view = live(this);
     if (view.device !== 'cpu') {
       throw new TokenLearnerError(
         'ERR_DEVICE_MISMATCH',
@@ -301,7 +323,10 @@ export class Tensor<D extends DType = 'float32'> {
       );
     }
     const { buffer } = view.storage.host();
-    if (this.#data?.buffer !== buffer) this.#data = this.#elements(this.numel);
+    const count = elementCount(view.shape);
+    // No elements, no memory: every such buffer is a new one.
+    const isCurrent = this.#data !== undefined && (count === 0 || this.#data.buffer === buffer);
+    if (!isCurrent) this.#data = this.#elements(count);
     return this.#data as TypedArrayFor<D>;
   }
 
@@ -312,7 +337,7 @@ export class Tensor<D extends DType = 'float32'> {
    * @throws TokenLearnerError ERR_SHAPE_MISMATCH where the number of elements differs.
    */
   reshape(shape: Shape): Tensor<D> {
-    const view = this.#live();
+    const view = live(this);
     const sizes = resolveReshape('shape', shape, view.shape);
     const strides = viewStrides(view.shape, view.strides, sizes);
     if (strides !== undefined) return Tensor.#make<D>({ ...view, shape: sizes, strides });
@@ -321,10 +346,10 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** A view with the dimensions in another order. */
   permute(dimensions: readonly number[]): Tensor<D> {
-    const view = this.#live();
-    if (!Array.isArray(dimensions))
-      throw unexpected('ERR_INVALID_ARG_TYPE', 'dimensions', 'an array of integers', dimensions);
-    const order = dimensions.map((value, i) => checkDimension(`dimensions[${i}]`, value, view.shape.length));
+    const view = live(this);
+    const order = checkIntegers('dimensions', dimensions, {}).map((value, i) =>
+      checkDimension(`dimensions[${i}]`, value, view.shape.length),
+    );
     if (order.length !== view.shape.length || new Set(order).size !== order.length) {
       throw unexpected(
         'ERR_INVALID_ARG_VALUE',
@@ -342,7 +367,7 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** A view with two dimensions swapped; negative ones count from the end. */
   transpose(first: number, second: number): Tensor<D> {
-    const { shape } = this.#live();
+    const { shape } = live(this);
     const a = checkDimension('first', first, shape.length);
     const b = checkDimension('second', second, shape.length);
     return this.permute(shape.map((_, d) => (d === a ? b : d === b ? a : d)));
@@ -357,7 +382,7 @@ export class Tensor<D extends DType = 'float32'> {
   to<E extends DType>(dtype: E): Tensor<E>;
   to(target: DeviceOption | DType): AnyTensor;
   to(target: DeviceOption | DType): AnyTensor {
-    const view = this.#live();
+    const view = live(this);
     if (isDType(target)) return target === view.dtype ? this : this.#copied(target, view.device);
     if (typeof target === 'string' && !isDeviceOption(target)) {
       throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a dtype or a device', target);
@@ -368,7 +393,7 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** A contiguous copy in native memory. */
   clone(): Tensor<D> {
-    const view = this.#live();
+    const view = live(this);
     return this.#copied(view.dtype, view.device) as Tensor<D>;
   }
 
@@ -382,7 +407,7 @@ export class Tensor<D extends DType = 'float32'> {
    * it. Typed arrays over native memory become empty. Calling it again does nothing.
    */
   dispose(): void {
-    this.#check();
+    checkThis(this);
     if (this.#disposed) return;
     this.#disposed = true;
     this.#data = undefined;
@@ -396,7 +421,7 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** What console.log shows. */
   [inspectSymbol](): string {
-    this.#check();
+    checkThis(this);
     const { dtype, device, shape, strides } = this.#view;
     let elements: TypedArray | undefined;
     let state = this.#disposed ? 'disposed' : undefined;
@@ -407,8 +432,9 @@ export class Tensor<D extends DType = 'float32'> {
             ? 0
             : 1 + shape.reduce((last, size, i) => last + (size - 1) * (strides[i] ?? 0), 0),
         );
-      } catch {
-        state = 'detached';
+      } catch (error) {
+        // Larger than an ArrayBuffer can be, else.
+        if ((error as TokenLearnerError).code === 'ERR_DETACHED') state = 'detached';
       }
     }
     return formatTensor({ dtype, device, shape, strides, elements, state });
@@ -416,26 +442,9 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** The shape, dtype and device, in one line. */
   toString(): string {
-    this.#check();
+    checkThis(this);
     const { dtype, device, shape } = this.#view;
     return `Tensor(${formatShape(shape)}, ${dtype}, ${device})`;
-  }
-
-  #check(): void {
-    if (typeof this !== 'object' || !(#view in this)) {
-      throw new TokenLearnerError('ERR_INVALID_THIS', 'Expected `this` to be a Tensor');
-    }
-  }
-
-  #live(name?: string): View {
-    this.#check();
-    if (this.#disposed) {
-      throw new TokenLearnerError(
-        'ERR_DISPOSED',
-        name === undefined ? 'The tensor was disposed' : `\`${name}\` was disposed`,
-      );
-    }
-    return this.#view;
   }
 
   #elements(count: number): TypedArray {
@@ -472,60 +481,16 @@ export class Tensor<D extends DType = 'float32'> {
   }
 }
 
-function tensorOptions(options: unknown): { dtype: DType; device: Device } {
-  const { dtype, device } = checkOptions('options', options, ['dtype', 'device']);
-  return {
-    dtype: dtype === undefined ? 'float32' : checkOneOf('options.dtype', dtype, DTYPES),
-    device: device === undefined ? 'cpu' : resolveDevice('options.device', device),
-  };
-}
-
-function fillValue(value: unknown, dtype: DType): number | bigint {
-  if (dtype === 'int64') {
-    if (typeof value === 'bigint') return value;
-    if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'value', 'a bigint or an integer', value);
-  }
-  if (dtype === 'bool' && typeof value === 'boolean') return value ? 1 : 0;
-  if (typeof value !== 'number') throw unexpected('ERR_INVALID_ARG_TYPE', 'value', 'a number', value);
-  return dtype === 'bool' ? Number(value !== 0) : value;
-}
-
-function checkLength(length: number, shape: unknown): number[] {
-  const sizes = shape === undefined ? [length] : checkShape('shape', shape);
-  if (elementCount(sizes) !== length) {
-    throw new TokenLearnerError(
-      'ERR_SHAPE_MISMATCH',
-      `Expected ${elementCount(sizes)} elements in \`data\` for shape ${formatShape(sizes)} but received ${length}`,
-    );
-  }
-  return sizes;
-}
-
-function arrayDType(array: TypedArray, asked: DType | undefined): DType {
-  const name = array[Symbol.toStringTag] as string;
-  const dtype = asked ?? defaultDType(name);
-  if (dtype === undefined)
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'data', 'a typed array of a supported dtype', array);
-  if (dtypeInfo(dtype).array.name !== name) {
-    throw new TokenLearnerError(
-      'ERR_DTYPE_MISMATCH',
-      `Expected ${dtypeInfo(dtype).array.name} in \`data\` for dtype ${dtype} but received ${name}`,
-    );
-  }
-  return dtype;
-}
-
 function fromNumbers(data: readonly unknown[], shape: unknown, asked: DType | undefined): AnyTensor {
   const dtype = asked ?? 'float32';
   const sizes = checkLength(data.length, shape);
   const direct = dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype;
   const made = Tensor.empty(sizes, { dtype: direct });
-  const elements = made.data as unknown as Record<number, number | bigint>;
-  for (let i = 0; i < data.length; i++) elements[i] = fillValue(data[i], dtype);
-  if (direct === dtype) return made;
   try {
-    return made.to(dtype);
+    const elements = made.data as unknown as Record<number, number | bigint>;
+    for (let i = 0; i < data.length; i++) elements[i] = fillValue('data', data[i], dtype);
+    // A view, so that both ways the first tensor can be given back.
+    return direct === dtype ? made.reshape(sizes) : made.to(dtype);
   } finally {
     made.dispose();
   }

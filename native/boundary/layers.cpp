@@ -61,7 +61,7 @@ std::shared_ptr<Addon::Layer>& Addon::unwrap_layer(Napi::Value handle) {
 
 Executor& Addon::executor_of(Device device) {
   std::unique_ptr<Executor>& executor = executors_[device.code];
-  if (executor == nullptr) executor = std::make_unique<Executor>();
+  if (executor == nullptr) executor = std::make_unique<Executor>(device);
   return *executor;
 }
 
@@ -127,8 +127,10 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
     auto op = unwrap_layer(info[0])->snapshot();
-    Tensor input = owned(to_tensor(storages_, info[1]));
-    Executor& executor = executor_of(device_for(*op, input.device()));
+    const Tensor given = to_tensor(storages_, info[1]);
+    const Device device = device_for(*op, given.device());
+    Tensor input = owned(given, device.is_cuda());
+    Executor& executor = executor_of(device);
     auto job =
         std::make_unique<ForwardJob>(env, settler_, std::move(op), std::move(input), to_run_options(info[2]));
     const Napi::Promise promise = job->promise();

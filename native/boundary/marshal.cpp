@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/error.hpp"
+#include "engine/staging.hpp"
 
 namespace tokenlearner {
 
@@ -87,11 +88,12 @@ std::vector<Tensor> to_tensors(const StorageRegistry& storages, Napi::Value valu
   return tensors;
 }
 
-Tensor owned(const Tensor& tensor) {
+Tensor owned(const Tensor& tensor, bool pinned) {
   if (tensor.storage.owner() != nullptr) return tensor;
+  const int64_t elements = extent(tensor.shape, tensor.strides);
+  const auto bytes = static_cast<std::size_t>(elements) * item_size(tensor.dtype);
   Tensor copy = tensor;
-  const auto bytes = static_cast<std::size_t>(extent(tensor.shape, tensor.strides)) * item_size(tensor.dtype);
-  copy.storage = Storage::allocate(bytes, false);
+  copy.storage = pinned ? empty_pinned({elements}, tensor.dtype).storage : Storage::allocate(bytes, false);
   copy.offset = 0;
   if (bytes > 0) std::memcpy(copy.storage.data(), tensor.data(), bytes);
   return copy;

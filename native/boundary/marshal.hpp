@@ -21,8 +21,9 @@ Tensor to_tensor(const StorageRegistry& storages, Napi::Value value);
 /// Every element of an array of TensorArgs.
 std::vector<Tensor> to_tensors(const StorageRegistry& storages, Napi::Value value);
 
-/// `tensor` itself where it owns its memory, else a copy of the span it reaches, with the same strides.
-Tensor owned(const Tensor& tensor);
+/// `tensor` itself where it owns its memory, else a copy of the span it reaches, with the same strides; in
+/// page-locked memory for a GPU, which needs that copy anyway.
+Tensor owned(const Tensor& tensor, bool pinned);
 
 DType to_dtype(Napi::Value value);
 Device to_device(Napi::Value value);

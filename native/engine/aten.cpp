@@ -23,16 +23,47 @@ constexpr int64_t kContiguousFormat = 0;
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor* bias, const Conv2dOptions& options) {
   const auto b = view(bias);
-  return TorchCall("aten::conv2d", "")
-      .tensor(view(x))
-      .tensor(view(weight))
-      .optional_tensor(pointer(b))
-      .ints(options.stride)
-      .ints(options.padding)
-      .ints(options.dilation)
-      .integer(options.groups)
-      .run()
-      .to_tensor();
+  if (x.device().is_cpu()) {
+    return TorchCall("aten::conv2d", "")
+        .tensor(view(x))
+        .tensor(view(weight))
+        .optional_tensor(pointer(b))
+        .ints(options.stride)
+        .ints(options.padding)
+        .ints(options.dilation)
+        .integer(options.groups)
+        .run()
+        .to_tensor();
+  }
+  // conv2d takes TF32 from a global setting that the stable ABI does not reach; what it calls takes it as an
+  // argument.
+  const bool single = x.dim() == 3;
+  Tensor batch = x;
+  if (single) {
+    batch.shape.insert(batch.shape.begin(), 1);
+    batch.strides.insert(batch.strides.begin(), 0);
+  }
+  Tensor y = TorchCall("aten::_convolution", "")
+                 .tensor(view(batch))
+                 .tensor(view(weight))
+                 .optional_tensor(pointer(b))
+                 .ints(options.stride)
+                 .ints(options.padding)
+                 .ints(options.dilation)
+                 .boolean(false)  // transposed
+                 .ints({0, 0})    // output_padding
+                 .integer(options.groups)
+                 .boolean(false)  // benchmark
+                 .boolean(false)  // deterministic
+                 .boolean(true)   // cudnn_enabled
+                 .boolean(options.allow_tf32)
+                 .run()
+                 .to_tensor();
+  if (single) {
+    y.shape.erase(y.shape.begin());
+    y.strides.erase(y.strides.begin());
+  }
+  return y;
 }
 
 Tensor gelu(const Tensor& x, const std::string& approximate) {
@@ -113,6 +144,33 @@ Tensor to_copy(const Tensor& x, DType dtype, Device device) {
       .optional_device(device)
       .none()
       .boolean(false)
+      .none()
+      .run()
+      .to_tensor();
+}
+
+Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned) {
+  return TorchCall("aten::empty", "memory_format")
+      .ints(shape)
+      .optional_dtype(dtype)
+      .none()
+      .optional_device(device)
+      .optional_boolean(pinned)
+      .none()
+      .run()
+      .to_tensor();
+}
+
+void copy(const Tensor& target, const Tensor& source, bool non_blocking) {
+  TorchCall("aten::copy_", "").tensor(view(target)).tensor(view(source)).boolean(non_blocking).run();
+}
+
+Tensor randn(const Dims& shape, DType dtype, Device device) {
+  return TorchCall("aten::randn", "")
+      .ints(shape)
+      .optional_dtype(dtype)
+      .none()
+      .optional_device(device)
       .none()
       .run()
       .to_tensor();

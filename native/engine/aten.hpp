@@ -14,6 +14,9 @@ struct Conv2dOptions {
   Dims padding{0, 0};
   Dims dilation{1, 1};
   int64_t groups = 1;
+  /// CUDA: whether cuDNN may round float32 operands to TF32. PyTorch allows it by default; here float32 means
+  /// float32.
+  bool allow_tf32 = false;
 };
 
 struct MaxPool2dOptions {
@@ -41,6 +44,13 @@ Tensor mean(const Tensor& x, const Dims& dims);
 Tensor clone(const Tensor& x);
 /// A contiguous copy with another dtype and device.
 Tensor to_copy(const Tensor& x, DType dtype, Device device);
+
+/// Uninitialised. `pinned` asks for page-locked host memory.
+Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned);
+/// target.copy_(source, non_blocking): the same shape; any dtypes, strides and devices.
+void copy(const Tensor& target, const Tensor& source, bool non_blocking);
+/// Normal random numbers from libtorch's own generator of the device.
+Tensor randn(const Dims& shape, DType dtype, Device device);
 
 /// `x` itself where it is contiguous, else a contiguous copy.
 Tensor contiguous(const Tensor& x);

@@ -2,19 +2,31 @@
 
 #include <utility>
 
+#include "engine/cuda-stream.hpp"
 #include "engine/exit-gate.hpp"
 
 namespace tokenlearner {
 
-Executor::Executor() : thread_([this] { loop(); }) {}
+namespace {
+
+// One request copies in, one computes, one copies out.
+constexpr int kCudaLanes = 3;
+
+}  // namespace
+
+Executor::Executor(Device device) {
+  const int lanes = device.is_cuda() ? kCudaLanes : 1;
+  threads_.reserve(static_cast<std::size_t>(lanes));
+  for (int i = 0; i < lanes; ++i) threads_.emplace_back([this, device] { loop(device); });
+}
 
 Executor::~Executor() {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
   }
-  wake_.notify_one();
-  thread_.join();
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 void Executor::submit(std::unique_ptr<Job> job) {
@@ -25,7 +37,8 @@ void Executor::submit(std::unique_ptr<Job> job) {
   wake_.notify_one();
 }
 
-void Executor::loop() {
+void Executor::loop(Device device) {
+  bool has_stream = false;
   for (;;) {
     std::unique_ptr<Job> job;
     {
@@ -38,6 +51,7 @@ void Executor::loop() {
     {
       const ExitGate gate;
       if (!gate.open()) return;
+      if (!has_stream) has_stream = adopt_stream(device);
       job->run();
     }
     Job& finished = *job;

@@ -5,6 +5,9 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
+
+#include "engine/device.hpp"
 
 namespace tokenlearner {
 
@@ -18,12 +21,13 @@ class Job {
   virtual void settle(std::unique_ptr<Job> self) noexcept = 0;
 };
 
-/// One thread of its own that runs jobs in order; one per device and Node environment. Not libuv's pool,
-/// which has four threads and serves files and DNS.
+/// Threads of its own that take jobs in order: one for the CPU, a few lanes for a CUDA device (see Note
+/// [Lanes] in cuda-stream.hpp). One executor per device and Node environment. Not libuv's pool, which has
+/// four threads and serves files and DNS.
 class Executor {
  public:
-  Executor();
-  /// Waits for the job that runs, drops those that wait. Called from the environment's thread.
+  explicit Executor(Device device);
+  /// Waits for the jobs that run, drops those that wait. Called from the environment's thread.
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -32,13 +36,13 @@ class Executor {
   void submit(std::unique_ptr<Job> job);
 
  private:
-  void loop();
+  void loop(Device device);
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::unique_ptr<Job>> queue_;
   bool closing_ = false;
-  std::thread thread_;  // Last: it uses all of the above.
+  std::vector<std::thread> threads_;  // Last: they use all of the above.
 };
 
 }  // namespace tokenlearner

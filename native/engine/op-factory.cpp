@@ -33,7 +33,8 @@ TokenLearnerConfig token_learner_config(const OpConfig& config) {
           .num_output_tokens = config.integer("numOutputTokens"),
           .num_layers = config.integer("numLayers"),
           .engine = config.string("engine"),
-          .intra_op_threads = static_cast<int>(config.integer("intraOpThreads"))};
+          .intra_op_threads = static_cast<int>(config.integer("intraOpThreads")),
+          .allow_tf32 = config.boolean("allowTf32")};
 }
 
 aten::Conv2dOptions conv2d_config(const OpConfig& config) {

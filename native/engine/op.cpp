@@ -1,6 +1,9 @@
 #include "engine/op.hpp"
 
 #include "engine/aten.hpp"
+#include "engine/cuda-stream.hpp"
+#include "engine/error.hpp"
+#include "engine/staging.hpp"
 #include "engine/torch-abi.hpp"
 
 namespace tokenlearner {
@@ -11,22 +14,47 @@ std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement place
   for (const Tensor& parameter : parameters) {
     placed.push_back(aten::to_copy(parameter, placement.dtype, placement.device));
   }
+  // Other threads will read them on streams of their own.
+  if (!placed.empty()) synchronize(placement.device);
   return placed;
 }
 
 Device device_for(const Op& op, Device input) { return op.runs_anywhere() ? input : op.placement().device; }
 
+namespace {
+
+/// Brings an output to where the input is, in memory that is not the input's.
+Tensor delivered(const Tensor& output, const Tensor& input) {
+  if (output.device().is_cuda() && input.device().is_cpu()) return download(output);
+  // A view of the input (Flatten) would tie the result to memory that the caller may free or write.
+  const bool shared = output.storage.owner() == input.storage.owner();
+  if (shared || output.device() != input.device()) return aten::to_copy(output, output.dtype, input.device());
+  return output;
+}
+
+Outputs run_on(const Op& op, Device device, const Tensor& input, const RunOptions& options) {
+  const TorchDeviceGuard guard(device);
+  Tensor local = input;
+  if (input.device() != device) {
+    local = input.device().is_cpu() ? upload(input, device) : aten::to_copy(input, input.dtype, device);
+  }
+  Outputs outputs = op.run(local, options);
+  for (Tensor& output : outputs) output = delivered(output, input);
+  synchronize(device);
+  return outputs;
+}
+
+}  // namespace
+
 Outputs run_from_anywhere(const Op& op, const Tensor& input, const RunOptions& options) {
   const Device device = device_for(op, input.device());
-  const TorchDeviceGuard guard(device);
-  const bool elsewhere = input.device() != device;
-  Outputs outputs = op.run(elsewhere ? aten::to_copy(input, input.dtype, device) : input, options);
-  for (Tensor& output : outputs) {
-    // A view of the input (Flatten) would tie the result to memory that the caller may free or write.
-    const bool shared = output.storage.owner() == input.storage.owner();
-    if (elsewhere || shared) output = aten::to_copy(output, output.dtype, input.device());
+  check_not_lost(device);
+  try {
+    return run_on(op, device, input, options);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+    throw;
   }
-  return outputs;
 }
 
 }  // namespace tokenlearner

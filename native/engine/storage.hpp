@@ -25,6 +25,9 @@ class Storage {
   std::byte* data() const { return static_cast<std::byte*>(data_); }
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
+  /// Whether it is page-locked host memory, which a GPU copies without staging.
+  bool pinned() const { return pinned_; }
+  void set_pinned() { pinned_ = true; }
   const std::shared_ptr<void>& owner() const { return owner_; }
 
  private:
@@ -32,6 +35,7 @@ class Storage {
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
   Device device_;
+  bool pinned_ = false;
 };
 
 }  // namespace tokenlearner

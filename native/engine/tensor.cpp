@@ -59,8 +59,8 @@ bool merge_leading(const Tensor& tensor, int64_t count, Tensor& merged) {
   const auto n = static_cast<std::size_t>(count);
   int64_t size = 1;
   int64_t stride = 0;
-  // From the innermost outwards: each dimension must step by the span of those inside it. Of an empty tensor nothing is
-  // ever reached, so any strides will do.
+  // From the innermost outwards: each dimension must step by the span of those inside it. Of an empty tensor
+  // nothing is ever reached, so any strides will do.
   for (std::size_t i = n; tensor.numel() > 0 && i-- > 0;) {
     if (tensor.shape[i] == 1) continue;
     if (size == 1) {

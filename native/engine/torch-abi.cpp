@@ -1,6 +1,8 @@
 #include "engine/torch-abi.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <utility>
 
 #include "engine/error.hpp"
@@ -16,6 +18,23 @@ constexpr int32_t kDeviceTypeCpu = 0;
 constexpr int32_t kDeviceTypeCuda = 1;
 
 int32_t device_type_of(Device device) { return device.is_cpu() ? kDeviceTypeCpu : kDeviceTypeCuda; }
+
+bool contains_one_of(const std::string& text, std::initializer_list<const char*> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&text](const char* part) { return text.find(part) != std::string::npos; });
+}
+
+/// libtorch's failures are told apart by their words alone: the stable ABI has no other sign.
+ErrorCode code_of(const std::string& message) {
+  if (contains_one_of(message, {"out of memory", "not enough memory"})) return ErrorCode::ERR_OUT_OF_MEMORY;
+  // What leaves a CUDA context unusable for the rest of the process.
+  if (contains_one_of(message, {"illegal memory access", "illegal instruction", "illegal address",
+                                "misaligned address", "unspecified launch failure", "device-side assert",
+                                "uncorrectable ECC", "hardware stack error", "launch timed out"})) {
+    return ErrorCode::ERR_DEVICE_LOST;
+  }
+  return ErrorCode::ERR_LIBTORCH;
+}
 
 template <typename T>
 StableIValue bits(T value) {
@@ -34,9 +53,7 @@ void check_torch(int32_t status, const char* what) {
     if (const char* detail = get_what(); detail != nullptr && *detail != '\0')
       message += std::string(": ") + detail;
   }
-  const bool out_of_memory = message.find("out of memory") != std::string::npos ||
-                             message.find("not enough memory") != std::string::npos;
-  throw Error(out_of_memory ? ErrorCode::ERR_OUT_OF_MEMORY : ErrorCode::ERR_LIBTORCH, message);
+  throw Error(code_of(message), message);
 }
 
 TorchTensor::TorchTensor(AtenTensorHandle handle)
@@ -133,6 +150,11 @@ TorchCall& TorchCall::optional_dtype(DType value) {
 TorchCall& TorchCall::optional_device(Device value) {
   const auto index = static_cast<uint32_t>(value.is_cpu() ? -1 : value.code);
   push_cell(static_cast<uint64_t>(device_type_of(value)) << 32 | index);
+  return *this;
+}
+
+TorchCall& TorchCall::optional_boolean(bool value) {
+  push_cell(bits(value));
   return *this;
 }
 

@@ -52,6 +52,11 @@ struct TorchFunctions {
 #define TOKENLEARNER_DECLARE(name) decltype(&::name) name = nullptr;
   TOKENLEARNER_TORCH_FUNCTIONS(TOKENLEARNER_DECLARE)
 #undef TOKENLEARNER_DECLARE
+  // Of libtorch_cuda: null until load_torch_cuda (torch-library.hpp).
+  decltype(&::torch_get_cuda_stream_from_pool) torch_get_cuda_stream_from_pool = nullptr;
+  decltype(&::torch_set_current_cuda_stream) torch_set_current_cuda_stream = nullptr;
+  decltype(&::torch_cuda_stream_synchronize) torch_cuda_stream_synchronize = nullptr;
+  decltype(&::aoti_torch_get_current_cuda_stream) aoti_torch_get_current_cuda_stream = nullptr;
   // Since 2.13.
   int32_t (*torch_new_stable_ivalue)(StableIValue** ret_value) = nullptr;
   const char* (*torch_exception_get_what_without_backtrace)() = nullptr;
@@ -61,8 +66,8 @@ struct TorchFunctions {
 /// succeeded.
 const TorchFunctions& torch();
 
-/// Turns a failed shim call into ERR_LIBTORCH (or ERR_OUT_OF_MEMORY) with libtorch's own message where it has
-/// one.
+/// Turns a failed shim call into ERR_LIBTORCH (or ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST) with libtorch's own
+/// message where it has one.
 void check_torch(int32_t status, const char* what);
 
 /// An owned libtorch tensor handle.
@@ -98,6 +103,7 @@ class TorchCall {
   TorchCall& string(const std::string& value);
   TorchCall& optional_dtype(DType value);
   TorchCall& optional_device(Device value);
+  TorchCall& optional_boolean(bool value);
   TorchCall& none();
 
   /// Runs the operator and takes its single tensor result.

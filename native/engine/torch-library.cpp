@@ -107,7 +107,18 @@ void load_torch_cuda() {
   Loaded& state = loaded();
   const std::lock_guard lock(state.mutex);
   if (state.cuda_ready) return;
-  open_library(std::filesystem::path(state.info.lib_dir) / "libtorch_cuda.so");
+  const std::filesystem::path path = std::filesystem::path(state.info.lib_dir) / "libtorch_cuda.so";
+  void* const handle = open_library(path);
+  TorchFunctions& f = state.functions;
+  resolve(handle, "torch_get_cuda_stream_from_pool", f.torch_get_cuda_stream_from_pool);
+  resolve(handle, "torch_set_current_cuda_stream", f.torch_set_current_cuda_stream);
+  resolve(handle, "torch_cuda_stream_synchronize", f.torch_cuda_stream_synchronize);
+  resolve(handle, "aoti_torch_get_current_cuda_stream", f.aoti_torch_get_current_cuda_stream);
+  if (f.torch_get_cuda_stream_from_pool == nullptr || f.torch_set_current_cuda_stream == nullptr ||
+      f.torch_cuda_stream_synchronize == nullptr || f.aoti_torch_get_current_cuda_stream == nullptr) {
+    throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
+                path.string() + " lacks the stable ABI's stream functions");
+  }
   state.cuda_ready = true;
 }
 

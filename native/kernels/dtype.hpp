@@ -1,7 +1,6 @@
 // The element types that the kernels know, and the 16-bit conversions in plain integer arithmetic.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -45,7 +44,7 @@ struct BFloat16 {
 TOKENLEARNER_ALWAYS_INLINE float widen(float value) { return value; }
 TOKENLEARNER_ALWAYS_INLINE double widen(double value) { return value; }
 TOKENLEARNER_ALWAYS_INLINE float widen(BFloat16 value) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(value.bits) << 16);
 }
 
 TOKENLEARNER_ALWAYS_INLINE float widen(Half value) {
@@ -54,11 +53,11 @@ TOKENLEARNER_ALWAYS_INLINE float widen(Half value) {
   // Subnormals: the integer itself, times 2^-24.
   if (magnitude < 0x0400u) {
     const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(subnormal) | sign);
+    return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, subnormal) | sign);
   }
   // The exponent's bias goes from 15 to 127; infinity and NaN keep an exponent of all ones.
   const std::uint32_t bias = magnitude >= 0x7c00u ? (255u - 31u) << 23 : (127u - 15u) << 23;
-  return std::bit_cast<float>(((magnitude << 13) + bias) | sign);
+  return __builtin_bit_cast(float, ((magnitude << 13) + bias) | sign);
 }
 
 /** Round to nearest, ties to even, as PyTorch rounds; NaN stays NaN. */
@@ -69,14 +68,14 @@ TOKENLEARNER_ALWAYS_INLINE Stored narrow(Compute value) {
 
 template <>
 TOKENLEARNER_ALWAYS_INLINE BFloat16 narrow<BFloat16, float>(float value) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fc0u};
   return {static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
 
 template <>
 TOKENLEARNER_ALWAYS_INLINE Half narrow<Half, float>(float value) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
@@ -84,8 +83,8 @@ TOKENLEARNER_ALWAYS_INLINE Half narrow<Half, float>(float value) {
   if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
   // Below 2^-14: adding 0.5 leaves the value, rounded to a multiple of 2^-24, in the low mantissa bits.
   if (magnitude < 0x38800000u) {
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
+    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
+    return {static_cast<std::uint16_t>(sign | (__builtin_bit_cast(std::uint32_t, shifted) - 0x3f000000u))};
   }
   const std::uint32_t rounded = magnitude + 0x0fffu + ((magnitude >> 13) & 1u);
   return {static_cast<std::uint16_t>(sign | ((rounded - ((127u - 15u) << 23)) >> 13))};

@@ -32,11 +32,11 @@ function sample(image, side, u, v) {
   return row(y0) * (1 - (y - y0)) + row(y1) * (y - y0);
 }
 
-/** Stretches a map to [0, 1]; the maps are signed and unbounded, and what matters is where they are high. */
+/** Brings a map to [0, 1]. Maps are signed and unbounded; what adds to a token is what lies above zero. */
 function normalized(map) {
-  const low = Math.min(...map);
   const high = Math.max(...map);
-  return Array.from(map, (value) => (high > low ? (value - low) / (high - low) : 0));
+  const low = high > 0 ? 0 : Math.min(...map);
+  return Array.from(map, (value) => (high > low ? Math.max(value - low, 0) / (high - low) : 0));
 }
 
 function paintDigit(canvas, x, y, { image, side }) {

@@ -1,4 +1,4 @@
-import { TokenLearner, type AnyTensor } from '../../lib';
+import { TokenLearner, type AnyTensor, type FloatDType, type Tensor } from '../../lib';
 import { loadTensors, makeTensors, readJson, type MadeTensor } from './fixtures';
 import { expectParity, expectSameBits } from './matchers';
 
@@ -30,7 +30,7 @@ function moveChannelsFirst(x: AnyTensor): AnyTensor {
 }
 
 /** The case's layer, with its weights, and its input. */
-function build(engine: Engine, item: Case): { model: TokenLearner; x: AnyTensor } {
+function build(engine: Engine, item: Case): { model: TokenLearner; x: Tensor<FloatDType> } {
   const { dim, ffMult, numOutputTokens, numLayers, dtype } = item;
   const state = makeTensors(item.seed, item.tensors, dtype);
   const { input, ...parameters } = state;
@@ -38,7 +38,7 @@ function build(engine: Engine, item: Case): { model: TokenLearner; x: AnyTensor 
   for (const { index, value } of item.special) input.data[index] = Number(value);
   const model = new TokenLearner({ dim, ffMult, numOutputTokens, numLayers, dtype, engine, device: 'cpu' });
   model.loadStateDict(parameters);
-  return { model, x: item.channelsLast ? moveChannelsFirst(input) : input };
+  return { model, x: (item.channelsLast ? moveChannelsFirst(input) : input).to(model.dtype) };
 }
 
 describe.each(ENGINES)('engine %s', (engine) => {

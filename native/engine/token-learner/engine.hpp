@@ -18,6 +18,8 @@ struct TokenLearnerConfig {
   std::string engine = "auto";
   /// Threads of the fused CPU engine for one forward; 0 takes them all.
   int intra_op_threads = 0;
+  /// CUDA, float32: whether products may round their operands to TF32.
+  bool allow_tf32 = false;
 
   int64_t hidden() const { return dim * ff_mult; }
 };
@@ -46,5 +48,12 @@ std::unique_ptr<TokenLearnerEngine> make_grouped_conv_engine(const TokenLearnerC
 /// Ours, for the CPU: nothing is repeated and the hidden layer never reaches memory. Two layers only.
 std::unique_ptr<TokenLearnerEngine> make_fused_cpu_engine(const TokenLearnerConfig& config,
                                                           const std::vector<Tensor>& parameters);
+
+/// Whether our CUDA kernels are in this build and serve such a layer on that device.
+bool can_fuse_on_cuda(const TokenLearnerConfig& config, DType dtype, Device device);
+
+/// Ours, for CUDA. Precondition: can_fuse_on_cuda.
+std::unique_ptr<TokenLearnerEngine> make_fused_cuda_engine(const TokenLearnerConfig& config,
+                                                           const std::vector<Tensor>& parameters);
 
 }  // namespace tokenlearner

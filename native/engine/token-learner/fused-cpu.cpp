@@ -5,6 +5,7 @@
 #include "engine/aten.hpp"
 #include "engine/error.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/token-learner/marshal.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/fused.hpp"
 
@@ -73,35 +74,14 @@ class FusedCpuEngine final : public TokenLearnerEngine {
         tokens_first ? Dims{batch, groups_, channels} : Dims{batch, channels, groups_}, x.dtype);
     kernels::ComputePool& pool = kernels::ComputePool::shared();
     const int threads = threads_ > 0 ? threads_ : pool.threads();
-    check(kernels::fused_forward(params(x, maps, tokens, tokens_first), *weights_, pool, threads));
+    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
+                                 *weights_, pool, threads));
     // The kernels keep maps in the type they sum in; 16-bit callers get 16-bit maps.
     if (want_maps && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
     return {tokens, maps};
   }
 
  private:
-  static kernels::ForwardParams params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
-                                       bool tokens_first) {
-    kernels::ForwardParams p;
-    p.batch = x.shape[0];
-    p.height = x.shape[2];
-    p.width = x.shape[3];
-    p.dtype = kernel_dtype(x.dtype);
-    p.x = x.data();
-    p.x_batch_stride = x.strides[0];
-    p.x_channel_stride = x.strides[1];
-    p.x_row_stride = x.strides[2];
-    p.x_pixel_stride = x.strides[3];
-    p.tokens = tokens.data();
-    p.tokens_batch_stride = tokens.strides[0];
-    p.tokens_channel_stride = tokens.strides[tokens_first ? 2 : 1];
-    p.tokens_token_stride = tokens.strides[tokens_first ? 1 : 2];
-    p.attention = maps.data();
-    p.attention_batch_stride = maps.strides[0];
-    p.attention_token_stride = maps.strides[1];
-    return p;
-  }
-
   int64_t groups_;
   int threads_;
   std::shared_ptr<const kernels::PackedWeights> weights_;

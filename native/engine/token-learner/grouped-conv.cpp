@@ -13,7 +13,9 @@ namespace {
 class GroupedConvEngine final : public TokenLearnerEngine {
  public:
   GroupedConvEngine(const TokenLearnerConfig& config, std::vector<Tensor> parameters)
-      : groups_(config.num_output_tokens), parameters_(std::move(parameters)) {}
+      : groups_(config.num_output_tokens),
+        allow_tf32_(config.allow_tf32),
+        parameters_(std::move(parameters)) {}
 
   TokensAndMaps run(const Tensor& x, bool tokens_first, bool) const override {
     const Tensor repeated = aten::repeat(x, {1, groups_, 1, 1});
@@ -26,6 +28,7 @@ class GroupedConvEngine final : public TokenLearnerEngine {
   Tensor attention(const Tensor& repeated) const {
     aten::Conv2dOptions grouped;
     grouped.groups = groups_;
+    grouped.allow_tf32 = allow_tf32_;
     Tensor h = repeated;
     for (std::size_t i = 0; i < parameters_.size(); i += 2) {
       if (i > 0) h = aten::gelu(h);
@@ -50,6 +53,7 @@ class GroupedConvEngine final : public TokenLearnerEngine {
   }
 
   int64_t groups_;
+  bool allow_tf32_;
   std::vector<Tensor> parameters_;
 };
 

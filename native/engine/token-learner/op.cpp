@@ -7,18 +7,25 @@ namespace tokenlearner {
 
 namespace {
 
+bool can_fuse(const TokenLearnerConfig& config, Placement placement) {
+  if (placement.device.is_cpu()) return config.num_layers == 2;
+  return can_fuse_on_cuda(config, placement.dtype, placement.device);
+}
+
 /// The rule: 'auto' is fused wherever it can run, and grouped-conv elsewhere; 'fused' never falls back
 /// silently.
-std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerConfig& config, Device device,
+std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerConfig& config, Placement placement,
                                                   const std::vector<Tensor>& parameters) {
-  const bool can_fuse = device.is_cpu() && config.num_layers == 2;
-  if (config.engine == "fused" && !can_fuse) {
+  const bool fuse = config.engine != "grouped-conv" && can_fuse(config, placement);
+  if (config.engine == "fused" && !fuse) {
     throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
-                "Engine 'fused' needs numLayers 2, not " + std::to_string(config.num_layers) +
-                    ", and the CPU, not " + device.to_string() + "; engine 'auto' takes 'grouped-conv' here");
+                "Engine 'fused' cannot run numLayers " + std::to_string(config.num_layers) + " in " +
+                    name_of(placement.dtype) + " on " + placement.device.to_string() +
+                    "; engine 'auto' takes 'grouped-conv' here");
   }
-  if (can_fuse && config.engine != "grouped-conv") return make_fused_cpu_engine(config, parameters);
-  return make_grouped_conv_engine(config, parameters);
+  if (!fuse) return make_grouped_conv_engine(config, parameters);
+  return placement.device.is_cpu() ? make_fused_cpu_engine(config, parameters)
+                                   : make_fused_cuda_engine(config, parameters);
 }
 
 /// (..., C, H, W) -> (B, C, H, W): a view where the strides allow it.
@@ -42,7 +49,7 @@ Tensor with_leading(const Tensor& output, const Tensor& input) {
 
 TokenLearnerOp::TokenLearnerOp(TokenLearnerConfig config, Placement placement, std::vector<Tensor> parameters)
     : ConfiguredOp(std::move(config), placement, std::move(parameters)),
-      engine_(choose_engine(this->config(), placement.device, this->parameters())) {}
+      engine_(choose_engine(this->config(), placement, this->parameters())) {}
 
 Outputs TokenLearnerOp::run(const Tensor& input, const RunOptions& options) const {
   if (input.dim() < 3 || input.shape[static_cast<std::size_t>(input.dim() - 3)] != config().dim) {

@@ -1,7 +1,7 @@
 // The maps A by wgmma, for sm_90: the same product and epilogue as maps-mma-body.hpp, the same packed operands.
 //
-// A thread block owns 128 pixels and one group. Warp 0 of the last warpgroup is the producer: it asks for bulk copies of
-// whole blocks (a chunk of pixels and of hidden rows to a stage), each completing on the stage's `full` barrier. Two
+// A thread block owns 128 pixels and one group. Its last warp is the producer: one lane asks for bulk copies of whole
+// blocks (a chunk of pixels and of hidden rows to a stage), each completing on the stage's `full` barrier. Two
 // warpgroups own 64 pixels each, multiply stage after stage, and hand a stage back on its `empty` barrier, warp by warp. They are tied to
 // each other only through the stages, so one's epilogue overlaps the other's product as far as the stages reach, and the
 // producer runs on into the next tile during both.
@@ -9,6 +9,7 @@
 // Two shapes. Wide: 256 hidden rows a tile and 4 stages, one thread block to a multiprocessor: the fewest bytes
 // per product, for many channels. Narrow: 128 rows and 3 stages, two thread blocks to a multiprocessor (one plane): with
 // few channels the epilogue is as long as the product, and the other thread block fills the tensor cores meanwhile.
+// A producer of one warp, not of a warpgroup, leaves 224 or 112 registers to a thread without setmaxnreg.
 //
 // Bits: as Note [Bits that do not depend on the batch].
 #pragma once
@@ -28,11 +29,8 @@ struct WgmmaTraits {
   static constexpr int kHiddenTile = kHiddenTileValue;
   static constexpr int kStages = kHiddenTile == kWideHiddenTile ? 4 : 3;
   static constexpr int kConsumers = kWgmmaTilePixels / kBlockRows;
-  static constexpr int kThreads = 128 * (kConsumers + 1);
+  static constexpr int kThreads = 128 * kConsumers + 32;
   static constexpr int kBlocksPerMultiprocessor = kHiddenTile == kWideHiddenTile || kPlanes == 2 ? 1 : 2;
-  // Registers a thread after setmaxnreg: multiples of 8 that fit the 64 K of a multiprocessor.
-  static constexpr int kProducerRegisters = 24;
-  static constexpr int kConsumerRegisters = kBlocksPerMultiprocessor == 1 ? 240 : 104;
 
   static constexpr int kHiddenBlocks = kHiddenTile / kBlockRows;
   static constexpr int kPlaneBytes = kBlockBytes * kPlanes;
@@ -266,12 +264,10 @@ struct MapsWgmma {
 
   TOKENLEARNER_KERNEL_BODY void run() {
     initialise();
-    if (machine.thread() / 128 == Traits::kConsumers) {
-      machine.template shrink_registers<Traits::kProducerRegisters>();
-      if (machine.thread() % 128 == 0) produce();
-    } else {
-      machine.template grow_registers<Traits::kConsumerRegisters>();
+    if (machine.thread() < 128 * Traits::kConsumers) {
       consume();
+    } else if (machine.thread() % 32 == 0) {
+      produce();
     }
   }
 };

@@ -13,11 +13,15 @@
 #if defined(__CUDACC__)
 #define TOKENLEARNER_PORTABLE __host__ __device__ __forceinline__
 #define TOKENLEARNER_KERNEL_BODY __device__ __forceinline__
-#define TOKENLEARNER_UNROLL _Pragma("unroll")
-#define TOKENLEARNER_UNROLL_BY_4 _Pragma("unroll 4")
 #else
 #define TOKENLEARNER_PORTABLE [[gnu::always_inline]] inline
 #define TOKENLEARNER_KERNEL_BODY inline
+#endif
+
+#if defined(__CUDA_ARCH__)
+#define TOKENLEARNER_UNROLL _Pragma("unroll")
+#define TOKENLEARNER_UNROLL_BY_4 _Pragma("unroll 4")
+#else
 #define TOKENLEARNER_UNROLL
 #define TOKENLEARNER_UNROLL_BY_4
 #endif

@@ -68,15 +68,6 @@ class WgmmaMachine : public DeviceMachine {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kLeft) : "memory");
   }
 
-  template <int kRegisters>
-  __device__ __forceinline__ static void grow_registers() {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
-  }
-  template <int kRegisters>
-  __device__ __forceinline__ static void shrink_registers() {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
-  }
-
  private:
   __device__ __forceinline__ std::uint64_t descriptor(std::uint32_t offset) const {
     constexpr std::uint64_t kRowGroupStride = 8 * kRowBytes / 16;

@@ -83,6 +83,13 @@ describe('installLibtorch', () => {
     expect(readdirSync(cacheOf(options.host, 'downloads', '2.13.0-cpu'))).toEqual([]);
   });
 
+  it('says what was tried and what helps when nobody has the file', async () => {
+    listener = (_request, response) => response.writeHead(404).end();
+    const failed = installLibtorch(machine());
+    await expect(failed).rejects.toMatchObject({ name: 'TokenLearnerError', code: 'ERR_LIBTORCH_NOT_FOUND' });
+    await expect(failed).rejects.toThrow(/pip: there is no pip.*download: .* answers 404.*HTTPS_PROXY/s);
+  });
+
   it('leaves no folder behind when the file is another libtorch', async () => {
     const other = zip({ ...wheelFiles, 'torch/version.py': "__version__ = '2.13.0+cu130'" });
     listener = (_request, response) => response.end(other);

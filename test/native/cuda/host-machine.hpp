@@ -92,10 +92,6 @@ class HostMachine {
     static_assert(kLeft == 0, "only a full wait is modelled");
     wgmma_finish();
   }
-  template <int kRegisters>
-  void grow_registers() {}
-  template <int kRegisters>
-  void shrink_registers() {}
 
   /** Makes this thread's earlier writes to device memory visible before its ticket; returns the count before it. */
   std::uint32_t ticket(std::uint32_t* counter) { return (*counter)++; }

@@ -1,0 +1,64 @@
+/**
+ * What the static methods of Tensor take, checked.
+ */
+import { type Device, resolveDevice } from '../device';
+import { defaultDType, type DType, dtypeInfo, DTYPES, type TypedArray } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import { checkShape, elementCount, formatShape } from '../shape';
+import { checkInteger, checkOneOf, checkOptions, type IntegerRange, unexpected } from '../validate';
+import { typedArrayName } from './typed-array';
+
+/** The options of {@link TensorOptions}, resolved. */
+export function tensorOptions(options: unknown): { dtype: DType; device: Device } {
+  const { dtype, device } = checkOptions('options', options, ['dtype', 'device']);
+  return {
+    dtype: dtype === undefined ? 'float32' : checkOneOf('options.dtype', dtype, DTYPES),
+    device: device === undefined ? 'cpu' : resolveDevice('options.device', device),
+  };
+}
+
+const INTEGERS: Partial<Record<DType, IntegerRange>> = {
+  uint8: { min: 0, max: 255 },
+  int32: { min: -(2 ** 31), max: 2 ** 31 - 1 },
+};
+
+/** A value as a typed array of `dtype` takes it. Throws ERR_INVALID_ARG_TYPE, and ERR_OUT_OF_RANGE where it would wrap. */
+export function fillValue(name: string, value: unknown, dtype: DType): number | bigint {
+  const range = INTEGERS[dtype];
+  if (range !== undefined) return checkInteger(name, value, range);
+  if (dtype === 'int64') {
+    const wide = typeof value === 'bigint' ? value : BigInt(checkInteger(name, value));
+    if (BigInt.asIntN(64, wide) === wide) return wide;
+    throw unexpected('ERR_OUT_OF_RANGE', name, 'an integer from -2^63 to 2^63 - 1', value);
+  }
+  if (dtype === 'bool' && typeof value === 'boolean') return value ? 1 : 0;
+  if (typeof value !== 'number') throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a number', value);
+  return dtype === 'bool' ? Number(value !== 0) : value;
+}
+
+/** The shape for so many elements. Throws ERR_SHAPE_MISMATCH. */
+export function checkLength(length: number, shape: unknown): number[] {
+  const sizes = shape === undefined ? [length] : checkShape('shape', shape);
+  if (elementCount(sizes) !== length) {
+    throw new TokenLearnerError(
+      'ERR_SHAPE_MISMATCH',
+      `Expected ${elementCount(sizes)} elements in \`data\` for shape ${formatShape(sizes)} but received ${length}`,
+    );
+  }
+  return sizes;
+}
+
+/** The dtype asked for, or the array's own. Throws ERR_INVALID_ARG_TYPE or ERR_DTYPE_MISMATCH. */
+export function arrayDType(array: TypedArray, asked: DType | undefined): DType {
+  const name = typedArrayName(array) ?? '';
+  const dtype = asked ?? defaultDType(name);
+  if (dtype === undefined)
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'data', 'a typed array of a supported dtype', array);
+  if (dtypeInfo(dtype).array.name !== name) {
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected ${dtypeInfo(dtype).array.name} in \`data\` for dtype ${dtype} but received ${name}`,
+    );
+  }
+  return dtype;
+}

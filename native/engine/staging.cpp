@@ -1,0 +1,30 @@
+#include "engine/staging.hpp"
+
+#include "engine/aten.hpp"
+
+namespace tokenlearner {
+
+Tensor empty_pinned(const Dims& shape, DType dtype) {
+  Tensor tensor = aten::empty(shape, dtype, Device::cpu(), true);
+  tensor.storage.set_pinned();
+  return tensor;
+}
+
+Tensor upload(const Tensor& host, Device device) {
+  Tensor source = host;
+  if (!host.storage.pinned() || !host.is_contiguous()) {
+    source = empty_pinned(host.shape, host.dtype);
+    aten::copy(source, host, false);
+  }
+  Tensor target = aten::empty(host.shape, host.dtype, device, false);
+  aten::copy(target, source, true);
+  return target;
+}
+
+Tensor download(const Tensor& tensor) {
+  Tensor target = empty_pinned(tensor.shape, tensor.dtype);
+  aten::copy(target, tensor, true);
+  return target;
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,15 @@
+// What the engine answers in a build without CUDA kernels: grouped-conv serves CUDA devices there.
+
+#include "engine/error.hpp"
+#include "engine/token-learner/engine.hpp"
+
+namespace tokenlearner {
+
+bool can_fuse_on_cuda(const TokenLearnerConfig&, DType, Device) { return false; }
+
+std::unique_ptr<TokenLearnerEngine> make_fused_cuda_engine(const TokenLearnerConfig&,
+                                                           const std::vector<Tensor>&) {
+  throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED, "This addon was built without CUDA kernels");
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,281 @@
+// From the engine's parameters to launches. See token-learner-cuda.hpp for the contracts.
+//
+// The ladder of the maps' kernels, each rung a version that stays usable. Nothing of it has been measured on a GPU yet; the
+// predictions are arithmetic from an H200's 132 multiprocessors, 788 TFLOP/s in bfloat16 and 4.3 TB/s.
+//
+//   version   what it changed                                        predicted, vit-b (237 GFLOP)     measured
+//   eager     the hidden layer through memory four times             over 1.4 ms in bfloat16          not yet on a GPU
+//   epilogue  cuBLAS in slices that stay in L2, then bias, GELU      0.30 ms product + 0.15 ms of     not yet on a GPU
+//             and dot in one pass (cuda_epilogue)                    slices through L2, not overlapped
+//   mma       the product itself, mma.sync, hidden layer in          60 % of mma.sync's rate, itself  not yet on a GPU
+//             registers; 12 instead of 20 instructions a GELU        about 60 % of wgmma's: 0.8 ms
+//   wgmma     wgmma, bulk copies of ready tile images, a producer    60 to 75 % of the bare product's not yet on a GPU
+//             warp; one warpgroup's epilogue beside another's product rate: 0.40 to 0.50 ms
+//   small     maps and tokens in one launch                          doc-1, zeta-test: 2 launches     not yet on a GPU
+//                                                                    instead of 4: 8 to 4 us
+#include <algorithm>
+
+#include "kernels/cuda/launch.hpp"
+#include "kernels/cuda/plan.hpp"
+
+namespace tokenlearner::kernels::cuda {
+namespace {
+
+std::size_t element_size(DType dtype) { return size_of(dtype); }
+
+void* advance(void* base, DType dtype, std::int64_t elements) {
+  return static_cast<char*>(base) + elements * static_cast<std::int64_t>(element_size(dtype));
+}
+
+const void* advance(const void* base, DType dtype, std::int64_t elements) {
+  return static_cast<const char*>(base) + elements * static_cast<std::int64_t>(element_size(dtype));
+}
+
+/** One pass: some images of a forward, and where its workspace lies. */
+struct Pass {
+  const ForwardParams& params;
+  const CudaPackedWeights& weights;
+  const Plan& plan;
+  char* workspace;
+  std::int64_t first_image;
+  std::int64_t images;
+  WorkspaceLayout layout;
+  void* stream;
+
+  std::int64_t pixels() const { return params.height * params.width; }
+
+  ImageView x() const {
+    ImageView view;
+    view.data = advance(params.x, params.dtype, first_image * params.x_batch_stride);
+    view.dtype = params.dtype;
+    view.batch_stride = params.x_batch_stride;
+    view.channel_stride = params.x_channel_stride;
+    view.row_stride = params.x_row_stride;
+    view.pixel_stride = params.x_pixel_stride;
+    view.width = params.width;
+    view.flat = params.height == 1 || params.x_row_stride == params.width * params.x_pixel_stride;
+    return view;
+  }
+
+  AttentionView attention() const {
+    return {static_cast<float*>(params.attention) + first_image * params.attention_batch_stride,
+            params.attention_batch_stride, params.attention_token_stride};
+  }
+
+  TokensArgs tokens() const {
+    TokensArgs args;
+    args.x = x();
+    args.channels = static_cast<int>(weights.channels);
+    args.tokens = static_cast<int>(weights.tokens);
+    args.pixels = pixels();
+    args.attention = attention();
+    args.token_bias = weights.token_bias;
+    args.output = advance(params.tokens, params.dtype, first_image * params.tokens_batch_stride);
+    args.output_dtype = params.dtype;
+    args.output_batch_stride = params.tokens_batch_stride;
+    args.output_channel_stride = params.tokens_channel_stride;
+    args.output_token_stride = params.tokens_token_stride;
+    args.segments = static_cast<int>(segment_count(pixels()));
+    args.segment_sums = reinterpret_cast<float*>(workspace + layout.segment_sums);
+    if (plan.splits > 1) {
+      args.partials = reinterpret_cast<const float*>(workspace + layout.partials);
+      args.partial_stride = layout.partial_stride;
+      args.partial_lanes = partial_lanes(plan.variant);
+      args.tiles = static_cast<int>(tile_count(plan, weights.hidden));
+    }
+    return args;
+  }
+
+  MapsArgs maps() const {
+    MapsArgs args;
+    args.x_blocks = reinterpret_cast<const std::uint8_t*>(workspace + layout.x_blocks);
+    args.weight_blocks = static_cast<const std::uint8_t*>(weights.weight);
+    args.bias_and_scale = reinterpret_cast<const Float4*>(weights.bias_and_scale);
+    args.token_bias = weights.token_bias;
+    args.chunks = static_cast<int>(chunk_count(weights.channels, plan.precision));
+    args.hidden_blocks = static_cast<int>(padded_hidden(weights.hidden) / kBlockRows);
+    args.tiles = static_cast<int>(tile_count(plan, weights.hidden));
+    args.tiles_per_split = tiles_per_split(plan, weights.hidden);
+    args.splits = plan.splits;
+    args.tokens = static_cast<int>(weights.tokens);
+    args.pixel_count = images * pixels();
+    args.pixels = pixels();
+    args.attention = attention();
+    args.partials = reinterpret_cast<float*>(workspace + layout.partials);
+    args.partial_stride = layout.partial_stride;
+    return args;
+  }
+};
+
+Status run_simt(const Pass& pass) {
+  SimtArgs args;
+  args.x = pass.x();
+  args.weight = static_cast<const float*>(pass.weights.weight);
+  args.bias_and_scale = reinterpret_cast<const Float4*>(pass.weights.bias_and_scale);
+  args.token_bias = pass.weights.token_bias;
+  args.channels = static_cast<int>(pass.weights.channels);
+  args.hidden = static_cast<int>(pass.weights.hidden);
+  args.hidden_padded = static_cast<int>(padded_hidden(pass.weights.hidden));
+  args.pixel_count = pass.images * pass.pixels();
+  args.pixels = pass.pixels();
+  args.attention = pass.attention();
+  const Status status = launch_maps_simt(args, static_cast<int>(pass.weights.tokens), pass.stream);
+  return status == Status::ok ? launch_tokens(pass.tokens(), pass.images, pass.stream) : status;
+}
+
+Status run_small(const Pass& pass) {
+  SmallArgs args;
+  args.x = pass.x();
+  args.channels = static_cast<int>(pass.weights.channels);
+  args.maps = pass.maps();
+  args.tokens = pass.tokens();
+  args.pixel_tiles = static_cast<int>(ceil_div<std::int64_t>(pass.pixels(), kSmallTilePixels));
+  char* counters = pass.workspace + pass.layout.counters;
+  args.split_counters = reinterpret_cast<std::uint32_t*>(counters);
+  args.tile_counters = args.split_counters + pass.images * pass.weights.tokens * args.pixel_tiles;
+  const Status cleared = clear_counters(counters, pass.layout.counter_bytes, pass.stream);
+  return cleared == Status::ok ? launch_small(pass.plan.precision, args, pass.images, pass.stream) : cleared;
+}
+
+Status run_packed(const Pass& pass) {
+  const MapsArgs maps = pass.maps();
+  PackPixelsArgs pack;
+  pack.x = pass.x();
+  pack.pixel_count = maps.pixel_count;
+  pack.pixels = maps.pixels;
+  pack.channels = static_cast<int>(pass.weights.channels);
+  pack.chunks = maps.chunks;
+  pack.blocks = reinterpret_cast<std::uint8_t*>(pass.workspace + pass.layout.x_blocks);
+  Status status = launch_pack_pixels(pass.plan.precision, pack, pass.stream);
+  if (status != Status::ok) return status;
+  status = pass.plan.variant == Variant::wgmma
+               ? launch_maps_wgmma(pass.plan.precision, pass.plan.hidden_tile, maps, pass.stream)
+               : launch_maps_mma(pass.plan.precision, maps, pass.stream);
+  return status == Status::ok ? launch_tokens(pass.tokens(), pass.images, pass.stream) : status;
+}
+
+Status run(const Pass& pass) {
+  if (pass.plan.variant == Variant::simt) return run_simt(pass);
+  if (pass.plan.variant == Variant::small) return run_small(pass);
+  return run_packed(pass);
+}
+
+bool fits_int(std::int64_t value) { return value > 0 && value <= 0x7fffffff; }
+
+bool aligned(const void* pointer, std::uintptr_t alignment) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % alignment == 0;
+}
+
+Status validate(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan, const void* workspace,
+                std::size_t workspace_bytes) {
+  if (params.dtype == DType::float64) return Status::unsupported;
+  if (params.batch < 0 || params.height <= 0 || params.width <= 0) return Status::invalid_argument;
+  if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens)) {
+    return Status::invalid_argument;
+  }
+  if (plan.precision != weights.precision) return Status::invalid_argument;
+  if ((plan.variant == Variant::simt) != (weights.variant == Variant::simt)) return Status::invalid_argument;
+  if (params.batch == 0) return Status::ok;
+  if (params.x == nullptr || params.tokens == nullptr || params.attention == nullptr) return Status::invalid_argument;
+  if (plan.images_per_pass <= 0 || workspace_bytes < plan.workspace_bytes) return Status::invalid_argument;
+  const bool needs_workspace = plan.workspace_bytes > 0;
+  return !needs_workspace || (workspace != nullptr && aligned(workspace, 1024)) ? Status::ok : Status::invalid_argument;
+}
+
+}  // namespace
+
+Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
+                         std::size_t bytes, CudaPackedWeights* packed, void* stream) {
+  if (weights.num_layers != 2 || weights.dtype == DType::float64) return Status::unsupported;
+  if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens) ||
+      !fits_int(weights.tokens * padded_hidden(weights.hidden))) {
+    return Status::invalid_argument;
+  }
+  const CudaShape shape{0, weights.channels, weights.hidden, weights.tokens, 0};
+  const PackedWeightsLayout layout = packed_weights_layout(shape, precision, variant);
+  if (buffer == nullptr || !aligned(buffer, 1024) || bytes < layout.total) return Status::invalid_argument;
+
+  char* base = static_cast<char*>(buffer);
+  PackWeightsArgs args;
+  args.weight = weights.layers[0].weight;
+  args.bias = weights.layers[0].bias;
+  args.scale = weights.layers[1].weight;
+  args.token_bias = weights.layers[1].bias;
+  args.dtype = weights.dtype;
+  args.channels = static_cast<int>(weights.channels);
+  args.hidden = static_cast<int>(weights.hidden);
+  args.hidden_padded = static_cast<int>(padded_hidden(weights.hidden));
+  args.tokens = static_cast<int>(weights.tokens);
+  args.chunks = static_cast<int>(chunk_count(weights.channels, precision));
+  args.blocks = reinterpret_cast<std::uint8_t*>(base + layout.weight);
+  args.bias_and_scale = reinterpret_cast<Float4*>(base + layout.bias_and_scale);
+  args.packed_token_bias = reinterpret_cast<float*>(base + layout.token_bias);
+
+  packed->precision = precision;
+  packed->variant = variant;
+  packed->channels = weights.channels;
+  packed->hidden = weights.hidden;
+  packed->tokens = weights.tokens;
+  packed->weight = args.blocks;
+  packed->bias_and_scale = reinterpret_cast<const float*>(args.bias_and_scale);
+  packed->token_bias = args.packed_token_bias;
+  return variant == Variant::simt ? launch_pack_simt_weights(args, stream)
+                                  : launch_pack_weights(precision, args, stream);
+}
+
+Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
+                          void* workspace, std::size_t workspace_bytes, void* stream) {
+  const Status valid = validate(params, weights, plan, workspace, workspace_bytes);
+  if (valid != Status::ok) return valid;
+  const CudaShape shape{params.batch, weights.channels, weights.hidden, weights.tokens, params.height * params.width};
+  for (std::int64_t first = 0; first < params.batch; first += plan.images_per_pass) {
+    const std::int64_t images = std::min(plan.images_per_pass, params.batch - first);
+    const Pass pass{params, weights, plan, static_cast<char*>(workspace), first, images,
+                    workspace_layout(shape, plan, images), stream};
+    const Status status = run(pass);
+    if (status != Status::ok) return status;
+  }
+  return Status::ok;
+}
+
+Status cuda_epilogue(const EpilogueParams& params, void* stream) {
+  if (params.dtype == DType::float64 || params.weights_dtype == DType::float64) return Status::unsupported;
+  if (params.columns < 0 || params.groups < 0 || !fits_int(params.hidden_per_group)) return Status::invalid_argument;
+  EpilogueArgs args;
+  args.hidden = params.hidden;
+  args.dtype = params.dtype;
+  args.row_stride = params.row_stride;
+  args.columns = params.columns;
+  args.hidden_per_group = static_cast<int>(params.hidden_per_group);
+  args.bias = params.bias;
+  args.scale = params.scale;
+  args.token_bias = params.token_bias;
+  args.weights_dtype = params.weights_dtype;
+  args.attention = params.attention;
+  args.attention_group_stride = params.attention_group_stride;
+  return launch_epilogue(params.precision, args, params.groups, stream);
+}
+
+Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens, void* workspace,
+                          std::size_t workspace_bytes, void* stream) {
+  if (params.dtype == DType::float64) return Status::unsupported;
+  if (params.batch < 0 || params.height <= 0 || params.width <= 0 || !fits_int(channels) || !fits_int(tokens)) {
+    return Status::invalid_argument;
+  }
+  const CudaShape shape{params.batch, channels, 0, tokens, params.height * params.width};
+  if (workspace_bytes < token_product_workspace_bytes(shape)) return Status::invalid_argument;
+  CudaPackedWeights weights;
+  weights.channels = channels;
+  weights.tokens = tokens;
+  const Plan plan;
+  constexpr std::int64_t kMostImages = 65535;
+  for (std::int64_t first = 0; first < params.batch; first += kMostImages) {
+    const std::int64_t images = std::min(kMostImages, params.batch - first);
+    const Pass pass{params, weights, plan, static_cast<char*>(workspace), first, images, {}, stream};
+    const Status status = launch_tokens(pass.tokens(), images, stream);
+    if (status != Status::ok) return status;
+  }
+  return Status::ok;
+}
+
+}  // namespace tokenlearner::kernels::cuda

@@ -1,0 +1,143 @@
+/**
+ * The results as an SVG: for each workload one bar a contender, as long as its time relative to ours, on a logarithmic axis. The
+ * colours follow the reader's light or dark scheme; the drawing brings its own background, so that it can be read on any page.
+ */
+import { milliseconds } from './report.mjs';
+import { ratio } from './summary.mjs';
+
+const SERIES = [
+  { id: 'fused', label: 'tokenlearner', style: 'ours' },
+  { id: 'ort-node-rewrite', label: 'onnxruntime-node, rewritten without the repetition', style: 'a' },
+  { id: 'ort-node', label: 'onnxruntime-node', style: 'b' },
+  { id: 'compile', label: 'torch.compile', style: 'c' },
+  { id: 'eager', label: 'PyTorch eager', style: 'd' },
+];
+const WIDTH = 860;
+const LEFT = 150;
+const RIGHT = 64;
+const TOP = 92;
+const BAR = 9;
+const STEP = 11;
+const GAP = 16;
+const FOOT = 44;
+const TICKS = [1, 2, 3, 5, 10, 20, 50, 100];
+
+const STYLE = `
+    text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; fill: #1f2328 }
+    .page { fill: #ffffff } .muted { fill: #59636e } .grid { stroke: #d9dee3 } .floor { stroke: #1f2328 }
+    .ours { fill: #0969da } .a { fill: #8a63d2 } .b { fill: #bf8700 } .c { fill: #9aa4af } .d { fill: #c9d1d9 }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #e6edf3 } .page { fill: #0d1117 } .muted { fill: #9198a1 } .grid { stroke: #2a313c } .floor { stroke: #e6edf3 }
+      .ours { fill: #4493f8 } .a { fill: #ab7df8 } .b { fill: #d29922 } .c { fill: #6e7681 } .d { fill: #484f58 }
+    }`;
+
+/** @returns the text of an SVG file. */
+export function drawChart(results) {
+  const series = SERIES.filter(({ id }) => results.workloads.some((workload) => ratio(workload, id)));
+  const band = series.length * STEP + GAP;
+  const bottom = TOP + results.workloads.length * band;
+  const scale = logarithmic(largest(results, series));
+  const body = [
+    ...title(results),
+    ...legend(series),
+    ...axis(scale, bottom),
+    ...results.workloads.flatMap((workload, i) => group(workload, series, TOP + i * band + GAP / 2, scale)),
+  ];
+  const height = bottom + FOOT;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
+    `  <title>Time of each contender relative to tokenlearner</title>`,
+    `  <style>${STYLE}\n  </style>`,
+    `  <rect class="page" width="${WIDTH}" height="${height}" rx="8"/>`,
+    ...body.map((line) => `  ${line}`),
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function largest({ workloads }, series) {
+  return Math.max(2, ...workloads.flatMap((each) => series.map(({ id }) => ratio(each, id) ?? 1)));
+}
+
+/** From a ratio to an x; a little below 1 still shows. */
+function logarithmic(maximum) {
+  const from = Math.log(0.5);
+  const span = Math.log(maximum * 1.05) - from;
+  const position = (value) => LEFT + ((Math.log(value) - from) / span) * (WIDTH - LEFT - RIGHT);
+  return Object.assign(position, { ticks: TICKS.filter((tick) => tick <= maximum) });
+}
+
+function title({ threads, machine }) {
+  return [
+    text(24, 32, 'Time relative to tokenlearner (shorter is faster)', 'font-size="17" font-weight="600"'),
+    text(
+      24,
+      52,
+      `median of interleaved runs, float32, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${machine.cpu}`,
+      'font-size="12" class="muted"',
+    ),
+  ];
+}
+
+function legend(series) {
+  let x = 24;
+  return series.flatMap(({ label, style }) => {
+    const at = x;
+    x += 30 + label.length * 6.2;
+    return [
+      `<rect class="${style}" x="${at}" y="66" width="11" height="11" rx="2"/>`,
+      text(at + 16, 76, label, 'font-size="12"'),
+    ];
+  });
+}
+
+function axis(scale, bottom) {
+  return [
+    ...scale.ticks.flatMap((tick) => [
+      `<line class="grid" x1="${round(scale(tick))}" x2="${round(scale(tick))}" y1="${TOP}" y2="${bottom}"/>`,
+      text(round(scale(tick)), bottom + 16, `${tick}×`, 'font-size="11" text-anchor="middle" class="muted"'),
+    ]),
+    text(
+      24,
+      bottom + 34,
+      'The upright mark is the first matrix product alone, the floor. Logarithmic axis.',
+      'font-size="11" class="muted"',
+    ),
+  ];
+}
+
+function group(workload, series, top, scale) {
+  const floor = ratio(workload, 'matmul');
+  const height = series.length * STEP;
+  const middle = top + height / 2;
+  return [
+    text(LEFT - 12, middle - 2, workload.name, 'font-size="13" font-weight="600" text-anchor="end"'),
+    text(LEFT - 12, middle + 13, workload.shape.join('×'), 'font-size="11" text-anchor="end" class="muted"'),
+    ...series.flatMap(({ id, style }, i) => bar(workload, id, style, top + i * STEP, scale)),
+    ...(floor === undefined
+      ? []
+      : [
+          `<line class="floor" x1="${round(scale(floor))}" x2="${round(scale(floor))}" y1="${top - 2}" y2="${top + STEP}" stroke-width="1.5"/>`,
+        ]),
+  ];
+}
+
+function bar(workload, id, style, y, scale) {
+  const times = ratio(workload, id);
+  if (times === undefined) return [];
+  const label =
+    id === 'fused' ? `${milliseconds(workload.contenders.fused.medianMs)} ms` : `${times.toFixed(2)}×`;
+  const end = Math.max(scale(times), LEFT + 2);
+  return [
+    `<rect class="${style}" x="${LEFT}" y="${y}" width="${round(end - LEFT)}" height="${BAR}" rx="1.5"/>`,
+    text(round(end + 5), y + BAR - 1, label, 'font-size="9.5" class="muted"'),
+  ];
+}
+
+function text(x, y, content, attributes) {
+  return `<text x="${x}" y="${y}" ${attributes}>${content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>`;
+}
+
+function round(value) {
+  return Number(value.toFixed(1));
+}

@@ -1,0 +1,136 @@
+/**
+ * One workload: its data, a fresh process for each contender, a check of every contender's numbers, and then the interleaved timing. A fresh
+ * process, because its peak memory is reported.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { root, say } from '../tools.mjs';
+import { ContenderProcess } from './contender-process.mjs';
+import { interleave } from './rounds.mjs';
+import { median } from './statistics.mjs';
+
+/** Relative L2 distance to the float64 result from which on a contender does not compute the same layer. */
+export const TOLERANCE = 1e-5;
+
+const WORK = path.join(root, 'build', 'bench-work');
+const NODE_PROGRAMS = path.join(root, 'test', 'bench', 'node');
+
+export class Session {
+  #peers;
+  #threads;
+
+  /** `peers` is what ensurePeers gives. */
+  constructor(peers, threads) {
+    this.#peers = peers;
+    this.#threads = threads;
+  }
+
+  /** Whether the contender's program is there. */
+  has({ program }) {
+    return program === 'tokenlearner' || this.#peers[program] !== null;
+  }
+
+  /** Starts a program: 'tokenlearner', 'onnxruntime' or 'python'. The caller closes it. */
+  start(program) {
+    const [command, ...args] = {
+      tokenlearner: [process.execPath, path.join(NODE_PROGRAMS, 'tokenlearner.mjs')],
+      onnxruntime: [process.execPath, path.join(NODE_PROGRAMS, 'onnxruntime.mjs'), this.#peers.onnxruntime],
+      python: [this.#peers.python, path.join(root, 'test', 'bench', 'python', 'peer.py')],
+    }[program];
+    const environment = {
+      PYTHONDONTWRITEBYTECODE: '1',
+      TORCHINDUCTOR_CACHE_DIR: path.join(root, 'build', 'bench-peers', 'inductor'),
+    };
+    return new ContenderProcess(command, args, { threads: this.#threads, environment });
+  }
+
+  /** Asks a program one thing, in a process of its own. */
+  async once(program, op, request) {
+    const started = this.start(program);
+    try {
+      return await started.ask(op, request);
+    } finally {
+      await started.close();
+    }
+  }
+
+  /** id -> {medianMs, minMs, samples, peakMb, baseMb, error, details}, or {failed: reason} for a peer that cannot run. */
+  async measure(workload, contenders, pace) {
+    mkdirSync(WORK, { recursive: true });
+    const files = {
+      data: path.join(WORK, `${workload.name}.safetensors`),
+      expected: path.join(WORK, `${workload.name}-expected.safetensors`),
+    };
+    const ready = [];
+    const results = {};
+    try {
+      await this.once('tokenlearner', 'prepare', { workload: workload.name, ...files });
+      const models = await this.#export(workload, contenders, files);
+      for (const contender of contenders) {
+        const outcome = await this.#prepare(contender, { workload, models, ...files });
+        if (outcome.failed === undefined) ready.push(outcome);
+        else results[contender.id] = outcome;
+      }
+      Object.assign(results, summarize(ready, await interleave(ready, pace)));
+    } finally {
+      await Promise.all(ready.map(({ process }) => process.close()));
+      rmSync(WORK, { recursive: true, force: true });
+    }
+    return results;
+  }
+
+  /** The ONNX files, {repeat, rewrite}, for the contenders that cannot make them themselves. */
+  async #export(workload, contenders, { data }) {
+    if (!contenders.some(({ program }) => program === 'onnxruntime')) return null;
+    if (this.#peers.python === null) return null;
+    return this.once('python', 'export', { workload: workload.name, folder: WORK, data });
+  }
+
+  /** {id, process, run, ...} of a contender that is set up, has run, and gave the right numbers. */
+  async #prepare(contender, { workload, models, data, expected }) {
+    const { id, peer, program, ours } = contender;
+    const request = { workload: workload.name, peer, threads: this.#threads, data };
+    if (program === 'python') request.folder = WORK;
+    if (program === 'onnxruntime') {
+      if (models === null) return { failed: 'the ONNX files need the Python peers' };
+      request.model = models[peer];
+    }
+    const process = this.start(program);
+    try {
+      const { details, base_rss_mb: baseMb } = await process.ask('setup', request);
+      const { error } = await process.ask('verify', program === 'python' ? {} : { expected });
+      checkNumbers(contender, workload, error);
+      return { id, process, details, baseMb, error, run: (iters) => process.ask('run', { iters }) };
+    } catch (error) {
+      await process.close();
+      if (ours || error instanceof WrongNumbers) throw error;
+      say(`  ${id} is left out: ${error.message.split('\n')[0]}`);
+      return { failed: error.message.split('\n')[0] };
+    }
+  }
+}
+
+/** A contender whose result is not that of the layer: timing it would mean nothing. */
+export class WrongNumbers extends Error {}
+
+/** `error` is null for the bare product, which has no tokens. */
+export function checkNumbers({ id, form }, { name }, error) {
+  if (form === 'product' && error === null) return;
+  if (typeof error === 'number' && error < TOLERANCE) return;
+  throw new WrongNumbers(
+    `${id} is wrong on ${name}: relative L2 error ${error}, expected below ${TOLERANCE}`,
+  );
+}
+
+function summarize(ready, timed) {
+  return Object.fromEntries(
+    ready.map(({ id, details, baseMb, error }) => {
+      const { times, peakMb } = timed.get(id);
+      const medianMs = median(times);
+      return [
+        id,
+        { medianMs, minMs: Math.min(...times), samples: times.length, peakMb, baseMb, error, details },
+      ];
+    }),
+  );
+}

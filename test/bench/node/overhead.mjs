@@ -1,0 +1,49 @@
+/** What one `await model.forward(x)` costs besides the computation. */
+import { Tensor, TokenLearner } from '../../../dist/index.mjs';
+
+const CALLS = 4000;
+const PAIRS = 400;
+
+/**
+ * Two measures, in microseconds:
+ * - `smallest_us`: the median of a whole awaited forward of one number through the smallest layer. There is next to nothing to compute,
+ *   so all of it is overhead: validation, marshalling, the way to the executor thread and back, the result's tensor.
+ * - `handover_us`: on an input that takes the engine a while, the median of an awaited forward less that of a forwardSync, called in turn:
+ *   the price of leaving the event loop free.
+ */
+export async function measureOverhead() {
+  const smallest = new TokenLearner({
+    dim: 1,
+    ffMult: 1,
+    numOutputTokens: 1,
+    device: 'cpu',
+    intraOpThreads: 1,
+  });
+  const one = Tensor.ones([1, 1, 1]);
+  for (let i = 0; i < CALLS / 4; i++) await smallest.forward(one);
+  const times = [];
+  for (let i = 0; i < CALLS; i++) times.push(await microseconds(() => smallest.forward(one)));
+  return { smallest_us: median(times), ...(await handover()) };
+}
+
+async function handover() {
+  const model = new TokenLearner({ dim: 64, device: 'cpu', intraOpThreads: 1 });
+  const x = Tensor.randn([64, 16, 16]);
+  const awaited = [];
+  const synchronous = [];
+  for (let i = 0; i < PAIRS; i++) {
+    awaited.push(await microseconds(() => model.forward(x)));
+    synchronous.push(await microseconds(() => model.forwardSync(x)));
+  }
+  return { handover_us: median(awaited) - median(synchronous), engine_us: median(synchronous) };
+}
+
+async function microseconds(work) {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) * 1000;
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}

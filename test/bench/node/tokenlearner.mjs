@@ -1,0 +1,58 @@
+/**
+ * This package as a contender: `peer` is an engine. See protocol.mjs. Two more operations:
+ *
+ *     {"op": "prepare", "workload", "data", "expected"}  -> {}: writes both files, parameters and input from seed 0; the tokens come from
+ *                                                         the documented computation in float64
+ *     {"op": "overhead"}                                -> what overhead.mjs measures
+ */
+import { readFileSync } from 'node:fs';
+import {
+  loadSafetensors,
+  manualSeed,
+  runtime,
+  saveSafetensors,
+  Tensor,
+  TokenLearner,
+} from '../../../dist/index.mjs';
+import { measureOverhead } from './overhead.mjs';
+import { contender, memoryMb, serve } from './protocol.mjs';
+
+const WORKLOADS = JSON.parse(readFileSync(new URL('../workloads.json', import.meta.url), 'utf8'));
+
+async function setup({ peer, threads, data }) {
+  const info = runtime.info(); // loads libtorch
+  if (info.problem) throw new Error(info.problem.message);
+  const base = memoryMb('VmRSS');
+  const { input, ...parameters } = await loadSafetensors(data);
+  const model = TokenLearner.fromStateDict(parameters, {
+    engine: peer,
+    intraOpThreads: threads,
+    device: 'cpu',
+  });
+  const x = Tensor.empty(input.shape);
+  x.data.set(input.data);
+  let tokens;
+  return {
+    base,
+    details: { libtorchThreads: info.threads },
+    run: async () => (tokens = await model.forward(x)),
+    output: () => tokens.data,
+  };
+}
+
+async function prepare({ workload, data, expected }) {
+  const { shape, dim, ffMult, numOutputTokens } = WORKLOADS[workload];
+  manualSeed(0);
+  const model = new TokenLearner({ dim, ffMult, numOutputTokens, engine: 'grouped-conv', device: 'cpu' });
+  const input = Tensor.randn(shape);
+  await saveSafetensors(data, { input, ...model.stateDict() });
+  await saveSafetensors(expected, { tokens: await model.to('float64').forward(input.to('float64')) });
+  return {};
+}
+
+function versions() {
+  const { version, node, libtorch, addon } = runtime.info();
+  return { tokenlearner: version, node, libtorch: libtorch.version, addonBuiltWithCuda: String(addon.cuda) };
+}
+
+await serve({ ...contender(setup), prepare, versions, overhead: measureOverhead });

@@ -1,0 +1,156 @@
+// launch.hpp on the host: the same bodies, grids and shared memory sizes, on HostMachine. Device memory is host memory.
+#include <cstring>
+
+#include "host-machine.hpp"
+#include "kernels/cuda/epilogue-body.hpp"
+#include "kernels/cuda/launch.hpp"
+#include "kernels/cuda/maps-mma-body.hpp"
+#include "kernels/cuda/maps-simt-body.hpp"
+#include "kernels/cuda/maps-small-body.hpp"
+#include "kernels/cuda/maps-wgmma-body.hpp"
+#include "kernels/cuda/pack-body.hpp"
+#include "kernels/cuda/tokens-body.hpp"
+
+namespace tokenlearner::kernels::cuda {
+namespace {
+
+using test::Dimensions;
+using test::HostMachine;
+using test::launch;
+
+template <typename A, typename B = int, typename C = int>
+Dimensions grid(A x, B y = 1, C z = 1) {
+  return {static_cast<int>(x), static_cast<int>(y), static_cast<int>(z)};
+}
+
+/** Calls `run` with the precision as a constant. */
+template <typename Run>
+Status with_precision(Precision precision, Run run) {
+  switch (precision) {
+    case Precision::float32:
+      run(std::integral_constant<Precision, Precision::float32>());
+      break;
+    case Precision::tf32:
+      run(std::integral_constant<Precision, Precision::tf32>());
+      break;
+    case Precision::bfloat16:
+      run(std::integral_constant<Precision, Precision::bfloat16>());
+      break;
+    case Precision::float16:
+      run(std::integral_constant<Precision, Precision::float16>());
+      break;
+  }
+  return Status::ok;
+}
+
+void pack_vectors(const PackWeightsArgs& args) {
+  const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
+  launch(grid(ceil_div<std::int64_t>(pairs, kPackThreads)), kPackThreads, 0,
+         [&](HostMachine& machine) { pack_vectors_body(machine, args); });
+}
+
+template <class Traits>
+void run_wgmma(const MapsArgs& args) {
+  launch(grid(ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels), args.splits, args.tokens), Traits::kThreads,
+         Traits::kSharedBytes, [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); });
+}
+
+}  // namespace
+
+Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*) {
+  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
+  return with_precision(precision, [&](auto constant) {
+    constexpr Precision kPrecision = decltype(constant)::value;
+    launch(grid(blocks, args.chunks), kPackThreads, kBlockBytes * planes_of(kPrecision), [&](HostMachine& machine) {
+      if (channels_last) {
+        pack_pixels_body<kPrecision, true>(machine, args);
+      } else {
+        pack_pixels_body<kPrecision, false>(machine, args);
+      }
+    });
+  });
+}
+
+Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, void*) {
+  pack_vectors(args);
+  return with_precision(precision, [&](auto constant) {
+    constexpr Precision kPrecision = decltype(constant)::value;
+    launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads,
+           kBlockBytes * planes_of(kPrecision),
+           [&](HostMachine& machine) { pack_weights_body<kPrecision>(machine, args); });
+  });
+}
+
+Status launch_pack_simt_weights(const PackWeightsArgs& args, void*) {
+  pack_vectors(args);
+  const std::int64_t elements = static_cast<std::int64_t>(args.tokens) * args.hidden * kSimtChannels;
+  launch(grid(ceil_div<std::int64_t>(elements, kSimtThreads)), kSimtThreads, 0,
+         [&](HostMachine& machine) { pack_simt_weights_body(machine, args); });
+  return Status::ok;
+}
+
+Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
+  return with_precision(precision, [&](auto constant) {
+    using Traits = MmaTraits<decltype(constant)::value>;
+    launch(grid(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits, args.tokens), Traits::kThreads,
+           Traits::kSharedBytes, [&](HostMachine& machine) { maps_mma_body<Traits>(machine, args); });
+  });
+}
+
+Status launch_maps_wgmma(Precision precision, int hidden_tile, const MapsArgs& args, void*) {
+  return with_precision(precision, [&](auto constant) {
+    constexpr Precision kPrecision = decltype(constant)::value;
+    if constexpr (kPrecision != Precision::float32) {
+      if (hidden_tile == kWideHiddenTile) return run_wgmma<WgmmaTraits<kPrecision, kWideHiddenTile>>(args);
+    }
+    run_wgmma<WgmmaTraits<kPrecision, kHiddenGranule>>(args);
+  });
+}
+
+Status launch_maps_simt(const SimtArgs& args, int tokens, void*) {
+  launch(grid(ceil_div<std::int64_t>(args.pixel_count, kSimtPixels), tokens), kSimtThreads, kSimtSharedBytes,
+         [&](HostMachine& machine) { maps_simt_body(machine, args); });
+  return Status::ok;
+}
+
+Status launch_small(Precision precision, const SmallArgs& args, std::int64_t images, void*) {
+  return with_precision(precision, [&](auto constant) {
+    using Traits = SmallTraits<decltype(constant)::value>;
+    launch(grid(images * args.pixel_tiles, args.maps.splits, args.maps.tokens), Traits::kThreads,
+           small_shared_bytes(Traits::kPrecision, args.maps.chunks),
+           [&](HostMachine& machine) { maps_small_body<Traits>(machine, args); });
+  });
+}
+
+Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
+  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads, kTokensSharedBytes,
+         [&](HostMachine& machine) {
+           if (channels_last) {
+             tokens_body<true>(machine, args);
+           } else {
+             tokens_body<false>(machine, args);
+           }
+         });
+  if (args.segments > 1) {
+    launch(grid(ceil_div(args.channels * args.tokens, kTokensThreads), images), kTokensThreads, 0,
+           [&](HostMachine& machine) { add_segments_body(machine, args); });
+  }
+  return Status::ok;
+}
+
+Status launch_epilogue(Precision precision, const EpilogueArgs& args, std::int64_t groups, void*) {
+  return with_precision(precision, [&](auto constant) {
+    constexpr GeluForm kForm = gelu_form(decltype(constant)::value);
+    launch(grid(ceil_div<std::int64_t>(args.columns, kEpilogueColumns), groups), kEpilogueThreads, kEpilogueSharedBytes,
+           [&](HostMachine& machine) { epilogue_body<kForm>(machine, args); });
+  });
+}
+
+Status clear_counters(void* counters, std::size_t bytes, void*) {
+  std::memset(counters, 0, bytes);
+  return Status::ok;
+}
+
+}  // namespace tokenlearner::kernels::cuda
