@@ -73,8 +73,11 @@ export interface NativeBinding {
   /** The addon makes every error it throws or rejects with by calling `create`. */
   setErrorFactory(create: (code: ErrorCode, message: string) => Error): void;
 
-  /** 64-byte aligned host memory. `zeroed` false leaves it uninitialised. */
-  allocate(byteLength: number, zeroed: boolean): StorageHandle;
+  /**
+   * 64-byte aligned host memory. `zeroed` false leaves it uninitialised; `pinned` asks for page-locked memory, which there is
+   * where CUDA can be used (needs loadLibtorch).
+   */
+  allocate(byteLength: number, zeroed: boolean, pinned: boolean): StorageHandle;
   /** An ArrayBuffer over the storage's host memory, without a copy, the same one while it lives; it holds a count of its own. */
   buffer(storage: StorageHandle): ArrayBuffer;
   /** Gives up this handle's count and detaches its ArrayBuffer. Idempotent. */

@@ -60,7 +60,9 @@ await main(async () => {
   const parts = buildModel(library);
   parts.model.loadStateDict(await library.loadSafetensors(path.join(EXAMPLE, 'mnist.safetensors')));
   const { pixels, labels } = loadHeldOutDigits();
-  const expected = JSON.parse(readFileSync(path.join(EXAMPLE, 'pytorch-predictions.json'), 'utf8')).predictions;
+  const expected = JSON.parse(
+    readFileSync(path.join(EXAMPLE, 'pytorch-predictions.json'), 'utf8'),
+  ).predictions;
 
   await classify(library, parts.model, pixels.subarray(0, BATCH * SIDE * SIDE), SIDE); // warm-up
   const started = performance.now();
@@ -71,7 +73,12 @@ await main(async () => {
 
   mkdirSync(OUTPUT, { recursive: true });
   const sheet = path.join(OUTPUT, 'attention.png');
-  const rows = await attentionRows(library, parts, { pixels, predictions, labels }, { image: SIDE, map: MAP_SIDE });
+  const rows = await attentionRows(
+    library,
+    parts,
+    { pixels, predictions, labels },
+    { image: SIDE, map: MAP_SIDE },
+  );
   writeSheet(sheet, rows);
 
   const total = labels.length;

@@ -5,7 +5,7 @@
     python scripts/gen-fixtures.py --check    compares with the committed files and changes nothing
     python scripts/gen-fixtures.py --random 100 --seed 1 --output FOLDER
                                               writes 100 cases that no test has seen; then
-                                              TOKENLEARNER_PARITY=FOLDER/parity npx jest test/parity/token-learner
+                                              TOKENLEARNER_FIXTURES=FOLDER npx jest test/parity/token-learner
 
 A float32 result depends in its last bits on the processor (PyTorch picks its kernels by instruction set). So --check asks for the
 same text (configurations, seeded parameters), and for the same outputs up to rounding.
@@ -68,7 +68,9 @@ def check(texts: dict, tensors: dict) -> list[str]:
         committed = load_file(FIXTURES / path) if (FIXTURES / path).exists() else {}
         names = {*content, *committed}
         wrong += [f"{path}: {n}" for n in sorted(names) if n not in content or differs(n, content[n], committed.get(n))]
-    stored = {str(p.relative_to(FIXTURES)) for folder in ("parity", "modules", "seeds") for p in (FIXTURES / folder).iterdir()}
+    stored = {
+        str(p.relative_to(FIXTURES)) for folder in ("parity", "modules", "seeds") for p in (FIXTURES / folder).iterdir()
+    }
     return wrong + [f"{path}: not generated" for path in sorted(stored - {*texts, *tensors})]
 
 
@@ -85,7 +87,9 @@ def write(folder: Path, texts: dict, tensors: dict) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the committed files; exit status 1 if they differ")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed files; exit status 1 if they differ"
+    )
     parser.add_argument("--random", type=int, metavar="N", help="write N random cases of the layer, and nothing else")
     parser.add_argument("--seed", type=int, default=0, help="of the random cases (default 0)")
     parser.add_argument("--output", type=Path, default=FIXTURES, help="folder to write to (default test/fixtures)")

@@ -14,6 +14,7 @@ no sigmoid, a mean over the pixels. It repeats x, keeps the hidden layer and the
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ class TokenLearner(nn.Module):
         self.groups = num_output_tokens
         widths = [dim, *[ff_mult * dim] * (num_layers - 1), 1]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths, widths[1:]):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.Conv2d(inputs * self.groups, outputs * self.groups, 1, groups=self.groups), nn.GELU()]
         self.net = nn.Sequential(*layers[:-1])
 

@@ -123,7 +123,10 @@ def train(model: nn.Sequential, images: torch.Tensor, labels: torch.Tensor, epoc
             optimizer.step()
             schedule.step()
             total += loss.item() * len(batch)
-        print(f"epoch {epoch + 1:2}/{epochs}  loss {total / len(images):.4f}  {time.perf_counter() - started:.1f} s", flush=True)
+        print(
+            f"epoch {epoch + 1:2}/{epochs}  loss {total / len(images):.4f}  {time.perf_counter() - started:.1f} s",
+            flush=True,
+        )
 
 
 def test(model: nn.Sequential, images: torch.Tensor, labels: torch.Tensor) -> tuple[dict, list[int]]:
@@ -146,7 +149,7 @@ def write(folder: Path, model: nn.Sequential, summary: dict, predictions: list[i
     weights = folder / "mnist.safetensors"
     save_file(model.state_dict(), weights, {"model": json.dumps({"architecture": ARCHITECTURE, **summary})})
     weights.chmod(0o644)
-    rows = [json.dumps(predictions[i : i + 50])[1:-1] for i in range(0, len(predictions), 50)]
+    rows = [json.dumps(predictions[i : i + 35])[1:-1] for i in range(0, len(predictions), 35)]
     text = json.dumps(summary, indent=2)[:-2] + ',\n  "predictions": [\n    ' + ",\n    ".join(rows) + "\n  ]\n}\n"
     (folder / "pytorch-predictions.json").write_text(text)
 

@@ -70,15 +70,17 @@ export function inspectLibtorch(folder: string, host: Host): Inspection {
 
 function inspectFound(libDir: string, names: LibraryNames, host: Host): Inspection {
   const root = path.dirname(libDir);
-  const record = readRuntimeRecord(root);
+  // A CUDA runtime lies under its record as in a site-packages: `torch/lib`, `nvidia/...`.
+  const recordFolder = path.basename(root) === 'torch' ? path.dirname(root) : root;
+  const record = readRuntimeRecord(recordFolder);
   if (record !== null) {
     if (record.platform !== host.platform || record.arch !== host.arch) {
       return reject(
-        `${root} is for ${record.platform}-${record.arch}, not for ${host.platform}-${host.arch}`,
+        `${recordFolder} is for ${record.platform}-${record.arch}, not for ${host.platform}-${host.arch}`,
       );
     }
-    const damaged = damagedFile(root, record);
-    if (damaged !== null) return reject(`${root} is damaged: ${damaged}`);
+    const damaged = damagedFile(recordFolder, record);
+    if (damaged !== null) return reject(`${recordFolder} is damaged: ${damaged}`);
   }
   const version = record === null ? readVersion(root) : parseVersion(record.version);
   const minimum = parseVersion(manifest.minimum);

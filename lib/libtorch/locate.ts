@@ -33,8 +33,9 @@ interface Miss extends Rejected {
 type Search = (misses: Miss[]) => LibtorchLocation | null;
 
 /**
- * Finds a libtorch of at least the minimum version, without loading it: the explicit path, `TOKENLEARNER_LIBTORCH`,
- * the npm runtime package, the user's cache, an installed Python torch, in this order.
+ * Finds a libtorch of at least the minimum version, without loading it: the explicit path, `TOKENLEARNER_LIBTORCH`, a
+ * CUDA build in the user's cache (which someone has put there on purpose), the npm runtime package (which comes by
+ * itself), the rest of the cache, an installed Python torch, in this order.
  *
  * @throws TokenLearnerError `ERR_LIBTORCH_NOT_FOUND` with every place looked at, why it did not do, and the commands
  * that mend it; at once when the explicit path or the environment variable names nothing usable.
@@ -49,6 +50,7 @@ export function locateLibtorch(options: LocateOptions = {}): LibtorchLocation {
     { place: 'environment variable TOKENLEARNER_LIBTORCH', reason: 'not set', tooOld: null },
   ];
   const searches: Search[] = [
+    searchCachedCuda(host),
     searchPackage(host, options.resolvePackage ?? resolvePackage),
     searchCache(host),
     searchPython(host, options.findPython ?? findPythonTorch),
@@ -89,6 +91,13 @@ function searchPackage(host: Host, resolve: (name: string) => string | null): Se
   };
 }
 
+function searchCachedCuda(host: Host): Search {
+  return () => {
+    const location = searchCache(host)([]);
+    return location?.hasCuda === true ? location : null;
+  };
+}
+
 function searchCache(host: Host): Search {
   return (misses) => {
     const place = `cache ${cachedLibtorchFolder(host)}`;
@@ -99,7 +108,7 @@ function searchCache(host: Host): Search {
       if (location !== null) found.push(location);
     }
     if (folders.length === 0) misses.push({ place, reason: 'empty', tooOld: null });
-    return found.sort(newestFirst)[0] ?? null;
+    return found.sort(preferredFirst)[0] ?? null;
   };
 }
 
@@ -136,11 +145,11 @@ function tryFolder(
   return { ...inspection.found, source };
 }
 
-/** Of two of one version the CUDA build, since someone asked for it on purpose. */
-function newestFirst(a: LibtorchLocation, b: LibtorchLocation): number {
+/** CUDA builds before others, and of each the newest. */
+function preferredFirst(a: LibtorchLocation, b: LibtorchLocation): number {
   const [first, second] = [parseVersion(a.version ?? ''), parseVersion(b.version ?? '')];
   const byVersion = first === null || second === null ? 0 : compareVersions(second, first);
-  return byVersion !== 0 ? byVersion : Number(b.hasCuda) - Number(a.hasCuda);
+  return Number(b.hasCuda) - Number(a.hasCuda) || byVersion;
 }
 
 function notFound(misses: Miss[], host: Host): TokenLearnerError {

@@ -10,6 +10,16 @@ export interface PinnedArchive {
   sha256: string;
 }
 
+/** A wheel that pip brings, and what it must be. Its hash was computed from the real file. */
+export interface PinnedWheel {
+  /** Its file name. */
+  file: string;
+  /** Bytes. */
+  size: number;
+  /** Lower-case hexadecimal. */
+  sha256: string;
+}
+
 /** What pip is asked for. */
 export interface PipSource {
   requirement: string;
@@ -21,9 +31,16 @@ export interface PipSource {
 
 /** How one variant of libtorch is had on one platform. */
 export interface ManifestEntry {
+  /** Where it is not the manifest's. */
+  version?: string;
   pip: PipSource;
   /** null: no hash is known for this platform, so only pip, which checks its index's hashes, may fetch it. */
   archive: PinnedArchive | null;
+  /**
+   * Set for the CUDA builds, whose wheel needs NVIDIA's, which its metadata names: the hashes of them all, libtorch's own
+   * included; empty where none is known, so that they are pip's to vouch for.
+   */
+  wheels?: readonly PinnedWheel[];
   /** Bytes on disk, rounded up; for the check of free space. */
   unpackedSize: number;
 }
@@ -39,6 +56,11 @@ export interface Manifest {
 }
 
 export const manifest: Manifest = pinned;
+
+/** The version that an entry stands for. */
+export function entryVersion(entry: ManifestEntry, from: Manifest = manifest): string {
+  return entry.version ?? from.version;
+}
 
 /**
  * The manifest's entry for a variant on a platform.

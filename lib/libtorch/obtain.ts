@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { TokenLearnerError } from '../errors';
 import type { Host } from './cache';
 import { downloadFile } from './download';
+import { fileSha256 } from './file-hash';
 import { installError } from './install-error';
 import type { ManifestEntry, PinnedArchive } from './manifest';
 import type { pipDownload } from './pip';
@@ -113,11 +112,5 @@ function mirrored(url: string, mirror: string | undefined): string {
 }
 
 async function hasHash(file: string, sha256: string): Promise<boolean> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  } catch {
-    return false;
-  }
-  return hash.digest('hex') === sha256;
+  return (await fileSha256(file)) === sha256;
 }

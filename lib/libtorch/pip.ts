@@ -25,7 +25,6 @@ export async function pipDownload(
   withIndex: boolean,
   run: RunProgram = runProgram,
 ): Promise<PipResult> {
-  const python = process.platform === 'win32' ? 'python' : 'python3';
   const base = [
     '-m',
     'pip',
@@ -46,7 +45,7 @@ export async function pipDownload(
   ];
   let reason = '';
   for (const args of attempts) {
-    const { status, stderr } = await run(python, args);
+    const { status, stderr } = await run(python(), args);
     if (status === 0) {
       const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
       if (wheel !== undefined) return { wheel: path.join(folder, wheel), reason: null };
@@ -55,6 +54,32 @@ export async function pipDownload(
     if (isWithoutPip(status, stderr)) break;
   }
   return { wheel: null, reason };
+}
+
+/**
+ * Has pip bring several packages into a folder, for the Python that runs it: from the index that it is set up with, and
+ * then from PyTorch's own. `resolve` also brings what they need.
+ *
+ * @returns why it failed; null when it did not.
+ */
+export async function pipDownloadAll(
+  requirements: readonly string[],
+  folder: string,
+  index: string,
+  resolve: boolean,
+  run: RunProgram = runProgram,
+): Promise<string | null> {
+  const base = ['-m', 'pip', 'download', '--only-binary=:all:', '--retries', '2', '--dest', folder];
+  const args = [...base, ...(resolve ? [] : ['--no-deps']), ...requirements];
+  const first = await run(python(), args);
+  if (first.status === 0) return null;
+  if (isWithoutPip(first.status, first.stderr)) return lastError(first.stderr);
+  const second = await run(python(), [...args, '--index-url', index]);
+  return second.status === 0 ? null : lastError(first.stderr);
+}
+
+function python(): string {
+  return process.platform === 'win32' ? 'python' : 'python3';
 }
 
 function isWithoutPip(status: number, stderr: string): boolean {

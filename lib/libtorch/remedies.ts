@@ -9,6 +9,7 @@ export function remedies(host: Host): string[] {
   const entry = manifest.variants.cpu?.[`${host.platform}-${host.arch}`];
   const commands: string[] = [];
   if (isCheckout()) commands.push('npm run setup');
+  else if (entry !== undefined) commands.push('npx tokenlearner runtime install');
   if (entry !== undefined) {
     commands.push(`${python} -m pip install "${entry.pip.requirement}" --extra-index-url ${entry.pip.index}`);
   }

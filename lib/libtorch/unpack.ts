@@ -12,11 +12,14 @@ import type { OnProgress } from './progress';
 const HEADERS = ['torch/csrc/stable/', 'torch/csrc/inductor/aoti_torch/', 'torch/headeronly/'];
 
 /** Libraries that only Python, tests or distributed training load. */
-const UNUSED_LIBRARY = /python|test|shm|custom_ops|backend_with_compiler|nnapi/;
+const UNUSED_LIBRARY = /python|test|(?<!nv)shm|custom_ops|backend_with_compiler|nnapi/;
+
+/** Where an entry of an archive goes, relative to the runtime's folder; null when it is not needed. */
+export type Layout = (entry: string) => string | null;
 
 /**
- * Where an entry of a wheel or of the official archive goes, relative to the runtime's folder; null when it is not
- * needed. A wheel has everything under `torch/`, the archive under `libtorch/`.
+ * The layout of a libtorch that needs no other package: its `lib` comes to lie in the runtime's folder itself. A wheel has
+ * everything under `torch/`, the official archive under `libtorch/`.
  */
 export function destination(entry: string): string | null {
   const licence = /^torch-[^/]+\.dist-info\/licenses\/(.+)$/.exec(entry);
@@ -34,6 +37,20 @@ export function destination(entry: string): string | null {
 }
 
 /**
+ * The layout of a CUDA build out of wheels: that of a Python's site-packages, since libtorch's run path looks for NVIDIA's
+ * libraries in `../../nvidia`.
+ */
+export function siteDestination(entry: string): string | null {
+  const licence = /^([^/]+)\.dist-info\/(?:licenses\/)?((?:.*\/)?(?:LICEN[CS]E|NOTICE|COPYING)[^/]*)$/i.exec(
+    entry,
+  );
+  if (licence?.[1] !== undefined && licence[2] !== undefined) return `licenses/${licence[1]}/${licence[2]}`;
+  if (/^nvidia\/.+\.(?:so(?:\.\d+)*|dll)$/.test(entry)) return entry;
+  const inside = entry.startsWith('torch/') ? destination(entry) : null;
+  return inside === null ? null : `torch/${inside}`;
+}
+
+/**
  * Unpacks libtorch's libraries, its stable headers and its licences from a wheel or an official archive.
  *
  * @returns path relative to `folder` -> bytes, of every file written.
@@ -43,37 +60,38 @@ export async function unpackLibtorch(
   archive: string,
   folder: string,
   onProgress?: OnProgress,
+  layout: Layout = destination,
 ): Promise<Record<string, number>> {
   try {
-    const wanted = await listWanted(archive);
-    if (wanted.total === 0) throw new Error('it holds no libtorch');
-    return await extract(archive, folder, wanted.total, onProgress);
+    const total = await wantedBytes(archive, layout);
+    if (total === 0) throw new Error('it holds no libtorch');
+    return await extract(archive, folder, { total, layout, onProgress });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw installError(`Unpacking ${archive} failed: ${reason}`, error);
   }
 }
 
-async function listWanted(archive: string): Promise<{ total: number }> {
+async function wantedBytes(archive: string, layout: Layout): Promise<number> {
   const zip = await yauzl.openPromise(archive, { lazyEntries: true });
   let total = 0;
   for await (const entry of zip.eachEntry()) {
-    if (destination(entry.fileName) !== null) total += entry.uncompressedSize;
+    if (layout(entry.fileName) !== null) total += entry.uncompressedSize;
   }
-  return { total };
+  return total;
 }
 
 async function extract(
   archive: string,
   folder: string,
-  total: number,
-  onProgress: OnProgress | undefined,
+  how: { total: number; layout: Layout; onProgress: OnProgress | undefined },
 ): Promise<Record<string, number>> {
+  const { total, layout, onProgress } = how;
   const files: Record<string, number> = {};
   let done = 0;
   const zip = await yauzl.openPromise(archive, { lazyEntries: true });
   for await (const entry of zip.eachEntry()) {
-    const relative = destination(entry.fileName);
+    const relative = layout(entry.fileName);
     if (relative === null) continue;
     const target = path.join(folder, relative);
     await mkdir(path.dirname(target), { recursive: true });
@@ -88,7 +106,7 @@ async function extract(
     });
     await pipeline(await zip.openReadStreamPromise(entry), counter, createWriteStream(target));
     if (checksum !== entry.crc32) throw new Error(`${entry.fileName} is damaged`);
-    await chmod(target, relative.startsWith('lib/') ? 0o755 : 0o644);
+    await chmod(target, /\.(?:so|dylib|dll)\b/.test(relative) ? 0o755 : 0o644);
     files[relative] = entry.uncompressedSize;
   }
   return files;

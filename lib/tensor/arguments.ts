@@ -5,15 +5,16 @@ import { type Device, resolveDevice } from '../device';
 import { defaultDType, type DType, dtypeInfo, DTYPES, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { checkShape, elementCount, formatShape } from '../shape';
-import { checkInteger, checkOneOf, checkOptions, type IntegerRange, unexpected } from '../validate';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange, unexpected } from '../validate';
 import { typedArrayName } from './typed-array';
 
 /** The options of {@link TensorOptions}, resolved. */
-export function tensorOptions(options: unknown): { dtype: DType; device: Device } {
-  const { dtype, device } = checkOptions('options', options, ['dtype', 'device']);
+export function tensorOptions(options: unknown): { dtype: DType; device: Device; pinned: boolean } {
+  const { dtype, device, pinned } = checkOptions('options', options, ['dtype', 'device', 'pinned']);
   return {
     dtype: dtype === undefined ? 'float32' : checkOneOf('options.dtype', dtype, DTYPES),
     device: device === undefined ? 'cpu' : resolveDevice('options.device', device),
+    pinned: checkBoolean('options.pinned', pinned ?? false),
   };
 }
 

@@ -48,6 +48,11 @@ export interface TensorOptions<D extends DType = DType> {
   dtype?: D;
   /** Where its memory is. @default 'cpu' */
   device?: DeviceOption;
+  /**
+   * Host memory that a GPU copies without staging (page-locked). Where there is no usable GPU it is ordinary memory.
+   * @default false
+   */
+  pinned?: boolean;
 }
 
 interface View {
@@ -139,12 +144,13 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   static #allocate<D extends DType>(shape: unknown, options: unknown, zeroed: boolean): Tensor<D> {
-    const { dtype, device } = tensorOptions(options);
+    const { dtype, device, pinned } = tensorOptions(options);
+    const native = pinned ? requireLibtorch() : binding();
     const sizes = checkShape('shape', shape);
     const { itemSize } = dtypeInfo(dtype);
     const bytes = elementCount(sizes, itemSize) * itemSize;
     const made = Tensor.#make<D>({
-      storage: Storage.native(binding().allocate(bytes, zeroed), bytes),
+      storage: Storage.native(native.allocate(bytes, zeroed, pinned), bytes),
       dtype,
       device: 'cpu',
       shape: sizes,

@@ -1,8 +1,13 @@
 // Addon methods on tensors: memory, random numbers, copies.
 
+#include <cstring>
+
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
 #include "engine/aten.hpp"
+#include "engine/cuda-probe.hpp"
+#include "engine/cuda-stream.hpp"
+#include "engine/staging.hpp"
 
 namespace tokenlearner {
 
@@ -12,7 +17,13 @@ Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
     if (!(bytes >= 0 && bytes <= 9007199254740991.0)) {
       throw Error(ErrorCode::ERR_OUT_OF_RANGE, "Expected a non-negative integer for `byteLength`");
     }
-    return storages_.wrap(env, Storage::allocate(static_cast<std::size_t>(bytes), info[1].ToBoolean()));
+    const bool zeroed = info[1].ToBoolean();
+    const bool pinned = info[2].ToBoolean() && probe_cuda().available;
+    const auto size = static_cast<std::size_t>(bytes);
+    if (!pinned) return storages_.wrap(env, Storage::allocate(size, zeroed));
+    const Storage storage = empty_pinned({static_cast<int64_t>(size)}, DType::kUint8).storage;
+    if (zeroed) std::memset(storage.data(), 0, size);
+    return storages_.wrap(env, storage);
   });
 }
 
@@ -62,8 +73,11 @@ Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    return from_tensor(env, storages_,
-                       aten::to_copy(to_tensor(storages_, info[0]), to_dtype(info[1]), to_device(info[2])));
+    const Tensor source = to_tensor(storages_, info[0]);
+    const Tensor target = aten::to_copy(source, to_dtype(info[1]), to_device(info[2]));
+    // What JavaScript gets is complete.
+    synchronize(target.device().is_cuda() ? target.device() : source.device());
+    return from_tensor(env, storages_, target);
   });
 }
 

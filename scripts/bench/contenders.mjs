@@ -1,43 +1,37 @@
 /**
  * Who is measured. `form` says what a contender computes: `repeated`, the documented computation with x repeated for each token;
- * `unrepeated`, the same numbers without the repetition; `product`, the first matrix product alone, which is the floor.
+ * `unrepeated`, the same numbers without the repetition; `product`, the first matrix product alone, which is the floor. `program` and
+ * `peer` say which process of test/bench runs it; `model` is the exported form that an ONNX runtime loads.
  */
-
-const OURS = { program: 'tokenlearner', ours: true };
-const PYTHON = { program: 'python' };
-const NODE_ONNX = { program: 'onnxruntime' };
+const contender = (id, label, form, program, peer, model) => ({ id, label, form, program, peer, model });
 
 export const CONTENDERS = [
-  { id: 'fused', label: 'tokenlearner', form: 'unrepeated', peer: 'fused', ...OURS },
-  {
-    id: 'grouped-conv',
-    label: 'tokenlearner, grouped-conv',
-    form: 'repeated',
-    peer: 'grouped-conv',
-    ...OURS,
-  },
-  { id: 'eager', label: 'PyTorch eager', form: 'repeated', peer: 'eager', ...PYTHON },
-  { id: 'compile', label: 'torch.compile', form: 'repeated', peer: 'compile', ...PYTHON },
-  { id: 'ort-node', label: 'onnxruntime-node', form: 'repeated', peer: 'repeat', ...NODE_ONNX },
-  {
-    id: 'ort-node-rewrite',
-    label: 'onnxruntime-node, rewritten',
-    form: 'unrepeated',
-    peer: 'rewrite',
-    ...NODE_ONNX,
-  },
-  { id: 'ort-python', label: 'onnxruntime', form: 'repeated', peer: 'onnxruntime-repeat', ...PYTHON },
-  {
-    id: 'ort-python-rewrite',
-    label: 'onnxruntime, rewritten',
-    form: 'unrepeated',
-    peer: 'onnxruntime-rewrite',
-    ...PYTHON,
-  },
-  { id: 'matmul', label: 'bare product', form: 'product', peer: 'matmul', ...PYTHON },
+  contender('fused', 'tokenlearner', 'unrepeated', 'tokenlearner', 'fused'),
+  contender('grouped-conv', 'tokenlearner, grouped-conv', 'repeated', 'tokenlearner', 'grouped-conv'),
+  contender('eager', 'PyTorch eager', 'repeated', 'python', 'eager'),
+  contender('eager-rewrite', 'PyTorch eager, rewritten', 'unrepeated', 'python', 'eager-rewrite'),
+  contender('compile', 'torch.compile', 'repeated', 'python', 'compile'),
+  contender('compile-rewrite', 'torch.compile, rewritten', 'unrepeated', 'python', 'compile-rewrite'),
+  contender('ort-node', 'onnxruntime-node', 'repeated', 'onnxruntime', 'onnxruntime', 'repeat'),
+  contender(
+    'ort-node-rewrite',
+    'onnxruntime-node, rewritten',
+    'unrepeated',
+    'onnxruntime',
+    'onnxruntime',
+    'rewrite',
+  ),
+  contender('ort-python', 'onnxruntime', 'repeated', 'python', 'onnxruntime', 'repeat'),
+  contender('ort-python-rewrite', 'onnxruntime, rewritten', 'unrepeated', 'python', 'onnxruntime', 'rewrite'),
+  contender('matmul', 'bare product', 'product', 'python', 'matmul'),
 ];
 
+/** Whether it is this package. */
+export function isOurs({ program }) {
+  return program === 'tokenlearner';
+}
+
 /** Whether it is somebody else's way to the same result. */
-export function isPeer({ ours, form }) {
-  return !ours && form !== 'product';
+export function isPeer(contender) {
+  return !isOurs(contender) && contender.form !== 'product';
 }

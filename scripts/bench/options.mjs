@@ -17,7 +17,7 @@ export const USAGE = `npm run bench -- [OPTION]...
 /** Where the results that the project shows are. */
 export const PUBLISHED = path.join(root, 'test', 'bench', 'results');
 
-const QUICK = { workloads: ['doc-1', 'zeta-test', 'doc-2'], without: ['compile'] };
+const QUICK = { workloads: ['doc-1', 'zeta-test', 'doc-2'], without: ['compile', 'compile-rewrite'] };
 
 // Seconds of measuring a workload, and the bounds of the number of rounds.
 const FULL_PACE = { seconds: 24, minimumRounds: 5, maximumRounds: 30 };

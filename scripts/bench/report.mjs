@@ -14,7 +14,7 @@ export function toMarkdown(results) {
     ...table(results, time),
     '',
     'Peak resident memory of a process that does nothing else, in MB, and how much of it came after the libraries were loaded' +
-      ' (the onnxruntime processes in Python also hold PyTorch, which exports their model):',
+      ' (those of onnxruntime in Python hold PyTorch too):',
     '',
     ...table(results, memory),
     '',
@@ -24,6 +24,7 @@ export function toMarkdown(results) {
 /** The same tables with their columns aligned. */
 export function toTerminal(results) {
   return toMarkdown(results)
+    .trimEnd()
     .split('\n\n')
     .map((block) => (block.startsWith('|') ? align(block) : block))
     .join('\n\n');
@@ -43,7 +44,7 @@ function header({ date, commit, threads, machine, versions, quick }) {
     `${machine.memoryGb} GB`,
   ];
   const software = Object.entries(versions)
-    .filter(([name]) => !['torch_parallel', 'addonBuiltWithCuda'].includes(name))
+    .filter(([name]) => !['torch_cpu_capability', 'addonBuiltWithCuda'].includes(name))
     .map(([name, version]) => `${name} ${version}`);
   return [
     `- **Machine**: ${machine.cpu}, ${details.join(', ')}; ${machine.system}; load before the start ${machine.load}`,

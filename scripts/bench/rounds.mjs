@@ -13,12 +13,12 @@ const MAXIMUM_BLOCK_RUNS = 200;
 const PAUSE = 30;
 
 /**
- * @param runners - [{id, run}]; `run(iterations)` resolves to {times_ms, peak_rss_mb}.
+ * @param runners - [{id, run}], warm already; `run(iterations)` resolves to {times_ms}.
  * @param pace - {seconds, minimumRounds, maximumRounds}.
- * @returns id -> {times, peakMb}, `times` in milliseconds, in the order in which they were taken.
+ * @returns id -> milliseconds of each run, in the order in which they were taken.
  */
 export async function interleave(runners, pace) {
-  const results = new Map(runners.map(({ id }) => [id, { times: [], peakMb: null }]));
+  const results = new Map(runners.map(({ id }) => [id, []]));
   const blocks = await calibrate(runners);
   const roundSeconds = runners.reduce((sum, { id }) => sum + PAUSE + blocks.get(id).ms, 0) / 1000;
   const rounds = Math.round(
@@ -28,23 +28,21 @@ export async function interleave(runners, pace) {
     for (let i = 0; i < runners.length; i++) {
       const { id, run } = runners[(round + i) % runners.length];
       await sleep(PAUSE);
-      const { times_ms: times, peak_rss_mb: peakMb } = await run(blocks.get(id).iterations);
-      const result = results.get(id);
-      result.times.push(...times);
-      result.peakMb = peakMb;
+      const { times_ms: times } = await run(blocks.get(id).iterations);
+      results.get(id).push(...times);
     }
   }
   return results;
 }
 
-/** id -> {iterations, ms} of a block. The runs that tell are the warm-up. */
+/** id -> {iterations, ms} of a block. */
 async function calibrate(runners) {
   const blocks = new Map();
   for (const { id, run } of runners) {
     await sleep(PAUSE);
-    const { times_ms: first } = await run(1);
-    const { times_ms: more } = first[0] > BLOCK ? { times_ms: first } : await run(3);
-    const once = median(more);
+    let { times_ms: times } = await run(1);
+    if (times[0] < BLOCK) ({ times_ms: times } = await run(3));
+    const once = median(times);
     const iterations = Math.min(MAXIMUM_BLOCK_RUNS, Math.max(1, Math.round(BLOCK / once)));
     blocks.set(id, { iterations, ms: iterations * once });
   }

@@ -6,6 +6,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { root, say } from '../tools.mjs';
 import { ContenderProcess } from './contender-process.mjs';
+import { isOurs } from './contenders.mjs';
 import { interleave } from './rounds.mjs';
 import { median } from './statistics.mjs';
 
@@ -79,31 +80,31 @@ export class Session {
     return results;
   }
 
-  /** The ONNX files, {repeat, rewrite}, for the contenders that cannot make them themselves. */
+  /** The ONNX files, {repeat, rewrite}; null where they are not needed or cannot be made. */
   async #export(workload, contenders, { data }) {
-    if (!contenders.some(({ program }) => program === 'onnxruntime')) return null;
-    if (this.#peers.python === null) return null;
+    if (this.#peers.python === null || contenders.every(({ model }) => model === undefined)) return null;
     return this.once('python', 'export', { workload: workload.name, folder: WORK, data });
   }
 
   /** {id, process, run, ...} of a contender that is set up, has run, and gave the right numbers. */
   async #prepare(contender, { workload, models, data, expected }) {
-    const { id, peer, program, ours } = contender;
+    const { id, peer, program, model } = contender;
     const request = { workload: workload.name, peer, threads: this.#threads, data };
-    if (program === 'python') request.folder = WORK;
-    if (program === 'onnxruntime') {
-      if (models === null) return { failed: 'the ONNX files need the Python peers' };
-      request.model = models[peer];
+    if (model !== undefined) {
+      if (models === null) return { failed: 'its model is exported by the Python peers' };
+      request.model = models[model];
     }
     const process = this.start(program);
     try {
       const { details, base_rss_mb: baseMb } = await process.ask('setup', request);
+      // Before the check, which in Python takes memory of its own.
+      const { peak_rss_mb: peakMb } = await process.ask('run', { iters: 1 });
       const { error } = await process.ask('verify', program === 'python' ? {} : { expected });
       checkNumbers(contender, workload, error);
-      return { id, process, details, baseMb, error, run: (iters) => process.ask('run', { iters }) };
+      return { id, process, details, baseMb, peakMb, error, run: (iters) => process.ask('run', { iters }) };
     } catch (error) {
       await process.close();
-      if (ours || error instanceof WrongNumbers) throw error;
+      if (isOurs(contender) || error instanceof WrongNumbers) throw error;
       say(`  ${id} is left out: ${error.message.split('\n')[0]}`);
       return { failed: error.message.split('\n')[0] };
     }
@@ -124,13 +125,10 @@ export function checkNumbers({ id, form }, { name }, error) {
 
 function summarize(ready, timed) {
   return Object.fromEntries(
-    ready.map(({ id, details, baseMb, error }) => {
-      const { times, peakMb } = timed.get(id);
-      const medianMs = median(times);
-      return [
-        id,
-        { medianMs, minMs: Math.min(...times), samples: times.length, peakMb, baseMb, error, details },
-      ];
+    ready.map(({ id, details, baseMb, peakMb, error }) => {
+      const times = timed.get(id);
+      const speed = { medianMs: median(times), minMs: Math.min(...times), samples: times.length };
+      return [id, { ...speed, peakMb, baseMb, error, details }];
     }),
   );
 }

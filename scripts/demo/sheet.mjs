@@ -12,7 +12,13 @@ const HEADER = 40;
 
 // Control points of a perceptually even dark-to-light ramp (black, indigo, magenta, orange, pale yellow).
 const RAMP = [
-  [8, 8, 20], [42, 18, 86], [106, 24, 110], [170, 44, 96], [224, 92, 62], [248, 162, 56], [252, 246, 190],
+  [8, 8, 20],
+  [42, 18, 86],
+  [106, 24, 110],
+  [170, 44, 96],
+  [224, 92, 62],
+  [248, 162, 56],
+  [252, 246, 190],
 ];
 
 /** The ramp's colour at t in [0, 1]. */
@@ -51,7 +57,9 @@ function paintMap(canvas, x, y, map, mapSide, { image, side }) {
   canvas.paint(x, y, TILE, (u, v) => {
     const ink = sample(image, side, u, v);
     // A breath of the digit under the map, so that one sees which stroke a token reads.
-    return ramp(sample(values, mapSide, u, v)).map((channel) => Math.round(channel + (255 - channel) * 0.2 * ink));
+    return ramp(sample(values, mapSide, u, v)).map((channel) =>
+      Math.round(channel + (255 - channel) * 0.2 * ink),
+    );
   });
 }
 

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { loadSafetensors, Tensor, type AnyTensor, type DType } from '../../lib';
 import { Lcg } from './lcg';
 
-export const FIXTURES = path.join(__dirname, '..', 'fixtures');
+/** Another folder, such as one of random cases by `scripts/gen-fixtures.py --random`, may be named for the tests of the layer. */
+const FIXTURES = process.env.TOKENLEARNER_FIXTURES ?? path.join(__dirname, '..', 'fixtures');
 
 /** A tensor that the case's Lcg gives. */
 export interface MadeTensor {

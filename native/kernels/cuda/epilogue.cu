@@ -25,6 +25,8 @@ Status launch_epilogue(Precision precision, const EpilogueArgs& args, std::int64
   switch (gelu_form(precision)) {
     case GeluForm::accurate:
       return launch<GeluForm::accurate>(args, groups, stream);
+    case GeluForm::fine:
+      return launch<GeluForm::fine>(args, groups, stream);
     case GeluForm::medium:
       return launch<GeluForm::medium>(args, groups, stream);
     case GeluForm::coarse:

@@ -6,13 +6,14 @@
 // itself, also far out where erf forms cancel. Polynomials: minimax fits in the absolute error of gelu, on [0, clamp].
 // Beyond the clamp what is left out is below the fit's own error.
 //
-//   form       degree   max |error|   relative L2 error over N(0,1)   instructions an element (FMA and ALU; one MUFU)
-//   accurate   8        2.5e-7        4e-8 (PyTorch's own: 4e-8)      12
-//   medium     4        6.7e-6        7e-6  (tf32 rounds to 5e-4)      8
-//   coarse     3        5.7e-5        6e-5  (bfloat16 to 4e-3)         7
+//   form       degree   max |error|   relative L2 error over N(0,1)   instructions an element (and one MUFU)   for
+//   accurate   8        2.5e-7        4e-8 (PyTorch's own: 4e-8)      11                                       float32
+//   fine       6        2.7e-7        8e-8                             9                                       tf32
+//   medium     4        6.7e-6        7e-6                             7                                       float16
+//   coarse     3        5.7e-5        6e-5                             6                                       bfloat16
 //
 // A packed half2 polynomial was considered for the 16-bit modes: with the conversions there and back it takes 8.5
-// instructions an element, and is less accurate than the coarse form.
+// instructions an element, more than the coarse form here, and is less accurate.
 //
 // NaN gives NaN and +inf gives +inf; -inf gives the limit, 0, where PyTorch's formula gives NaN.
 #pragma once
@@ -23,7 +24,7 @@
 
 namespace tokenlearner::kernels::cuda {
 
-enum class GeluForm { accurate, medium, coarse };
+enum class GeluForm { accurate, fine, medium, coarse };
 
 TOKENLEARNER_PORTABLE float exp2_approximate(float value) {
 #if defined(__CUDA_ARCH__)
@@ -63,6 +64,13 @@ TOKENLEARNER_PORTABLE float log2_tail(float a) {
     p = fmaf(p, a, -4.591054916e-01f);
     p = fmaf(p, a, -1.151119471e+00f);
     return fmaf(p, a, -9.999997020e-01f);
+  } else if constexpr (kForm == GeluForm::fine) {
+    float p = fmaf(3.279924931e-05f, a, -7.645863807e-04f);
+    p = fmaf(p, a, 8.058302104e-03f);
+    p = fmaf(p, a, -5.336480588e-02f);
+    p = fmaf(p, a, -4.588179588e-01f);
+    p = fmaf(p, a, -1.151180983e+00f);
+    return fmaf(p, a, -9.999961257e-01f);
   } else if constexpr (kForm == GeluForm::medium) {
     float p = fmaf(3.917297348e-03f, a, -4.437698051e-02f);
     p = fmaf(p, a, -4.674340487e-01f);
@@ -77,7 +85,7 @@ TOKENLEARNER_PORTABLE float log2_tail(float a) {
 
 template <GeluForm kForm>
 TOKENLEARNER_PORTABLE float gelu(float h) {
-  constexpr float kClamp = kForm == GeluForm::accurate ? 6.0f : kForm == GeluForm::medium ? 5.5f : 4.5f;
+  constexpr float kClamp = kForm == GeluForm::coarse ? 4.5f : kForm == GeluForm::medium ? 5.5f : 6.0f;
   const float a = clamped_magnitude(h, kClamp);
   return fmaf(-a, exp2_approximate(log2_tail<kForm>(a)), rectify(h));
 }

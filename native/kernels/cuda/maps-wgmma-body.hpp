@@ -16,6 +16,7 @@
 
 #include "kernels/cuda/kernel-args.hpp"
 #include "kernels/cuda/tiling.hpp"
+#include "kernels/cuda/warp-tile.hpp"
 
 namespace tokenlearner::kernels::cuda {
 
@@ -147,44 +148,54 @@ struct MapsWgmma {
                                               step * kStepBytes);
   }
 
-  /** One chunk's products into `sums`, all issued, none waited for. */
-  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& sums, int stage_index, int consumer, bool accumulate) {
-    const auto stage = static_cast<std::uint32_t>(stage_index * Traits::kStageBytes);
-    machine.wgmma_fence(sums);
-    if constexpr (Traits::kPlanes == 2) {
-      // Small before large: see maps-mma-body.hpp.
-      TOKENLEARNER_UNROLL
-      for (int i = 0; i < 2 * kStepsPerChunk; ++i) {
-        const int plane = i / kStepsPerChunk;
-        const int step = i % kStepsPerChunk;
-        machine.template wgmma<kKind, Traits::kHiddenTile>(sums, pixel_offset(stage, 1 - plane, consumer, step),
-                                                           hidden_offset(stage, plane, step), accumulate || i > 0);
-      }
-      accumulate = true;
-    }
+  template <int kSteps>
+  TOKENLEARNER_KERNEL_BODY void multiply_planes(Accumulators& sums, std::uint32_t stage, int consumer, int pixel_plane,
+                                                int hidden_plane, int first_step, bool accumulate) {
     TOKENLEARNER_UNROLL
-    for (int step = 0; step < kStepsPerChunk; ++step) {
-      machine.template wgmma<kKind, Traits::kHiddenTile>(sums, pixel_offset(stage, 0, consumer, step),
-                                                         hidden_offset(stage, 0, step), accumulate || step > 0);
+    for (int i = 0; i < kSteps; ++i) {
+      machine.template wgmma<kKind, Traits::kHiddenTile>(sums, pixel_offset(stage, pixel_plane, consumer, first_step + i),
+                                                         hidden_offset(stage, hidden_plane, first_step + i),
+                                                         accumulate || i > 0);
     }
+  }
+
+  /** A chunk of the 16-bit modes and tf32. */
+  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& hidden, std::uint32_t stage, int consumer, bool accumulate) {
+    machine.wgmma_fence(hidden);
+    multiply_planes<kStepsPerChunk>(hidden, stage, consumer, 0, 0, 0, accumulate);
     machine.wgmma_commit();
+    machine.template wgmma_wait<0>();
+    machine.wgmma_fence(hidden);
+  }
+
+  /** A chunk of float32: see Note [Truncation] in warp-tile.hpp. */
+  TOKENLEARNER_KERNEL_BODY void multiply_split_chunk(Accumulators& hidden, std::uint32_t stage, int consumer,
+                                                     bool accumulate) {
+    TOKENLEARNER_UNROLL
+    for (int step = 0; step < kStepsPerChunk; step += kStepsPerSum) {
+      Accumulators part;
+      machine.wgmma_fence(part);
+      multiply_planes<kStepsPerSum>(part, stage, consumer, 1, 0, step, false);
+      multiply_planes<kStepsPerSum>(part, stage, consumer, 0, 1, step, true);
+      multiply_planes<kStepsPerSum>(part, stage, consumer, 0, 0, step, true);
+      machine.wgmma_commit();
+      machine.template wgmma_wait<0>();
+      machine.wgmma_fence(part);
+      const bool first = !accumulate && step == 0;
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < kRegisters; ++i) hidden[i] = first ? part[i] : hidden[i] + part[i];
+    }
   }
 
   /** One tile's hidden layer, before the bias, in `hidden`. */
   TOKENLEARNER_KERNEL_BODY void multiply_tile(Accumulators& hidden, int consumer, int& stage, int& use) {
     for (int chunk = 0; chunk < args.chunks; ++chunk) {
       machine.barrier_wait(full(stage), static_cast<std::uint32_t>(use) % 2);
+      const auto offset = static_cast<std::uint32_t>(stage * Traits::kStageBytes);
       if constexpr (Traits::kPlanes == 1) {
-        multiply_chunk(hidden, stage, consumer, chunk > 0);
-        machine.template wgmma_wait<0>();
-        machine.wgmma_fence(hidden);
+        multiply_chunk(hidden, offset, consumer, chunk > 0);
       } else {
-        Accumulators part;
-        multiply_chunk(part, stage, consumer, false);
-        machine.template wgmma_wait<0>();
-        machine.wgmma_fence(part);
-        TOKENLEARNER_UNROLL
-        for (int i = 0; i < kRegisters; ++i) hidden[i] = chunk == 0 ? part[i] : hidden[i] + part[i];
+        multiply_split_chunk(hidden, offset, consumer, chunk > 0);
       }
       if (machine.thread() % 32 == 0) machine.barrier_arrive(empty(stage));
       advance(stage, use);

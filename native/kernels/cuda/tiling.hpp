@@ -48,9 +48,10 @@ TOKENLEARNER_PORTABLE constexpr int channels_per_chunk(Precision precision) {
 }
 
 TOKENLEARNER_PORTABLE constexpr GeluForm gelu_form(Precision precision) {
-  return precision == Precision::float32 ? GeluForm::accurate
-         : precision == Precision::tf32  ? GeluForm::medium
-                                         : GeluForm::coarse;
+  return precision == Precision::float32   ? GeluForm::accurate
+         : precision == Precision::tf32    ? GeluForm::fine
+         : precision == Precision::float16 ? GeluForm::medium
+                                           : GeluForm::coarse;
 }
 
 /** The matrix instruction's operand type. */

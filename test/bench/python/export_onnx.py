@@ -20,6 +20,10 @@ FORMS = ("repeat", "rewrite")
 OPSET = 20  # The first with Gelu as one operator.
 
 
+def onnx_path(workload: str, folder: str, form: str) -> Path:
+    return Path(folder) / f"{workload}-{form}.onnx"
+
+
 def export(workload: str, folder: str, data: str | None = None) -> dict[str, str]:
     """{form: path}. An existing file is overwritten."""
     layer, x = load(workload, data)
@@ -29,11 +33,13 @@ def export(workload: str, folder: str, data: str | None = None) -> dict[str, str
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     paths = {}
     for form in FORMS:
-        path = Path(folder) / f"{workload}-{form}.onnx"
+        path = onnx_path(workload, folder, form)
         # The exporter reports its progress on stdout, which belongs to the caller.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(models[form], (x,), dynamo=True, opset_version=OPSET, input_names=["x"], output_names=["tokens"])
+            program = torch.onnx.export(
+                models[form], (x,), dynamo=True, opset_version=OPSET, input_names=["x"], output_names=["tokens"]
+            )
         program.save(path, external_data=False)
         paths[form] = str(path)
     return paths

@@ -40,7 +40,9 @@ def load(workload: str, data: str | None) -> tuple[TokenLearner, torch.Tensor]:
     if config is None:
         raise ValueError(f"unknown workload {workload!r}, expected one of {', '.join(WORKLOADS)}")
     torch.manual_seed(0)
-    layer = TokenLearner(dim=config["dim"], ff_mult=config["ffMult"], num_output_tokens=config["numOutputTokens"]).eval()
+    layer = TokenLearner(
+        dim=config["dim"], ff_mult=config["ffMult"], num_output_tokens=config["numOutputTokens"]
+    ).eval()
     if data is None:
         return layer.requires_grad_(False), torch.randn(config["shape"])
     tensors = load_file(data)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from export_onnx import export, onnx_path
 from models import Unrepeated, load
 
 
@@ -42,15 +43,18 @@ class Compiled(Eager):
 
 
 class OnnxRuntime:
-    """onnxruntime's CPU provider on an exported `model`."""
+    """onnxruntime's CPU provider; `form` is `repeat` (as documented) or `rewrite`. Exports the model if it does not lie in `folder` yet."""
 
-    def __init__(self, workload: str, data: str | None, *, model: str, threads: int, **_):
+    def __init__(self, workload: str, data: str | None, *, form: str, folder: str, threads: int, **_):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         # Its threads spin for a while after a run, which would slow down the peer that is measured next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        model = onnx_path(workload, folder, form)
+        if not model.exists():
+            export(workload, folder, data)
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         _, x = load(workload, data)
         self.inputs = {"x": x.numpy()}
@@ -118,7 +122,8 @@ PEERS = {
     "eager-rewrite": partial(Eager, rewrite=True),
     "compile": Compiled,
     "compile-rewrite": partial(Compiled, rewrite=True),
-    "onnxruntime": OnnxRuntime,
+    "onnxruntime-repeat": partial(OnnxRuntime, form="repeat"),
+    "onnxruntime-rewrite": partial(OnnxRuntime, form="rewrite"),
     "matmul": Matmul,
 }
 

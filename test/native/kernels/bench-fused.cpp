@@ -44,11 +44,13 @@ double measured_peak() {
   const bool wide = is_available(Isa::avx512);
   if (!is_available(Isa::avx2)) return NAN;
 #define CHAIN(reg, n) "vfmadd231ps %%" reg "14, %%" reg "15, %%" reg #n "\n\t"
-#define CHAINS(reg)                                                                                 \
-  CHAIN(reg, 0)                                                                                     \
-  CHAIN(reg, 1)                                                                                     \
-  CHAIN(reg, 2) CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) CHAIN(reg, 8) \
-      CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
+#define CHAINS(reg) \
+  CHAIN(reg, 0)     \
+  CHAIN(reg, 1)     \
+  CHAIN(reg, 2)     \
+  CHAIN(reg, 3)     \
+  CHAIN(reg, 4)     \
+  CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) CHAIN(reg, 8) CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
 #define CLOBBERS                                                                                             \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", \
       "xmm15"

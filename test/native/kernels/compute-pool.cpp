@@ -22,13 +22,15 @@ void check_every_task_once() {
   }
 }
 
-/** Callers, twice as many as permits, each with jobs of many small tasks. */
-void check_permits(int permits, int max_threads) {
+/** Callers with jobs of many small tasks. The tasks yield, so that more threads than cores can be at work. */
+void check_permits(int permits, int max_threads, int callers) {
   ComputePool pool(permits);
+  // All helpers exist, whatever the jobs to come may use.
+  pool.run(permits, permits, [](std::int64_t) {});
   std::atomic<int> at_work = 0, most = 0;
   std::atomic<std::int64_t> total = 0;
   const auto caller = [&] {
-    for (int job = 0; job < 200; ++job) {
+    for (int job = 0; job < 100; ++job) {
       std::atomic<int> in_job = 0;
       pool.run(20, max_threads, [&](std::int64_t task) {
         const int now = ++at_work;
@@ -37,20 +39,18 @@ void check_permits(int permits, int max_threads) {
         int seen = most;
         while (now > seen && !most.compare_exchange_weak(seen, now)) {
         }
-        std::atomic<int> busy = 500;
-        while (--busy > 0) {
-        }
+        for (int i = 0; i < 4; ++i) std::this_thread::yield();
         total += task;
         --in_job;
         --at_work;
       });
     }
   };
-  std::vector<std::thread> callers;
-  for (int i = 0; i < 2 * permits; ++i) callers.emplace_back(caller);
-  for (std::thread& thread : callers) thread.join();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < callers; ++i) threads.emplace_back(caller);
+  for (std::thread& thread : threads) thread.join();
   CHECK(most <= permits, "%d at work, %d permits", most.load(), permits);
-  CHECK(total == std::int64_t{190} * 200 * 2 * permits, "a task was lost or done twice");
+  CHECK(total == std::int64_t{190} * 100 * callers, "a task was lost or done twice");
 }
 
 /** Pools that end right after their last job, while helpers spin, start or sleep. */
@@ -84,9 +84,13 @@ void check_destruction() {
 int main() {
   check_every_task_once();
   for (const int permits : {1, 2, 4}) {
-    check_permits(permits, 1);
-    check_permits(permits, permits);
+    for (const int callers : {1, permits - 1, permits, 2 * permits}) {
+      check_permits(permits, 1, callers);
+      check_permits(permits, permits, callers);
+    }
   }
+  check_permits(4, 2, 1);
+  check_permits(4, 2, 2);
   check_destruction();
 #if !defined(__SANITIZE_THREAD__)  // which does not support threads in the child
   check_fork();

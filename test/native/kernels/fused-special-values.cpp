@@ -60,6 +60,17 @@ void check_positive_infinity(Isa isa) {
   }
 }
 
+/** A thread keeps its scratch memory: NaN that a large image left there must not reach the next, smaller one.
+ */
+void check_scratch(Isa isa) {
+  Problem large({1, 4, 16, 32, 4, 2}, DType::float32);
+  for (unsigned char& byte : large.x()) byte = 0xff;
+  run_fused(large, isa);
+  const Problem small({1, 3, 1, 7, 2, 2}, DType::float32);
+  for (const double value : run_fused(small, isa).tokens)
+    CHECK(std::isfinite(value), "%s: %g", name_of(isa), value);
+}
+
 /** The mean over no pixels is 0/0. */
 void check_empty_image(Isa isa) {
   const Problem problem({2, 3, 0, 4, 5, 2}, DType::float32);
@@ -78,6 +89,7 @@ int main() {
     }
     check_positive_infinity(isa);
     check_empty_image(isa);
+    check_scratch(isa);
   }
   return finish();
 }

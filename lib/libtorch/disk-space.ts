@@ -1,0 +1,37 @@
+import { mkdir, stat, statfs } from 'node:fs/promises';
+import { installError } from './install-error';
+import type { ManifestEntry } from './manifest';
+
+/**
+ * Checks that an install fits: its files in `target`, what is fetched for it in `downloads` (null when nothing is), which
+ * may be on another disk. Both folders come to exist.
+ *
+ * @throws TokenLearnerError when it does not fit, with both sizes.
+ */
+export async function checkSpace(
+  entry: ManifestEntry,
+  target: string,
+  downloads: string | null,
+): Promise<void> {
+  const fetched = (entry.archive?.size ?? 0) + (entry.wheels ?? []).reduce((sum, { size }) => sum + size, 0);
+  await mkdir(target, { recursive: true });
+  if (downloads === null) {
+    await demand(target, entry.unpackedSize);
+    return;
+  }
+  await mkdir(downloads, { recursive: true });
+  const sameDisk = (await stat(target)).dev === (await stat(downloads)).dev;
+  await demand(target, entry.unpackedSize + (sameDisk ? fetched : 0));
+  if (!sameDisk) await demand(downloads, fetched);
+}
+
+async function demand(folder: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (free >= bytes) return;
+  const megabytes = (count: number) => `${Math.ceil(count / 1e6)} MB`;
+  throw installError(
+    `Installing libtorch needs ${megabytes(bytes)} in ${folder}, and ${megabytes(free)} are free. ` +
+      'Set TOKENLEARNER_CACHE to a folder with more space.',
+  );
+}

@@ -1,0 +1,129 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { fileSha256 } from './file-hash';
+import { installError } from './install-error';
+import type { ManifestEntry, PinnedWheel } from './manifest';
+import type { ObtainOptions } from './obtain';
+import { pipDownloadAll } from './pip';
+import { nvidiaRequirements } from './wheel-metadata';
+
+/** The wheels of a CUDA build that are to be had. */
+export interface ObtainWheelsOptions extends Omit<ObtainOptions, 'host' | 'onProgress'> {
+  /** For tests. */
+  pipAll?: typeof pipDownloadAll;
+}
+
+/**
+ * Has pip bring a CUDA build: libtorch's wheel and the NVIDIA wheels that it needs. Where their hashes are pinned, each
+ * must have its own, and files that an earlier try brought are not fetched again.
+ *
+ * @returns absolute paths, libtorch's own first.
+ * @throws TokenLearnerError when one cannot be had or is not the expected one.
+ */
+export async function obtainWheels(options: ObtainWheelsOptions): Promise<string[]> {
+  const { entry, folder, title, log } = options;
+  const pins = entry.wheels ?? [];
+  await mkdir(folder, { recursive: true });
+  if (pins.length === 0) log(`No hashes of libtorch ${title} are pinned: pip checks what its index states.`);
+  const torch = await bringTorch(options, pins);
+  const rest = await bringNvidia(torch, options, pins);
+  return [torch, ...rest];
+}
+
+/**
+ * The wheels of a CUDA build that the user has put into a folder.
+ *
+ * @throws TokenLearnerError when one is missing or is not the expected one.
+ */
+export async function checkGivenWheels(folder: string, entry: ManifestEntry): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.whl'));
+  const torch = names.filter((name) => /^torch-\d/.test(name));
+  if (torch.length !== 1) {
+    throw installError(`Expected one wheel of torch in ${folder} but found ${torch.length}`);
+  }
+  const pins = entry.wheels ?? [];
+  const missing = pins.filter(({ file }) => !names.includes(file));
+  if (missing.length > 0) {
+    throw installError(`${folder} lacks ${missing.map(({ file }) => file).join(', ')}`);
+  }
+  const chosen = pins.length > 0 ? pins.map(({ file }) => file) : [...torch, ...names.filter(isNvidia)];
+  const files = chosen.map((name) => path.join(folder, name));
+  for (const file of files) await demandPinned(file, pins);
+  return files;
+}
+
+function isNvidia(name: string): boolean {
+  return name.startsWith('nvidia_');
+}
+
+async function bringTorch(options: ObtainWheelsOptions, pins: readonly PinnedWheel[]): Promise<string> {
+  const { entry, folder, pip, log, title } = options;
+  const pinned = pins.find(({ file }) => /^torch-\d/.test(file));
+  const earlier = path.join(folder, pinned?.file ?? '');
+  if (pinned && (await fileSha256(earlier)) === pinned.sha256) return earlier;
+  log(`Asking pip for ${entry.pip.requirement}`);
+  const { wheel, reason } = await pip(entry.pip, folder, true);
+  if (wheel === null) {
+    throw installError(
+      `libtorch ${title} comes through pip alone, and pip brought none: ${reason}\n` +
+        'Set TOKENLEARNER_LIBTORCH to a libtorch or an installed Python torch instead.',
+    );
+  }
+  await demandPinned(wheel, pins);
+  return wheel;
+}
+
+async function bringNvidia(
+  torch: string,
+  options: ObtainWheelsOptions,
+  pins: readonly PinnedWheel[],
+): Promise<string[]> {
+  const { entry, title, log, pipAll = pipDownloadAll } = options;
+  const folder = path.join(options.folder, 'nvidia');
+  await mkdir(folder, { recursive: true });
+  const companions = pins.filter(({ file }) => file !== path.basename(torch));
+  const requirements =
+    pins.length > 0
+      ? await missingRequirements(folder, companions)
+      : await nvidiaRequirements(torch).catch((error: unknown) => {
+          throw installError(`${torch} is no wheel: ${String(error)}`, error);
+        });
+  if (requirements.length > 0) {
+    log(`Asking pip for ${requirements.length} of NVIDIA's packages`);
+    // Pinned versions are complete; the others are pip's to resolve.
+    const reason = await pipAll(requirements, folder, entry.pip.index, pins.length === 0);
+    if (reason !== null) throw installError(`pip brought not all that libtorch ${title} needs: ${reason}`);
+  }
+  const names = pins.length > 0 ? companions.map(({ file }) => file) : await readdir(folder);
+  const files = names.filter((name) => name.endsWith('.whl')).map((name) => path.join(folder, name));
+  for (const file of files) await demandPinned(file, pins);
+  return files;
+}
+
+/** `name==version` of what is not there yet, or is damaged. */
+async function missingRequirements(folder: string, pins: readonly PinnedWheel[]): Promise<string[]> {
+  const requirements: string[] = [];
+  for (const { file, sha256 } of pins) {
+    if ((await fileSha256(path.join(folder, file))) === sha256) continue;
+    const [name = '', version = ''] = file.split('-');
+    requirements.push(`${name.replaceAll('_', '-')}==${version}`);
+  }
+  return requirements;
+}
+
+/** With pins, a file without one is as wrong as a file with another hash. */
+async function demandPinned(file: string, pins: readonly PinnedWheel[]): Promise<void> {
+  if (pins.length === 0) return;
+  const name = path.basename(file);
+  const pin = pins.find((each) => each.file === name);
+  if (pin === undefined) {
+    throw installError(`pip brought ${name}, of which no hash is pinned; expected one of the pinned wheels`);
+  }
+  const actual = await fileSha256(file);
+  if (actual === pin.sha256) return;
+  if (actual === null) throw installError(`pip brought no ${name}`);
+  await rm(file, { force: true });
+  throw installError(
+    `${name} is not the expected file and was deleted: its sha256 is ${actual}, expected ${pin.sha256}`,
+  );
+}

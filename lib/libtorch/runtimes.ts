@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { cachedRuntimeFolders, type Host, runtimeFolder } from './cache';
+import { readRuntimeRecord } from './inspect';
+import { inspectInstalled } from './install';
+import { installError } from './install-error';
+import { withLock } from './lock';
+import { entryVersion, type Manifest, manifest } from './manifest';
+
+/** A libtorch that can be installed, or is. */
+export interface RuntimeEntry {
+  variant: string;
+  version: string;
+  /** Where it is, or would come. */
+  folder: string;
+  installed: boolean;
+  /** Bytes on disk where it is installed, an upper bound of them where it is not. */
+  size: number;
+  /**
+   * Who vouches for what is fetched: a sha256 in the manifest, or pip and its index alone. null: the manifest does not
+   * name it, so it can only be removed.
+   */
+  verified: 'sha256' | 'pip' | null;
+}
+
+/** What the manifest offers for this platform, and what else lies in the user's cache. */
+export function listRuntimes(host: Host, from: Manifest = manifest): RuntimeEntry[] {
+  const offered = Object.entries(from.variants).flatMap(([variant, targets]): RuntimeEntry[] => {
+    const entry = targets[`${host.platform}-${host.arch}`];
+    if (entry === undefined) return [];
+    const version = entryVersion(entry, from);
+    const folder = runtimeFolder(host, version, variant);
+    const installed = inspectInstalled(folder, host) !== null;
+    const size = installed ? folderSize(folder) : entry.unpackedSize;
+    const pinned = entry.archive !== null || (entry.wheels ?? []).length > 0;
+    return [{ variant, version, folder, installed, size, verified: pinned ? 'sha256' : 'pip' }];
+  });
+  const others = cachedRuntimeFolders(host).filter(
+    (folder) => !offered.some((each) => each.folder === folder),
+  );
+  return [...offered, ...others.map((folder) => describeFolder(folder, host))];
+}
+
+function describeFolder(folder: string, host: Host): RuntimeEntry {
+  const [version = '', variant = ''] = path.basename(folder).split('-');
+  const installed = inspectInstalled(folder, host) !== null;
+  return { variant, version, folder, installed, size: folderSize(folder), verified: null };
+}
+
+function folderSize(folder: string): number {
+  let bytes = 0;
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const found = statSync(path.join(folder, name), { throwIfNoEntry: false });
+    if (found?.isFile() === true) bytes += found.size;
+  }
+  return bytes;
+}
+
+/**
+ * Deletes an installed libtorch. Processes that have loaded it keep it until they end.
+ *
+ * @throws TokenLearnerError when the folder is none that was installed by this package.
+ */
+export async function removeRuntime(folder: string): Promise<void> {
+  const root = path.resolve(folder);
+  if (readRuntimeRecord(root) === null)
+    throw installError(`${root} holds no libtorch that was installed here`);
+  await withLock(`${root}.lock`, async () => {
+    // Gone at once for everyone who looks for it, however long deleting takes.
+    const aside = `${root}~${randomUUID()}`;
+    await rename(root, aside);
+    await rm(aside, { recursive: true, force: true });
+  });
+}

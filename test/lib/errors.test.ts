@@ -1,0 +1,20 @@
+import { TokenLearnerError } from '../../lib';
+import codes from '../../lib/error-codes.json';
+
+test('an error has a code, a message, a name and a cause', () => {
+  const cause = new Error('why');
+  const error = new TokenLearnerError('ERR_DISPOSED', 'The tensor was disposed', { cause });
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({
+    code: 'ERR_DISPOSED',
+    message: 'The tensor was disposed',
+    name: 'TokenLearnerError',
+    cause,
+  });
+  expect(String(error)).toBe('TokenLearnerError: The tensor was disposed');
+});
+
+test.each(Object.entries(codes))('%s is a code with a sentence', (code, sentence) => {
+  expect(code).toMatch(/^ERR(_[A-Z0-9]+)+$/);
+  expect(sentence).toMatch(/^\S.*\.$/);
+});

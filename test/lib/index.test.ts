@@ -1,0 +1,27 @@
+import * as api from '../../lib';
+
+test('the public names', () => {
+  expect(Object.keys(api).sort()).toEqual([
+    'Conv2d',
+    'Flatten',
+    'GELU',
+    'LayerNorm',
+    'LeafModule',
+    'Linear',
+    'MaxPool2d',
+    'Module',
+    'ReLU',
+    'Sequential',
+    'Tensor',
+    'TokenLearner',
+    'TokenLearnerError',
+    'UnaryLeaf',
+    'loadCheckpoint',
+    'loadNpy',
+    'loadSafetensors',
+    'manualSeed',
+    'runtime',
+    'saveNpy',
+    'saveSafetensors',
+  ]);
+});
