@@ -4,8 +4,10 @@
  */
 import { Command, CommanderError } from 'commander';
 import { TokenLearnerError } from '../errors';
+import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
 import { runCommand } from './run';
+import { runtimeCommand } from './runtime';
 import { version } from './version';
 
 const FAILED = 1;
@@ -18,8 +20,16 @@ function program(): Command {
     .showHelpAfterError('(add --help for what it takes)');
   root.addCommand(runCommand());
   root.addCommand(infoCommand());
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  root.addCommand(runtimeCommand());
+  root.addCommand(doctorCommand());
+  neverExit(root);
   return root;
+}
+
+/** Has a command and those under it throw instead of ending the process. */
+function neverExit(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(neverExit);
 }
 
 /** What a person reads: no stack, but the code, which can be looked up. */

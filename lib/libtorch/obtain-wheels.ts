@@ -59,8 +59,10 @@ function isNvidia(name: string): boolean {
 async function bringTorch(options: ObtainWheelsOptions, pins: readonly PinnedWheel[]): Promise<string> {
   const { entry, folder, pip, log, title } = options;
   const pinned = pins.find(({ file }) => /^torch-\d/.test(file));
-  const earlier = path.join(folder, pinned?.file ?? '');
-  if (pinned && (await fileSha256(earlier)) === pinned.sha256) return earlier;
+  if (pinned !== undefined) {
+    const earlier = path.join(folder, pinned.file);
+    if ((await fileSha256(earlier)) === pinned.sha256) return earlier;
+  }
   log(`Asking pip for ${entry.pip.requirement}`);
   const { wheel, reason } = await pip(entry.pip, folder, true);
   if (wheel === null) {

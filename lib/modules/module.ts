@@ -128,6 +128,7 @@ export abstract class Module {
 
   /** Copies of all parameters, on the CPU, in the order of {@link stateDict}. */
   parameters(): AnyTensor[] {
+    assertUsable(this, Module);
     return Object.values(this.stateDict());
   }
 

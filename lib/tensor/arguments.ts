@@ -5,7 +5,14 @@ import { type Device, resolveDevice } from '../device';
 import { defaultDType, type DType, dtypeInfo, DTYPES, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { checkShape, elementCount, formatShape } from '../shape';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange, unexpected } from '../validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  type IntegerRange,
+  unexpected,
+} from '../validate';
 import { typedArrayName } from './typed-array';
 
 /** The options of {@link TensorOptions}, resolved. */

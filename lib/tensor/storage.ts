@@ -82,6 +82,7 @@ export class Storage {
     if (this.#memory.kind === 'native') {
       const native = binding();
       const buffer = native.buffer(this.#memory.handle);
+      if (buffer.byteLength < this.#byteLength) throw detached();
       if (native.sharesBuffers) return { buffer, byteOffset: 0 };
       // The runtime (Electron) forbids buffers over native memory: from now on JavaScript's copy is the tensor.
       native.disposeStorage(this.#memory.handle);
@@ -92,12 +93,14 @@ export class Storage {
   }
 
   #attached(bytes: Uint8Array): Uint8Array {
-    if (bytes.byteLength !== this.#byteLength) {
-      throw new TokenLearnerError(
-        'ERR_DETACHED',
-        'The ArrayBuffer under this tensor was detached (transferred); the tensor can no longer be used',
-      );
-    }
+    if (bytes.byteLength !== this.#byteLength) throw detached();
     return bytes;
   }
+}
+
+function detached(): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_DETACHED',
+    'The ArrayBuffer under this tensor was detached (transferred); the tensor can no longer be used',
+  );
 }

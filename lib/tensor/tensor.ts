@@ -292,7 +292,8 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** Bytes of the elements. */
   get byteLength(): number {
-    return this.numel * dtypeInfo(this.#view.dtype).itemSize;
+    const { shape, dtype } = live(this);
+    return elementCount(shape) * dtypeInfo(dtype).itemSize;
   }
 
   /** Whether the elements lie in memory row by row, without gaps. */
@@ -405,7 +406,8 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** Itself where it is contiguous, else a contiguous copy. */
   contiguous(): Tensor<D> {
-    return this.isContiguous ? this : this.clone();
+    const { shape, strides } = live(this);
+    return isContiguous(shape, strides) ? this : this.clone();
   }
 
   /**
@@ -422,6 +424,7 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
+    checkThis(this);
     this.dispose();
   }
 

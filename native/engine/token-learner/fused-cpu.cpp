@@ -1,6 +1,7 @@
 // Our fused engine on the CPU: marshals engine tensors into the kernels' params struct and back.
 
 #include <cstdlib>
+#include <mutex>
 
 #include "engine/aten.hpp"
 #include "engine/error.hpp"
@@ -57,34 +58,65 @@ std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& con
   return packed;
 }
 
+// Note: [Few map values]
+// Tokens of an image with one pixel and one token rest on a single map value, a sum in which rounding errors
+// do not average out and whose terms may nearly cancel. There float32 cannot promise twice PyTorch's error,
+// and the work is nothing: up to kFewMapValues of them are computed in float64. The rule looks at the shape
+// of an image and never at the batch.
+constexpr int64_t kFewMapValues = 4;
+
 class FusedCpuEngine final : public TokenLearnerEngine {
  public:
   FusedCpuEngine(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters)
-      : groups_(config.num_output_tokens),
-        threads_(config.intra_op_threads),
-        weights_(pack(config, parameters)) {}
+      : config_(config), parameters_(parameters), weights_(pack(config, parameters)) {}
 
   TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const override {
+    const int64_t map_values = config_.num_output_tokens * x.shape[2] * x.shape[3];
+    const bool widen = x.dtype == DType::kFloat32 && map_values <= kFewMapValues;
+    if (!widen) return run_with(*weights_, x, tokens_first, want_maps);
+    TokensAndMaps result =
+        run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), tokens_first, want_maps);
+    result.tokens = aten::to_copy(result.tokens, DType::kFloat32, Device::cpu());
+    if (want_maps) result.maps = aten::to_copy(result.maps, DType::kFloat32, Device::cpu());
+    return result;
+  }
+
+ private:
+  TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x, bool tokens_first,
+                         bool want_maps) const {
     const int64_t batch = x.shape[0];
     const int64_t channels = x.shape[1];
-    const bool wide = x.dtype == DType::kFloat64;
-    Tensor maps =
-        Tensor::empty({batch, groups_, x.shape[2], x.shape[3]}, wide ? DType::kFloat64 : DType::kFloat32);
-    Tensor tokens = Tensor::empty(
-        tokens_first ? Dims{batch, groups_, channels} : Dims{batch, channels, groups_}, x.dtype);
+    const int64_t groups = config_.num_output_tokens;
+    const DType sums = x.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+    Tensor maps = Tensor::empty({batch, groups, x.shape[2], x.shape[3]}, sums);
+    Tensor tokens =
+        Tensor::empty(tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
     kernels::ComputePool& pool = kernels::ComputePool::shared();
-    const int threads = threads_ > 0 ? threads_ : pool.threads();
+    const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
     check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
-                                 *weights_, pool, threads));
+                                 weights, pool, threads));
     // The kernels keep maps in the type they sum in; 16-bit callers get 16-bit maps.
     if (want_maps && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
     return {tokens, maps};
   }
 
- private:
-  int64_t groups_;
-  int threads_;
+  /// See Note [Few map values]. Packed at the first need.
+  const kernels::PackedWeights& wide_weights() const {
+    std::call_once(widened_, [this] {
+      std::vector<Tensor> wide;
+      for (const Tensor& parameter : parameters_) {
+        wide.push_back(aten::to_copy(parameter, DType::kFloat64, Device::cpu()));
+      }
+      wide_weights_ = pack(config_, wide);
+    });
+    return *wide_weights_;
+  }
+
+  TokenLearnerConfig config_;
+  std::vector<Tensor> parameters_;
   std::shared_ptr<const kernels::PackedWeights> weights_;
+  mutable std::once_flag widened_;
+  mutable std::shared_ptr<const kernels::PackedWeights> wide_weights_;
 };
 
 }  // namespace

@@ -178,17 +178,30 @@ Status choose_precision(DType dtype, bool allow_tf32, Precision* precision) {
   return Status::unsupported;
 }
 
+bool can_run(Variant variant, const CudaShape& shape, Precision precision, const DeviceProperties& device) {
+  switch (variant) {
+    case Variant::simt:
+      return precision == Precision::float32 && shape.channels <= kSimtChannels;
+    case Variant::small:
+      return small_shared_bytes(precision, static_cast<int>(chunk_count(shape.channels, precision))) <=
+             device.shared_memory_per_block;
+    case Variant::mma:
+      return true;
+    case Variant::wgmma:
+      return device.compute_major == 9 && device.compute_minor == 0;
+  }
+  return false;
+}
+
 Variant choose_variant(const CudaShape& shape, Precision precision, const DeviceProperties& device) {
-  if (precision == Precision::float32 && shape.channels <= kSimtChannels) return Variant::simt;
+  if (can_run(Variant::simt, shape, precision, device)) return Variant::simt;
   const double operations = 2.0 * static_cast<double>(shape.tokens * shape.hidden) *
                             static_cast<double>(shape.channels * shape.pixels);
-  const std::size_t small_bytes =
-      small_shared_bytes(precision, static_cast<int>(chunk_count(shape.channels, precision)));
   if (operations <= kSmallOperations && shape.pixels >= kSmallPixels &&
-      small_bytes <= device.shared_memory_per_block) {
+      can_run(Variant::small, shape, precision, device)) {
     return Variant::small;
   }
-  return device.compute_major == 9 && device.compute_minor == 0 ? Variant::wgmma : Variant::mma;
+  return can_run(Variant::wgmma, shape, precision, device) ? Variant::wgmma : Variant::mma;
 }
 
 Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant, const DeviceProperties& device) {

@@ -15,6 +15,9 @@ int partial_lanes(Variant variant);
 int tiles_per_split(const Plan& plan, std::int64_t hidden);
 std::int64_t tile_count(const Plan& plan, std::int64_t hidden);
 
+/** Whether a variant can run at all; choose_variant says which should. */
+bool can_run(Variant variant, const CudaShape& shape, Precision precision, const DeviceProperties& device);
+
 /** Where things lie in the workspace of one pass over `images` images; bytes from its start. */
 struct WorkspaceLayout {
   std::size_t x_blocks = 0;

@@ -20,9 +20,11 @@
 
 #if defined(__CUDA_ARCH__)
 #define TOKENLEARNER_UNROLL _Pragma("unroll")
+#define TOKENLEARNER_NO_UNROLL _Pragma("unroll 1")
 #define TOKENLEARNER_UNROLL_BY_4 _Pragma("unroll 4")
 #else
 #define TOKENLEARNER_UNROLL
+#define TOKENLEARNER_NO_UNROLL
 #define TOKENLEARNER_UNROLL_BY_4
 #endif
 

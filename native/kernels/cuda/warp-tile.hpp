@@ -61,7 +61,8 @@ struct WarpTile {
     if constexpr (kPlanes == 1) {
       multiply_steps<kStepsPerChunk>(sums, pixels, first_pixel, hidden, first_hidden, 0);
     } else {
-      TOKENLEARNER_UNROLL
+      // Unrolled, the addresses of all steps would be kept in registers that are not there.
+      TOKENLEARNER_NO_UNROLL
       for (int step = 0; step < kStepsPerChunk; step += kStepsPerSum) {
         Accumulators part;
         clear(part);

@@ -189,3 +189,24 @@ describe('installLibtorch', () => {
     await expect(installLibtorch(options)).rejects.toThrow(/needs \d+ MB in .*Set TOKENLEARNER_CACHE/s);
   });
 });
+
+describe('installLibtorch with a folder of its own', () => {
+  it('installs there, and replaces what was installed there', async () => {
+    const own = path.join(folder, 'own');
+    expect(await installLibtorch(machine({ folder: own }))).toMatchObject({ root: own });
+    writeFileSync(path.join(own, 'lib', 'libc10.so'), 'damaged');
+    await installLibtorch(machine({ folder: own }));
+    expect(readFileSync(path.join(own, 'lib', 'libc10.so'), 'utf8')).toBe('c10');
+  });
+
+  it('never deletes what it did not install', async () => {
+    const precious = path.join(folder, 'precious');
+    writeFiles(precious, { 'thesis.txt': 'words' });
+    await expect(installLibtorch(machine({ folder: precious }))).rejects.toThrow(
+      'neither empty nor a libtorch',
+    );
+    const file = path.join(precious, 'thesis.txt');
+    await expect(installLibtorch(machine({ folder: file }))).rejects.toThrow('cannot be used');
+    expect(readFileSync(file, 'utf8')).toBe('words');
+  });
+});

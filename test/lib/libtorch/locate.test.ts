@@ -94,7 +94,16 @@ describe('locateLibtorch', () => {
     expect(error.message).toMatch(/2\.10\.0.*2\.11\.0/s);
   });
 
-  it('takes the newest in the cache, and of one version the CUDA build', () => {
+  it('prefers a CUDA build in the cache, which someone asked for, to the npm package', () => {
+    const cache = at('deliberate', '.cache', 'tokenlearner', 'libtorch');
+    fakeLibtorch(path.join(cache, '2.12.0-cu130'), {
+      'runtime.json': runtimeJson('2.12.0', { variant: 'cu130' }),
+      'lib/libtorch_cuda.so': '',
+    });
+    expect(locate(fakeHost(at('deliberate')), everything)).toMatchObject({ source: 'cache', hasCuda: true });
+  });
+
+  it('takes the CUDA build in the cache, and the newest of several', () => {
     const cache = at('several', '.cache', 'tokenlearner', 'libtorch');
     const cuda = { 'lib/libtorch_cuda.so': '', 'runtime.json': runtimeJson('2.13.0', { variant: 'cu130' }) };
     fakeLibtorch(path.join(cache, '2.11.0-cpu'), { 'runtime.json': runtimeJson('2.11.0') });
@@ -106,7 +115,7 @@ describe('locateLibtorch', () => {
       hasCuda: true,
     });
     fakeLibtorch(path.join(cache, '2.14.0-cpu'), { 'runtime.json': runtimeJson('2.14.0') });
-    expect(locate(fakeHost(at('several')))).toMatchObject({ version: '2.14.0', hasCuda: false });
+    expect(locate(fakeHost(at('several')))).toMatchObject({ version: '2.13.0', hasCuda: true });
   });
 
   it('leaves out an install that did not complete, and one for another machine', () => {

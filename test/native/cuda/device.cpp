@@ -2,6 +2,7 @@
 #include "kernels/cuda/device.hpp"
 
 #include <cstring>
+#include <initializer_list>
 
 #include "check.hpp"
 

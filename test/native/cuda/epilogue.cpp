@@ -130,9 +130,9 @@ int main() {
   test::check_epilogue(DType::float32, Precision::tf32, 2.5e-7);
   test::check_epilogue(DType::float16, Precision::float16, 1.4e-5);
   test::check_epilogue(DType::bfloat16, Precision::bfloat16, 1.2e-4);
-  test::check_token_product(1, Layout::channels_first);
-  test::check_token_product(1134, Layout::channels_first);
-  test::check_token_product(1025, Layout::channels_last);
+  test::check_token_product(1, test::Layout::channels_first);
+  test::check_token_product(1134, test::Layout::channels_first);
+  test::check_token_product(1025, test::Layout::channels_last);
   test::check_refusals();
   return test::failures();
 }

@@ -1,6 +1,7 @@
 // Every variant, whole: packing, maps, tokens, through cuda_fused_forward, on the host machine, against the oracle.
 #include <cmath>
 #include <cstdlib>
+#include <initializer_list>
 #include <cstring>
 #include <memory>
 #include <stdexcept>

@@ -1,6 +1,8 @@
 // The rule that chooses variants, and that every plan fits its device and the bar on workspace.
 #include "kernels/cuda/plan.hpp"
 
+#include <initializer_list>
+
 #include "check.hpp"
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/maps-small-body.hpp"

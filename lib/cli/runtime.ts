@@ -1,0 +1,151 @@
+import { Command } from 'commander';
+import { TokenLearnerError } from '../errors';
+import { type Host, runtimeFolder, thisHost } from '../libtorch/cache';
+import { inspectInstalled, installLibtorch } from '../libtorch/install';
+import { locateLibtorch } from '../libtorch/locate';
+import { entryVersion, manifest, manifestEntry } from '../libtorch/manifest';
+import { progressRenderer } from '../libtorch/progress';
+import { listRuntimes, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
+import { table } from './table';
+
+/** What these commands need of the process; tests give their own. */
+export interface RuntimeIo {
+  host: Host;
+  /** Results. */
+  out(line: string): void;
+  /** What is going on. */
+  log(line: string): void;
+}
+
+const processIo = (): RuntimeIo => ({
+  host: thisHost(),
+  out: (line) => process.stdout.write(`${line}\n`),
+  log: (line) => process.stderr.write(`${line}\n`),
+});
+
+const VARIANTS = Object.keys(manifest.variants).join(', ');
+
+/** The folder that the running process would load; null when there is none. */
+function folderInUse(host: Host): string | null {
+  try {
+    return locateLibtorch({ host }).libDir;
+  } catch (error) {
+    if (error instanceof TokenLearnerError) return null;
+    throw error;
+  }
+}
+
+function size(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.ceil(bytes / 1e6)} MB`;
+}
+
+function row({ variant, version, folder, installed, size: bytes, verified }: RuntimeEntry): string[] {
+  const checked = { sha256: 'sha256 pinned', pip: 'by pip only: no hash is known' };
+  const state = installed ? folder : verified === null ? `damaged: ${folder}` : 'not installed';
+  return [variant, version, size(bytes), verified === null ? '-' : checked[verified], state];
+}
+
+function list(io: RuntimeIo, json: boolean): void {
+  const runtimes = listRuntimes(io.host);
+  const inUse = folderInUse(io.host);
+  if (json) {
+    io.out(JSON.stringify({ runtimes, inUse }, null, 2));
+    return;
+  }
+  io.out(table([['variant', 'version', 'size', 'checked', 'where'], ...runtimes.map(row)]));
+  io.out('');
+  io.out(inUse === null ? 'In use: none' : `In use: ${inUse}`);
+}
+
+interface InstallChoice {
+  variant: string;
+  fromFile?: string;
+  dir?: string;
+}
+
+async function install(io: RuntimeIo, { variant, fromFile, dir }: InstallChoice): Promise<void> {
+  const found = await installLibtorch({
+    variant,
+    fromFile,
+    folder: dir,
+    host: io.host,
+    log: io.log,
+    onProgress: progressRenderer(process.stderr),
+  });
+  io.out(found.libDir);
+  if (folderInUse(io.host) === found.libDir) return;
+  const assignment = io.host.platform === 'win32' ? 'set' : 'export';
+  io.log(`To use it: ${assignment} TOKENLEARNER_LIBTORCH=${found.libDir}`);
+}
+
+interface RemoveChoice {
+  variant?: string;
+  all: boolean;
+  dir?: string;
+}
+
+async function remove(io: RuntimeIo, { variant, all, dir }: RemoveChoice): Promise<void> {
+  if ([variant !== undefined, all, dir !== undefined].filter(Boolean).length !== 1) {
+    throw new TokenLearnerError('ERR_INVALID_ARG_VALUE', 'Expected one of --variant, --dir and --all');
+  }
+  const chosen = listRuntimes(io.host).filter(
+    (each) => (each.installed || each.verified === null) && (all || each.variant === variant),
+  );
+  const folders = dir === undefined ? chosen.map(({ folder }) => folder) : [dir];
+  if (folders.length === 0) io.log('There is nothing to remove.');
+  for (const folder of folders) {
+    await removeRuntime(folder);
+    io.log(`Removed ${folder}`);
+  }
+}
+
+function showPath(io: RuntimeIo, variant: string | undefined): void {
+  if (variant === undefined) {
+    io.out(locateLibtorch({ host: io.host }).libDir);
+    return;
+  }
+  const entry = manifestEntry(variant, `${io.host.platform}-${io.host.arch}`);
+  const folder = runtimeFolder(io.host, entryVersion(entry), variant);
+  const found = inspectInstalled(folder, io.host);
+  if (found === null) {
+    throw new TokenLearnerError(
+      'ERR_LIBTORCH_NOT_FOUND',
+      `There is no ${variant} libtorch in ${folder}. Install it with: npx tokenlearner runtime install --variant ${variant}`,
+    );
+  }
+  io.out(found.libDir);
+}
+
+/** `tokenlearner runtime`: the libtorch in the user's cache. */
+export function runtimeCommand(io: RuntimeIo = processIo()): Command {
+  const root = new Command('runtime').description('List, install and remove libtorch, CPU or CUDA.');
+  root
+    .command('list')
+    .description('What can be installed, what is, and which libtorch is in use.')
+    .option('--json', 'print JSON', false)
+    .action(({ json }: { json: boolean }) => {
+      list(io, json);
+    });
+  root
+    .command('install')
+    .description('Install a libtorch into the cache of this user, and print its lib folder.')
+    .option('--variant <variant>', VARIANTS, 'cpu')
+    .option('--from-file <file>', 'a wheel or archive, or a folder with the wheels of a CUDA build')
+    .option('--dir <folder>', 'install into this folder instead (for images; name it in TOKENLEARNER_LIBTORCH)')
+    .action((choice: InstallChoice) => install(io, choice));
+  root
+    .command('remove')
+    .description('Delete what was installed.')
+    .option('--variant <variant>', 'every version of it in the cache')
+    .option('--dir <folder>', 'the one in this folder')
+    .option('--all', 'everything in the cache', false)
+    .action((choice: RemoveChoice) => remove(io, choice));
+  root
+    .command('path')
+    .description('Print the lib folder of the libtorch in use.')
+    .option('--variant <variant>', 'of this one in the cache instead')
+    .action(({ variant }: { variant?: string }) => {
+      showPath(io, variant);
+    });
+  return root;
+}

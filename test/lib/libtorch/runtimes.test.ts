@@ -1,0 +1,55 @@
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { listRuntimes, removeRuntime } from '../../../lib/libtorch/runtimes';
+import { fakeHost, fakeLibtorch, fakeManifest, runtimeJson, temporaryFolder, writeFiles } from './support';
+
+const folder = temporaryFolder();
+
+function hostWith(name: string): { host: ReturnType<typeof fakeHost>; cache: string } {
+  const home = path.join(folder, name);
+  return { host: fakeHost(home), cache: path.join(home, '.cache', 'tokenlearner', 'libtorch') };
+}
+
+describe('listRuntimes', () => {
+  it('lists what can be installed, who vouches for it, and what is', () => {
+    const { host, cache } = hostWith('list');
+    fakeLibtorch(path.join(cache, '2.13.0-cpu'), { 'runtime.json': runtimeJson('2.13.0') });
+    fakeLibtorch(path.join(cache, '2.12.0-cpu'), { 'runtime.json': runtimeJson('2.12.0') });
+    expect(listRuntimes(host, fakeManifest('unused', Buffer.from('x')))).toMatchObject([
+      { variant: 'cpu', version: '2.13.0', installed: true, verified: 'sha256' },
+      { variant: 'cpu', version: '2.12.0', installed: true, verified: null },
+    ]);
+    expect(listRuntimes(hostWith('none').host, fakeManifest('unused', null))).toMatchObject([
+      { variant: 'cpu', installed: false, verified: 'pip', size: 10_000 },
+    ]);
+  });
+
+  it('offers nothing for a platform that the manifest does not have', () => {
+    const { host } = hostWith('other');
+    expect(listRuntimes({ ...host, arch: 'mips' }, fakeManifest('unused', null))).toEqual([]);
+  });
+
+  it('does not call a damaged one installed', () => {
+    const { host, cache } = hostWith('damaged');
+    const record = runtimeJson('2.13.0', { files: { 'lib/libtorch_cpu.so': 7 } });
+    fakeLibtorch(path.join(cache, '2.13.0-cpu'), { 'runtime.json': record });
+    expect(listRuntimes(host, fakeManifest('unused', null))).toMatchObject([{ installed: false }]);
+  });
+});
+
+describe('removeRuntime', () => {
+  it('removes a runtime and leaves nothing', async () => {
+    const { cache } = hostWith('remove');
+    const root = path.join(cache, '2.13.0-cpu');
+    fakeLibtorch(root, { 'runtime.json': runtimeJson('2.13.0') });
+    await removeRuntime(root);
+    expect(readdirSync(cache)).toEqual([]);
+  });
+
+  it('refuses a folder that is no runtime', async () => {
+    const root = path.join(folder, 'precious');
+    writeFiles(root, { 'thesis.txt': 'words' });
+    await expect(removeRuntime(root)).rejects.toThrow('holds no libtorch that was installed here');
+    expect(existsSync(path.join(root, 'thesis.txt'))).toBe(true);
+  });
+});
