@@ -5,6 +5,7 @@ module.exports = {
     '^.+\\.[cm]?ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
   },
   moduleNameMapper: { '^tokenlearner$': '<rootDir>/lib/index.ts' },
+  modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/dist/'],
   testTimeout: 60_000,
   maxWorkers: 2,
 };

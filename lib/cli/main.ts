@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
 import { runCommand } from './run';
 import { runtimeCommand } from './runtime';
+import { SilentFailure } from './silent-failure';
 import { version } from './version';
 
 const FAILED = 1;
@@ -46,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own message; help and version end with its exit code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+    if (error instanceof SilentFailure) return FAILED;
     process.stderr.write(`tokenlearner: ${describe(error)}\n`);
     return FAILED;
   }

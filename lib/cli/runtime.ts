@@ -12,9 +12,9 @@ import { table } from './table';
 export interface RuntimeIo {
   host: Host;
   /** Results. */
-  out(line: string): void;
+  out: (line: string) => void;
   /** What is going on. */
-  log(line: string): void;
+  log: (line: string) => void;
 }
 
 const processIo = (): RuntimeIo => ({
@@ -131,7 +131,10 @@ export function runtimeCommand(io: RuntimeIo = processIo()): Command {
     .description('Install a libtorch into the cache of this user, and print its lib folder.')
     .option('--variant <variant>', VARIANTS, 'cpu')
     .option('--from-file <file>', 'a wheel or archive, or a folder with the wheels of a CUDA build')
-    .option('--dir <folder>', 'install into this folder instead (for images; name it in TOKENLEARNER_LIBTORCH)')
+    .option(
+      '--dir <folder>',
+      'install into this folder instead (for images; name it in TOKENLEARNER_LIBTORCH)',
+    )
     .action((choice: InstallChoice) => install(io, choice));
   root
     .command('remove')

@@ -1,5 +1,5 @@
-// What libstdc++ asks of glibc and only a glibc above the floor has. See Note [glibc floor] in cmake/glibc-floor.cmake.
-// Names and signatures are glibc's; the addon's export map keeps them inside.
+// What libstdc++ asks of glibc and only a glibc above the floor has. See Note [glibc floor] in
+// cmake/glibc-floor.cmake. Names and signatures are glibc's; the addon's export map keeps them inside.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +11,8 @@
 
 extern "C" {
 
-// 2.32: "false" has libstdc++ count references with atomic instructions, which is right for any number of threads.
+// 2.32: "false" has libstdc++ count references with atomic instructions, which is right for any number of
+// threads.
 char __libc_single_threaded = 0;
 
 // 2.33. On 64-bit Linux glibc's structure is the kernel's.

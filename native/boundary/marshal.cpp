@@ -40,9 +40,9 @@ Storage borrow_view(Napi::Env env, Napi::Value view) {
   if (napi_get_typedarray_info(env, view, &type, &length, &data, &buffer, &offset) != napi_ok) {
     throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a typed array");
   }
-  // Not length: it counts elements, and newer Node versions have types that this enumeration does not know.
-  const auto bytes = view.As<Napi::Object>().Get("byteLength").As<Napi::Number>().Int64Value();
-  return Storage::borrow(data, static_cast<std::size_t>(bytes));
+  // From the buffer's own size, and not from the view's properties, which JavaScript can override.
+  const std::size_t capacity = Napi::ArrayBuffer(env, buffer).ByteLength();
+  return Storage::borrow(data, capacity > offset ? capacity - offset : 0);
 }
 
 /// Throws unless all that the view reaches lies inside its storage.

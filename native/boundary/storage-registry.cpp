@@ -31,7 +31,11 @@ struct StorageRegistry::Block {
   Block(Storage s, std::shared_ptr<MemoryCounters> c) : storage(std::move(s)), counters(std::move(c)) {
     counters->bytes += static_cast<int64_t>(storage.bytes());
   }
-  ~Block() { counters->bytes -= static_cast<int64_t>(storage.bytes()); }
+  ~Block() { give_back(); }
+  void give_back() {
+    counters->bytes -= static_cast<int64_t>(storage.bytes());
+    storage = Storage();
+  }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
@@ -124,10 +128,20 @@ void StorageRegistry::release(Napi::Env env, Entry& entry) {
 
 void StorageRegistry::dispose(Napi::Env env, Napi::Value handle) {
   Entry& entry = entry_of(handle);
+  const std::shared_ptr<Block> block = entry.block;
   release(env, entry);
   if (entry.buffer.IsEmpty()) return;
   const Napi::Value exported = entry.buffer.Value();
-  if (!exported.IsEmpty() && exported.IsArrayBuffer()) napi_detach_arraybuffer(env, exported);
+  if (!exported.IsEmpty() && exported.IsArrayBuffer()) {
+    auto array = exported.As<Napi::ArrayBuffer>();
+    // Node runs the finalizer of a detached buffer a turn later: the memory is given back now. Not where the
+    // caller has moved it on already (ArrayBuffer.prototype.transfer): then another buffer has it and only
+    // the finalizer may.
+    if (!array.IsDetached()) {
+      array.Detach();
+      if (block != nullptr && array.IsDetached()) block->give_back();
+    }
+  }
   entry.buffer.Reset();
 }
 

@@ -8,7 +8,7 @@ import { WORKLOADS } from './workloads.mjs';
 
 export const USAGE = `npm run bench -- [OPTION]...
 
-  --quick             three workloads, few rounds, no torch.compile; only peers that are installed already. Under two minutes
+  --quick             three workloads, fewer contenders and rounds; only peers that are installed already. Under two minutes
   --workloads A,B     only these: ${WORKLOADS.map(({ name }) => name).join(', ')}
   --contenders A,B    only these, and fused: ${CONTENDERS.map(({ id }) => id).join(', ')}
   --threads N         threads of each contender (default: the cores that there are)
@@ -17,11 +17,14 @@ export const USAGE = `npm run bench -- [OPTION]...
 /** Where the results that the project shows are. */
 export const PUBLISHED = path.join(root, 'test', 'bench', 'results');
 
-const QUICK = { workloads: ['doc-1', 'zeta-test', 'doc-2'], without: ['compile', 'compile-rewrite'] };
+const QUICK = {
+  workloads: ['doc-1', 'doc-2', 'zeta-test'],
+  contenders: ['fused', 'grouped-conv', 'eager', 'ort-node', 'ort-node-rewrite', 'matmul'],
+};
 
 // Seconds of measuring a workload, and the bounds of the number of rounds.
-const FULL_PACE = { seconds: 24, minimumRounds: 5, maximumRounds: 30 };
-const QUICK_PACE = { seconds: 5, minimumRounds: 3, maximumRounds: 10 };
+const FULL_PACE = { seconds: 12, minimumRounds: 3, maximumRounds: 30 };
+const QUICK_PACE = { seconds: 4, minimumRounds: 3, maximumRounds: 10 };
 
 /** {quick, install, workloads, contenders, threads, pace, output, published}; throws a SetupError that says what is wrong. */
 export function parseOptions(args) {
@@ -39,7 +42,7 @@ export function parseOptions(args) {
     'contenders',
     CONTENDERS,
     'id',
-    CONTENDERS.filter(({ id }) => !quick || !QUICK.without.includes(id)),
+    CONTENDERS.filter(({ id }) => !quick || QUICK.contenders.includes(id)),
   );
   const full = !quick && workloads.length === WORKLOADS.length && contenders.length === CONTENDERS.length;
   const output = values.output === undefined ? null : path.resolve(values.output);

@@ -13,7 +13,8 @@ import { median } from './statistics.mjs';
 /** Relative L2 distance to the float64 result from which on a contender does not compute the same layer. */
 export const TOLERANCE = 1e-5;
 
-const WORK = path.join(root, 'build', 'bench-work');
+// One for each run, so that two of them do not take each other's files.
+const WORK = path.join(root, 'build', `bench-work-${process.pid}`);
 const NODE_PROGRAMS = path.join(root, 'test', 'bench', 'node');
 
 export class Session {

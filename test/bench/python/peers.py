@@ -83,8 +83,9 @@ class Matmul:
         self.weight = layer.net[0].weight.flatten(1).contiguous()
         images = x.reshape(-1, x.shape[-3], x.shape[-2] * x.shape[-1])
         merged = images.transpose(0, 1).reshape(1, images.shape[1], -1).contiguous()
+        layouts = [("images", images), ("merged", merged)] if len(images) > 1 else [("images", images)]
         tilings = []
-        for layout, operand in (("images", images), ("merged", merged)):
+        for layout, operand in layouts:
             columns = operand.shape[-1]
             tilings += [(layout, operand, tile) for tile in self.TILES if tile < columns] + [(layout, operand, columns)]
         medians = [self.median_of(operand, tile) for _, operand, tile in tilings]

@@ -20,12 +20,8 @@ const run = (module: Module, data: number[], shape: number[]): number[] => [
 ];
 
 const refusesShape = (module: Module, shape: number[]): void => {
-  expectThrow(
-    () => module.forwardSync(Tensor.zeros(shape)),
-    'ERR_SHAPE_MISMATCH',
-    `received (${shape.join(', ')}`,
-  );
-  expectThrow(() => module.outputShape(shape), 'ERR_SHAPE_MISMATCH', `received (${shape.join(', ')}`);
+  expectThrow(() => module.forwardSync(Tensor.zeros(shape)), 'ERR_SHAPE_MISMATCH', `(${shape.join(', ')}`);
+  expectThrow(() => module.outputShape(shape), 'ERR_SHAPE_MISMATCH', `(${shape.join(', ')}`);
 };
 
 describe('Linear', () => {

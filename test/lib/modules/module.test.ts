@@ -261,7 +261,7 @@ describe('loadStateDict', () => {
     model.loadStateDict(ones);
     for (const tensor of model.parameters()) {
       expect(tensor.dtype).toBe('float32');
-      expect(new Set(tensor.data)).toEqual(new Set([1]));
+      expect(new Set(tensor.data as Float32Array)).toEqual(new Set([1]));
     }
   });
 

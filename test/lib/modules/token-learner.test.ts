@@ -200,12 +200,9 @@ describe('forward', () => {
       [2, 1, 1],
     ]);
     expect('tokens' in either).toBe(true);
+    const integers = Tensor.zeros([3, 1, 1], { dtype: 'int32' });
     // @ts-expect-error -- integers are no input
-    expectThrow(
-      () => model.forwardSync(Tensor.zeros([3, 1, 1], { dtype: 'int32' })),
-      'ERR_DTYPE_MISMATCH',
-      'int32',
-    );
+    expectThrow(() => model.forwardSync(integers), 'ERR_DTYPE_MISMATCH', 'int32');
   });
 
   test.each([

@@ -59,7 +59,7 @@ describe('typed arrays', () => {
   test.each([
     [
       'a dtype of another array',
-      () => Tensor.from(new Float32Array(2), [2], { dtype: 'int32' as never }),
+      () => Tensor.from(new Float32Array(2) as never, [2], { dtype: 'int32' }),
       'ERR_DTYPE_MISMATCH',
     ],
     [

@@ -11,7 +11,12 @@ test('dispose gives memory back at once, also when its data was read', () => {
 test('a tensor’s memory cannot be transferred away', () => {
   const tensor = Tensor.ones([4]);
   const { buffer } = tensor.data;
-  expect(() => structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })).toThrow();
+  try {
+    // Node copies such a buffer or refuses, depending on its version.
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+  } catch {
+    expect(buffer.byteLength).toBe(16);
+  }
   expect([...tensor.data]).toEqual([1, 1, 1, 1]);
 });
 

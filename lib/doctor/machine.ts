@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { cpus, freemem, totalmem } from 'node:os';
+import path from 'node:path';
+
+/** What can be said about a machine without loading native code. */
+export interface Machine {
+  /** '20.18.1' */
+  node: string;
+  platform: NodeJS.Platform;
+  arch: string;
+  /** '2.36'; null on musl and where there is none. */
+  glibc: string | null;
+  cpu: { model: string; cores: number; flags: string[] };
+  /** Bytes. `limit` is the container's; null when there is none. */
+  memory: { total: number; free: number; limit: number | null };
+  /** The NVIDIA kernel module's version; null when it is not loaded. */
+  nvidiaDriver: string | null;
+  /** NVIDIA GPUs on the PCI bus, whether or not a driver is there. */
+  nvidiaGpus: number;
+}
+
+/** Looks at the running machine. Reads files of the system; starts nothing. */
+export function thisMachine(): Machine {
+  const processors = cpus();
+  return {
+    node: process.versions.node,
+    platform: process.platform,
+    arch: process.arch,
+    glibc: glibcVersion(),
+    cpu: { model: processors[0]?.model.trim() ?? 'unknown', cores: processors.length, flags: cpuFlags() },
+    memory: { total: totalmem(), free: availableMemory(), limit: memoryLimit() },
+    nvidiaDriver: parseDriverVersion(read('/proc/driver/nvidia/version')),
+    nvidiaGpus: countNvidiaGpus('/sys/bus/pci/devices'),
+  };
+}
+
+function glibcVersion(): string | null {
+  if (process.platform !== 'linux') return null;
+  // Otherwise the report resolves the names of all network peers.
+  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
+  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return report.header.glibcVersionRuntime ?? null;
+}
+
+function cpuFlags(): string[] {
+  return parseCpuFlags(read('/proc/cpuinfo'));
+}
+
+/** x86 says `flags`, ARM says `Features`. */
+export function parseCpuFlags(cpuinfo: string): string[] {
+  return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo)?.[1]?.split(/\s+/) ?? [];
+}
+
+export function parseDriverVersion(text: string): string | null {
+  return /Kernel Module[^\d]*(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
+}
+
+/** Free and reclaimable, where the kernel tells. */
+function availableMemory(): number {
+  const kibibytes = /^MemAvailable:\s*(\d+) kB/m.exec(read('/proc/meminfo'))?.[1];
+  return kibibytes === undefined ? freemem() : Number(kibibytes) * 1024;
+}
+
+function memoryLimit(): number | null {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : null;
+}
+
+/** Display and 3D controllers (PCI class 3) of vendor 10de. */
+export function countNvidiaGpus(folder: string): number {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return 0;
+  }
+  return names.filter(
+    (name) =>
+      read(path.join(folder, name, 'vendor')).trim() === '0x10de' &&
+      read(path.join(folder, name, 'class')).startsWith('0x03'),
+  ).length;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import type { ProbeEvent, ProbeReport } from './probe-report';
+
+/** Milliseconds: a first CUDA context on a busy machine takes seconds. */
+const TIMEOUT = 120_000;
+
+/** Tries everything native in a process of its own. Never throws; blocks until that process has ended. */
+export function runProbe(script: string = path.join(__dirname, 'probe.js'), timeout = TIMEOUT): ProbeReport {
+  let child;
+  try {
+    child = spawnSync(process.execPath, [script], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+      timeout,
+      windowsHide: true,
+    });
+  } catch (error) {
+    // Node's permission model forbids child processes by throwing.
+    return { events: [], crash: { step: 'start', reason: (error as Error).message } };
+  }
+  const events = parseEvents(child.output[3] ?? '');
+  if (child.error === undefined && child.status === 0) return { events, crash: null };
+  const last = events.at(-1);
+  return { events, crash: { step: last?.step ?? 'start', reason: describeEnd(child) } };
+}
+
+/** A line that was cut off by the crash is no event. */
+function parseEvents(text: string): ProbeEvent[] {
+  return text.split('\n').flatMap((line): ProbeEvent[] => {
+    try {
+      return [JSON.parse(line) as ProbeEvent];
+    } catch {
+      return [];
+    }
+  });
+}
+
+interface Ended {
+  error?: Error;
+  signal: string | null;
+  status: number | null;
+  stderr: string;
+}
+
+function describeEnd({ error, signal, status, stderr }: Ended): string {
+  const how = error?.message ?? signal ?? `exit code ${status ?? 'unknown'}`;
+  const said = stderr.trim().split('\n').at(-1) ?? '';
+  return said === '' ? how : `${how}: ${said}`;
+}

@@ -1,0 +1,77 @@
+/**
+ * The process that tries everything native, so that a crash is a finding and not the end of the one who asked. Writes
+ * {@link ProbeEvent}s to file descriptor 3.
+ */
+import { writeSync } from 'node:fs';
+import { addonPath, binding, libtorchLocation, requireLibtorch } from '../binding';
+import { TokenLearnerError } from '../errors';
+import type { CudaReport } from '../native-interface';
+import type { ProbeEvent, ProbeStep } from './probe-report';
+import { selfTest } from './self-test';
+
+const REPORT = 3;
+
+function write(event: ProbeEvent): void {
+  writeSync(REPORT, `${JSON.stringify(event)}\n`);
+}
+
+/** Announces a step, takes it and tells the outcome; undefined when it failed. */
+async function attempt<T>(
+  step: ProbeStep,
+  work: () => T | Promise<T>,
+  tell: (value: T) => ProbeEvent,
+): Promise<T | undefined> {
+  write({ step, begin: true });
+  try {
+    const value = await work();
+    write(tell(value));
+    return value;
+  } catch (error) {
+    const code = error instanceof TokenLearnerError ? error.code : null;
+    write({ step, problem: { code, message: error instanceof Error ? error.message : String(error) } });
+    return undefined;
+  }
+}
+
+async function probe(): Promise<void> {
+  const addon = await attempt('addon', binding, ({ build }) => {
+    const { version, cuda, cudaArchitectures } = build;
+    return { step: 'addon', addon: { path: addonPath(), version, cuda, cudaArchitectures } };
+  });
+  if (addon === undefined) return;
+  const torch = await attempt(
+    'libtorch',
+    () => requireLibtorch().libtorch(),
+    (info) => {
+      if (info === null) throw new Error('libtorch reports nothing');
+      const { libDir, version, cudaBuild } = info;
+      const { variant = null, source = 'unknown' } = libtorchLocation() ?? {};
+      return { step: 'libtorch', libtorch: { libDir, version, variant, cudaBuild, source } };
+    },
+  );
+  if (torch === undefined) return;
+  for (const engine of ['fused', 'grouped-conv'] as const) await test('cpu', engine);
+  const cuda: CudaReport | undefined = await attempt(
+    'cuda',
+    () => addon.cuda(),
+    (report) => ({
+      step: 'cuda',
+      cuda: report,
+    }),
+  );
+  if (cuda?.available !== true) return;
+  for (const { index } of cuda.devices) {
+    for (const engine of ['fused', 'grouped-conv'] as const) await test(`cuda:${index}`, engine);
+  }
+}
+
+async function test(device: 'cpu' | `cuda:${number}`, engine: 'fused' | 'grouped-conv'): Promise<void> {
+  const step: ProbeStep = `self-test ${device} ${engine}`;
+  await attempt(
+    step,
+    () => selfTest(device, engine),
+    (result) => ({ step, selfTest: result }),
+  );
+}
+
+void probe();

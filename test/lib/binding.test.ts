@@ -1,0 +1,118 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type * as Binding from '../../lib/binding';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-binding-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** lib/binding.ts as it is when first imported, with a node-gyp-build that resolves as given. */
+function fresh(resolve: () => string): typeof Binding {
+  jest.resetModules();
+  jest.doMock('node-gyp-build', () => ({ resolve }));
+  return jest.requireActual('../../lib/binding');
+}
+
+afterEach(() => {
+  jest.dontMock('node-gyp-build');
+});
+
+test('no binary for this platform: an error with the platform and the remedy', () => {
+  const { binding } = fresh(() => {
+    throw new Error('No native build was found');
+  });
+  expect(binding).toThrow(
+    expect.objectContaining({
+      code: 'ERR_ADDON_NOT_FOUND',
+      message: expect.stringMatching(`${process.platform}-${process.arch}.*npm run setup`) as string,
+    }),
+  );
+});
+
+test('a binary that cannot be loaded: an error with its path and the reason', () => {
+  const file = path.join(folder, 'broken.node');
+  writeFileSync(file, 'no library');
+  const { binding } = fresh(() => file);
+  expect(binding).toThrow(
+    expect.objectContaining({ code: 'ERR_ADDON_LOAD', message: expect.stringContaining(file) as string }),
+  );
+});
+
+test('info tells of a missing binary instead of throwing', () => {
+  fresh(() => {
+    throw new Error('No native build was found');
+  });
+  const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
+  expect(runtime.info()).toMatchObject({
+    addon: null,
+    libtorch: null,
+    devices: [],
+    cuda: { available: false },
+    problem: { code: 'ERR_ADDON_NOT_FOUND' },
+  });
+});
+
+describe('in a process of its own', () => {
+  const root = path.join(__dirname, '..', '..');
+
+  /** Runs code on the compiled package; what it prints as JSON. */
+  function run(code: string, env: NodeJS.ProcessEnv = {}): unknown {
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], {
+      cwd: root,
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    return JSON.parse(stdout);
+  }
+
+  const libraries = `require('fs').readFileSync('/proc/self/maps', 'utf8')`;
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+
+  onLinux('importing the package loads neither addon nor libtorch; a tensor loads the addon alone', () => {
+    const loaded = run(`
+      const { Tensor, Linear } = require('./dist');
+      const loaded = () => ['tokenlearner.node', 'libtorch_cpu'].map((name) => ${libraries}.includes(name));
+      const all = [loaded()];
+      Tensor.zeros([2]); all.push(loaded());
+      new Linear(1, 1); all.push(loaded());
+      console.log(JSON.stringify(all));
+    `);
+    expect(loaded).toEqual([
+      [false, false],
+      [true, false],
+      [true, true],
+    ]);
+  });
+
+  test('a libtorch that is not there is a typed error, which info reports', () => {
+    const result = run(
+      `
+      const { runtime, Linear } = require('./dist');
+      const { libtorch, problem } = runtime.info();
+      let code; try { new Linear(1, 1) } catch (error) { code = error.code }
+      console.log(JSON.stringify({ libtorch, problem: problem.code, code }));
+    `,
+      { TOKENLEARNER_LIBTORCH: path.join(folder, 'none') },
+    );
+    expect(result).toEqual({
+      libtorch: null,
+      problem: 'ERR_LIBTORCH_NOT_FOUND',
+      code: 'ERR_LIBTORCH_NOT_FOUND',
+    });
+  });
+
+  test('configure names a libtorch', () => {
+    const result = run(`
+      const { runtime, Linear } = require('./dist');
+      runtime.configure({ libtorch: ${JSON.stringify(path.join(folder, 'none'))} });
+      let code; try { new Linear(1, 1) } catch (error) { code = error.code }
+      runtime.configure({});
+      console.log(JSON.stringify(code));
+    `);
+    expect(result).toBe('ERR_LIBTORCH_NOT_FOUND');
+  });
+});
