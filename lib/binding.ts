@@ -4,6 +4,8 @@
  */
 import path from 'node:path';
 import { TokenLearnerError } from './errors';
+import { thisHost } from './libtorch/cache';
+import { addonLoadFailed, addonNotFound, libtorchLoadFailed } from './libtorch/load-error';
 import { locateLibtorch, type LibtorchLocation } from './libtorch/locate';
 import type { NativeBinding } from './native-interface';
 
@@ -20,25 +22,11 @@ let loaded: Loaded | undefined;
 let location: LibtorchLocation | undefined;
 let explicitPath: string | undefined;
 
-function isMusl(): boolean {
-  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return process.platform === 'linux' && report.header.glibcVersionRuntime === undefined;
-}
-
-function platformName(): string {
-  return `${process.platform}-${process.arch}${isMusl() ? ' (musl)' : ''}`;
-}
-
 function resolveAddon(nodeGypBuild: NodeGypBuild): string {
   try {
     return nodeGypBuild.resolve(PACKAGE_ROOT);
   } catch (cause) {
-    throw new TokenLearnerError(
-      'ERR_ADDON_NOT_FOUND',
-      `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
-        'Prebuilt binaries exist for linux-x64 (glibc). In a checkout, `npm run setup` makes it for this machine.',
-      { cause },
-    );
+    throw addonNotFound(cause);
   }
 }
 
@@ -51,12 +39,7 @@ function load(): Loaded {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- a .node file cannot be imported
     native = require(file) as NativeBinding;
   } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new TokenLearnerError(
-      'ERR_ADDON_LOAD',
-      `The native addon ${file} could not be loaded on ${platformName()}, Node ${process.version}: ${reason}`,
-      { cause },
-    );
+    throw addonLoadFailed(file, cause);
   }
   native.setErrorFactory((code, message) => new TokenLearnerError(code, message));
   return { native, path: file };
@@ -84,7 +67,11 @@ export function requireLibtorch(): NativeBinding {
   const native = binding();
   if (location === undefined) {
     const found = locateLibtorch({ path: explicitPath });
-    native.loadLibtorch(found.libDir);
+    try {
+      native.loadLibtorch(found.libDir);
+    } catch (error) {
+      throw libtorchLoadFailed(error, found, thisHost());
+    }
     location = found;
   }
   return native;

@@ -1,5 +1,6 @@
 import { requireLibtorch } from './binding';
 import { TokenLearnerError } from './errors';
+import { remedyForCuda } from './libtorch/cuda-remedies';
 import type { DeviceCode } from './native-interface';
 import { unexpected } from './validate';
 
@@ -27,10 +28,11 @@ export function deviceCode(device: Device): DeviceCode {
   return device === 'cpu' ? CPU : Number(device.slice('cuda:'.length));
 }
 
-function unavailable(asked: string, why: string): TokenLearnerError {
+function unavailable(asked: string, why: string, remedy: string | null = null): TokenLearnerError {
   return new TokenLearnerError(
     'ERR_CUDA_UNAVAILABLE',
-    `Device '${asked}' is not available: ${why}. runtime.info() tells what is; device 'auto' falls back to the CPU`,
+    `Device '${asked}' is not available: ${why}. runtime.info() tells what is; device 'auto' falls back to the CPU` +
+      (remedy === null ? '' : `\n${remedy}`),
   );
 }
 
@@ -44,8 +46,10 @@ export function resolveDevice(name: string, value: unknown): Device {
   if (value === 'cpu') return 'cpu';
   const report = requireLibtorch().cuda();
   if (value === 'auto') return report.available ? 'cuda:0' : 'cpu';
-  if (!report.available)
-    throw unavailable(value, `${report.detail ?? 'unknown reason'} (${report.reason ?? 'unknown'})`);
+  if (!report.available) {
+    const why = `${report.detail ?? 'unknown reason'} (${report.reason ?? 'unknown'})`;
+    throw unavailable(value, why, remedyForCuda(report.reason));
+  }
   const index = value === 'cuda' ? 0 : deviceCode(value);
   if (index > MAX_INDEX || index >= report.devices.length) {
     throw unavailable(value, `there are ${report.devices.length} GPUs, numbered from 0 (no-such-device)`);

@@ -4,7 +4,7 @@
  */
 import { describeCommit, describeMachine } from './bench/machine.mjs';
 import { ensurePeers } from './bench/install-peers.mjs';
-import { parseOptions } from './bench/options.mjs';
+import { parseOptions, USAGE } from './bench/options.mjs';
 import { toTerminal } from './bench/report.mjs';
 import { Session } from './bench/session.mjs';
 import { gigaflops } from './bench/workloads.mjs';
@@ -16,6 +16,7 @@ import { main, say } from './tools.mjs';
 const QUIET = 0.5;
 
 await main(async () => {
+  if (process.argv.includes('--help')) return console.log(USAGE);
   const options = parseOptions(process.argv.slice(2));
   await setup();
   const session = new Session(ensurePeers(options), options.threads);

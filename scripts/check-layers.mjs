@@ -17,6 +17,7 @@ const LIB_LAYERS = [
   ['modules', /^modules\//],
   ['files', /^files\./],
   ['index', /^index\./],
+  ['doctor', /^doctor\//],
   ['cli', /^cli\//],
 ];
 

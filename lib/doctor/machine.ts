@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, freemem, totalmem } from 'node:os';
 import path from 'node:path';
+import { glibcVersion } from '../libtorch/libc';
 
 /** What can be said about a machine without loading native code. */
 export interface Machine {
@@ -32,14 +33,6 @@ export function thisMachine(): Machine {
     nvidiaDriver: parseDriverVersion(read('/proc/driver/nvidia/version')),
     nvidiaGpus: countNvidiaGpus('/sys/bus/pci/devices'),
   };
-}
-
-function glibcVersion(): string | null {
-  if (process.platform !== 'linux') return null;
-  // Otherwise the report resolves the names of all network peers.
-  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
-  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return report.header.glibcVersionRuntime ?? null;
 }
 
 function cpuFlags(): string[] {

@@ -1,8 +1,9 @@
+import { remedyForCuda } from '../libtorch/cuda-remedies';
 import type { CudaReport } from '../native-interface';
 import { failed, fine, type Finding, warning } from './finding';
 import type { Machine } from './machine';
 import type { ProbeEvent, ProbeReport } from './probe-report';
-import { remedyForCode, remedyForCuda } from './remedies';
+import { remedyForCode } from './remedies';
 import type { SelfTest } from './self-test';
 
 const UNTRIED = 'Every native step was left untried.';
@@ -14,7 +15,7 @@ export function checkProbe({ events, crash }: ProbeReport, machine: Machine, ver
   const name = crash.step === 'start' ? 'probe' : crash.step;
   const isGpu = name === 'cuda' || name.startsWith('self-test cuda');
   const remedy = isGpu
-    ? `Use the CPU meanwhile: CUDA_VISIBLE_DEVICES= hides the GPUs. ${remedyForCuda('driver-error')}`
+    ? `Use the CPU meanwhile: CUDA_VISIBLE_DEVICES= hides the GPUs. ${remedyForCuda('driver-error') ?? ''}`
     : name === 'probe'
       ? `${UNTRIED} Let Node start child processes (--allow-child-process).`
       : 'Report it with the output of tokenlearner doctor --json.';
@@ -66,7 +67,11 @@ function checkCuda(
   }
   const value = `not used: ${detail ?? 'unknown'} (${reason ?? 'unknown'})`;
   const hasGpu = nvidiaGpus > 0 || nvidiaDriver !== null;
-  return [hasGpu ? warning('CUDA', value, remedyForCuda(reason)) : fine('CUDA', value)];
+  return [
+    hasGpu
+      ? warning('CUDA', value, remedyForCuda(reason) ?? 'See the message; the CPU is used meanwhile.')
+      : fine('CUDA', value),
+  ];
 }
 
 function checkSelfTest({ device, engine, error, tolerance, first, second }: SelfTest): Finding {

@@ -108,7 +108,9 @@ async function install(job: Job): Promise<FoundLibtorch> {
   const archives = await bringArchives(job, downloads);
   const temporary = `${root}~${randomUUID()}`;
   try {
-    log(`Unpacking ${archives.map((archive) => path.basename(archive)).join(', ')}`);
+    log(
+      `Unpacking ${path.basename(archives[0] ?? '')}${archives.length > 1 ? ` and ${archives.length - 1} more` : ''}`,
+    );
     const files = await unpackAll(archives, temporary, job);
     checkUnpacked(temporary, archives[0] ?? '', job);
     const { version, variant } = job;

@@ -22,6 +22,7 @@ export type Layout = (entry: string) => string | null;
  * everything under `torch/`, the official archive under `libtorch/`.
  */
 export function destination(entry: string): string | null {
+  if (entry.endsWith('/')) return null;
   const licence = /^torch-[^/]+\.dist-info\/licenses\/(.+)$/.exec(entry);
   if (licence?.[1] !== undefined) return `licenses/${licence[1]}`;
   const inside = /^(?:torch|libtorch)\/(.+)$/.exec(entry)?.[1];

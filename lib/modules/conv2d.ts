@@ -98,7 +98,8 @@ export class Conv2d extends UnaryLeaf {
       const reach = (dilation[i] ?? 1) * ((kernel[i] ?? 1) - 1) + 1;
       return Math.floor((size + 2 * (padding[i] ?? 0) - reach) / (stride[i] ?? 1)) + 1;
     });
-    if (sizes.some((size) => size < 1)) {
+    // libtorch takes an empty batch, but no empty image, whatever the padding.
+    if (sizes.some((size) => size < 1) || shape.slice(-2).includes(0)) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',
         `An input of shape ${formatShape(shape)} is smaller than the kernel ${formatPair(kernel)}`,

@@ -12,10 +12,10 @@ export interface LayerNormOptions extends PlacementOptions {
   elementwiseAffine?: boolean;
 }
 
-/** As Python writes it: an exponent below 1e-4, of two digits at least. */
+/** As Python writes it: an exponent of two digits at least, and otherwise always a decimal point. */
 function formatFloat(value: number): string {
-  const text = value !== 0 && value < 1e-4 ? value.toExponential() : String(value);
-  return text.replace(/e-(\d)$/, 'e-0$1');
+  const text = value !== 0 && (value < 1e-4 || value >= 1e16) ? value.toExponential() : String(value);
+  return /^\d+$/.test(text) ? `${text}.0` : text.replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
 /** torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape. */
@@ -72,6 +72,7 @@ export class LayerNorm extends UnaryLeaf {
 
   override toString(): string {
     assertUsable(this, LayerNorm);
-    return `LayerNorm(${formatShape(this.#normalizedShape)}, eps=${formatFloat(this.#eps)}, elementwise_affine=${this.#affine ? 'True' : 'False'})`;
+    const affine = this.#affine ? 'True' : 'False';
+    return `LayerNorm(${formatShape(this.#normalizedShape)}, eps=${formatFloat(this.#eps)}, elementwise_affine=${affine}, bias=${affine})`;
   }
 }

@@ -17,7 +17,10 @@ import {
 export interface PlacementOptions {
   /** @default 'auto' */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
-  /** Of the parameters and the inputs. @default 'float32' */
+  /**
+   * Of the parameters and the inputs. Initial parameters are drawn in float32, PyTorch's default, and then converted, as
+   * `module.to(dtype)` does. @default 'float32'
+   */
   dtype?: FloatDType;
 }
 

@@ -1,3 +1,6 @@
+/**
+ * The Tensor class. Long because the class's private state cannot be shared between files.
+ */
 import '../dispose';
 import { types } from 'node:util';
 import { binding, requireLibtorch } from '../binding';

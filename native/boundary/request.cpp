@@ -33,9 +33,17 @@ void Settler::post(std::unique_ptr<ForwardJob> job) noexcept {
   if (napi_call_threadsafe_function(function_, raw, napi_tsfn_nonblocking) != napi_ok) delete raw;
 }
 
-void Settler::settle(Napi::Env env, ForwardJob& job) {
+void Settler::settle(Napi::Env env, ForwardJob& job) noexcept {
   if (--pending_ == 0) napi_unref_threadsafe_function(env, function_);
-  const Napi::HandleScope scope(env);
+  try {
+    const Napi::HandleScope scope(env);
+    conclude(env, job);
+  } catch (...) {
+    // A worker that is being terminated runs no JavaScript any more: nobody is left to hear of the result.
+  }
+}
+
+void Settler::conclude(Napi::Env env, ForwardJob& job) {
   try {
     if (job.failure_) {
       job.deferred_.Reject(errors_.make(env, *job.failure_));

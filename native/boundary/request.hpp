@@ -28,7 +28,8 @@ class Settler {
   void post(std::unique_ptr<ForwardJob> job) noexcept;
 
  private:
-  void settle(Napi::Env env, ForwardJob& job);
+  void settle(Napi::Env env, ForwardJob& job) noexcept;
+  void conclude(Napi::Env env, ForwardJob& job);
 
   napi_env env_;
   StorageRegistry& storages_;

@@ -150,12 +150,27 @@ void StorageRegistry::finalize(Napi::Env env, Entry* entry) {
   delete entry;
 }
 
+bool StorageRegistry::buffer_is_gone(Napi::Env env, const Entry& entry) {
+  // Where ArrayBuffer.prototype.transfer exists, a buffer may be gone and its memory live on in another one:
+  // there only the finalizer knows.
+  const auto prototype =
+      env.Global().Get("ArrayBuffer").As<Napi::Object>().Get("prototype").As<Napi::Object>();
+  return entry.buffer.Value().IsEmpty() && !prototype.Has("transfer");
+}
+
 void StorageRegistry::sweep(Napi::Env env) {
   bytes_since_sweep_ = 0;
   const Napi::HandleScope scope(env);
   for (auto next = entries_->begin(); next != entries_->end();) {
     Entry& entry = **next++;
-    if (entry.handle.Value().IsEmpty()) release(env, entry);
+    if (!entry.handle.Value().IsEmpty()) continue;
+    const std::shared_ptr<Block> block = entry.block;
+    if (entry.buffer.IsEmpty()) {
+      release(env, entry);
+    } else if (buffer_is_gone(env, entry)) {
+      release(env, entry);
+      block->give_back();
+    }
   }
   return_free_pages();
 }

@@ -58,6 +58,7 @@ class StorageRegistry {
   static Entry& entry_of(Napi::Value handle);
   static void release(Napi::Env env, Entry& entry);
   static void finalize(Napi::Env env, Entry* entry);
+  static bool buffer_is_gone(Napi::Env env, const Entry& entry);
   void sweep(Napi::Env env);
 
   std::shared_ptr<MemoryCounters> counters_ = std::make_shared<MemoryCounters>();

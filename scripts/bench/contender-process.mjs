@@ -29,6 +29,11 @@ export class ContenderProcess {
     });
   }
 
+  /** Whether the program has ended, by itself or by {@link close}. */
+  get ended() {
+    return this.#ended !== null;
+  }
+
   /** Rejects with the program's own message when it fails, and with its last output when it ends. */
   ask(op, request = {}) {
     return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 /**
  * Who is measured. `form` says what a contender computes: `repeated`, the documented computation with x repeated for each token;
  * `unrepeated`, the same numbers without the repetition; `product`, the first matrix product alone, which is the floor. `program` and
- * `peer` say which process of test/bench runs it; `model` is the exported form that an ONNX runtime loads.
+ * `peer` say which process of test/bench runs it; `model` is the exported form that onnxruntime-node loads.
  */
 const contender = (id, label, form, program, peer, model) => ({ id, label, form, program, peer, model });
 
@@ -21,8 +21,8 @@ export const CONTENDERS = [
     'onnxruntime',
     'rewrite',
   ),
-  contender('ort-python', 'onnxruntime', 'repeated', 'python', 'onnxruntime', 'repeat'),
-  contender('ort-python-rewrite', 'onnxruntime, rewritten', 'unrepeated', 'python', 'onnxruntime', 'rewrite'),
+  contender('ort-python', 'onnxruntime', 'repeated', 'python', 'onnxruntime-repeat'),
+  contender('ort-python-rewrite', 'onnxruntime, rewritten', 'unrepeated', 'python', 'onnxruntime-rewrite'),
   contender('matmul', 'bare product', 'product', 'python', 'matmul'),
 ];
 

@@ -73,12 +73,28 @@ export class Session {
         if (outcome.failed === undefined) ready.push(outcome);
         else results[contender.id] = outcome;
       }
-      Object.assign(results, summarize(ready, await interleave(ready, pace)));
+      const { timed, lost } = await this.#time(ready, pace);
+      Object.assign(results, summarize(ready, timed), lost);
     } finally {
       await Promise.all(ready.map(({ process }) => process.close()));
       rmSync(WORK, { recursive: true, force: true });
     }
     return results;
+  }
+
+  /** Times all; a peer that dies (a large workload may take more memory than there is) is left out and the rest timed again. */
+  async #time(ready, pace) {
+    const lost = {};
+    for (;;) {
+      const alive = ready.filter(({ id }) => lost[id] === undefined);
+      try {
+        return { timed: await interleave(alive, pace), lost };
+      } catch (error) {
+        const dead = alive.find(({ process }) => process.ended);
+        if (dead === undefined || dead.ours) throw error;
+        lost[dead.id] = leaveOut(dead.id, error);
+      }
+    }
   }
 
   /** The ONNX files, {repeat, rewrite}; null where they are not needed or cannot be made. */
@@ -91,6 +107,7 @@ export class Session {
   async #prepare(contender, { workload, models, data, expected }) {
     const { id, peer, program, model } = contender;
     const request = { workload: workload.name, peer, threads: this.#threads, data };
+    if (program === 'python') request.folder = WORK; // holds the exported models
     if (model !== undefined) {
       if (models === null) return { failed: 'its model is exported by the Python peers' };
       request.model = models[model];
@@ -98,16 +115,16 @@ export class Session {
     const process = this.start(program);
     try {
       const { details, base_rss_mb: baseMb } = await process.ask('setup', request);
-      // Before the check, which in Python takes memory of its own.
+      // Before the check, whose memory is not the contender's.
       const { peak_rss_mb: peakMb } = await process.ask('run', { iters: 1 });
-      const { error } = await process.ask('verify', program === 'python' ? {} : { expected });
+      const { error } = await process.ask('verify', { expected });
       checkNumbers(contender, workload, error);
-      return { id, process, details, baseMb, peakMb, error, run: (iters) => process.ask('run', { iters }) };
+      const run = (iters) => process.ask('run', { iters });
+      return { id, ours: isOurs(contender), process, details, baseMb, peakMb, error, run };
     } catch (error) {
       await process.close();
       if (isOurs(contender) || error instanceof WrongNumbers) throw error;
-      say(`  ${id} is left out: ${error.message.split('\n')[0]}`);
-      return { failed: error.message.split('\n')[0] };
+      return leaveOut(id, error);
     }
   }
 }
@@ -124,9 +141,16 @@ export function checkNumbers({ id, form }, { name }, error) {
   );
 }
 
+function leaveOut(id, error) {
+  const [reason] = error.message.split('\n');
+  say(`  ${id} is left out: ${reason}`);
+  return { failed: reason };
+}
+
 function summarize(ready, timed) {
+  const measured = ready.filter(({ id }) => timed.has(id));
   return Object.fromEntries(
-    ready.map(({ id, details, baseMb, peakMb, error }) => {
+    measured.map(({ id, details, baseMb, peakMb, error }) => {
       const times = timed.get(id);
       const speed = { medianMs: median(times), minMs: Math.min(...times), samples: times.length };
       return [id, { ...speed, peakMb, baseMb, error, details }];

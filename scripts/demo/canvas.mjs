@@ -73,6 +73,6 @@ export class Canvas {
   }
 
   save(file) {
-    writeFileSync(file, PNG.sync.write(this.#png));
+    writeFileSync(file, PNG.sync.write(this.#png, { colorType: 2, inputHasAlpha: true, deflateLevel: 9 }));
   }
 }

@@ -16,6 +16,16 @@ function fresh(resolve: () => string): typeof Binding {
   return jest.requireActual('../../lib/binding');
 }
 
+/** What `run` throws; its class is that of the fresh modules. */
+function thrown(run: () => unknown): { code: string; message: string } {
+  try {
+    run();
+  } catch (error) {
+    return error as { code: string; message: string };
+  }
+  throw new Error('Nothing was thrown');
+}
+
 afterEach(() => {
   jest.dontMock('node-gyp-build');
 });
@@ -24,21 +34,19 @@ test('no binary for this platform: an error with the platform and the remedy', (
   const { binding } = fresh(() => {
     throw new Error('No native build was found');
   });
-  expect(binding).toThrow(
-    expect.objectContaining({
-      code: 'ERR_ADDON_NOT_FOUND',
-      message: expect.stringMatching(`${process.platform}-${process.arch}.*npm run setup`) as string,
-    }),
-  );
+  const { code, message } = thrown(binding);
+  expect(code).toBe('ERR_ADDON_NOT_FOUND');
+  expect(message).toContain(`${process.platform}-${process.arch}`);
+  expect(message).toContain('npm run setup');
 });
 
 test('a binary that cannot be loaded: an error with its path and the reason', () => {
   const file = path.join(folder, 'broken.node');
   writeFileSync(file, 'no library');
   const { binding } = fresh(() => file);
-  expect(binding).toThrow(
-    expect.objectContaining({ code: 'ERR_ADDON_LOAD', message: expect.stringContaining(file) as string }),
-  );
+  const { code, message } = thrown(binding);
+  expect(code).toBe('ERR_ADDON_LOAD');
+  expect(message).toContain(file);
 });
 
 test('info tells of a missing binary instead of throwing', () => {

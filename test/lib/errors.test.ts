@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { TokenLearnerError } from '../../lib';
 import codes from '../../lib/error-codes.json';
 
@@ -17,4 +19,9 @@ test('an error has a code, a message, a name and a cause', () => {
 test.each(Object.entries(codes))('%s is a code with a sentence', (code, sentence) => {
   expect(code).toMatch(/^ERR(_[A-Z0-9]+)+$/);
   expect(sentence).toMatch(/^\S.*\.$/);
+});
+
+test.each(Object.keys(codes))('%s stands in docs/errors.md', (code) => {
+  const reference = readFileSync(path.join(__dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
+  expect(reference).toContain(`| \`${code}\` |`);
 });

@@ -1,5 +1,5 @@
-// The Machine (see Note [Machines] in portable.hpp) that is a GPU: one PTX instruction, or nearly, to a function.
-// The functions that need sm_90 are in wgmma-machine.cuh.
+// The Machine (see Note [Machines] in portable.hpp) that is a GPU: one PTX instruction, or nearly, to a
+// function. The functions that need sm_90 are in wgmma-machine.cuh.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -27,9 +27,12 @@ class DeviceMachine {
   }
 
   __device__ __forceinline__ void copy16(std::uint32_t target, const void* source) const {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_base_ + target), "l"(source) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_base_ + target), "l"(source)
+                 : "memory");
   }
-  __device__ __forceinline__ static void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+  __device__ __forceinline__ static void commit_copies() {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+  }
   template <int kLeft>
   __device__ __forceinline__ static void wait_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
@@ -43,11 +46,12 @@ class DeviceMachine {
   }
 
   template <MmaKind kKind>
-  __device__ __forceinline__ static void multiply(float (&sums)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
-                                                  std::uint32_t b1) {
-#define TOKENLEARNER_MMA(shape_and_types)                                                                       \
-  asm volatile("mma.sync.aligned." shape_and_types " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
-               : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])                                     \
+  __device__ __forceinline__ static void multiply(float (&sums)[4], const std::uint32_t (&a)[4],
+                                                  std::uint32_t b0, std::uint32_t b1) {
+#define TOKENLEARNER_MMA(shape_and_types)                                         \
+  asm volatile("mma.sync.aligned." shape_and_types                                \
+               " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+               : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])       \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
     if constexpr (kKind == MmaKind::bfloat16) {
       TOKENLEARNER_MMA("m16n8k16.row.col.f32.bf16.bf16.f32");
@@ -63,7 +67,9 @@ class DeviceMachine {
     return __shfl_xor_sync(0xffffffffu, value, mask);
   }
 
-  __device__ __forceinline__ static std::uint32_t ticket(std::uint32_t* counter) { return atomicAdd(counter, 1u); }
+  __device__ __forceinline__ static std::uint32_t ticket(std::uint32_t* counter) {
+    return atomicAdd(counter, 1u);
+  }
   __device__ __forceinline__ static void fence_device() { __threadfence(); }
   __device__ __forceinline__ static float load_fresh(const float* at) { return __ldcg(at); }
 

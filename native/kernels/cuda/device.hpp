@@ -1,4 +1,5 @@
-// The CUDA runtime without its headers: is there a device, memory, streams and events, and what an error means.
+// The CUDA runtime without its headers: is there a device, memory, streams and events, and what an error
+// means.
 //
 // Quiet, and safe on a machine without a GPU or driver. None of these functions throws.
 #pragma once
@@ -50,9 +51,11 @@ enum class Fault : std::int8_t {
   none,
   /** This call failed; the device serves the next one. */
   out_of_memory,
-  /** A launch that the device cannot take: its configuration, or no code for this device. The device is unharmed. */
+  /** A launch that the device cannot take: its configuration, or no code for this device. The device is
+     unharmed. */
   launch_refused,
-  /** The context is broken for the rest of the process: illegal address, failed launch, uncorrectable memory... */
+  /** The context is broken for the rest of the process: illegal address, failed launch, uncorrectable
+     memory... */
   device_lost,
   other,
 };

@@ -1,5 +1,6 @@
-// Bias, GELU and the dot with w2 over a hidden layer that another library's product left in memory (best while it is
-// still in the L2 cache). Four lanes of threads share a group's hidden rows, and their sums are added in order.
+// Bias, GELU and the dot with w2 over a hidden layer that another library's product left in memory (best
+// while it is still in the L2 cache). Four lanes of threads share a group's hidden rows, and their sums are
+// added in order.
 #pragma once
 
 #include "kernels/cuda/gelu.hpp"
@@ -18,7 +19,8 @@ template <GeluForm kForm, class Machine>
 TOKENLEARNER_KERNEL_BODY void epilogue_body(Machine& machine, const EpilogueArgs& args) {
   const int group = machine.block_y();
   const int lane = machine.thread() / kEpilogueColumns;
-  const std::int64_t column = static_cast<std::int64_t>(machine.block_x()) * kEpilogueColumns + machine.thread() % kEpilogueColumns;
+  const std::int64_t column =
+      static_cast<std::int64_t>(machine.block_x()) * kEpilogueColumns + machine.thread() % kEpilogueColumns;
   const int each = ceil_div(args.hidden_per_group, kEpilogueLanes);
   const int last = min_of(args.hidden_per_group, (lane + 1) * each);
   float sum = 0.0f;
@@ -35,7 +37,8 @@ TOKENLEARNER_KERNEL_BODY void epilogue_body(Machine& machine, const EpilogueArgs
   machine.sync();
   if (lane != 0 || column >= args.columns) return;
   for (int i = 1; i < kEpilogueLanes; ++i) {
-    sum += machine.template shared<float>(static_cast<std::uint32_t>(i * kEpilogueColumns + machine.thread()) * 4);
+    sum += machine.template shared<float>(
+        static_cast<std::uint32_t>(i * kEpilogueColumns + machine.thread()) * 4);
   }
   args.attention[group * args.attention_group_stride + column] =
       sum + load_element(args.token_bias, args.weights_dtype, group);

@@ -1,17 +1,22 @@
 // From the engine's parameters to launches. See token-learner-cuda.hpp for the contracts.
 //
-// The ladder of the maps' kernels, each rung a version that stays usable. Nothing of it has been measured on a GPU yet; the
-// predictions are arithmetic from an H200's 132 multiprocessors, 788 TFLOP/s in bfloat16 and 4.3 TB/s.
+// The ladder of the maps' kernels, each rung a version that stays usable. Nothing of it has been measured on
+// a GPU yet; the predictions are arithmetic from an H200's 132 multiprocessors, 788 TFLOP/s in bfloat16
+// and 4.3 TB/s.
 //
-//   version   what it changed                                        predicted, vit-b (237 GFLOP)     measured
-//   eager     the hidden layer through memory four times             over 1.4 ms in bfloat16          not yet on a GPU
-//   epilogue  cuBLAS in slices that stay in L2, then bias, GELU      0.30 ms product + 0.15 ms of     not yet on a GPU
+//   version   what it changed                                        predicted, vit-b (237 GFLOP) measured
+//   eager     the hidden layer through memory four times             over 1.4 ms in bfloat16          not yet
+//   on a GPU epilogue  cuBLAS in slices that stay in L2, then bias, GELU      0.30 ms product + 0.15 ms of
+//   not yet on a GPU
 //             and dot in one pass (cuda_epilogue)                    slices through L2, not overlapped
-//   mma       the product itself, mma.sync, hidden layer in          60 % of mma.sync's rate, itself  not yet on a GPU
+//   mma       the product itself, mma.sync, hidden layer in          60 % of mma.sync's rate, itself  not yet
+//   on a GPU
 //             registers; 12 instead of 20 instructions a GELU        about 60 % of wgmma's: 0.8 ms
-//   wgmma     wgmma, bulk copies of ready tile images, a producer    60 to 75 % of the bare product's not yet on a GPU
+//   wgmma     wgmma, bulk copies of ready tile images, a producer    60 to 75 % of the bare product's not yet
+//   on a GPU
 //             warp; one warpgroup's epilogue beside another's product rate: 0.40 to 0.50 ms
-//   small     maps and tokens in one launch                          doc-1, zeta-test: 2 launches     not yet on a GPU
+//   small     maps and tokens in one launch                          doc-1, zeta-test: 2 launches     not yet
+//   on a GPU
 //                                                                    instead of 4: 8 to 4 us
 #include <algorithm>
 
@@ -166,8 +171,8 @@ bool aligned(const void* pointer, std::uintptr_t alignment) {
   return reinterpret_cast<std::uintptr_t>(pointer) % alignment == 0;
 }
 
-Status validate(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan, const void* workspace,
-                std::size_t workspace_bytes) {
+Status validate(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
+                const void* workspace, std::size_t workspace_bytes) {
   if (params.dtype == DType::float64) return Status::unsupported;
   if (params.batch < 0 || params.height <= 0 || params.width <= 0) return Status::invalid_argument;
   if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens)) {
@@ -176,10 +181,12 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
   if (plan.precision != weights.precision) return Status::invalid_argument;
   if ((plan.variant == Variant::simt) != (weights.variant == Variant::simt)) return Status::invalid_argument;
   if (params.batch == 0) return Status::ok;
-  if (params.x == nullptr || params.tokens == nullptr || params.attention == nullptr) return Status::invalid_argument;
+  if (params.x == nullptr || params.tokens == nullptr || params.attention == nullptr)
+    return Status::invalid_argument;
   if (plan.images_per_pass <= 0 || workspace_bytes < plan.workspace_bytes) return Status::invalid_argument;
   const bool needs_workspace = plan.workspace_bytes > 0;
-  return !needs_workspace || (workspace != nullptr && aligned(workspace, 1024)) ? Status::ok : Status::invalid_argument;
+  return !needs_workspace || (workspace != nullptr && aligned(workspace, 1024)) ? Status::ok
+                                                                                : Status::invalid_argument;
 }
 
 }  // namespace
@@ -227,11 +234,18 @@ Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& 
                           void* workspace, std::size_t workspace_bytes, void* stream) {
   const Status valid = validate(params, weights, plan, workspace, workspace_bytes);
   if (valid != Status::ok) return valid;
-  const CudaShape shape{params.batch, weights.channels, weights.hidden, weights.tokens, params.height * params.width};
+  const CudaShape shape{params.batch, weights.channels, weights.hidden, weights.tokens,
+                        params.height * params.width};
   for (std::int64_t first = 0; first < params.batch; first += plan.images_per_pass) {
     const std::int64_t images = std::min(plan.images_per_pass, params.batch - first);
-    const Pass pass{params, weights, plan, static_cast<char*>(workspace), first, images,
-                    workspace_layout(shape, plan, images), stream};
+    const Pass pass{params,
+                    weights,
+                    plan,
+                    static_cast<char*>(workspace),
+                    first,
+                    images,
+                    workspace_layout(shape, plan, images),
+                    stream};
     const Status status = run(pass);
     if (status != Status::ok) return status;
   }
@@ -240,7 +254,8 @@ Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& 
 
 Status cuda_epilogue(const EpilogueParams& params, void* stream) {
   if (params.dtype == DType::float64 || params.weights_dtype == DType::float64) return Status::unsupported;
-  if (params.columns < 0 || params.groups < 0 || !fits_int(params.hidden_per_group)) return Status::invalid_argument;
+  if (params.columns < 0 || params.groups < 0 || !fits_int(params.hidden_per_group))
+    return Status::invalid_argument;
   EpilogueArgs args;
   args.hidden = params.hidden;
   args.dtype = params.dtype;
@@ -256,10 +271,11 @@ Status cuda_epilogue(const EpilogueParams& params, void* stream) {
   return launch_epilogue(params.precision, args, params.groups, stream);
 }
 
-Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens, void* workspace,
-                          std::size_t workspace_bytes, void* stream) {
+Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens,
+                          void* workspace, std::size_t workspace_bytes, void* stream) {
   if (params.dtype == DType::float64) return Status::unsupported;
-  if (params.batch < 0 || params.height <= 0 || params.width <= 0 || !fits_int(channels) || !fits_int(tokens)) {
+  if (params.batch < 0 || params.height <= 0 || params.width <= 0 || !fits_int(channels) ||
+      !fits_int(tokens)) {
     return Status::invalid_argument;
   }
   const CudaShape shape{params.batch, channels, 0, tokens, params.height * params.width};

@@ -2,18 +2,18 @@
 //
 //   gelu(h) = h Phi(h) = max(h, 0) - |h| Phi(-|h|)          Phi: the normal distribution function
 //
-// log2 Phi(-a) is nearly a parabola, so a short polynomial and one exp2 give Phi(-a) with a small error relative to
-// itself, also far out where erf forms cancel. Polynomials: minimax fits in the absolute error of gelu, on [0, clamp].
-// Beyond the clamp what is left out is below the fit's own error.
+// log2 Phi(-a) is nearly a parabola, so a short polynomial and one exp2 give Phi(-a) with a small error
+// relative to itself, also far out where erf forms cancel. Polynomials: minimax fits in the absolute error of
+// gelu, on [0, clamp]. Beyond the clamp what is left out is below the fit's own error.
 //
-//   form       degree   max |error|   relative L2 error over N(0,1)   instructions an element (and one MUFU)   for
-//   accurate   8        2.5e-7        4e-8 (PyTorch's own: 4e-8)      11                                       float32
-//   fine       6        2.7e-7        8e-8                             9                                       tf32
-//   medium     4        6.7e-6        7e-6                             7                                       float16
-//   coarse     3        5.7e-5        6e-5                             6                                       bfloat16
+//   form       degree   max |error|   relative L2 error over N(0,1)   instructions an element (and one MUFU)
+//   for accurate   8        2.5e-7        4e-8 (PyTorch's own: 4e-8)      11 float32 fine 6        2.7e-7
+//   8e-8                             9                                       tf32 medium     4        6.7e-6
+//   7e-6                             7                                       float16 coarse 3        5.7e-5
+//   6e-5                             6                                       bfloat16
 //
-// A packed half2 polynomial was considered for the 16-bit modes: with the conversions there and back it takes 8.5
-// instructions an element, more than the coarse form here, and is less accurate.
+// A packed half2 polynomial was considered for the 16-bit modes: with the conversions there and back it
+// takes 8.5 instructions an element, more than the coarse form here, and is less accurate.
 //
 // NaN gives NaN and +inf gives +inf; -inf gives the limit, 0, where PyTorch's formula gives NaN.
 #pragma once
@@ -48,9 +48,7 @@ TOKENLEARNER_PORTABLE float rectify(float value) {
 }
 
 /** min(|value|, limit); `limit` for NaN. */
-TOKENLEARNER_PORTABLE float clamped_magnitude(float value, float limit) {
-  return fminf(fabsf(value), limit);
-}
+TOKENLEARNER_PORTABLE float clamped_magnitude(float value, float limit) { return fminf(fabsf(value), limit); }
 
 /** log2 Phi(-a), Horner. */
 template <GeluForm kForm>

@@ -1,4 +1,5 @@
-// What every launcher does: raise the shared memory limit where it must, launch, and classify what the runtime says.
+// What every launcher does: raise the shared memory limit where it must, launch, and classify what the
+// runtime says.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -16,20 +17,22 @@ inline constexpr std::int64_t kMostGridX = std::numeric_limits<std::int32_t>::ma
 inline constexpr std::int64_t kMostGridYZ = 65535;
 
 template <typename Args>
-Status launch_kernel(void (*kernel)(Args), std::int64_t grid_x, std::int64_t grid_y, std::int64_t grid_z, int threads,
-                     std::size_t shared_bytes, Args args, void* stream) {
+Status launch_kernel(void (*kernel)(Args), std::int64_t grid_x, std::int64_t grid_y, std::int64_t grid_z,
+                     int threads, std::size_t shared_bytes, Args args, void* stream) {
   if (grid_x == 0 || grid_y == 0 || grid_z == 0) return Status::ok;
   if (grid_x > kMostGridX || grid_y > kMostGridYZ || grid_z > kMostGridYZ) return Status::unsupported;
   if (shared_bytes > kDefaultSharedBytes) {
     const cudaError_t limit =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shared_bytes));
+        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (limit != cudaSuccess) return status_of(limit);
   }
   void* arguments[] = {&args};
-  const dim3 grid(static_cast<unsigned>(grid_x), static_cast<unsigned>(grid_y), static_cast<unsigned>(grid_z));
-  return status_of(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, dim3(static_cast<unsigned>(threads)),
-                                    arguments, shared_bytes, static_cast<cudaStream_t>(stream)));
+  const dim3 grid(static_cast<unsigned>(grid_x), static_cast<unsigned>(grid_y),
+                  static_cast<unsigned>(grid_z));
+  return status_of(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid,
+                                    dim3(static_cast<unsigned>(threads)), arguments, shared_bytes,
+                                    static_cast<cudaStream_t>(stream)));
 }
 
 }  // namespace tokenlearner::kernels::cuda

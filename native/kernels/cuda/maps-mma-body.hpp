@@ -1,13 +1,14 @@
-// The maps A by mma.sync: the first product with bias, GELU and the dot with w2 as its epilogue. The hidden layer lives in
-// registers only.
+// The maps A by mma.sync: the first product with bias, GELU and the dot with w2 as its epilogue. The hidden
+// layer lives in registers only.
 //
-// A thread block of 4 warps owns 64 pixels and one group, and walks over the group's hidden rows in tiles of 128; within a
-// tile over chunks of channels, kStages of them in flight by cp.async. A warp owns 32 pixels by 64 hidden rows.
+// A thread block of 4 warps owns 64 pixels and one group, and walks over the group's hidden rows in tiles of
+// 128; within a tile over chunks of channels, kStages of them in flight by cp.async. A warp owns 32 pixels by
+// 64 hidden rows.
 //
 // Note: [Bits that do not depend on the batch]
-// Every tile's sum over its hidden rows is reduced by itself and the tiles' sums are added in order, whether one thread block
-// does all tiles or several share them (splits, chosen by how full the GPU is). A pixel's column of the product
-// is computed by the same instructions in the same order wherever in a tile it lies.
+// Every tile's sum over its hidden rows is reduced by itself and the tiles' sums are added in order, whether
+// one thread block does all tiles or several share them (splits, chosen by how full the GPU is). A pixel's
+// column of the product is computed by the same instructions in the same order wherever in a tile it lies.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -65,7 +66,8 @@ struct MapsMma {
                                       (tile - first_tile) % Traits::kStages * Traits::kVectorBytes);
   }
 
-  /** Starts the copies of iteration `it` into its stage; beyond the last one, an empty group keeps the count. */
+  /** Starts the copies of iteration `it` into its stage; beyond the last one, an empty group keeps the count.
+   */
   TOKENLEARNER_KERNEL_BODY void load(int it) {
     if (it < iterations) {
       const int tile = first_tile + it / args.chunks;
@@ -105,7 +107,8 @@ struct MapsMma {
     TOKENLEARNER_UNROLL
     for (int i = 0; i < 4; ++i) {
       const std::int64_t n = first_pixel() + warp_pixel * kWarpPixels + warp.pixel_row(i / 2, i % 2);
-      const std::int64_t row = (static_cast<std::int64_t>(warp_hidden) * args.tiles + tile) * args.tokens + group;
+      const std::int64_t row =
+          (static_cast<std::int64_t>(warp_hidden) * args.tiles + tile) * args.tokens + group;
       if (n < args.pixel_count) args.partials[row * args.partial_stride + n] = tile_sums[i / 2][i % 2];
     }
   }
@@ -143,7 +146,8 @@ struct MapsMma {
       machine.sync();
       load(it + Traits::kStages - 1);
       const std::uint32_t stage = stage_offset(it);
-      warp.accumulate(hidden, stage, warp_pixel * kWarpPixels, stage + Traits::kPlaneBytes * (1 + warp_hidden), 0);
+      warp.accumulate(hidden, stage, warp_pixel * kWarpPixels,
+                      stage + Traits::kPlaneBytes * (1 + warp_hidden), 0);
       if (++chunk < args.chunks) continue;
       float tile_sums[2][2];
       warp.reduce(tile_sums, hidden, vector_offset(tile) + warp_hidden * (Traits::kVectorBytes / 2));
@@ -165,8 +169,14 @@ TOKENLEARNER_KERNEL_BODY void maps_mma_body(Machine& machine, const MapsArgs& ar
   const int first = machine.block_y() * args.tiles_per_split;
   const int tiles = min_of(args.tiles - first, args.tiles_per_split);
   const int warp = machine.thread() / 32;
-  Maps maps{machine, args,     machine.block_z(), first, tiles * args.chunks,
-            warp % 2, warp / 2, typename Maps::Warp{machine, machine.thread() % 32}};
+  Maps maps{machine,
+            args,
+            machine.block_z(),
+            first,
+            tiles * args.chunks,
+            warp % 2,
+            warp / 2,
+            typename Maps::Warp{machine, machine.thread() % 32}};
   maps.run();
 }
 

@@ -1,5 +1,5 @@
-// The maps A on CUDA cores, in plain float32, for a handful of channels: a pixel's channels stay in registers, four lanes
-// of threads share a group's hidden rows, and their sums are added in order.
+// The maps A on CUDA cores, in plain float32, for a handful of channels: a pixel's channels stay in
+// registers, four lanes of threads share a group's hidden rows, and their sums are added in order.
 #pragma once
 
 #include "kernels/cuda/gelu.hpp"
@@ -54,7 +54,8 @@ TOKENLEARNER_KERNEL_BODY void maps_simt_body(Machine& machine, const SimtArgs& a
     const bool inside = c < args.channels && n < args.pixel_count;
     x[c] = !inside ? 0.0f
                    : load_element(args.x.data, args.x.dtype,
-                                  image * args.x.batch_stride + c * args.x.channel_stride + args.x.pixel_offset(pixel));
+                                  image * args.x.batch_stride + c * args.x.channel_stride +
+                                      args.x.pixel_offset(pixel));
   }
   // Pairs of hidden rows; an odd K's last pair has a second row that is not there.
   const int pairs = (args.hidden + 1) / 2;

@@ -15,8 +15,8 @@ __global__ void __launch_bounds__(kSimtThreads) maps_simt(SimtArgs args) {
 }  // namespace
 
 Status launch_maps_simt(const SimtArgs& args, int tokens, void* stream) {
-  return launch_kernel(maps_simt, ceil_div<std::int64_t>(args.pixel_count, kSimtPixels), tokens, 1, kSimtThreads,
-                       kSimtSharedBytes, args, stream);
+  return launch_kernel(maps_simt, ceil_div<std::int64_t>(args.pixel_count, kSimtPixels), tokens, 1,
+                       kSimtThreads, kSimtSharedBytes, args, stream);
 }
 
 }  // namespace tokenlearner::kernels::cuda

@@ -1,12 +1,13 @@
-// Maps and tokens of an image in one launch, for work that is over in a few microseconds, where each launch counts.
+// Maps and tokens of an image in one launch, for work that is over in a few microseconds, where each launch
+// counts.
 //
-// A thread block of 4 warps owns 32 pixels, one group and one split of its hidden rows. It gathers its pixels from x
-// itself and keeps all their channels in shared memory; the hidden rows' chunks stream past by cp.async. A warp owns the 32
-// pixels by 32 hidden rows of each tile of 128.
+// A thread block of 4 warps owns 32 pixels, one group and one split of its hidden rows. It gathers its pixels
+// from x itself and keeps all their channels in shared memory; the hidden rows' chunks stream past by
+// cp.async. A warp owns the 32 pixels by 32 hidden rows of each tile of 128.
 //
-// Two counters chain the rest without a second launch. The last of a tile's splits to finish adds up all splits' sums, in order, and so
-// has A for the tile; it writes A and the tile's share of y. The last tile of an image's group adds the shares, in
-// order. Which block comes last varies; what it computes does not.
+// Two counters chain the rest without a second launch. The last of a tile's splits to finish adds up all
+// splits' sums, in order, and so has A for the tile; it writes A and the tile's share of y. The last tile of
+// an image's group adds the shares, in order. Which block comes last varies; what it computes does not.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -71,15 +72,16 @@ struct MapsSmall {
     return static_cast<std::int64_t>(tile) * kSmallTilePixels;
   }
   TOKENLEARNER_KERNEL_BODY const float* partial(int lane, int hidden_tile) const {
-    const std::int64_t row = (static_cast<std::int64_t>(lane) * args.maps.tiles + hidden_tile) * args.maps.tokens + group;
+    const std::int64_t row =
+        (static_cast<std::int64_t>(lane) * args.maps.tiles + hidden_tile) * args.maps.tokens + group;
     return args.maps.partials + row * args.maps.partial_stride + image * args.maps.pixels + first_pixel();
   }
   TOKENLEARNER_KERNEL_BODY std::int64_t x_offset(int channel, std::int64_t pixel) const {
     return image * args.x.batch_stride + channel * args.x.channel_stride + args.x.pixel_offset(pixel);
   }
   TOKENLEARNER_KERNEL_BODY std::uint32_t vector_offset(int hidden_tile) const {
-    return static_cast<std::uint32_t>(Traits::kVectorOffset +
-                                      (hidden_tile - first_hidden_tile) % Traits::kStages * Traits::kVectorBytes);
+    return static_cast<std::uint32_t>(Traits::kVectorOffset + (hidden_tile - first_hidden_tile) %
+                                                                  Traits::kStages * Traits::kVectorBytes);
   }
 
   TOKENLEARNER_KERNEL_BODY void load(int it) {
@@ -91,7 +93,8 @@ struct MapsSmall {
       TOKENLEARNER_UNROLL
       for (int i = 0; i < Traits::kHiddenBlocks; ++i) {
         copy_block<Traits::kThreads, Traits::kPlaneBytes>(
-            machine, static_cast<std::uint32_t>(it % Traits::kStages * Traits::kStageBytes + i * Traits::kPlaneBytes),
+            machine,
+            static_cast<std::uint32_t>(it % Traits::kStages * Traits::kStageBytes + i * Traits::kPlaneBytes),
             args.maps.weight_blocks + ((block + i) * args.maps.chunks + chunk) * Traits::kPlaneBytes);
       }
       const int offset = machine.thread() * kUnitBytes;
@@ -114,7 +117,8 @@ struct MapsSmall {
     for (int c = machine.thread() / kSmallTilePixels; c < args.maps.chunks * kChannels; c += kSmallWarps) {
       const bool inside = pixel < args.maps.pixels && c < args.channels;
       const float value = inside ? load_element(args.x.data, args.x.dtype, x_offset(c, pixel)) : 0.0f;
-      const auto chunk = static_cast<std::uint32_t>(Traits::kPixelOffset + c / kChannels * Traits::kPixelChunkBytes);
+      const auto chunk =
+          static_cast<std::uint32_t>(Traits::kPixelOffset + c / kChannels * Traits::kPixelChunkBytes);
       place<Traits::kPrecision>(machine, row, c % kChannels, value, chunk, Traits::kPixelPlaneBytes);
     }
   }
@@ -141,12 +145,14 @@ struct MapsSmall {
       machine.sync();
       load(it + Traits::kStages - 1);
       const auto stage = static_cast<std::uint32_t>(it % Traits::kStages * Traits::kStageBytes);
-      warp.accumulate(hidden, static_cast<std::uint32_t>(Traits::kPixelOffset + chunk * Traits::kPixelChunkBytes), 0,
-                      stage + static_cast<std::uint32_t>(warp_index / 2 * Traits::kPlaneBytes), warp_index % 2 * 32);
+      warp.accumulate(
+          hidden, static_cast<std::uint32_t>(Traits::kPixelOffset + chunk * Traits::kPixelChunkBytes), 0,
+          stage + static_cast<std::uint32_t>(warp_index / 2 * Traits::kPlaneBytes), warp_index % 2 * 32);
       if (++chunk < args.maps.chunks) continue;
       float tile_sums[2][2];
       warp.reduce(tile_sums, hidden,
-                  vector_offset(hidden_tile) + static_cast<std::uint32_t>(warp_index * Traits::kVectorBytes / kSmallWarps));
+                  vector_offset(hidden_tile) +
+                      static_cast<std::uint32_t>(warp_index * Traits::kVectorBytes / kSmallWarps));
       Warp::clear(hidden);
       if (args.maps.splits > 1) write_partials(tile_sums, hidden_tile);
       TOKENLEARNER_UNROLL
@@ -156,7 +162,8 @@ struct MapsSmall {
     }
   }
 
-  /** True in every thread of the block that came last of `count`. Orders what all of them wrote before what it reads. */
+  /** True in every thread of the block that came last of `count`. Orders what all of them wrote before what
+   * it reads. */
   TOKENLEARNER_KERNEL_BODY bool is_last(std::uint32_t* counter, int count) {
     machine.fence_device();
     machine.sync();
@@ -177,7 +184,8 @@ struct MapsSmall {
         TOKENLEARNER_UNROLL
         for (int i = 0; i < 4; ++i) {
           const int slot = warp_index * kSmallTilePixels + warp.pixel_row(i / 2, i % 2);
-          machine.template shared<float>(static_cast<std::uint32_t>(Traits::kSumOffset + slot * 4)) = sums[i / 2][i % 2];
+          machine.template shared<float>(static_cast<std::uint32_t>(Traits::kSumOffset + slot * 4)) =
+              sums[i / 2][i % 2];
         }
       }
       machine.sync();
@@ -187,7 +195,8 @@ struct MapsSmall {
     for (int i = 0; i < kSmallWarps; ++i) {
       float sum = 0.0f;
       if (args.maps.splits == 1) {
-        sum = machine.template shared<float>(static_cast<std::uint32_t>(Traits::kSumOffset + (i * kSmallTilePixels + row) * 4));
+        sum = machine.template shared<float>(
+            static_cast<std::uint32_t>(Traits::kSumOffset + (i * kSmallTilePixels + row) * 4));
       } else {
         for (int t = 0; t < args.maps.tiles; ++t) sum += machine.load_fresh(partial(i, t) + row);
       }
@@ -202,8 +211,8 @@ struct MapsSmall {
     if (row < kSmallTilePixels) {
       machine.template shared<float>(static_cast<std::uint32_t>(Traits::kMapOffset + row * 4)) = value;
       if (first_pixel() + row < args.maps.pixels) {
-        args.maps.attention.data[image * args.maps.attention.batch_stride + group * args.maps.attention.token_stride +
-                                 first_pixel() + row] = value;
+        args.maps.attention.data[image * args.maps.attention.batch_stride +
+                                 group * args.maps.attention.token_stride + first_pixel() + row] = value;
       }
     }
     machine.sync();
@@ -217,10 +226,12 @@ struct MapsSmall {
   /** sum over the tile's pixels of x A, for every channel: a warp takes a channel, its lanes the pixels. */
   TOKENLEARNER_KERNEL_BODY void write_share() {
     const bool inside = first_pixel() + warp.lane < args.maps.pixels;
-    const float a = machine.template shared<float>(static_cast<std::uint32_t>(Traits::kMapOffset + warp.lane * 4));
+    const float a =
+        machine.template shared<float>(static_cast<std::uint32_t>(Traits::kMapOffset + warp.lane * 4));
     TOKENLEARNER_UNROLL_BY_4
     for (int c = warp_index; c < args.channels; c += kSmallWarps) {
-      float sum = inside ? a * load_element(args.x.data, args.x.dtype, x_offset(c, first_pixel() + warp.lane)) : 0.0f;
+      float sum =
+          inside ? a * load_element(args.x.data, args.x.dtype, x_offset(c, first_pixel() + warp.lane)) : 0.0f;
       TOKENLEARNER_UNROLL
       for (int mask = 16; mask > 0; mask /= 2) sum += machine.shuffle_xor(sum, mask);
       if (warp.lane == 0) share(tile)[c] = sum;

@@ -1,15 +1,18 @@
-// The maps A by wgmma, for sm_90: the same product and epilogue as maps-mma-body.hpp, the same packed operands.
+// The maps A by wgmma, for sm_90: the same product and epilogue as maps-mma-body.hpp, the same packed
+// operands.
 //
-// A thread block owns 128 pixels and one group. Its last warp is the producer: one lane asks for bulk copies of whole
-// blocks (a chunk of pixels and of hidden rows to a stage), each completing on the stage's `full` barrier. Two
-// warpgroups own 64 pixels each, multiply stage after stage, and hand a stage back on its `empty` barrier, warp by warp. They are tied to
-// each other only through the stages, so one's epilogue overlaps the other's product as far as the stages reach, and the
-// producer runs on into the next tile during both.
+// A thread block owns 128 pixels and one group. Its last warp is the producer: one lane asks for bulk copies
+// of whole blocks (a chunk of pixels and of hidden rows to a stage), each completing on the stage's `full`
+// barrier. Two warpgroups own 64 pixels each, multiply stage after stage, and hand a stage back on its
+// `empty` barrier, warp by warp. They are tied to each other only through the stages, so one's epilogue
+// overlaps the other's product as far as the stages reach, and the producer runs on into the next tile during
+// both.
 //
-// Two shapes. Wide: 256 hidden rows a tile and 4 stages, one thread block to a multiprocessor: the fewest bytes
-// per product, for many channels. Narrow: 128 rows and 3 stages, two thread blocks to a multiprocessor (one plane): with
-// few channels the epilogue is as long as the product, and the other thread block fills the tensor cores meanwhile.
-// A producer of one warp, not of a warpgroup, leaves 224 or 112 registers to a thread without setmaxnreg.
+// Two shapes. Wide: 256 hidden rows a tile and 4 stages, one thread block to a multiprocessor: the fewest
+// bytes per product, for many channels. Narrow: 128 rows and 3 stages, two thread blocks to a multiprocessor
+// (one plane): with few channels the epilogue is as long as the product, and the other thread block fills the
+// tensor cores meanwhile. A producer of one warp, not of a warpgroup, leaves 224 or 112 registers to a thread
+// without setmaxnreg.
 //
 // Bits: as Note [Bits that do not depend on the batch].
 #pragma once
@@ -62,7 +65,9 @@ struct MapsWgmma {
   }
   TOKENLEARNER_KERNEL_BODY static std::uint32_t full(int stage) { return barrier(stage); }
   TOKENLEARNER_KERNEL_BODY static std::uint32_t empty(int stage) { return barrier(Traits::kStages + stage); }
-  TOKENLEARNER_KERNEL_BODY static std::uint32_t vectors_full(int slot) { return barrier(2 * Traits::kStages + slot); }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t vectors_full(int slot) {
+    return barrier(2 * Traits::kStages + slot);
+  }
   TOKENLEARNER_KERNEL_BODY static std::uint32_t vectors_empty(int slot) {
     return barrier(2 * Traits::kStages + Traits::kVectorStages + slot);
   }
@@ -86,11 +91,14 @@ struct MapsWgmma {
   }
 
   /** A stage or slot that has not been used yet is empty: the first wait, with parity 1, returns at once. */
-  TOKENLEARNER_KERNEL_BODY static std::uint32_t empty_parity(int use) { return static_cast<std::uint32_t>(use + 1) % 2; }
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t empty_parity(int use) {
+    return static_cast<std::uint32_t>(use + 1) % 2;
+  }
 
-  /** Block `i` of a stage's operand at `offset`, of `blocks` blocks: its planes go to each plane's own run of blocks. */
-  TOKENLEARNER_KERNEL_BODY void copy_block(std::uint32_t offset, int blocks, int i, const std::uint8_t* source,
-                                           std::uint32_t full_barrier) {
+  /** Block `i` of a stage's operand at `offset`, of `blocks` blocks: its planes go to each plane's own run of
+   * blocks. */
+  TOKENLEARNER_KERNEL_BODY void copy_block(std::uint32_t offset, int blocks, int i,
+                                           const std::uint8_t* source, std::uint32_t full_barrier) {
     TOKENLEARNER_UNROLL
     for (int plane = 0; plane < Traits::kPlanes; ++plane) {
       machine.bulk_copy(offset + static_cast<std::uint32_t>((plane * blocks + i) * kBlockBytes),
@@ -105,7 +113,8 @@ struct MapsWgmma {
     machine.barrier_expect(vectors_full(slot), Traits::kVectorBytes);
     const std::int64_t row = static_cast<std::int64_t>(group) * args.hidden_blocks * kBlockRows +
                              (first_tile + tile) * Traits::kHiddenTile;
-    machine.bulk_copy(vector_offset(slot), args.bias_and_scale + row / 2, Traits::kVectorBytes, vectors_full(slot));
+    machine.bulk_copy(vector_offset(slot), args.bias_and_scale + row / 2, Traits::kVectorBytes,
+                      vectors_full(slot));
   }
 
   /** One thread. */
@@ -114,19 +123,21 @@ struct MapsWgmma {
     int stage = 0;
     int use = 0;
     for (int tile = 0; tile < tiles; ++tile) {
-      const std::int64_t first_block = static_cast<std::int64_t>(group) * args.hidden_blocks +
-                                       (first_tile + tile) * Traits::kHiddenBlocks;
+      const std::int64_t first_block =
+          static_cast<std::int64_t>(group) * args.hidden_blocks + (first_tile + tile) * Traits::kHiddenBlocks;
       for (int chunk = 0; chunk < args.chunks; ++chunk) {
         const auto offset = static_cast<std::uint32_t>(stage * Traits::kStageBytes);
         machine.barrier_wait(empty(stage), empty_parity(use));
         machine.barrier_expect(full(stage), Traits::kStageBytes);
         for (int i = 0; i < Traits::kConsumers; ++i) {
           copy_block(offset, Traits::kConsumers, i,
-                     args.x_blocks + ((first_pixel_block + i) * args.chunks + chunk) * Traits::kPlaneBytes, full(stage));
+                     args.x_blocks + ((first_pixel_block + i) * args.chunks + chunk) * Traits::kPlaneBytes,
+                     full(stage));
         }
         for (int i = 0; i < Traits::kHiddenBlocks; ++i) {
           copy_block(offset + Traits::kHiddenOffset, Traits::kHiddenBlocks, i,
-                     args.weight_blocks + ((first_block + i) * args.chunks + chunk) * Traits::kPlaneBytes, full(stage));
+                     args.weight_blocks + ((first_block + i) * args.chunks + chunk) * Traits::kPlaneBytes,
+                     full(stage));
         }
         if (chunk == 0) load_vectors(tile);
         advance(stage, use);
@@ -140,27 +151,32 @@ struct MapsWgmma {
     ++use;
   }
 
-  TOKENLEARNER_KERNEL_BODY static std::uint32_t pixel_offset(std::uint32_t stage, int plane, int consumer, int step) {
-    return stage + static_cast<std::uint32_t>((plane * Traits::kConsumers + consumer) * kBlockBytes + step * kStepBytes);
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t pixel_offset(std::uint32_t stage, int plane, int consumer,
+                                                             int step) {
+    return stage + static_cast<std::uint32_t>((plane * Traits::kConsumers + consumer) * kBlockBytes +
+                                              step * kStepBytes);
   }
   TOKENLEARNER_KERNEL_BODY static std::uint32_t hidden_offset(std::uint32_t stage, int plane, int step) {
-    return stage + static_cast<std::uint32_t>(Traits::kHiddenOffset + plane * Traits::kHiddenBlocks * kBlockBytes +
-                                              step * kStepBytes);
+    return stage +
+           static_cast<std::uint32_t>(Traits::kHiddenOffset + plane * Traits::kHiddenBlocks * kBlockBytes +
+                                      step * kStepBytes);
   }
 
   template <int kSteps>
-  TOKENLEARNER_KERNEL_BODY void multiply_planes(Accumulators& sums, std::uint32_t stage, int consumer, int pixel_plane,
-                                                int hidden_plane, int first_step, bool accumulate) {
+  TOKENLEARNER_KERNEL_BODY void multiply_planes(Accumulators& sums, std::uint32_t stage, int consumer,
+                                                int pixel_plane, int hidden_plane, int first_step,
+                                                bool accumulate) {
     TOKENLEARNER_UNROLL
     for (int i = 0; i < kSteps; ++i) {
-      machine.template wgmma<kKind, Traits::kHiddenTile>(sums, pixel_offset(stage, pixel_plane, consumer, first_step + i),
-                                                         hidden_offset(stage, hidden_plane, first_step + i),
-                                                         accumulate || i > 0);
+      machine.template wgmma<kKind, Traits::kHiddenTile>(
+          sums, pixel_offset(stage, pixel_plane, consumer, first_step + i),
+          hidden_offset(stage, hidden_plane, first_step + i), accumulate || i > 0);
     }
   }
 
   /** A chunk of the 16-bit modes and tf32. */
-  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& hidden, std::uint32_t stage, int consumer, bool accumulate) {
+  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& hidden, std::uint32_t stage, int consumer,
+                                               bool accumulate) {
     machine.wgmma_fence(hidden);
     multiply_planes<kStepsPerChunk>(hidden, stage, consumer, 0, 0, 0, accumulate);
     machine.wgmma_commit();
@@ -202,15 +218,18 @@ struct MapsWgmma {
     }
   }
 
-  /** sum over the tile's hidden rows of w2 gelu(h + b1), for this thread's two pixel rows; in every lane of a quad. */
-  TOKENLEARNER_KERNEL_BODY void reduce_tile(float (&tile_sums)[2], const Accumulators& hidden, std::uint32_t vectors) {
+  /** sum over the tile's hidden rows of w2 gelu(h + b1), for this thread's two pixel rows; in every lane of a
+   * quad. */
+  TOKENLEARNER_KERNEL_BODY void reduce_tile(float (&tile_sums)[2], const Accumulators& hidden,
+                                            std::uint32_t vectors) {
     constexpr GeluForm kForm = gelu_form(Traits::kPrecision);
     const int lane = machine.thread() % 4;
     tile_sums[0] = 0.0f;
     tile_sums[1] = 0.0f;
     TOKENLEARNER_UNROLL
     for (int j = 0; j < Traits::kHiddenTile / 8; ++j) {
-      const Float4 v = machine.template shared<Float4>(vectors + static_cast<std::uint32_t>(j * 4 + lane) * 16);
+      const Float4 v =
+          machine.template shared<Float4>(vectors + static_cast<std::uint32_t>(j * 4 + lane) * 16);
       TOKENLEARNER_UNROLL
       for (int half = 0; half < 2; ++half) {
         const float* h = &hidden[j * 4 + half * 2];
@@ -229,8 +248,8 @@ struct MapsWgmma {
   TOKENLEARNER_KERNEL_BODY std::int64_t pixel(int half) const {
     const int consumer = machine.thread() / 128;
     const int local = machine.thread() % 128;
-    return static_cast<std::int64_t>(machine.block_x()) * kWgmmaTilePixels + consumer * kBlockRows + local / 32 * 16 +
-           half * 8 + local % 32 / 4;
+    return static_cast<std::int64_t>(machine.block_x()) * kWgmmaTilePixels + consumer * kBlockRows +
+           local / 32 * 16 + half * 8 + local % 32 / 4;
   }
 
   TOKENLEARNER_KERNEL_BODY void write_partials(const float (&tile_sums)[2], int tile) const {

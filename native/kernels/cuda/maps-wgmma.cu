@@ -1,5 +1,5 @@
-// Launchers of maps-wgmma-body.hpp. This file is compiled for sm_90a alone: there is no code in it for other devices, and
-// plan.cpp never chooses it for them.
+// Launchers of maps-wgmma-body.hpp. This file is compiled for sm_90a alone: there is no code in it for other
+// devices, and plan.cpp never chooses it for them.
 #include "kernels/cuda/launch-check.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/maps-wgmma-body.hpp"
@@ -9,15 +9,16 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 template <class Traits>
-__global__ void __launch_bounds__(Traits::kThreads, Traits::kBlocksPerMultiprocessor) maps_wgmma(MapsArgs args) {
+__global__ void __launch_bounds__(Traits::kThreads, Traits::kBlocksPerMultiprocessor)
+    maps_wgmma(MapsArgs args) {
   WgmmaMachine machine;
   maps_wgmma_body<Traits>(machine, args);
 }
 
 template <class Traits>
 Status launch(const MapsArgs& args, void* stream) {
-  return launch_kernel(maps_wgmma<Traits>, ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels), args.splits,
-                       args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream);
+  return launch_kernel(maps_wgmma<Traits>, ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels),
+                       args.splits, args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream);
 }
 
 template <Precision kPrecision>

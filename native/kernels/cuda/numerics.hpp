@@ -49,8 +49,8 @@ TOKENLEARNER_PORTABLE float round_to_tf32(float value) {
 }
 
 /**
- * value = high + low + an error of at most 2^-22 of it. A value that rounds up to infinity keeps its low part out of it,
- * so that a finite input never makes inf - inf.
+ * value = high + low + an error of at most 2^-22 of it. A value that rounds up to infinity keeps its low part
+ * out of it, so that a finite input never makes inf - inf.
  */
 TOKENLEARNER_PORTABLE void split_tf32(float value, float& high, float& low) {
   high = round_to_tf32(value);

@@ -1,6 +1,7 @@
-// Packing of x and W1 into the blocks of Note [Tile images] (tiling.hpp). Strided gather, conversion, rounding to tf32 and
-// splitting into high and low parts all happen here, once, so that the products load aligned bytes and nothing else.
-// One thread block makes one block of 64 rows by 128 bytes (a plane) in shared memory and writes it out in one piece.
+// Packing of x and W1 into the blocks of Note [Tile images] (tiling.hpp). Strided gather, conversion,
+// rounding to tf32 and splitting into high and low parts all happen here, once, so that the products load
+// aligned bytes and nothing else. One thread block makes one block of 64 rows by 128 bytes (a plane) in
+// shared memory and writes it out in one piece.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -11,10 +12,11 @@ namespace tokenlearner::kernels::cuda {
 
 inline constexpr int kPackThreads = 256;
 
-/** Converts and stores an element of the block at `block`; a second plane lies `plane_bytes` behind the first. */
+/** Converts and stores an element of the block at `block`; a second plane lies `plane_bytes` behind the
+ * first. */
 template <Precision kPrecision, class Machine>
-TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, float value, std::uint32_t block = 0,
-                                    std::uint32_t plane_bytes = kBlockBytes) {
+TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, float value,
+                                    std::uint32_t block = 0, std::uint32_t plane_bytes = kBlockBytes) {
   const std::uint32_t offset = block + swizzled_offset(row, channel * element_bytes(kPrecision));
   if constexpr (kPrecision == Precision::bfloat16) {
     machine.template shared<std::uint16_t>(offset) = float_to_bfloat16(value);
@@ -40,7 +42,8 @@ TOKENLEARNER_KERNEL_BODY void write_out(Machine& machine, std::uint8_t* target) 
   }
 }
 
-/** Grid: (pixel blocks, chunks). `kChannelsLast`: neighbouring threads take neighbouring channels, not pixels. */
+/** Grid: (pixel blocks, chunks). `kChannelsLast`: neighbouring threads take neighbouring channels, not
+ * pixels. */
 template <Precision kPrecision, bool kChannelsLast, class Machine>
 TOKENLEARNER_KERNEL_BODY void pack_pixels_body(Machine& machine, const PackPixelsArgs& args) {
   constexpr int kChannels = channels_per_chunk(kPrecision);

@@ -42,13 +42,14 @@ Status launch_pixels(const PackPixelsArgs& args, void* stream) {
 
 template <Precision kPrecision>
 Status launch_weights(const PackWeightsArgs& args, void* stream) {
-  return launch_kernel(pack_weights<kPrecision>, args.hidden_padded / kBlockRows, args.chunks, args.tokens, kPackThreads,
-                       kBlockBytes * planes_of(kPrecision), args, stream);
+  return launch_kernel(pack_weights<kPrecision>, args.hidden_padded / kBlockRows, args.chunks, args.tokens,
+                       kPackThreads, kBlockBytes * planes_of(kPrecision), args, stream);
 }
 
 Status launch_vectors(const PackWeightsArgs& args, void* stream) {
   const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
-  return launch_kernel(pack_vectors, ceil_div<std::int64_t>(pairs, kPackThreads), 1, 1, kPackThreads, 0, args, stream);
+  return launch_kernel(pack_vectors, ceil_div<std::int64_t>(pairs, kPackThreads), 1, 1, kPackThreads, 0, args,
+                       stream);
 }
 
 }  // namespace
@@ -87,8 +88,8 @@ Status launch_pack_simt_weights(const PackWeightsArgs& args, void* stream) {
   const Status vectors = launch_vectors(args, stream);
   if (vectors != Status::ok) return vectors;
   const std::int64_t elements = static_cast<std::int64_t>(args.tokens) * args.hidden * kSimtChannels;
-  return launch_kernel(pack_simt_weights, ceil_div<std::int64_t>(elements, kSimtThreads), 1, 1, kSimtThreads, 0, args,
-                       stream);
+  return launch_kernel(pack_simt_weights, ceil_div<std::int64_t>(elements, kSimtThreads), 1, 1, kSimtThreads,
+                       0, args, stream);
 }
 
 Status clear_counters(void* counters, std::size_t bytes, void* stream) {

@@ -19,7 +19,8 @@ constexpr std::int64_t kMostImages = 65535;
 constexpr double kSmallOperations = 0.25e9;
 /** From here on an image fills most of a 128-pixel tile by itself, and gains little from a batch. */
 constexpr std::int64_t kSmallPixels = 96;
-/** Chunks of channels from which the product is long enough to hide a whole tile's epilogue of the other warpgroup. */
+/** Chunks of channels from which the product is long enough to hide a whole tile's epilogue of the other
+ * warpgroup. */
 constexpr std::int64_t kWideChunks = 6;
 
 std::size_t aligned(std::size_t bytes) { return round_up(bytes, kAlignment); }
@@ -36,8 +37,10 @@ int hidden_tile(const CudaShape& shape, Precision precision, Variant variant) {
 /** Thread blocks of one split, of one pass. */
 std::int64_t blocks_of(const CudaShape& shape, Variant variant, std::int64_t images) {
   const std::int64_t pixels = images * shape.pixels;
-  if (variant == Variant::small) return images * ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels) * shape.tokens;
-  return ceil_div<std::int64_t>(pixels, variant == Variant::wgmma ? kWgmmaTilePixels : kBlockRows) * shape.tokens;
+  if (variant == Variant::small)
+    return images * ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels) * shape.tokens;
+  return ceil_div<std::int64_t>(pixels, variant == Variant::wgmma ? kWgmmaTilePixels : kBlockRows) *
+         shape.tokens;
 }
 
 int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperties& device) {
@@ -117,7 +120,8 @@ WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::
   };
   if (plan.variant == Variant::mma || plan.variant == Variant::wgmma) {
     const std::int64_t blocks = pixel_blocks(pixel_count) * chunk_count(shape.channels, plan.precision);
-    layout.x_blocks = place(bytes_of(blocks, static_cast<std::size_t>(kBlockBytes * planes_of(plan.precision))));
+    layout.x_blocks =
+        place(bytes_of(blocks, static_cast<std::size_t>(kBlockBytes * planes_of(plan.precision))));
   }
   layout.partial_stride = round_up<std::int64_t>(pixel_count, 32);
   if (plan.splits > 1) {
@@ -140,11 +144,10 @@ WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::
 PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, Variant variant) {
   PackedWeightsLayout layout;
   const std::int64_t rows = shape.tokens * padded_hidden(shape.hidden);
-  const std::size_t weight =
-      variant == Variant::simt
-          ? bytes_of(shape.tokens * shape.hidden, kSimtChannels * sizeof(float))
-          : bytes_of(rows / kBlockRows * chunk_count(shape.channels, precision),
-                     static_cast<std::size_t>(kBlockBytes * planes_of(precision)));
+  const std::size_t weight = variant == Variant::simt
+                                 ? bytes_of(shape.tokens * shape.hidden, kSimtChannels * sizeof(float))
+                                 : bytes_of(rows / kBlockRows * chunk_count(shape.channels, precision),
+                                            static_cast<std::size_t>(kBlockBytes * planes_of(precision)));
   layout.bias_and_scale = aligned(weight);
   layout.token_bias = layout.bias_and_scale + aligned(bytes_of(rows, 2 * sizeof(float)));
   layout.total = layout.token_bias + aligned(bytes_of(shape.tokens, sizeof(float)));
@@ -158,7 +161,8 @@ std::size_t packed_weights_bytes(const CudaShape& shape, Precision precision, Va
 std::size_t token_product_workspace_bytes(const CudaShape& shape) {
   const std::int64_t segments = segment_count(shape.pixels);
   if (segments <= 1) return 0;
-  return bytes_of(std::min(shape.batch, kMostImages) * segments * shape.channels * shape.tokens, sizeof(float));
+  return bytes_of(std::min(shape.batch, kMostImages) * segments * shape.channels * shape.tokens,
+                  sizeof(float));
 }
 
 Status choose_precision(DType dtype, bool allow_tf32, Precision* precision) {
@@ -204,7 +208,8 @@ Variant choose_variant(const CudaShape& shape, Precision precision, const Device
   return can_run(Variant::wgmma, shape, precision, device) ? Variant::wgmma : Variant::mma;
 }
 
-Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant, const DeviceProperties& device) {
+Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
+                  const DeviceProperties& device) {
   Plan plan;
   plan.precision = precision;
   plan.variant = variant;
@@ -213,8 +218,9 @@ Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant, 
   Plan unsplit = plan;
   unsplit.images_per_pass = 1;
   const std::size_t one = workspace_layout(shape, unsplit, 1).total;
-  plan.images_per_pass = std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(kWorkspaceTarget / std::max<std::size_t>(one, 1)), 1, std::min(shape.batch, kMostImages));
+  plan.images_per_pass =
+      std::clamp<std::int64_t>(static_cast<std::int64_t>(kWorkspaceTarget / std::max<std::size_t>(one, 1)), 1,
+                               std::min(shape.batch, kMostImages));
   // A single image's padding is not paid once an image: grow while the whole pass fits.
   while (plan.images_per_pass < std::min(shape.batch, kMostImages)) {
     const std::int64_t more = std::min({plan.images_per_pass * 2, shape.batch, kMostImages});

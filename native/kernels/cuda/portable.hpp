@@ -1,10 +1,11 @@
 // What lets one text be compiled by nvcc for the device and by a plain C++ compiler for the tests.
 //
 // Note: [Machines]
-// The body of every kernel is a template over a Machine: the handful of things that only a GPU has (thread indices,
-// shared memory, barriers, asynchronous copies, matrix instructions). device-machine.cuh has the real one; the tests
-// have one that runs a whole thread block on the host, a thread a fiber, with the copies completing as late as their
-// contract allows. Index arithmetic, edges, pipelines and summation order are thus tested without a GPU.
+// The body of every kernel is a template over a Machine: the handful of things that only a GPU has (thread
+// indices, shared memory, barriers, asynchronous copies, matrix instructions). device-machine.cuh has the
+// real one; the tests have one that runs a whole thread block on the host, a thread a fiber, with the copies
+// completing as late as their contract allows. Index arithmetic, edges, pipelines and summation order are
+// thus tested without a GPU.
 #pragma once
 
 #include <cstdint>

@@ -1,16 +1,18 @@
 // How matrices lie in memory for the tensor cores, and the modes they are computed in.
 //
 // Note: [Tile images]
-// Both operands of the first product have the reduction (channels) along their rows. Before it runs they are packed into
-// blocks of 64 rows by 128 bytes of channels, each block in exactly the order in which it is to lie in shared memory:
-// unit u (16 bytes) of row r stands at unit u ^ (r % 8). That is the 128-byte swizzle: ldmatrix reads it without
-// bank conflicts and wgmma's descriptors name it. Loading a tile is then a copy of contiguous bytes, by cp.async or by one
-// bulk copy, with no tensor map, no driver call and no predicate: channels, hidden rows and pixels are padded with
-// zeros by the packing, and a hidden row of zeros with w2 = 0 adds nothing.
+// Both operands of the first product have the reduction (channels) along their rows. Before it runs they are
+// packed into blocks of 64 rows by 128 bytes of channels, each block in exactly the order in which it is to
+// lie in shared memory: unit u (16 bytes) of row r stands at unit u ^ (r % 8). That is the 128-byte swizzle:
+// ldmatrix reads it without bank conflicts and wgmma's descriptors name it. Loading a tile is then a copy of
+// contiguous bytes, by cp.async or by one bulk copy, with no tensor map, no driver call and no predicate:
+// channels, hidden rows and pixels are padded with zeros by the packing, and a hidden row of zeros with w2 =
+// 0 adds nothing.
 //
 // Blocks of the pixels:  [pixel / 64][chunk][plane]; pixels of all images in one row, n = image * P + pixel.
 // Blocks of W1:          [group][hidden row / 64][chunk][plane].
-// A chunk is 128 bytes of channels: 64 in the 16-bit modes, 32 in tf32. float32 has two planes, the high and low parts.
+// A chunk is 128 bytes of channels: 64 in the 16-bit modes, 32 in tf32. float32 has two planes, the high and
+// low parts.
 #pragma once
 
 #include "kernels/cuda/gelu.hpp"

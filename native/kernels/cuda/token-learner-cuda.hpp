@@ -1,7 +1,8 @@
 // The fused TokenLearner layer on CUDA, as the engine sees it. No CUDA header is needed to include this.
 //
-// Nothing here throws, prints, synchronises or allocates device memory. Pointers are device memory of the current device,
-// `stream` is a cudaStream_t. A launch's failure is Status::device_error; last_device_error() says which.
+// Nothing here throws, prints, synchronises or allocates device memory. Pointers are device memory of the
+// current device, `stream` is a cudaStream_t. A launch's failure is Status::device_error; last_device_error()
+// says which.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ namespace tokenlearner::kernels::cuda {
 
 /** How the first product is computed. Sums are float32 in every mode. */
 enum class Precision : std::int8_t {
-  /** Three tf32 products of split operands, partial sums added in float32: as accurate as a float32 product. */
+  /** Three tf32 products of split operands, partial sums added in float32: as accurate as a float32 product.
+   */
   float32,
   tf32,
   bfloat16,
@@ -63,7 +65,8 @@ struct Plan {
   std::size_t workspace_bytes = 0;
 };
 
-/** W1, b1, w2, b2 packed for one precision and variant, in one buffer of device memory that the caller owns. */
+/** W1, b1, w2, b2 packed for one precision and variant, in one buffer of device memory that the caller owns.
+ */
 struct CudaPackedWeights {
   Precision precision = Precision::float32;
   Variant variant = Variant::mma;
@@ -80,7 +83,8 @@ struct CudaPackedWeights {
 /**
  * The rule. It never looks at the batch, so that an image has the same bits whatever batch it is in:
  * - float32 with C <= 16: simt (a chunk of 32 channels would be mostly padding);
- * - the first product of one image at most 0.25 GFLOP, P >= 96 and the image's tile fits shared memory: small;
+ * - the first product of one image at most 0.25 GFLOP, P >= 96 and the image's tile fits shared memory:
+ * small;
  * - compute capability 9.0: wgmma;
  * - otherwise: mma.
  */
@@ -89,20 +93,22 @@ Variant choose_variant(const CudaShape& shape, Precision precision, const Device
 /** The precision that serves a dtype; float64 is not served. */
 Status choose_precision(DType dtype, bool allow_tf32, Precision* precision);
 
-Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant, const DeviceProperties& device);
+Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
+                  const DeviceProperties& device);
 
 std::size_t packed_weights_bytes(const CudaShape& shape, Precision precision, Variant variant);
 
 /**
- * `weights` is in device memory, contiguous, num_layers 2. `buffer` is aligned to 1024 bytes and must live as long as
- * `packed` is used. Asynchronous on `stream`.
+ * `weights` is in device memory, contiguous, num_layers 2. `buffer` is aligned to 1024 bytes and must live as
+ * long as `packed` is used. Asynchronous on `stream`.
  */
 Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
                          std::size_t bytes, CudaPackedWeights* packed, void* stream);
 
 /**
- * Asynchronous on `stream`. `workspace` (plan.workspace_bytes, aligned to 1024 bytes) may be reused by later work on the
- * same stream. `params.attention` is float32 and always written. float32, float16 or bfloat16; others are unsupported.
+ * Asynchronous on `stream`. `workspace` (plan.workspace_bytes, aligned to 1024 bytes) may be reused by later
+ * work on the same stream. `params.attention` is float32 and always written. float32, float16 or bfloat16;
+ * others are unsupported.
  */
 Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
                           void* workspace, std::size_t workspace_bytes, void* stream);
@@ -128,7 +134,7 @@ Status cuda_epilogue(const EpilogueParams& params, void* stream);
 
 /** y from x and params.attention. `workspace` as token_product_workspace_bytes says. */
 std::size_t token_product_workspace_bytes(const CudaShape& shape);
-Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens, void* workspace,
-                          std::size_t workspace_bytes, void* stream);
+Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens,
+                          void* workspace, std::size_t workspace_bytes, void* stream);
 
 }  // namespace tokenlearner::kernels::cuda

@@ -1,9 +1,10 @@
-// The token product y[c,g] = (1/P) sum_p x[c,p] A[g,p]. It reads x once for every 8 tokens and is bound by that.
+// The token product y[c,g] = (1/P) sum_p x[c,p] A[g,p]. It reads x once for every 8 tokens and is bound by
+// that.
 //
-// A thread block owns 32 channels of one image and one segment of its pixels. Warps own channels and their lanes pixels,
-// or, where channels are contiguous in memory, lanes own channels and warps pixels. Segments are of a fixed length and
-// every sum has a fixed order. Where the maps were left as sums of tiles they are added up here, and written by the
-// first channels' block.
+// A thread block owns 32 channels of one image and one segment of its pixels. Warps own channels and their
+// lanes pixels, or, where channels are contiguous in memory, lanes own channels and warps pixels. Segments
+// are of a fixed length and every sum has a fixed order. Where the maps were left as sums of tiles they are
+// added up here, and written by the first channels' block.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -46,7 +47,8 @@ struct TokenProduct {
   }
 
   TOKENLEARNER_KERNEL_BODY float attention(int token, std::int64_t pixel) const {
-    float* at = args.attention.data + image * args.attention.batch_stride + token * args.attention.token_stride + pixel;
+    float* at = args.attention.data + image * args.attention.batch_stride +
+                token * args.attention.token_stride + pixel;
     if (args.tiles == 0) return *at;
     const float value = sum_of_tiles(token, pixel);
     if (first_channel == 0) *at = value;
@@ -70,7 +72,8 @@ struct TokenProduct {
 
   TOKENLEARNER_KERNEL_BODY float pixel_value(int channel, std::int64_t offset) const {
     if (channel >= args.channels) return 0.0f;
-    return load_element(args.x.data, args.x.dtype, image * args.x.batch_stride + channel * args.x.channel_stride + offset);
+    return load_element(args.x.data, args.x.dtype,
+                        image * args.x.batch_stride + channel * args.x.channel_stride + offset);
   }
 
   /** Lanes on pixels. */
@@ -91,7 +94,8 @@ struct TokenProduct {
     }
   }
 
-  TOKENLEARNER_KERNEL_BODY void finish_pixels(float (&sums)[kChannelsPerWarp][kTokensPerPass], int first_token) {
+  TOKENLEARNER_KERNEL_BODY void finish_pixels(float (&sums)[kChannelsPerWarp][kTokensPerPass],
+                                              int first_token) {
     TOKENLEARNER_UNROLL
     for (int c = 0; c < kChannelsPerWarp; ++c) {
       TOKENLEARNER_UNROLL
@@ -117,13 +121,15 @@ struct TokenProduct {
     machine.sync();
     TOKENLEARNER_UNROLL
     for (int t = 0; t < kTokensPerPass; ++t) {
-      machine.template shared<float>(static_cast<std::uint32_t>((t * kTokensWarps + warp) * 32 + lane) * 4) = sums[t];
+      machine.template shared<float>(static_cast<std::uint32_t>((t * kTokensWarps + warp) * 32 + lane) * 4) =
+          sums[t];
     }
     machine.sync();
     // Warp t adds up token t.
     float sum = 0.0f;
     for (int i = 0; i < kTokensWarps; ++i) {
-      sum += machine.template shared<float>(static_cast<std::uint32_t>((warp * kTokensWarps + i) * 32 + lane) * 4);
+      sum += machine.template shared<float>(
+          static_cast<std::uint32_t>((warp * kTokensWarps + i) * 32 + lane) * 4);
     }
     write(first_channel + lane, first_token + warp, sum);
   }

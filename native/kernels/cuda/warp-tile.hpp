@@ -1,14 +1,17 @@
-// What one warp does with a chunk and with a finished tile: fragments from shared memory, mma.sync, and the epilogue.
+// What one warp does with a chunk and with a finished tile: fragments from shared memory, mma.sync, and the
+// epilogue.
 //
-// A warp owns 32 pixels (rows of D) by kHiddenPerWarp hidden rows (columns of D). A step of the reduction is 32 bytes of a
-// row in every mode (16 channels of 2 bytes, 8 of 4), and the fragments are the same bytes: one code for all.
+// A warp owns 32 pixels (rows of D) by kHiddenPerWarp hidden rows (columns of D). A step of the reduction is
+// 32 bytes of a row in every mode (16 channels of 2 bytes, 8 of 4), and the fragments are the same bytes: one
+// code for all.
 //
 // Note: [Truncation]
-// Tensor cores truncate where they add, so every addition to a sum shrinks it by half a unit in the last place on average, and a
-// long reduction's result by more than float32's own rounding. In float32 therefore only kStepsPerSum steps' three products
-// (low*high, high*low, high*high: small before large) are summed there, from zero; their sum is added to the running sum
-// by an ordinary addition, rounded to nearest. Summing 4 steps instead of 2 already misses the bar on the host machine
-// of the tests, which truncates after every instruction.
+// Tensor cores truncate where they add, so every addition to a sum shrinks it by half a unit in the last
+// place on average, and a long reduction's result by more than float32's own rounding. In float32 therefore
+// only kStepsPerSum steps' three products (low*high, high*low, high*high: small before large) are summed
+// there, from zero; their sum is added to the running sum by an ordinary addition, rounded to nearest.
+// Summing 4 steps instead of 2 already misses the bar on the host machine of the tests, which truncates after
+// every instruction.
 #pragma once
 
 #include "kernels/cuda/tiling.hpp"
@@ -19,7 +22,8 @@ inline constexpr int kWarpPixels = 32;
 /** See Note [Truncation]. */
 inline constexpr int kStepsPerSum = 2;
 
-/** Which row of an operand's 16, and which byte of a step, a lane names to ldmatrix.x4. Pixels: row halves first. */
+/** Which row of an operand's 16, and which byte of a step, a lane names to ldmatrix.x4. Pixels: row halves
+ * first. */
 struct MatrixLane {
   int row;
   int byte;
@@ -33,7 +37,8 @@ TOKENLEARNER_PORTABLE constexpr MatrixLane hidden_matrix_lane(int lane) {
 }
 
 /** `kPixelPlaneBytes`, `kHiddenPlaneBytes`: from an operand's plane to its next, in shared memory. */
-template <Precision kPrecision, int kHiddenPerWarp, int kPixelPlaneBytes, int kHiddenPlaneBytes, class Machine>
+template <Precision kPrecision, int kHiddenPerWarp, int kPixelPlaneBytes, int kHiddenPlaneBytes,
+          class Machine>
 struct WarpTile {
   static constexpr int kPlanes = planes_of(kPrecision);
   static constexpr int kPairs = kHiddenPerWarp / 16;
@@ -73,15 +78,17 @@ struct WarpTile {
   }
 
   /**
-   * sum over the warp's hidden rows of w2 gelu(h + b1), for rows [16 pixels][half]; the same in each lane of a quad.
-   * `vectors`: the offset of the warp's first pair of hidden rows in the tile's bias_and_scale.
+   * sum over the warp's hidden rows of w2 gelu(h + b1), for rows [16 pixels][half]; the same in each lane of
+   * a quad. `vectors`: the offset of the warp's first pair of hidden rows in the tile's bias_and_scale.
    */
-  TOKENLEARNER_KERNEL_BODY void reduce(float (&tile_sums)[2][2], const Accumulators& sums, std::uint32_t vectors) {
+  TOKENLEARNER_KERNEL_BODY void reduce(float (&tile_sums)[2][2], const Accumulators& sums,
+                                       std::uint32_t vectors) {
     TOKENLEARNER_UNROLL
     for (int i = 0; i < 4; ++i) tile_sums[i / 2][i % 2] = 0.0f;
     TOKENLEARNER_UNROLL
     for (int j = 0; j < 2 * kPairs; ++j) {
-      const Float4 v = machine.template shared<Float4>(vectors + static_cast<std::uint32_t>(j * 4 + lane % 4) * 16);
+      const Float4 v =
+          machine.template shared<Float4>(vectors + static_cast<std::uint32_t>(j * 4 + lane % 4) * 16);
       TOKENLEARNER_UNROLL
       for (int i = 0; i < 4; ++i) {
         constexpr GeluForm kForm = gelu_form(kPrecision);
@@ -102,15 +109,18 @@ struct WarpTile {
   TOKENLEARNER_KERNEL_BODY int pixel_row(int i, int half) const { return i * 16 + half * 8 + lane / 4; }
 
  private:
-  TOKENLEARNER_KERNEL_BODY void load_pixels(std::uint32_t (&a)[2][4], std::uint32_t block, int first_row, int step) {
+  TOKENLEARNER_KERNEL_BODY void load_pixels(std::uint32_t (&a)[2][4], std::uint32_t block, int first_row,
+                                            int step) {
     const MatrixLane at = pixel_matrix_lane(lane);
     TOKENLEARNER_UNROLL
     for (int i = 0; i < 2; ++i) {
-      machine.load_matrices(a[i], block + swizzled_offset(first_row + i * 16 + at.row, step * kStepBytes + at.byte));
+      machine.load_matrices(
+          a[i], block + swizzled_offset(first_row + i * 16 + at.row, step * kStepBytes + at.byte));
     }
   }
 
-  TOKENLEARNER_KERNEL_BODY void load_hidden(std::uint32_t (&b)[4], std::uint32_t block, int first_row, int step) {
+  TOKENLEARNER_KERNEL_BODY void load_hidden(std::uint32_t (&b)[4], std::uint32_t block, int first_row,
+                                            int step) {
     const MatrixLane at = hidden_matrix_lane(lane);
     machine.load_matrices(b, block + swizzled_offset(first_row + at.row, step * kStepBytes + at.byte));
   }

@@ -1,8 +1,9 @@
 // What sm_90a adds to DeviceMachine: mbarriers, bulk copies and wgmma. Compiled for sm_90a only.
 //
-// A shared-memory operand of wgmma is named by a descriptor (PTX ISA, "Matrix descriptor"): its address, and the stride
-// between groups of 8 rows, both in units of 16 bytes, and the swizzle. With the reduction contiguous and a row of 128 bytes, a
-// step along the reduction moves the address by 32 bytes within the swizzled row.
+// A shared-memory operand of wgmma is named by a descriptor (PTX ISA, "Matrix descriptor"): its address, and
+// the stride between groups of 8 rows, both in units of 16 bytes, and the swizzle. With the reduction
+// contiguous and a row of 128 bytes, a step along the reduction moves the address by 32 bytes within the
+// swizzled row.
 #pragma once
 
 #include "kernels/cuda/device-machine.cuh"
@@ -13,7 +14,8 @@ namespace tokenlearner::kernels::cuda {
 class WgmmaMachine : public DeviceMachine {
  public:
   __device__ __forceinline__ void barrier_init(std::uint32_t barrier, int arrivals) const {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_base_ + barrier), "r"(arrivals) : "memory");
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_base_ + barrier), "r"(arrivals)
+                 : "memory");
   }
   /** The barriers' initial state, to the copy engine. */
   __device__ __forceinline__ static void fence_barriers() {
@@ -21,7 +23,8 @@ class WgmmaMachine : public DeviceMachine {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
   }
   __device__ __forceinline__ void barrier_expect(std::uint32_t barrier, std::uint32_t bytes) const {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_base_ + barrier), "r"(bytes)
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_base_ + barrier),
+                 "r"(bytes)
                  : "memory");
   }
   __device__ __forceinline__ void barrier_arrive(std::uint32_t barrier) const {

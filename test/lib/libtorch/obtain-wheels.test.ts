@@ -39,10 +39,12 @@ const bringTorch = jest.fn<ReturnType<typeof pipDownload>, Parameters<typeof pip
   writeFiles(target, { [TORCH]: torch });
   return Promise.resolve({ wheel: path.join(target, TORCH), reason: null });
 });
-const bringRest = jest.fn<ReturnType<typeof pipDownloadAll>, Parameters<typeof pipDownloadAll>>((_, target) => {
-  writeFiles(target, { [CUBLAS]: cublas });
-  return Promise.resolve(null);
-});
+const bringRest = jest.fn<ReturnType<typeof pipDownloadAll>, Parameters<typeof pipDownloadAll>>(
+  (_, target) => {
+    writeFiles(target, { [CUBLAS]: cublas });
+    return Promise.resolve(null);
+  },
+);
 
 let homes = 0;
 function machine(more: Partial<InstallOptions> = {}): InstallOptions & { host: Host } {

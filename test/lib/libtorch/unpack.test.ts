@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { destination, unpackLibtorch } from '../../../lib/libtorch/unpack';
+import { destination, siteDestination, unpackLibtorch } from '../../../lib/libtorch/unpack';
 import { temporaryFolder, wheelFiles, zip } from './support';
 
 const folder = temporaryFolder();
@@ -34,6 +34,7 @@ describe('destination', () => {
     'torch/include/torch/csrc/api/include/torch/torch.h',
     'torch/__init__.py',
     'torch/lib/',
+    'torch/include/torch/csrc/stable/',
     'elsewhere/lib/libc10.so',
   ])('leaves out %s', (entry) => {
     expect(destination(entry)).toBeNull();
@@ -85,5 +86,32 @@ describe('unpackLibtorch', () => {
     );
     await expect(unpackLibtorch(file, path.join(folder, 'evil'))).rejects.toThrow('invalid relative path');
     expect(existsSync(path.join(folder, '..', 'evil.h'))).toBe(false);
+  });
+});
+
+describe('siteDestination', () => {
+  it.each([
+    ['torch/lib/libtorch_nvshmem.so', 'torch/lib/libtorch_nvshmem.so'],
+    ['torch/version.py', 'torch/version.py'],
+    ['torch/include/torch/csrc/stable/tensor.h', 'torch/include/torch/csrc/stable/tensor.h'],
+    ['nvidia/cu13/lib/libcublas.so.13', 'nvidia/cu13/lib/libcublas.so.13'],
+    ['nvidia_cublas-13.1.1.3.dist-info/licenses/License.txt', 'licenses/nvidia_cublas-13.1.1.3/License.txt'],
+    ['nvidia_cudnn_cu13-9.24.dist-info/License.txt', 'licenses/nvidia_cudnn_cu13-9.24/License.txt'],
+    ['torch-2.14.1.dist-info/licenses/third_party/a/LICENSE', 'licenses/torch-2.14.1/third_party/a/LICENSE'],
+  ])('keeps %s', (entry, expected) => {
+    expect(siteDestination(entry)).toBe(expected);
+  });
+
+  it.each([
+    'torch/lib/libtorch_python.so',
+    'torch/lib/libshm.so',
+    'nvidia/cu13/include/cublas.h',
+    'nvidia/cu13/lib/libnvptxcompiler_static.a',
+    'nvidia/__init__.py',
+    'nvidia_cublas-13.1.1.3.dist-info/METADATA',
+    'nvidia/cu13/lib/',
+    'libtorch/lib/libc10.so',
+  ])('leaves out %s', (entry) => {
+    expect(siteDestination(entry)).toBeNull();
   });
 });

@@ -12,8 +12,10 @@ import {
   type StateDict,
   Tensor,
   TokenLearner,
+  UnaryLeaf,
 } from '../../../lib';
 import { expectReject, expectThrow } from '../formats/support';
+import { methodOf } from '../support';
 
 const MODULES: [string, () => Module, number[]][] = [
   ['TokenLearner', () => new TokenLearner({ dim: 3, device: 'cpu' }), [2, 3, 4, 4]],
@@ -128,7 +130,7 @@ describe.each(MODULES)('%s', (name, make, shape) => {
     const own = Object.getPrototypeOf(module) as object;
     const fakes: unknown[] = [undefined, null, 1, {}, Object.create(own), other];
     for (const key of ['forward', 'forwardSync', 'outputShape', 'toString'] as const) {
-      const method = module[key] as (this: unknown, argument: unknown) => unknown;
+      const method = methodOf(Object.hasOwn(own, key) ? own : UnaryLeaf.prototype, key);
       // The methods that all leaves share work on each of them.
       const isShared = key.startsWith('forward') && !Object.hasOwn(own, key);
       for (const fake of isShared ? fakes.slice(0, -1) : fakes) {
@@ -153,8 +155,7 @@ test('methods of all modules refuse a `this` that is no module', () => {
     Symbol.dispose,
   ];
   for (const name of names) {
-    const { get, value } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
-    const call = (get ?? value) as (this: unknown) => unknown;
+    const call = methodOf(prototype, name);
     for (const fake of [undefined, {}, Object.create(Linear.prototype)]) {
       expectThrow(() => call.call(fake), 'ERR_INVALID_THIS', 'Expected `this` to be a Module');
     }

@@ -168,9 +168,8 @@ describe('forward', () => {
   test('many at once give what each gives alone', async () => {
     const inputs = Array.from({ length: 20 }, () => Tensor.randn([3, 4, 5]));
     const outputs = await Promise.all(inputs.map((x) => model.forward(x)));
-    outputs.forEach((output, i) => {
-      expect(output.data).toEqual(model.forwardSync(inputs[i] as Tensor).data);
-    });
+    const alone = inputs.map((x) => model.forwardSync(x));
+    expect(outputs.map(({ data }) => data)).toEqual(alone.map(({ data }) => data));
   });
 
   test('memory of the caller is copied when forward is called', async () => {
@@ -253,6 +252,7 @@ describe('the constructor', () => {
     [{ dim: 4, numLayers: 0 }, 'ERR_OUT_OF_RANGE', '`options.numLayers`'],
     [{ dim: 4, numLayers: 2 ** 31 }, 'ERR_OUT_OF_RANGE', '`options.numLayers`'],
     [{ dim: 4, intraOpThreads: -1 }, 'ERR_OUT_OF_RANGE', '`options.intraOpThreads`'],
+    [{ dim: 4, allowTf32: 1 }, 'ERR_INVALID_ARG_TYPE', '`options.allowTf32`'],
     [{ dim: 4, engine: 'fast' }, 'ERR_INVALID_ARG_VALUE', "one of 'auto', 'fused', 'grouped-conv'"],
     [{ dim: 4, dtype: 'int32' }, 'ERR_INVALID_ARG_VALUE', '`options.dtype`'],
     [{ dim: 4, device: 'gpu' }, 'ERR_INVALID_ARG_VALUE', '`options.device`'],

@@ -1,5 +1,6 @@
-// Times every variant on DESIGN's workloads: median of 50 forwards by device events, after 10 to warm up. Prints the first
-// product's rate, TFLOP/s. Exits with 77 without a GPU. By hand: bench-gpu-kernels [workload]
+// Times every variant on DESIGN's workloads: median of 50 forwards by device events, after 10 to warm up.
+// Prints the first product's rate, TFLOP/s. Exits with 77 without a GPU. By hand: bench-gpu-kernels
+// [workload]
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -23,9 +24,11 @@ struct Workload {
   CudaShape shape;
 };
 constexpr Workload kWorkloads[] = {
-    {"doc-1", {1, 64, 128, 8, 1024}},      {"doc-2", {2, 128, 512, 16, 4096}}, {"zeta-test", {1, 256, 512, 8, 100}},
-    {"rt1-step", {6, 512, 1024, 8, 81}},   {"rt1-batch", {48, 512, 1024, 8, 81}}, {"lucid", {12, 768, 1536, 8, 49}},
-    {"vit-b", {32, 768, 1536, 16, 196}},   {"vit-l", {1, 1024, 2048, 16, 1024}},  {"cifar", {256, 128, 256, 4, 64}},
+    {"doc-1", {1, 64, 128, 8, 1024}},      {"doc-2", {2, 128, 512, 16, 4096}},
+    {"zeta-test", {1, 256, 512, 8, 100}},  {"rt1-step", {6, 512, 1024, 8, 81}},
+    {"rt1-batch", {48, 512, 1024, 8, 81}}, {"lucid", {12, 768, 1536, 8, 49}},
+    {"vit-b", {32, 768, 1536, 16, 196}},   {"vit-l", {1, 1024, 2048, 16, 1024}},
+    {"cifar", {256, 128, 256, 4, 64}},
 };
 
 /** Random data: zeros run faster than real inputs. */
@@ -40,7 +43,8 @@ std::vector<std::uint8_t> random_bytes(std::int64_t count, DType dtype, float sc
 /** One variant at one size, ready to run. */
 class Bench {
  public:
-  Bench(const CudaShape& shape, Precision precision, Variant variant, const DeviceProperties& device, void* stream)
+  Bench(const CudaShape& shape, Precision precision, Variant variant, const DeviceProperties& device,
+        void* stream)
       : shape_(shape),
         stream_(stream),
         dtype_(precision == Precision::bfloat16  ? DType::bfloat16
@@ -58,8 +62,9 @@ class Bench {
         tokens_(static_cast<std::size_t>(shape.batch * shape.channels * shape.tokens) * size_of(dtype_)) {
     const LayerView layers[2] = {{w1_.get(), vectors_.get()}, {vectors_.get(), vectors_.get()}};
     const WeightsView weights{shape.channels, shape.hidden, shape.tokens, 2, dtype_, layers};
-    const Status status = cuda_pack_weights(weights, precision, variant, packed_.get(),
-                                            packed_weights_bytes(shape, precision, variant), &weights_, stream);
+    const Status status =
+        cuda_pack_weights(weights, precision, variant, packed_.get(),
+                          packed_weights_bytes(shape, precision, variant), &weights_, stream);
     CHECK(status == Status::ok, "cuda_pack_weights: %s", last_error().text);
   }
 
@@ -96,7 +101,8 @@ class Bench {
       run();
       record_event(end, stream_);
       synchronize_event(end);
-      if (i >= 0) CHECK(elapsed_milliseconds(start, end, &times[static_cast<std::size_t>(i)]) == Status::ok, "events");
+      if (i >= 0)
+        CHECK(elapsed_milliseconds(start, end, &times[static_cast<std::size_t>(i)]) == Status::ok, "events");
     }
     destroy_event(start);
     destroy_event(end);
@@ -115,17 +121,18 @@ class Bench {
   CudaPackedWeights weights_;
 };
 
-void time_variant(const Workload& workload, Precision precision, Variant variant, const DeviceDescription& device,
-                  void* stream) {
+void time_variant(const Workload& workload, Precision precision, Variant variant,
+                  const DeviceDescription& device, void* stream) {
   const CudaShape& shape = workload.shape;
   const Bench bench(shape, precision, variant, device.properties, stream);
   const double milliseconds = bench.median();
   const double operations = 2.0 * static_cast<double>(shape.batch * shape.pixels) *
-                            static_cast<double>(shape.tokens * shape.hidden) * static_cast<double>(shape.channels);
+                            static_cast<double>(shape.tokens * shape.hidden) *
+                            static_cast<double>(shape.channels);
   const bool chosen = choose_variant(shape, precision, device.properties) == variant;
-  std::printf("%-10s %-8s %-5s tile %3d splits %2d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name, name_of(precision),
-              name_of(variant), bench.plan().hidden_tile, bench.plan().splits, milliseconds,
-              operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
+  std::printf("%-10s %-8s %-5s tile %3d splits %2d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name,
+              name_of(precision), name_of(variant), bench.plan().hidden_tile, bench.plan().splits,
+              milliseconds, operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
 }
 
 int run(const char* only) {
@@ -136,12 +143,15 @@ int run(const char* only) {
   }
   DeviceDescription device;
   void* stream = nullptr;
-  CHECK(describe_device(0, &device) == Status::ok && create_stream(&stream) == Status::ok, "%s", last_error().text);
-  std::printf("%s, compute capability %d.%d, driver %d, runtime %d\n", device.name, device.properties.compute_major,
-              device.properties.compute_minor, probed.driver_version, probed.runtime_version);
+  CHECK(describe_device(0, &device) == Status::ok && create_stream(&stream) == Status::ok, "%s",
+        last_error().text);
+  std::printf("%s, compute capability %d.%d, driver %d, runtime %d\n", device.name,
+              device.properties.compute_major, device.properties.compute_minor, probed.driver_version,
+              probed.runtime_version);
   for (const Workload& workload : kWorkloads) {
     if (only != nullptr && std::strcmp(only, workload.name) != 0) continue;
-    for (const Precision precision : {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
+    for (const Precision precision :
+         {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
       for (const Variant variant : {Variant::small, Variant::mma, Variant::wgmma}) {
         if (!can_run(variant, workload.shape, precision, device.properties)) continue;
         time_variant(workload, precision, variant, device, stream);
@@ -155,4 +165,6 @@ int run(const char* only) {
 }  // namespace
 }  // namespace tokenlearner::kernels::cuda::test
 
-int main(int argc, char** argv) { return tokenlearner::kernels::cuda::test::run(argc > 1 ? argv[1] : nullptr); }
+int main(int argc, char** argv) {
+  return tokenlearner::kernels::cuda::test::run(argc > 1 ? argv[1] : nullptr);
+}

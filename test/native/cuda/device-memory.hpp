@@ -1,4 +1,5 @@
-// Device memory for the tests on a GPU: allocated on construction, freed on destruction, copied synchronously.
+// Device memory for the tests on a GPU: allocated on construction, freed on destruction, copied
+// synchronously.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The runtime helpers, on machines with and without a GPU: an answer, never a crash, and nothing on the terminal.
+// The runtime helpers, on machines with and without a GPU: an answer, never a crash, and nothing on the
+// terminal.
 #include "kernels/cuda/device.hpp"
 
 #include <cstring>
@@ -10,8 +11,9 @@ namespace tokenlearner::kernels::cuda::test {
 namespace {
 
 // cudaError_t's numbers, which are stable.
-constexpr int kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidConfiguration = 9, kNoKernelImage = 209,
-              kIllegalAddress = 700, kLaunchOutOfResources = 701, kLaunchFailure = 719, kNotSupported = 801;
+constexpr int kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidConfiguration = 9,
+              kNoKernelImage = 209, kIllegalAddress = 700, kLaunchOutOfResources = 701, kLaunchFailure = 719,
+              kNotSupported = 801;
 
 void check_faults() {
   CHECK(classify(kSuccess) == Fault::none, "success");
@@ -19,7 +21,8 @@ void check_faults() {
   for (int error : {kInvalidValue, kInvalidConfiguration, kNoKernelImage, kLaunchOutOfResources}) {
     CHECK(classify(error) == Fault::launch_refused, "%d", error);
   }
-  for (int error : {kIllegalAddress, kLaunchFailure}) CHECK(classify(error) == Fault::device_lost, "%d", error);
+  for (int error : {kIllegalAddress, kLaunchFailure})
+    CHECK(classify(error) == Fault::device_lost, "%d", error);
   CHECK(classify(kNotSupported) == Fault::other, "not supported");
   CHECK(status_of(kSuccess) == Status::ok, "success");
   CHECK(status_of(kOutOfMemory) == Status::out_of_memory, "out of memory");
@@ -35,7 +38,8 @@ void check_probe() {
               first.driver_version, first.runtime_version, first.device_count);
   CHECK(first.availability == second.availability, "two probes disagree");
   CHECK(first.runtime_version >= 12000, "%d", first.runtime_version);
-  CHECK((first.availability == Availability::available) == (first.device_count > 0), "%d", first.device_count);
+  CHECK((first.availability == Availability::available) == (first.device_count > 0), "%d",
+        first.device_count);
   if (first.device_count > 0) return;
   // Without a device every call fails as a status.
   DeviceDescription description;

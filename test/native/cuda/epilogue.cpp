@@ -1,4 +1,5 @@
-// cuda_epilogue over a hidden layer made elsewhere, and cuda_token_product, on the host machine; and what is refused.
+// cuda_epilogue over a hidden layer made elsewhere, and cuda_token_product, on the host machine; and what is
+// refused.
 #include <cmath>
 #include <random>
 #include <vector>
@@ -14,7 +15,8 @@ namespace {
 std::vector<std::uint8_t> elements(std::mt19937& generator, std::size_t count, DType dtype) {
   std::normal_distribution<float> normal;
   std::vector<std::uint8_t> bytes(count * size_of(dtype));
-  for (std::size_t i = 0; i < count; ++i) store_element(bytes.data(), dtype, static_cast<std::int64_t>(i), normal(generator));
+  for (std::size_t i = 0; i < count; ++i)
+    store_element(bytes.data(), dtype, static_cast<std::int64_t>(i), normal(generator));
   return bytes;
 }
 
@@ -56,7 +58,8 @@ void check_epilogue(DType dtype, Precision precision, double most) {
       expected.push_back(sum);
       got.push_back(attention[static_cast<std::size_t>(g * kMapStride + p)]);
     }
-    CHECK(std::isnan(attention[static_cast<std::size_t>(g * kMapStride + kColumns)]), "wrote beyond the columns");
+    CHECK(std::isnan(attention[static_cast<std::size_t>(g * kMapStride + kColumns)]),
+          "wrote beyond the columns");
   }
   const double error = relative_error(got, expected);
   std::printf("epilogue %-9s %.1e\n", name_of(precision), error);
@@ -109,9 +112,11 @@ void check_refusals() {
   ForwardParams params = problem.params();
   Plan plan;
   plan.precision = Precision::float32;
-  CHECK(cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr) == Status::invalid_argument, "mixed precisions");
+  CHECK(cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr) == Status::invalid_argument,
+        "mixed precisions");
   plan.precision = Precision::tf32;
-  CHECK(cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr) == Status::invalid_argument, "null pointers");
+  CHECK(cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr) == Status::invalid_argument,
+        "null pointers");
   params.dtype = DType::float64;
   CHECK(cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr) == Status::unsupported, "float64");
   params.dtype = DType::float32;

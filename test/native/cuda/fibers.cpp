@@ -11,7 +11,12 @@ Fibers::Fibers(int count, std::function<void(int)> body, std::function<bool()> i
 void Fibers::enter(unsigned high, unsigned low) {
   const auto address = (static_cast<std::uintptr_t>(high) << 32) | low;
   auto* self = reinterpret_cast<Fibers*>(address);
-  self->body_(self->current_);
+  // An exception cannot leave a fiber's stack: run() throws it again.
+  try {
+    self->body_(self->current_);
+  } catch (...) {
+    if (!self->failure_) self->failure_ = std::current_exception();
+  }
   self->fibers_[static_cast<std::size_t>(self->current_)].finished = true;
   self->progress_ = true;
 }
@@ -26,8 +31,8 @@ bool Fibers::run() {
     fiber.context.uc_stack.ss_sp = fiber.stack.get();
     fiber.context.uc_stack.ss_size = kStackBytes;
     fiber.context.uc_link = &scheduler_;
-    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2, static_cast<unsigned>(address >> 32),
-                static_cast<unsigned>(address));
+    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2,
+                static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
   }
   for (std::size_t left = fibers_.size(); left > 0;) {
     progress_ = false;
@@ -36,6 +41,7 @@ bool Fibers::run() {
       if (fibers_[i].finished) continue;
       current_ = static_cast<int>(i);
       swapcontext(&scheduler_, &fibers_[i].context);
+      if (failure_) std::rethrow_exception(failure_);
       left += fibers_[i].finished ? 0 : 1;
     }
     if (left > 0 && !progress_ && !idle_()) return false;

@@ -4,6 +4,7 @@
 #include <ucontext.h>
 
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -16,7 +17,7 @@ class Fibers {
   /** `idle` is called when a whole round made no progress; false means that nothing more will come. */
   Fibers(int count, std::function<void(int)> body, std::function<bool()> idle);
 
-  /** False: every fiber waits for something that will not happen. */
+  /** False: every fiber waits for something that will not happen. Throws what a fiber threw. */
   bool run();
 
   /** From within a fiber: returns when `ready()` holds. */
@@ -26,7 +27,11 @@ class Fibers {
     progress_ = true;
   }
 
-  int current() const { return current_; }
+  /** From within a fiber: lets all others go on for a round. */
+  void pause() {
+    progress_ = true;
+    yield();
+  }
 
  private:
   static constexpr std::size_t kStackBytes = 128 * 1024;
@@ -46,6 +51,7 @@ class Fibers {
   ucontext_t scheduler_ = {};
   int current_ = 0;
   bool progress_ = false;
+  std::exception_ptr failure_;
 };
 
 }  // namespace tokenlearner::kernels::cuda::test

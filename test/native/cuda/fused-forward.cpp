@@ -1,8 +1,9 @@
-// Every variant, whole: packing, maps, tokens, through cuda_fused_forward, on the host machine, against the oracle.
+// Every variant, whole: packing, maps, tokens, through cuda_fused_forward, on the host machine, against the
+// oracle.
 #include <cmath>
 #include <cstdlib>
-#include <initializer_list>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -40,7 +41,8 @@ Result run(const Problem& problem, Precision precision, Variant variant, const P
   const Aligned packed_memory(packed_bytes);
   const Aligned workspace(plan.workspace_bytes);
   CudaPackedWeights packed;
-  Status status = cuda_pack_weights(weights, precision, variant, packed_memory.memory.get(), packed_bytes, &packed, nullptr);
+  Status status = cuda_pack_weights(weights, precision, variant, packed_memory.memory.get(), packed_bytes,
+                                    &packed, nullptr);
   CHECK(status == Status::ok, "%s", name_of(status));
 
   std::vector<float> attention(problem.attention().size(), NAN);
@@ -84,8 +86,8 @@ void check_case(const Case& c, Precision precision, Variant variant, int multipr
     const Problem::Errors pytorch = problem.pytorch_errors(precision);
     const double attention = relative_error(result.attention, problem.attention());
     const double tokens = relative_error(result.tokens, problem.tokens());
-    std::printf("%-52s maps %.1e (PyTorch %.1e)  tokens %.1e (%.1e)\n", name.c_str(), attention, pytorch.attention,
-                tokens, pytorch.tokens);
+    std::printf("%-52s maps %.1e (PyTorch %.1e)  tokens %.1e (%.1e)\n", name.c_str(), attention,
+                pytorch.attention, tokens, pytorch.tokens);
     CHECK(attention <= allowed_error(precision, pytorch.attention), "%s: maps %g", name.c_str(), attention);
     CHECK(tokens <= allowed_error(precision, pytorch.tokens), "%s: tokens %g", name.c_str(), tokens);
   } catch (const std::exception& error) {
@@ -93,7 +95,8 @@ void check_case(const Case& c, Precision precision, Variant variant, int multipr
   }
 }
 
-/** Image 1 of a batch of 3 has the bits that it has alone, and with its hidden rows shared among more blocks. */
+/** Image 1 of a batch of 3 has the bits that it has alone, and with its hidden rows shared among more blocks.
+ */
 void check_batch_invariance(Precision precision, Variant variant) {
   const Size size{3, 40, 300, 2, 3, 7};
   const Problem problem(size, dtype_of(precision), Layout::channels_first, 5);
@@ -109,10 +112,10 @@ void check_batch_invariance(Precision precision, Variant variant) {
   const Result together = run(problem, precision, variant, unsplit);
   const Result shared = run(problem, precision, variant, split);
   const Result alone = run(problem, precision, variant, one_by_one);
-  CHECK(together.attention == shared.attention && together.tokens == shared.tokens, "%s %s: splits change bits",
-        name_of(variant), name_of(precision));
-  CHECK(together.attention == alone.attention && together.tokens == alone.tokens, "%s %s: the batch changes bits",
-        name_of(variant), name_of(precision));
+  CHECK(together.attention == shared.attention && together.tokens == shared.tokens,
+        "%s %s: splits change bits", name_of(variant), name_of(precision));
+  CHECK(together.attention == alone.attention && together.tokens == alone.tokens,
+        "%s %s: the batch changes bits", name_of(variant), name_of(precision));
 }
 
 void check_variant(Variant variant, Precision precision) {
@@ -126,12 +129,18 @@ void check_variant(Variant variant, Precision precision) {
       {{3, 3, 7, 5, 1, 129}, Layout::channels_last},
       {{1, 16, 33, 16, 27, 42}, Layout::cropped},
   };
+  // Many more iterations than stages: several chunks to a tile, and one chunk to each of many tiles.
+  const Case long_cases[] = {
+      {{1, 129, 600, 2, 2, 65}, Layout::channels_first},
+      {{1, 32, 900, 2, 1, 65}, Layout::channels_first},
+  };
   if (variant == Variant::simt) {
     for (const Case& c : simt_cases) check_case(c, precision, variant, 132);
   } else {
     for (const Case& c : tensor_cases) {
       check_case(c, precision, variant, 132);
     }
+    for (const Case& c : long_cases) check_case(c, precision, variant, 1);
   }
   check_batch_invariance(precision, variant == Variant::simt ? Variant::mma : variant);
 }
@@ -153,7 +162,8 @@ void check_wide_wgmma() {
 int main(int argc, char** argv) {
   using namespace tokenlearner::kernels::cuda;
   const std::string which = argc > 1 ? argv[1] : "";
-  const Precision precisions[] = {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16};
+  const Precision precisions[] = {Precision::float32, Precision::tf32, Precision::bfloat16,
+                                  Precision::float16};
   for (const Variant variant : {Variant::simt, Variant::small, Variant::mma, Variant::wgmma}) {
     if (!which.empty() && which != name_of(variant)) continue;
     for (const Precision precision : precisions) {

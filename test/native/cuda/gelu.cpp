@@ -1,4 +1,5 @@
-// Each GELU form over the whole float32 range: its error is what gelu.hpp says, tails and special values included.
+// Each GELU form over the whole float32 range: its error is what gelu.hpp says, tails and special values
+// included.
 #include "kernels/cuda/gelu.hpp"
 
 #include <cmath>

@@ -1,5 +1,6 @@
-// Every kernel on the GPU against the oracle, over DESIGN's table of sizes. Exits with 77, skipped, without a GPU.
-// Made for compute-sanitizer too: `compute-sanitizer --tool memcheck|racecheck|initcheck|synccheck cuda-gpu-kernels quick`.
+// Every kernel on the GPU against the oracle, over DESIGN's table of sizes. Exits with 77, skipped, without a
+// GPU. Made for compute-sanitizer too: `compute-sanitizer --tool memcheck|racecheck|initcheck|synccheck
+// cuda-gpu-kernels quick`.
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -50,7 +51,8 @@ Result Gpu::run(const Problem& problem, Precision precision, Variant variant, co
   const std::size_t packed_bytes = packed_weights_bytes(problem.shape(), precision, variant);
   const DeviceMemory packed_memory(packed_bytes);
   CudaPackedWeights packed;
-  Status status = cuda_pack_weights(weights, precision, variant, packed_memory.get(), packed_bytes, &packed, stream_);
+  Status status =
+      cuda_pack_weights(weights, precision, variant, packed_memory.get(), packed_bytes, &packed, stream_);
   CHECK(status == Status::ok, "cuda_pack_weights: %s", last_error().text);
 
   Result result;
@@ -91,11 +93,12 @@ void check_case(const Gpu& gpu, const Size& size, Layout layout, Precision preci
   const Problem::Errors pytorch = problem.pytorch_errors(precision);
   const double attention_error = relative_error(attention, problem.attention());
   const double tokens_error = relative_error(tokens, problem.tokens());
-  std::printf("%-5s %-8s B%lld C%lld K%lld G%lld P%lld splits %d: maps %.1e (PyTorch %.1e) tokens %.1e (%.1e)\n",
-              name_of(variant), name_of(precision), static_cast<long long>(size.batch),
-              static_cast<long long>(size.channels), static_cast<long long>(size.hidden),
-              static_cast<long long>(size.tokens), static_cast<long long>(size.pixels()), plan.splits, attention_error,
-              pytorch.attention, tokens_error, pytorch.tokens);
+  std::printf(
+      "%-5s %-8s B%lld C%lld K%lld G%lld P%lld splits %d: maps %.1e (PyTorch %.1e) tokens %.1e (%.1e)\n",
+      name_of(variant), name_of(precision), static_cast<long long>(size.batch),
+      static_cast<long long>(size.channels), static_cast<long long>(size.hidden),
+      static_cast<long long>(size.tokens), static_cast<long long>(size.pixels()), plan.splits,
+      attention_error, pytorch.attention, tokens_error, pytorch.tokens);
   // Written so that NaN fails.
   CHECK(attention_error <= allowed_error(precision, pytorch.attention), "maps");
   CHECK(tokens_error <= allowed_error(precision, pytorch.tokens), "tokens");
@@ -107,7 +110,8 @@ void check_case(const Gpu& gpu, const Size& size, Layout layout, Precision preci
 }
 
 void check_sizes(const Gpu& gpu, Precision precision, Variant variant, bool quick) {
-  constexpr Size kQuick[] = {{32, 1, 2, 1, 1, 1}, {2, 24, 48, 5, 3, 43}, {3, 129, 258, 5, 7, 7}, {1, 384, 512, 2, 9, 15}};
+  constexpr Size kQuick[] = {
+      {32, 1, 2, 1, 1, 1}, {2, 24, 48, 5, 3, 43}, {3, 129, 258, 5, 7, 7}, {1, 384, 512, 2, 9, 15}};
   for (const Size& size : kQuick) check_case(gpu, size, Layout::cropped, precision, variant);
   if (quick) return;
   for (const Layout layout : {Layout::channels_first, Layout::channels_last}) {
@@ -135,7 +139,8 @@ int run(bool quick) {
   std::printf("%s, compute capability %d.%d\n", device.name, device.properties.compute_major,
               device.properties.compute_minor);
   const Gpu gpu(device.properties);
-  for (const Precision precision : {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
+  for (const Precision precision :
+       {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
     for (const Variant variant : {Variant::simt, Variant::small, Variant::mma, Variant::wgmma}) {
       check_sizes(gpu, precision, variant, quick);
     }

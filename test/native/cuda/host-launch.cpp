@@ -1,4 +1,5 @@
-// launch.hpp on the host: the same bodies, grids and shared memory sizes, on HostMachine. Device memory is host memory.
+// launch.hpp on the host: the same bodies, grids and shared memory sizes, on HostMachine. Device memory is
+// host memory.
 #include <cstring>
 
 #include "host-machine.hpp"
@@ -51,8 +52,9 @@ void pack_vectors(const PackWeightsArgs& args) {
 
 template <class Traits>
 void run_wgmma(const MapsArgs& args) {
-  launch(grid(ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels), args.splits, args.tokens), Traits::kThreads,
-         Traits::kSharedBytes, [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); });
+  launch(grid(ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels), args.splits, args.tokens),
+         Traits::kThreads, Traits::kSharedBytes,
+         [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); });
 }
 
 }  // namespace
@@ -62,13 +64,14 @@ Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
-    launch(grid(blocks, args.chunks), kPackThreads, kBlockBytes * planes_of(kPrecision), [&](HostMachine& machine) {
-      if (channels_last) {
-        pack_pixels_body<kPrecision, true>(machine, args);
-      } else {
-        pack_pixels_body<kPrecision, false>(machine, args);
-      }
-    });
+    launch(grid(blocks, args.chunks), kPackThreads, kBlockBytes * planes_of(kPrecision),
+           [&](HostMachine& machine) {
+             if (channels_last) {
+               pack_pixels_body<kPrecision, true>(machine, args);
+             } else {
+               pack_pixels_body<kPrecision, false>(machine, args);
+             }
+           });
   });
 }
 
@@ -93,8 +96,9 @@ Status launch_pack_simt_weights(const PackWeightsArgs& args, void*) {
 Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
   return with_precision(precision, [&](auto constant) {
     using Traits = MmaTraits<decltype(constant)::value>;
-    launch(grid(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits, args.tokens), Traits::kThreads,
-           Traits::kSharedBytes, [&](HostMachine& machine) { maps_mma_body<Traits>(machine, args); });
+    launch(grid(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits, args.tokens),
+           Traits::kThreads, Traits::kSharedBytes,
+           [&](HostMachine& machine) { maps_mma_body<Traits>(machine, args); });
   });
 }
 
@@ -125,8 +129,8 @@ Status launch_small(Precision precision, const SmallArgs& args, std::int64_t ima
 
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
   const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
-  launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads, kTokensSharedBytes,
-         [&](HostMachine& machine) {
+  launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads,
+         kTokensSharedBytes, [&](HostMachine& machine) {
            if (channels_last) {
              tokens_body<true>(machine, args);
            } else {
@@ -143,8 +147,8 @@ Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
 Status launch_epilogue(Precision precision, const EpilogueArgs& args, std::int64_t groups, void*) {
   return with_precision(precision, [&](auto constant) {
     constexpr GeluForm kForm = gelu_form(decltype(constant)::value);
-    launch(grid(ceil_div<std::int64_t>(args.columns, kEpilogueColumns), groups), kEpilogueThreads, kEpilogueSharedBytes,
-           [&](HostMachine& machine) { epilogue_body<kForm>(machine, args); });
+    launch(grid(ceil_div<std::int64_t>(args.columns, kEpilogueColumns), groups), kEpilogueThreads,
+           kEpilogueSharedBytes, [&](HostMachine& machine) { epilogue_body<kForm>(machine, args); });
   });
 }
 

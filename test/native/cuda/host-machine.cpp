@@ -4,6 +4,8 @@ namespace tokenlearner::kernels::cuda::test {
 
 Block::Block(Dimensions grid, Dimensions index, int threads, std::size_t shared_bytes)
     : grid_(grid), index_(index), shared_(shared_bytes / sizeof(Word4) + 1), shared_size_(shared_bytes) {
+  static int blocks = 0;
+  copies_land_at_once_ = blocks++ % 2 == 1;
   // Also NaN as bfloat16, half and tf32.
   std::memset(shared_.data(), 0xff, shared_.size() * sizeof(Word4));
   for (int i = 0; i < threads; ++i) machines_.emplace_back(*this, i);
@@ -62,7 +64,8 @@ void HostMachine::sync() {
 }
 
 void HostMachine::copy16(std::uint32_t target, const void* source) {
-  if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0) throw std::runtime_error("misaligned asynchronous copy");
+  if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0)
+    throw std::runtime_error("misaligned asynchronous copy");
   open_.push_back({target, source});
 }
 
@@ -141,10 +144,16 @@ void HostMachine::barrier_init(std::uint32_t barrier, int arrivals) {
 
 void HostMachine::barrier_expect(std::uint32_t barrier, std::uint32_t bytes) {
   block_->barriers_.at(barrier).bytes += bytes;
-  barrier_arrive(barrier);
+  arrive(barrier);
 }
 
 void HostMachine::barrier_arrive(std::uint32_t barrier) {
+  arrive(barrier);
+  // Whoever waited for this may run before this thread's next instruction.
+  block_->fibers_->pause();
+}
+
+void HostMachine::arrive(std::uint32_t barrier) {
   Block::Barrier& state = block_->barriers_.at(barrier);
   if (state.pending == 0) throw std::runtime_error("more arrivals than a barrier expects");
   --state.pending;
@@ -156,11 +165,13 @@ void HostMachine::barrier_wait(std::uint32_t barrier, std::uint32_t parity) {
   block_->fibers_->wait_until([&] { return state.phase != parity; });
 }
 
-void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes, std::uint32_t barrier) {
+void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes,
+                            std::uint32_t barrier) {
   if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0 || bytes % 16 != 0) {
     throw std::runtime_error("misaligned bulk copy");
   }
   block_->bulk_copies_.push_back({target, source, bytes, barrier});
+  if (block_->copies_land_at_once_) block_->land_bulk_copies();
 }
 
 void HostMachine::wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b,

@@ -1,8 +1,9 @@
 // A Machine (see Note [Machines] in portable.hpp) on the host: one thread block at a time, a thread a fiber.
 //
-// It is as unhelpful as the contracts allow. Shared memory starts as NaN. An asynchronous copy lands only when it is
-// waited for, a bulk copy only when every thread waits, and a wgmma reads its operands only when its group is waited for: a
-// missing wait, or a buffer that is reused too early, gives wrong numbers. Tensor cores add with truncation.
+// It is as unhelpful as the contracts allow. Shared memory starts as NaN. An asynchronous copy lands only
+// when it is waited for; a bulk copy, from one block to the next, at once or only when every thread waits; a
+// wgmma reads its operands only when its group is waited for. A missing wait, or a buffer that is reused too
+// early, gives wrong numbers. Tensor cores add with truncation.
 #pragma once
 
 #include <array>
@@ -93,7 +94,8 @@ class HostMachine {
     wgmma_finish();
   }
 
-  /** Makes this thread's earlier writes to device memory visible before its ticket; returns the count before it. */
+  /** Makes this thread's earlier writes to device memory visible before its ticket; returns the count before
+   * it. */
   std::uint32_t ticket(std::uint32_t* counter) { return (*counter)++; }
   void fence_device() {}
   /** Device memory that another block wrote during this launch. */
@@ -102,7 +104,9 @@ class HostMachine {
  private:
   std::uint8_t* shared_bytes(std::uint32_t offset, std::size_t bytes) const;
   void wait_copies_until(std::size_t left);
-  void multiply_warp(MmaKind kind, float (&sums)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1);
+  void arrive(std::uint32_t barrier);
+  void multiply_warp(MmaKind kind, float (&sums)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                     std::uint32_t b1);
   void wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b, bool accumulate);
   void wgmma_finish();
   /** Runs `last` once when all `size` threads from `first` have come, then lets all go on. */
@@ -171,6 +175,7 @@ class Block {
   std::map<std::uint32_t, Barrier> barriers_;
   std::vector<BulkCopy> bulk_copies_;
   Fibers* fibers_ = nullptr;
+  bool copies_land_at_once_;
 
   friend class HostMachine;
 };

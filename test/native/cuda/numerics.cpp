@@ -38,7 +38,8 @@ void check_tf32() {
     const float value = normal(generator) * std::exp2(static_cast<float>(i % 60 - 30));
     float high, low;
     split_tf32(value, high, low);
-    CHECK((bits_of(high) & 0x1fffu) == 0 && (bits_of(low) & 0x1fffu) == 0, "%a: not tf32", static_cast<double>(value));
+    CHECK((bits_of(high) & 0x1fffu) == 0 && (bits_of(low) & 0x1fffu) == 0, "%a: not tf32",
+          static_cast<double>(value));
     const double lost = std::fabs(static_cast<double>(value) - high - low);
     CHECK(lost <= 0x1p-22 * std::fabs(value), "%a: %g lost", static_cast<double>(value), lost);
   }

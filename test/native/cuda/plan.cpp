@@ -18,14 +18,17 @@ struct Workload {
 
 /** DESIGN section 7. */
 constexpr Workload kWorkloads[] = {
-    {"doc-1", {1, 64, 128, 8, 1024}},      {"doc-2", {2, 128, 512, 16, 4096}}, {"zeta-test", {1, 256, 512, 8, 100}},
-    {"rt1-step", {6, 512, 1024, 8, 81}},   {"rt1-batch", {48, 512, 1024, 8, 81}}, {"lucid", {12, 768, 1536, 8, 49}},
-    {"vit-b", {32, 768, 1536, 16, 196}},   {"vit-l", {1, 1024, 2048, 16, 1024}},  {"cifar", {256, 128, 256, 4, 64}},
+    {"doc-1", {1, 64, 128, 8, 1024}},      {"doc-2", {2, 128, 512, 16, 4096}},
+    {"zeta-test", {1, 256, 512, 8, 100}},  {"rt1-step", {6, 512, 1024, 8, 81}},
+    {"rt1-batch", {48, 512, 1024, 8, 81}}, {"lucid", {12, 768, 1536, 8, 49}},
+    {"vit-b", {32, 768, 1536, 16, 196}},   {"vit-l", {1, 1024, 2048, 16, 1024}},
+    {"cifar", {256, 128, 256, 4, 64}},
 };
-constexpr Precision kPrecisions[] = {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16};
+constexpr Precision kPrecisions[] = {Precision::float32, Precision::tf32, Precision::bfloat16,
+                                     Precision::float16};
 /** CUDA C++ Programming Guide, "Technical Specifications per Compute Capability". */
 constexpr DeviceProperties kDevices[] = {
-    {8, 0, 108, 163 * 1024}, {8, 6, 84, 99 * 1024}, {8, 9, 128, 99 * 1024},
+    {8, 0, 108, 163 * 1024}, {8, 6, 84, 99 * 1024},    {8, 9, 128, 99 * 1024},
     {9, 0, 132, 227 * 1024}, {10, 0, 148, 227 * 1024}, {12, 0, 170, 99 * 1024},
 };
 
@@ -44,11 +47,12 @@ void check_workloads() {
         for (std::int64_t batch : {1, 3, 1000}) {
           CudaShape other = workload.shape;
           other.batch = batch;
-          CHECK(choose_variant(other, precision, device) == variant, "%s: the batch changes the variant", workload.name);
+          CHECK(choose_variant(other, precision, device) == variant, "%s: the batch changes the variant",
+                workload.name);
           // A single image that does not fit is computed all the same.
           const Plan large = plan_forward(other, precision, variant, device);
-          CHECK(large.workspace_bytes < kMostWorkspace, "%s x %lld: %zu", workload.name, static_cast<long long>(batch),
-                large.workspace_bytes);
+          CHECK(large.workspace_bytes < kMostWorkspace, "%s x %lld: %zu", workload.name,
+                static_cast<long long>(batch), large.workspace_bytes);
         }
       }
     }
@@ -75,16 +79,17 @@ void check_rule() {
 template <Precision kPrecision>
 void check_shared_memory() {
   for (const DeviceProperties& device : kDevices) {
-    CHECK(MmaTraits<kPrecision>::kSharedBytes <= static_cast<int>(device.shared_memory_per_block), "mma on %d.%d: %d",
-          device.compute_major, device.compute_minor, MmaTraits<kPrecision>::kSharedBytes);
+    CHECK(MmaTraits<kPrecision>::kSharedBytes <= static_cast<int>(device.shared_memory_per_block),
+          "mma on %d.%d: %d", device.compute_major, device.compute_minor,
+          MmaTraits<kPrecision>::kSharedBytes);
   }
   constexpr int kHopperBlock = 227 * 1024;
   constexpr int kHopperMultiprocessor = 228 * 1024;
   constexpr int kReserved = 1024;
   using Narrow = WgmmaTraits<kPrecision, kHiddenGranule>;
   CHECK(Narrow::kSharedBytes <= kHopperBlock, "narrow: %d", Narrow::kSharedBytes);
-  CHECK(Narrow::kBlocksPerMultiprocessor * (Narrow::kSharedBytes + kReserved) <= kHopperMultiprocessor, "narrow: %d",
-        Narrow::kSharedBytes);
+  CHECK(Narrow::kBlocksPerMultiprocessor * (Narrow::kSharedBytes + kReserved) <= kHopperMultiprocessor,
+        "narrow: %d", Narrow::kSharedBytes);
   if constexpr (kPrecision != Precision::float32) {
     using Wide = WgmmaTraits<kPrecision, kWideHiddenTile>;
     CHECK(Wide::kSharedBytes <= kHopperBlock, "wide: %d", Wide::kSharedBytes);
@@ -97,8 +102,10 @@ void check_edges() {
   CHECK(empty.workspace_bytes == 0, "a batch of 0 needs no workspace");
   Precision precision;
   CHECK(choose_precision(DType::float64, true, &precision) == Status::unsupported, "float64");
-  CHECK(choose_precision(DType::float32, true, &precision) == Status::ok && precision == Precision::tf32, "tf32");
-  CHECK(choose_precision(DType::float32, false, &precision) == Status::ok && precision == Precision::float32, "float32");
+  CHECK(choose_precision(DType::float32, true, &precision) == Status::ok && precision == Precision::tf32,
+        "tf32");
+  CHECK(choose_precision(DType::float32, false, &precision) == Status::ok && precision == Precision::float32,
+        "float32");
 }
 
 }  // namespace

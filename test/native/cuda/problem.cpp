@@ -13,7 +13,8 @@ namespace {
 /** Extra elements at the end of a cropped row. */
 constexpr std::int64_t kCrop = 3;
 
-std::vector<std::uint8_t> random_elements(std::mt19937& generator, std::int64_t count, DType dtype, float scale) {
+std::vector<std::uint8_t> random_elements(std::mt19937& generator, std::int64_t count, DType dtype,
+                                          float scale) {
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * size_of(dtype));
   std::normal_distribution<float> normal(0.0f, scale);
   for (std::int64_t i = 0; i < count; ++i) store_element(bytes.data(), dtype, i, normal(generator));
@@ -47,7 +48,8 @@ Problem::Problem(const Size& size, DType dtype, Layout layout, std::uint32_t see
   const std::int64_t rows = size.tokens * size.hidden;
   ForwardParams params = this->params();
   x_ = random_elements(generator, size.batch * params.x_batch_stride, dtype, 1.0f);
-  weights_[0] = random_elements(generator, rows * size.channels, dtype, 1.0f / std::sqrt(static_cast<float>(size.channels)));
+  weights_[0] = random_elements(generator, rows * size.channels, dtype,
+                                1.0f / std::sqrt(static_cast<float>(size.channels)));
   weights_[1] = random_elements(generator, rows, dtype, 0.3f);
   weights_[2] = random_elements(generator, rows, dtype, 1.0f / std::sqrt(static_cast<float>(size.hidden)));
   weights_[3] = random_elements(generator, size.tokens, dtype, 0.3f);
@@ -93,19 +95,22 @@ CudaShape Problem::shape() const {
 double Problem::x_at(std::int64_t image, std::int64_t channel, std::int64_t pixel) const {
   const ForwardParams p = params();
   return load_element(x_.data(), dtype_,
-                      image * p.x_batch_stride + channel * p.x_channel_stride + pixel / size_.width * p.x_row_stride +
-                          pixel % size_.width * p.x_pixel_stride);
+                      image * p.x_batch_stride + channel * p.x_channel_stride +
+                          pixel / size_.width * p.x_row_stride + pixel % size_.width * p.x_pixel_stride);
 }
 
 Problem::Errors Problem::pytorch_errors(Precision precision) const {
-  // float32 sums in eight running sums, as a vectorised product keeps them; storage is rounded after every operator.
+  // float32 sums in eight running sums, as a vectorised product keeps them; storage is rounded after every
+  // operator.
   std::vector<double> attention, tokens(tokens_.size());
   const auto sum_of = [](std::int64_t count, auto term) {
     float sums[8] = {};
     for (std::int64_t i = 0; i < count; ++i) sums[i % 8] += term(i);
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
   };
-  const auto parameter = [&](int which, std::int64_t i) { return load_element(weights_[which].data(), dtype_, i); };
+  const auto parameter = [&](int which, std::int64_t i) {
+    return load_element(weights_[which].data(), dtype_, i);
+  };
   for (std::int64_t b = 0; b < size_.batch; ++b) {
     for (std::int64_t g = 0; g < size_.tokens; ++g) {
       std::vector<float> map;
@@ -121,7 +126,8 @@ Problem::Errors Problem::pytorch_errors(Precision precision) const {
           hidden.push_back(operand_of(precision, round_as(precision, gelu_float(biased))));
         }
         const float a = sum_of(size_.hidden, [&](std::int64_t k) {
-          return operand_of(precision, parameter(2, g * size_.hidden + k)) * hidden[static_cast<std::size_t>(k)];
+          return operand_of(precision, parameter(2, g * size_.hidden + k)) *
+                 hidden[static_cast<std::size_t>(k)];
         });
         map.push_back(round_as(precision, a + parameter(3, g)));
         attention.push_back(map.back());

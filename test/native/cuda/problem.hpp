@@ -55,8 +55,8 @@ class Problem {
 double relative_error(const std::vector<double>& got, const std::vector<double>& expected);
 
 /**
- * DESIGN's table: the larger of twice PyTorch's error and, in float32, 2.5e-7. `pytorch` is the measured error; the table's
- * absolute ceiling of 2e-6 in float32 holds as well.
+ * DESIGN's table: the larger of twice PyTorch's error and, in float32, 2.5e-7. `pytorch` is the measured
+ * error; the table's absolute ceiling of 2e-6 in float32 holds as well.
  */
 double allowed_error(Precision precision, double pytorch);
 

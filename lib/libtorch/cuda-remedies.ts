@@ -1,0 +1,19 @@
+const INSTALL = 'npx tokenlearner runtime install --variant cu130';
+
+const BY_REASON: Readonly<Record<string, string>> = {
+  'libtorch-cpu-only': `Install a libtorch with CUDA: ${INSTALL}`,
+  'no-driver':
+    'Install the NVIDIA driver (525 or later); in a container, start it with the GPUs passed through.',
+  'driver-too-old': 'Update the NVIDIA driver.',
+  'no-device': 'Check nvidia-smi; in a container, start it with the GPUs passed through.',
+  'no-visible-device': 'Unset CUDA_VISIBLE_DEVICES, or name a GPU in it.',
+  'out-of-memory': 'Stop what fills the GPU: nvidia-smi names the processes.',
+  'libtorch-cuda-load-failed': `Install the CUDA build again: npx tokenlearner runtime remove --all, then ${INSTALL}`,
+  'driver-error':
+    'Restart the machine, so that the kernel module and the libraries of the driver are of one version.',
+};
+
+/** What mends it, by the machine-readable reason why CUDA is not available; null where nobody knows. */
+export function remedyForCuda(reason: string | null): string | null {
+  return BY_REASON[reason ?? ''] ?? null;
+}

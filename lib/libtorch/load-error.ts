@@ -1,0 +1,55 @@
+import { TokenLearnerError } from '../errors';
+import type { Host } from './cache';
+import { explainLoadFailure } from './load-advice';
+import { platformName } from './libc';
+import type { LibtorchLocation } from './locate';
+import { remedies } from './remedies';
+
+/** There is no addon for this platform. */
+export function addonNotFound(cause: unknown): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_ADDON_NOT_FOUND',
+    `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
+      'Prebuilt binaries exist for linux-x64 (glibc 2.28 or later). In a checkout, `npm run setup` makes it for this ' +
+      'machine. In a bundled program, leave tokenlearner out of the bundle (esbuild: --external:tokenlearner).',
+    { cause },
+  );
+}
+
+/** The addon's file is there and does not load. */
+export function addonLoadFailed(file: string, cause: unknown): TokenLearnerError {
+  const { message, code } = cause as NodeJS.ErrnoException;
+  const meaning =
+    code === 'ERR_DLOPEN_DISABLED'
+      ? 'This process forbids native addons: start Node with --allow-addons, and without --no-addons.'
+      : explainLoadFailure(message);
+  return new TokenLearnerError(
+    'ERR_ADDON_LOAD',
+    `The native addon ${file} could not be loaded on ${platformName()}, Node ${process.version}: ${message}` +
+      (meaning === null ? '' : `\n${meaning}`),
+    { cause },
+  );
+}
+
+/** Adds to the addon's own words what they mean, where the libtorch came from, and what mends it. */
+export function libtorchLoadFailed(error: unknown, found: LibtorchLocation, host: Host): unknown {
+  if (!(error instanceof TokenLearnerError)) return error;
+  if (error.code !== 'ERR_LIBTORCH_LOAD' && error.code !== 'ERR_LIBTORCH_INCOMPATIBLE') return error;
+  const origin = {
+    option: 'named by runtime.configure',
+    environment: 'named by TOKENLEARNER_LIBTORCH',
+    package: 'from the npm runtime package',
+    cache: 'from the cache of this user',
+    python: "Python's installed torch",
+  }[found.source];
+  const lines = [
+    error.message,
+    `This libtorch is ${origin}.`,
+    explainLoadFailure(error.message),
+    'Any one of these mends it:',
+    ...remedies(host).map((remedy) => `  ${remedy}`),
+  ];
+  return new TokenLearnerError(error.code, lines.filter((line) => line !== null).join('\n'), {
+    cause: error,
+  });
+}

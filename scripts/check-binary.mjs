@@ -1,0 +1,117 @@
+/**
+ * Checks a prebuilt addon for Linux: what it asks of the system, and that it names no folder of the machine it was built on.
+ *
+ *     node scripts/check-binary.mjs FILE...
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { isMain, main, output, root, say, SetupError } from './tools.mjs';
+
+/** The oldest glibc that the addon loads on: what Node's own binaries and libtorch's wheels ask for. */
+export const GLIBC_FLOOR = '2.28';
+
+/** Whatever has glibc and Node has these. */
+const SYSTEM_LIBRARIES = /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d)$/;
+
+/** What Node looks up. */
+const ENTRY_POINTS = new Set(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
+
+/** The complaints about a binary, and what it asks for. */
+export function checkBinary(file) {
+  const header = demand(file, ['-h', '-d', '-S', '-l', '-W']);
+  const symbols = parseSymbols(demand(file, ['--dyn-syms', '-W']));
+  const glibc = newest(symbols.map(({ version }) => /^GLIBC_([\d.]+)$/.exec(version)?.[1]).filter(Boolean));
+  const complaints = [
+    ...checkVersions(symbols),
+    ...checkNames(symbols),
+    ...checkHeader(header),
+    ...checkTexts(readFileSync(file)),
+  ];
+  return { complaints, glibc, size: statSync(file).size };
+}
+
+function demand(file, args) {
+  const text = output('readelf', [...args, file]);
+  if (text === null) throw new SetupError(`readelf cannot read ${file}`);
+  return text;
+}
+
+/** Dynamic symbols: name, version ('' without one), whether it is defined here, whether it is weak. */
+export function parseSymbols(text) {
+  return text.split('\n').flatMap((line) => {
+    const found = /^\s*\d+:\s+\S+\s+\d+\s+\S+\s+(\S+)\s+\S+\s+(\S+)\s+([^\s@]+)(?:@+(\S+))?/.exec(line);
+    if (found === null) return [];
+    const [, binding, section, name, version = ''] = found;
+    return [{ name, version, defined: section !== 'UND', weak: binding === 'WEAK' }];
+  });
+}
+
+function compare(a, b) {
+  const [left, right] = [a, b].map((version) => version.split('.').map(Number));
+  return left[0] - right[0] || (left[1] ?? 0) - (right[1] ?? 0) || (left[2] ?? 0) - (right[2] ?? 0);
+}
+
+function newest(versions) {
+  return versions.sort(compare).at(-1) ?? null;
+}
+
+function checkVersions(symbols) {
+  return symbols.flatMap(({ name, version }) => {
+    const glibc = /^GLIBC_([\d.]+)$/.exec(version)?.[1];
+    if (glibc !== undefined && compare(glibc, GLIBC_FLOOR) > 0) return [`${name} needs glibc ${glibc}`];
+    if (/^(?:GLIBCXX|CXXABI)_/.test(version)) return [`${name} needs a libstdc++ of the system (${version})`];
+    return [];
+  });
+}
+
+function checkNames(symbols) {
+  return symbols.flatMap(({ name, version, defined, weak }) => {
+    if (defined) return ENTRY_POINTS.has(name) || version === name ? [] : [`exports ${name}`];
+    const isKnown = weak || version !== '' || /^(?:napi|node_api)_/.test(name);
+    return isKnown ? [] : [`${name} comes from nowhere in particular`];
+  });
+}
+
+function checkHeader(header) {
+  const complaints = [];
+  for (const [, library] of header.matchAll(/\(NEEDED\).*\[(.*)\]/g)) {
+    if (!SYSTEM_LIBRARIES.test(library)) complaints.push(`needs ${library}`);
+  }
+  const paths = [...header.matchAll(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g)].map(([, value]) => value);
+  if (paths.some((value) => value !== '$ORIGIN')) complaints.push(`has the run path ${paths.join(', ')}`);
+  if (/\s\.(?:symtab|debug_\w+)\s/.test(header)) complaints.push('is not stripped');
+  if (/GNU_STACK.*RWE/.test(header)) complaints.push('has an executable stack');
+  return complaints;
+}
+
+function checkTexts(content) {
+  const folders = [root, homedir(), path.dirname(process.execPath)].filter((folder) => folder.length > 4);
+  return folders
+    .filter((folder) => content.includes(`${folder}${path.sep}`))
+    .map((folder) => `names the folder ${folder}`);
+}
+
+/** Throws when a binary is not fit to ship. */
+export function demandFit(files) {
+  if (process.platform !== 'linux') {
+    say('Skipped the check of the binary: it reads ELF files, on Linux.');
+    return;
+  }
+  let failed = 0;
+  for (const file of files) {
+    const { complaints, glibc, size } = checkBinary(file);
+    for (const complaint of complaints) say(`${file}: ${complaint}`);
+    if (complaints.length > 0) failed++;
+    else say(`${file}: ${(size / 1e6).toFixed(2)} MB, glibc ${glibc} (floor ${GLIBC_FLOOR})`);
+  }
+  if (failed > 0) throw new SetupError(`${failed} of ${files.length} binaries are not fit to ship`);
+}
+
+if (isMain(import.meta.url)) {
+  await main(() => {
+    const files = process.argv.slice(2);
+    if (files.length === 0) throw new SetupError('Expected one or more files');
+    demandFit(files);
+  });
+}

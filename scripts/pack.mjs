@@ -1,0 +1,90 @@
+/**
+ * `npm run pack`: build/packages/tokenlearner-<version>.tgz, ready to publish, and beside it the package with libtorch.
+ *
+ * The dependency on the latter is added here and not in the checkout: `npm install` in a checkout would look for it in the
+ * registry, where a version that has not been published yet is not.
+ */
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { hasCudaKernels, thirdPartyNotice } from './licences.mjs';
+import { packFolder, packagesFolder } from './npm-pack.mjs';
+import { libtorchPackage, packLibtorch } from './pack-libtorch.mjs';
+import { prebuild } from './prebuild.mjs';
+import { isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
+
+/** Bytes that the packed package may have. */
+const LIMIT = 8e6;
+const LIMIT_WITH_CUDA = 25e6;
+
+/** What the published package.json has of the checkout's. */
+const PUBLISHED = [
+  'name',
+  'version',
+  'description',
+  'keywords',
+  'license',
+  'repository',
+  'homepage',
+  'bugs',
+  'type',
+  'main',
+  'types',
+  'exports',
+  'bin',
+  'gypfile',
+  'engines',
+  'dependencies',
+];
+
+/** Packs both. Returns their paths. */
+export async function pack() {
+  await prebuild();
+  const libtorch = await packLibtorch();
+  const own = packMain();
+  check(own);
+  return { main: own, libtorch };
+}
+
+function packMain() {
+  const folder = path.join(packagesFolder, 'main');
+  rmSync(folder, { recursive: true, force: true });
+  for (const name of ['dist', 'prebuilds', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+    const source = path.join(root, name);
+    if (!existsSync(source)) throw new SetupError(`${name} is missing`);
+    cpSync(source, path.join(folder, name), { recursive: true });
+  }
+  const cuda = hasCudaKernels(path.join(folder, 'prebuilds'));
+  writeFileSync(path.join(folder, 'THIRD-PARTY.md'), thirdPartyNotice({ cuda }));
+  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(publishedManifest(), null, 2)}\n`);
+  const file = packFolder(folder);
+  const { size } = statSync(file);
+  const limit = cuda ? LIMIT_WITH_CUDA : LIMIT;
+  say(
+    `${file}: ${(size / 1e6).toFixed(2)} MB of ${limit / 1e6} MB allowed ${cuda ? 'with' : 'without'} CUDA kernels`,
+  );
+  if (size > limit) throw new SetupError('The package is too large');
+  rmSync(folder, { recursive: true, force: true });
+  return file;
+}
+
+/** No scripts, no development dependencies, and the libtorch packages of the platforms that have one as an option. */
+export function publishedManifest(platforms = readdirSync(path.join(root, 'prebuilds'))) {
+  const own = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const kept = Object.fromEntries(PUBLISHED.flatMap((key) => (key in own ? [[key, own[key]]] : [])));
+  const packages = platforms.map(libtorchPackage).filter(({ entry }) => entry.archive !== null);
+  const optionalDependencies = Object.fromEntries(packages.map(({ name, version }) => [name, version]));
+  return { ...kept, optionalDependencies };
+}
+
+/** Whether ESM, CommonJS and the types are what package.json says. */
+function check(file) {
+  runPackage('publint/src/cli.js', ['run', file, '--strict']);
+  runPackage('@arethetypeswrong/cli/dist/index.js', [file]);
+}
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    for (const file of Object.values(await pack()))
+      say(`${file}: ${(statSync(file).size / 1e6).toFixed(2)} MB`);
+  });
+}

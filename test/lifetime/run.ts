@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a script of scripts/, on the compiled package in dist/, in a process of its own. */
+export function runScript(
+  name: string,
+  args: (string | number)[] = [],
+  flags: string[] = [],
+): Promise<Ended> {
+  const file = path.join(__dirname, 'scripts', `${name}.cjs`);
+  const child = spawn(process.execPath, [...flags, file, ...args.map(String)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const text = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      text[name] += chunk;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      resolve({ code, signal, ...text });
+    });
+  });
+}
+
+/** What a script that ends well prints last, as JSON. */
+export async function resultOf(...args: Parameters<typeof runScript>): Promise<unknown> {
+  const { stdout, ...rest } = await runScript(...args);
+  expect(rest).toEqual({ code: 0, signal: null, stderr: '' });
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+}

@@ -1,0 +1,158 @@
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { evaluate, installWithNpm, mustRun, node, projectFolder, readmeExample, root } from './support';
+
+const project = projectFolder();
+const write = (name: string, text: string): void => {
+  mkdirSync(path.dirname(path.join(project, name)), { recursive: true });
+  writeFileSync(path.join(project, name), text);
+};
+const FORWARD = `const { TokenLearner, Tensor } = require('tokenlearner');
+  const tokens = new TokenLearner({ dim: 8 }).forwardSync(Tensor.ones([1, 8, 4, 4]));
+  console.log(JSON.stringify(tokens.shape));`;
+
+beforeAll(() => {
+  installWithNpm(project);
+}, 300_000);
+
+it("runs the README's example without network, compiler or Python", () => {
+  write('example.mjs', readmeExample());
+  expect(mustRun(project, ['example.mjs'])).toContain('Float32Array');
+});
+
+it('takes libtorch from its npm package', () => {
+  const info = evaluate(project, "console.log(JSON.stringify(require('tokenlearner').runtime.info()))");
+  expect(info).toMatchObject({
+    problem: null,
+    libtorch: { source: 'package' },
+    devices: [{ device: 'cpu' }],
+  });
+});
+
+it('gives ESM and CommonJS the same classes', () => {
+  write(
+    'both.mjs',
+    `import { createRequire } from 'node:module';
+     import * as esm from 'tokenlearner';
+     const cjs = createRequire(import.meta.url)('tokenlearner');
+     const same = Object.keys(cjs).filter((name) => esm[name] === cjs[name]);
+     console.log(JSON.stringify([same.length > 10, same.length === Object.keys(cjs).length]));`,
+  );
+  expect(JSON.parse(mustRun(project, ['both.mjs']))).toEqual([true, true]);
+});
+
+it('loads no native code when it is imported', () => {
+  const script = `require('tokenlearner');
+    const maps = require('node:fs').readFileSync('/proc/self/maps', 'utf8');
+    console.log(JSON.stringify(['tokenlearner.glibc.node', 'libtorch'].filter((name) => maps.includes(name))));`;
+  expect(evaluate(project, script)).toEqual([]);
+});
+
+it('has types for ESM and CommonJS under the strictest settings', () => {
+  const use = `import { TokenLearner, Tensor, type Device } from 'tokenlearner';
+    const tokens = await new TokenLearner({ dim: 8 }).forward(Tensor.zeros([1, 8, 2, 2]));
+    export const data: Float32Array = tokens.data;
+    export const device: Device = 'cpu';
+    // @ts-expect-error dim is required
+    new TokenLearner({});`;
+  write('use.mts', use);
+  write('use.cts', use.replace('await ', 'async () => await ').replace(/export const data.*/, ''));
+  const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc6');
+  const types = ['--types', 'node', '--typeRoots', path.join(root, 'node_modules', '@types')];
+  const strict = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--target',
+    'es2022',
+    '--lib',
+    'es2022,esnext.disposable',
+  ];
+  mustRun(project, [compiler, ...strict, ...types, '--module', 'node16', 'use.mts', 'use.cts']);
+});
+
+it('has a command that finds everything well', () => {
+  const cli = path.join('node_modules', 'tokenlearner', 'dist', 'cli', 'main.js');
+  const report = JSON.parse(mustRun(project, [cli, 'doctor', '--json'])) as {
+    findings: { name: string; status: string }[];
+  };
+  expect(report).toMatchObject({ ok: true, probe: { crash: null } });
+  const tests = report.findings.filter(({ name }) => name.startsWith('self-test'));
+  expect(tests.map(({ status }) => status)).toEqual(['ok', 'ok']);
+  expect(mustRun(project, [cli, 'runtime', 'path'])).toContain(path.join('@tokenlearner', 'libtorch-cpu-'));
+  expect(statSync(path.join(project, 'node_modules', '.bin', 'tokenlearner')).mode & 0o111).not.toBe(0);
+});
+
+it('works in worker threads', () => {
+  const script = `const { Worker } = require('node:worker_threads');
+    const code = ${JSON.stringify(FORWARD.replace('console.log(JSON.stringify(tokens.shape))', "require('node:worker_threads').parentPort.postMessage(tokens.shape)"))};
+    Promise.all([1, 2, 3].map(() => new Promise((resolve, reject) => {
+      new Worker(code, { eval: true }).once('message', resolve).once('error', reject);
+    }))).then((all) => console.log(JSON.stringify(all)));`;
+  expect(evaluate(project, script)).toEqual(Array(3).fill([1, 8, 8]));
+});
+
+describe("under Node's permission model", () => {
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+
+  it('needs to read files and to load addons, and no more', () => {
+    expect(evaluate(project, FORWARD, [flag, '--allow-fs-read=*', '--allow-addons'])).toEqual([1, 8, 8]);
+  });
+
+  it('says which permission it lacks', () => {
+    const { status, stderr } = node(project, [flag, '--allow-fs-read=*', '--eval', FORWARD]);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('start Node with --allow-addons');
+  });
+});
+
+it('writes nothing into node_modules', () => {
+  const snapshot = () =>
+    readdirSync(path.join(project, 'node_modules'), { recursive: true, encoding: 'utf8' })
+      .map((name) => `${name} ${statSync(path.join(project, 'node_modules', name)).mtimeMs}`)
+      .sort();
+  const before = snapshot();
+  mustRun(project, ['--eval', FORWARD]);
+  expect(snapshot()).toEqual(before);
+});
+
+it('works from a bundle that leaves it out', () => {
+  write(
+    'server.ts',
+    FORWARD.replace('const {', 'import {').replace("} = require('tokenlearner')", "} from 'tokenlearner'"),
+  );
+  const esbuild = path.join(root, 'node_modules', 'esbuild', 'bin', 'esbuild');
+  for (const [format, out] of [
+    ['esm', 'out/server.mjs'],
+    ['cjs', 'out/server.cjs'],
+  ] as const) {
+    const options = [
+      '--bundle',
+      '--platform=node',
+      `--format=${format}`,
+      '--external:tokenlearner',
+      `--outfile=${out}`,
+    ];
+    // esbuild's own starter script is replaced by its binary where an install script ran.
+    mustRun(project, [
+      '--eval',
+      `require('node:child_process').execFileSync(${JSON.stringify(esbuild)}, ['server.ts', ...${JSON.stringify(options)}])`,
+    ]);
+    expect(JSON.parse(mustRun(project, [out]))).toEqual([1, 8, 8]);
+  }
+});
+
+it("works in users' jest tests", () => {
+  const test = `const { TokenLearner, Tensor } = require('tokenlearner');
+    test('shapes', async () => {
+      const tokens = await new TokenLearner({ dim: 8 }).forward(Tensor.ones([2, 8, 4, 4]));
+      expect(tokens.shape).toEqual([2, 8, 8]);
+      expect(() => new TokenLearner({ dim: 0 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
+    });`;
+  // Each file has a registry of modules of its own, in one process.
+  for (const name of ['a.test.js', 'b.test.js']) write(name, test);
+  const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  mustRun(project, [jest, '--rootDir', project, '--runInBand', '--no-watchman', '--config', '{}']);
+});
