@@ -10,7 +10,7 @@ import { readSafetensors, writeSafetensors } from './formats/safetensors';
 import { formatShape } from './shape';
 import type { StateDict } from './modules/state-dict';
 import { type AnyTensor, Tensor, tensorArgument } from './tensor/tensor';
-import { checkOptions, unexpected } from './validate';
+import { checkOptions, isPlainObject, unexpected } from './validate';
 
 function toTensor({ data, shape, dtype }: ArrayEntry): AnyTensor {
   return Tensor.from<DType>(data, shape, { dtype });
@@ -56,9 +56,8 @@ export async function saveSafetensors(
   tensors: StateDict,
   options?: { metadata?: Record<string, string> },
 ): Promise<void> {
-  if (typeof tensors !== 'object' || (tensors as unknown) === null) {
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'tensors', 'an object of tensors', tensors);
-  }
+  if (!isPlainObject(tensors))
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'tensors', 'a plain object of tensors', tensors);
   const { metadata } = checkOptions('options', options, ['metadata']);
   const entries = Object.create(null) as Record<string, ArrayEntry>;
   const releases: (() => void)[] = [];

@@ -91,9 +91,16 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   return value as T;
 }
 
+/** An object literal, or one without a prototype; of any realm. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 /**
  * A plain options object with no other keys than `allowed`, so that a misspelt option is not silently ignored.
- * `undefined` stands for no options.
+ * `undefined` stands for no options, and for an option's default; null stands for nothing.
  */
 export function checkOptions<K extends string>(
   name: string,
@@ -101,9 +108,7 @@ export function checkOptions<K extends string>(
   allowed: readonly K[],
 ): Partial<Record<K, unknown>> {
   if (value === undefined) return {};
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an object', value);
-  }
+  if (!isPlainObject(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a plain object', value);
   const stranger = Object.keys(value).find((key) => !(allowed as readonly string[]).includes(key));
   if (stranger !== undefined) {
     throw new TokenLearnerError(
@@ -111,5 +116,9 @@ export function checkOptions<K extends string>(
       `Expected only the options ${allowed.join(', ')} for \`${name}\` but received '${stranger}'`,
     );
   }
-  return value;
+  const empty = Object.keys(value).find((key) => value[key] === null);
+  if (empty !== undefined) {
+    throw unexpected('ERR_INVALID_ARG_TYPE', `${name}.${empty}`, 'a value or undefined', null);
+  }
+  return value as Partial<Record<K, unknown>>;
 }

@@ -1,5 +1,5 @@
 /** Compiles lib/ to dist/: CommonJS, its types, and the ESM entry over it. */
-import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { writeEsmEntry } from './build-esm.mjs';
 import { ensureDependencies } from './dependencies.mjs';
@@ -13,6 +13,7 @@ import {
   root,
   runPackage,
   say,
+  SetupError,
 } from './tools.mjs';
 
 const SOURCES = [
@@ -33,6 +34,7 @@ export async function ensureTypeScript() {
   const fresh = path.join(root, 'build', `dist-${process.pid}`);
   try {
     runPackage('typescript/bin/tsc6', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+    inlineErrorCodes(fresh);
     await writeEsmEntry(fresh);
     const cli = path.join(fresh, 'cli', 'main.js');
     if (existsSync(cli)) chmodSync(cli, 0o755);
@@ -42,6 +44,20 @@ export async function ensureTypeScript() {
     rmSync(fresh, { recursive: true, force: true });
   }
   markFresh('typescript', inputs);
+}
+
+/**
+ * Writes the registry's codes into errors.d.ts, which otherwise imports a JSON file: under a compiler that does not resolve
+ * those, and does not skip the checking of declarations, a user's program would not compile.
+ */
+function inlineErrorCodes(folder) {
+  const file = path.join(folder, 'errors.d.ts');
+  const codes = Object.keys(JSON.parse(readFileSync(path.join(folder, 'error-codes.json'), 'utf8')));
+  const union = codes.map((code) => `'${code}'`).join(' | ');
+  const text = readFileSync(file, 'utf8');
+  const inlined = text.replace(/^import codes .*\n/, '').replace('keyof typeof codes', union);
+  if (inlined.includes('codes;') || inlined === text) throw new SetupError(`${file} is not as expected`);
+  writeFileSync(file, inlined);
 }
 
 if (isMain(import.meta.url)) {

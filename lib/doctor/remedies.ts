@@ -2,7 +2,8 @@ import type { ErrorCode } from '../errors';
 
 const INSTALL_LIBTORCH = 'npx tokenlearner runtime install';
 const BY_CODE: Partial<Record<ErrorCode, string>> = {
-  ERR_ADDON_NOT_FOUND: 'Install the package again on this platform, or build it from source: npm run setup in a checkout.',
+  ERR_ADDON_NOT_FOUND:
+    'Install the package again on this platform, or build it from source: npm run setup in a checkout.',
   ERR_ADDON_LOAD:
     'See the message; a binary built on this machine always loads: npm run setup in a checkout.',
   ERR_LIBTORCH_NOT_FOUND: INSTALL_LIBTORCH,

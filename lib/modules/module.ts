@@ -241,7 +241,7 @@ export abstract class Module {
   }
 }
 
-/** A module with a native operator of its own. @internal */
+/** A module with a native operator of its own. */
 export interface Leaf extends Module {
   readonly parameterSpecs: readonly ParameterSpec[];
   readParameters(): AnyTensor[];

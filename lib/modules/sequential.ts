@@ -56,10 +56,12 @@ export class Sequential extends Module {
   }
 
   override get device(): Device {
+    assertUsable(this, Sequential);
     return this.#withParameters()?.device ?? 'cpu';
   }
 
   override get dtype(): FloatDType {
+    assertUsable(this, Sequential);
     return this.#withParameters()?.dtype ?? 'float32';
   }
 
@@ -112,7 +114,6 @@ export class Sequential extends Module {
   }
 
   #withParameters(): Leaf | undefined {
-    assertUsable(this, Sequential);
     return this.leaves().find(({ leaf }) => leaf.parameterSpecs.length > 0)?.leaf;
   }
 }

@@ -13,16 +13,9 @@ const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
 const MOST_LAYERS = 1000;
 const MOST_THREADS = 4096;
 const LAYOUTS = ['channels-first', 'tokens-first'] as const;
-const OPTIONS = [
-  'dim',
-  'ffMult',
-  'numOutputTokens',
-  'numLayers',
-  'engine',
-  'intraOpThreads',
-  'allowTf32',
-  ...PLACEMENT_OPTIONS,
-] as const;
+// What a state dict does not tell.
+const REST = ['engine', 'intraOpThreads', 'allowTf32', ...PLACEMENT_OPTIONS] as const;
+const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as const;
 
 /**
  * How a TokenLearner computes. 'grouped-conv' is the documented computation on libtorch's grouped convolutions; 'fused' never
@@ -173,10 +166,11 @@ export class TokenLearner extends LeafModule {
    */
   static fromStateDict(
     dict: StateDict,
-    options: Pick<TokenLearnerOptions, 'engine' | 'intraOpThreads' | 'device' | 'dtype'> = {},
+    options?: Omit<TokenLearnerOptions, 'dim' | 'ffMult' | 'numOutputTokens' | 'numLayers'>,
   ): TokenLearner {
+    const given = checkOptions('options', options, REST);
     const { dtype, ...shape } = inferConfig(dict);
-    const model = new TokenLearner({ ...shape, dtype, ...options });
+    const model = new TokenLearner({ ...shape, dtype, ...given } as TokenLearnerOptions);
     try {
       model.loadStateDict(dict);
       return model;

@@ -7,10 +7,6 @@ namespace tokenlearner {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
     : generator_(std::random_device{}()), settler_(env, storages_, errors_) {
-  // After the settler: hooks run in reverse, so executors end while their results can still be posted.
-  env.AddCleanupHook([this] { shut_down(); });
-  close_on_exit(env);
-
   auto build = Napi::Object::New(env);
   build.Set("version", TOKENLEARNER_VERSION);
   build.Set("cuda", static_cast<bool>(TOKENLEARNER_CUDA_BUILT));
@@ -43,6 +39,11 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("forward", &Addon::forward),
                            InstanceMethod("forwardSync", &Addon::forward_sync),
                        });
+
+  // Last: a constructor that throws must leave nobody with `this`.
+  close_on_exit(env);
+  // After the settler: hooks run in reverse, so executors end while their results can still be posted.
+  env.AddCleanupHook([this] { shut_down(); });
 }
 
 void Addon::close_on_exit(Napi::Env env) {
@@ -92,7 +93,6 @@ Napi::Value Addon::libtorch(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::cuda(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) -> Napi::Value {
-    if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
     const CudaReport& report = probe_cuda();
     const auto text = [env](const std::string& s) -> Napi::Value {
       return s.empty() ? env.Null() : Napi::Value(Napi::String::New(env, s));

@@ -134,8 +134,8 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
     auto job =
         std::make_unique<ForwardJob>(env, settler_, std::move(op), std::move(input), to_run_options(info[2]));
     const Napi::Promise promise = job->promise();
-    settler_.expect();
     executor.submit(std::move(job));
+    settler_.expect();
     return promise;
   });
 }
@@ -143,8 +143,10 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
 Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const auto op = unwrap_layer(info[0])->snapshot();
+    const RunOptions options = to_run_options(info[2]);
+    // It may be borrowed: no JavaScript may run from here on.
     const Tensor input = to_tensor(storages_, info[1]);
-    return from_tensors(env, storages_, run_from_anywhere(*op, input, to_run_options(info[2])));
+    return from_tensors(env, storages_, run_from_anywhere(*op, input, options));
   });
 }
 

@@ -26,7 +26,7 @@ Dims to_dims(Napi::Value value, const char* what) {
     throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected an array for `") + what + "`");
   const auto array = value.As<Napi::Array>();
   Dims dims(array.Length());
-  for (uint32_t i = 0; i < array.Length(); ++i) dims[i] = to_count(array.Get(i), what);
+  for (uint32_t i = 0; i < dims.size(); ++i) dims[i] = to_count(array.Get(i), what);
   return dims;
 }
 
@@ -39,6 +39,9 @@ Storage borrow_view(Napi::Env env, Napi::Value view) {
   std::size_t offset = 0;
   if (napi_get_typedarray_info(env, view, &type, &length, &data, &buffer, &offset) != napi_ok) {
     throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a typed array");
+  }
+  if (!Napi::Value(env, buffer).IsArrayBuffer()) {
+    throw Error(ErrorCode::ERR_UNSUPPORTED_BUFFER, "The typed array stands on a SharedArrayBuffer");
   }
   // From the buffer's own size, and not from the view's properties, which JavaScript can override.
   const std::size_t capacity = Napi::ArrayBuffer(env, buffer).ByteLength();

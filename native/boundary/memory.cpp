@@ -11,6 +11,22 @@
 
 namespace tokenlearner {
 
+namespace {
+
+/// What the generator fills.
+Tensor to_target(const StorageRegistry& storages, Napi::Value value) {
+  Tensor target = to_tensor(storages, value);
+  if (!target.device().is_cpu()) {
+    throw Error(ErrorCode::ERR_DEVICE_MISMATCH, "Random numbers are drawn on the CPU");
+  }
+  if (!target.is_contiguous()) {
+    throw Error(ErrorCode::ERR_NOT_CONTIGUOUS, "Random numbers are drawn into contiguous tensors");
+  }
+  return target;
+}
+
+}  // namespace
+
 Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1.0;
@@ -59,14 +75,14 @@ Napi::Value Addon::manual_seed(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::uniform(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    generator_.uniform(to_tensor(storages_, info[0]), info[1].ToNumber(), info[2].ToNumber());
+    generator_.uniform(to_target(storages_, info[0]), info[1].ToNumber(), info[2].ToNumber());
     return env.Undefined();
   });
 }
 
 Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    generator_.normal(to_tensor(storages_, info[0]));
+    generator_.normal(to_target(storages_, info[0]));
     return env.Undefined();
   });
 }

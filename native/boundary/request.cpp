@@ -45,14 +45,13 @@ void Settler::settle(Napi::Env env, ForwardJob& job) noexcept {
 
 void Settler::conclude(Napi::Env env, ForwardJob& job) {
   try {
-    if (job.failure_) {
-      job.deferred_.Reject(errors_.make(env, *job.failure_));
-    } else {
-      job.deferred_.Resolve(from_tensors(env, storages_, job.outputs_));
-    }
+    if (!job.failure_) return job.deferred_.Resolve(from_tensors(env, storages_, job.outputs_));
   } catch (const Napi::Error& error) {
-    job.deferred_.Reject(error.Value());
+    return job.deferred_.Reject(error.Value());
+  } catch (...) {
+    job.failure_ = Failure::of_current_exception();
   }
+  job.deferred_.Reject(errors_.make(env, *job.failure_));
 }
 
 ForwardJob::ForwardJob(Napi::Env env, Settler& settler, std::shared_ptr<const Op> op, Tensor input,

@@ -64,11 +64,13 @@ Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
   Entry* raw = entry.get();
   auto handle = Napi::External<Entry>::New(env, raw, [](Napi::Env e, Entry* dead) { finalize(e, dead); });
   entry.release();  // The external owns it from here.
-  handle.TypeTag(&kStorageTag);
-  raw->handle = Napi::Reference<Napi::Value>::New(handle, 0);
+  // All that release() takes back comes before what may throw, as every call does once a worker is
+  // terminated.
   raw->position = entries_->insert(entries_->end(), raw);
   counters_->tensors += 1;
   Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  raw->handle = Napi::Reference<Napi::Value>::New(handle, 0);
+  handle.TypeTag(&kStorageTag);
   return handle;
 }
 
@@ -110,7 +112,9 @@ Napi::Value StorageRegistry::buffer(Napi::Env env, Napi::Value handle) {
       env, storage.data(), storage.bytes(),
       [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Block>*>(hint); }, held, &result);
   if (status != napi_ok) {
-    delete held;
+    // After a failure of its own Node runs the finalizer; a call that it refused leaves `held` to us.
+    if (status != napi_generic_failure) delete held;
+    if (env.IsExceptionPending()) env.GetAndClearPendingException();
     throw Error(ErrorCode::ERR_UNSUPPORTED_BUFFER,
                 "This runtime does not allow ArrayBuffers over native memory");
   }

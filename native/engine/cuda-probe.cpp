@@ -123,6 +123,7 @@ CudaReport probe() {
 }  // namespace
 
 const CudaReport& probe_cuda() {
+  if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
   static const CudaReport report = probe();
   return report;
 }

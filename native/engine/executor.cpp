@@ -1,8 +1,11 @@
 #include "engine/executor.hpp"
 
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "engine/cuda-stream.hpp"
+#include "engine/error.hpp"
 #include "engine/exit-gate.hpp"
 
 namespace tokenlearner {
@@ -17,7 +20,14 @@ constexpr int kCudaLanes = 3;
 Executor::Executor(Device device) {
   const int lanes = device.is_cuda() ? kCudaLanes : 1;
   threads_.reserve(static_cast<std::size_t>(lanes));
-  for (int i = 0; i < lanes; ++i) threads_.emplace_back([this, device] { loop(device); });
+  try {
+    for (int i = 0; i < lanes; ++i) threads_.emplace_back([this, device] { loop(device); });
+  } catch (const std::system_error& error) {
+    // Fewer lanes do.
+    if (threads_.empty()) {
+      throw Error(ErrorCode::ERR_OUT_OF_MEMORY, std::string("Could not start a thread: ") + error.what());
+    }
+  }
 }
 
 Executor::~Executor() {
@@ -50,7 +60,11 @@ void Executor::loop(Device device) {
     }
     {
       const ExitGate gate;
-      if (!gate.open()) return;
+      if (!gate.open()) {
+        // Kept: its tensors are libtorch's, whose static objects are being destroyed.
+        static_cast<void>(job.release());
+        return;
+      }
       if (!has_stream) has_stream = adopt_stream(device);
       job->run();
     }

@@ -11,7 +11,8 @@ namespace tokenlearner {
 /// Held by an executor while a job runs.
 class ExitGate {
  public:
-  /// Registers the exit handler; once libtorch is loaded. Idempotent.
+  /// Registers the exit handler: after each library whose static objects jobs use, since handlers run in
+  /// reverse order.
   static void install();
 
   ExitGate();

@@ -39,9 +39,24 @@ Outputs run_on(const Op& op, Device device, const Tensor& input, const RunOption
     local = input.device().is_cpu() ? upload(input, device) : aten::to_copy(input, input.dtype, device);
   }
   Outputs outputs = op.run(local, options);
-  for (Tensor& output : outputs) output = delivered(output, input);
+  for (Tensor& output : outputs) {
+    // A sequence may end on another device than it begins on.
+    const Device made_on = output.device();
+    output = delivered(output, input);
+    if (made_on != device) synchronize(made_on);
+  }
   synchronize(device);
   return outputs;
+}
+
+/// After a failure: what was queued before it may still read the input and the parameters, which the caller
+/// gives back.
+void drain(Device device) noexcept {
+  try {
+    synchronize(device);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+  }
 }
 
 }  // namespace
@@ -53,6 +68,7 @@ Outputs run_from_anywhere(const Op& op, const Tensor& input, const RunOptions& o
     return run_on(op, device, input, options);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+    drain(device);
     throw;
   }
 }

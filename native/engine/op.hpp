@@ -45,7 +45,7 @@ class Op {
   Op(Placement placement, std::vector<Tensor> parameters)
       : placement_(placement), parameters_(std::move(parameters)) {}
 
-  const Tensor& parameter(std::size_t i) const { return parameters_[i]; }
+  const Tensor& parameter(std::size_t i) const { return parameters_.at(i); }
   /// Null where the operator was made without it (bias: false).
   const Tensor* optional_parameter(std::size_t i) const {
     return i < parameters_.size() ? &parameters_[i] : nullptr;

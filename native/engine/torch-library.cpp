@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 
@@ -20,7 +21,7 @@ constexpr uint64_t kOldest = TORCH_TARGET_VERSION;
 struct Loaded {
   std::mutex mutex;
   TorchInfo info;
-  bool ready = false;
+  std::atomic<bool> ready = false;
   bool cuda_ready = false;
   TorchFunctions functions;
 };
@@ -120,6 +121,7 @@ void load_torch_cuda() {
                 path.string() + " lacks the stable ABI's stream functions");
   }
   state.cuda_ready = true;
+  ExitGate::install();
 }
 
 std::optional<TorchInfo> torch_info() {

@@ -125,7 +125,7 @@ describe('checkOptions', () => {
     expectThrow(
       () => checkOptions('options', value, ['a']),
       'ERR_INVALID_ARG_TYPE',
-      'Expected an object for `options`',
+      'Expected a plain object for `options`',
     );
   });
 });

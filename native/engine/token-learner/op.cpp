@@ -12,10 +12,32 @@ bool can_fuse(const TokenLearnerConfig& config, Placement placement) {
   return can_fuse_on_cuda(config, placement.dtype, placement.device);
 }
 
+/// Throws unless there is a weight and a bias a layer, of the configuration's sizes: engines read them
+/// unchecked.
+void check_parameters(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters) {
+  const auto groups = static_cast<double>(config.num_output_tokens);
+  const auto hidden = static_cast<double>(config.dim) * static_cast<double>(config.ff_mult);
+  bool right = config.dim > 0 && config.ff_mult > 0 && config.num_output_tokens > 0 &&
+               config.num_layers > 0 && parameters.size() == 2 * static_cast<std::size_t>(config.num_layers);
+  auto inputs = static_cast<double>(config.dim);
+  for (std::size_t i = 0; right && i < parameters.size(); i += 2) {
+    const double outputs = i + 2 == parameters.size() ? groups : groups * hidden;
+    // As floating point: exact up to what memory can hold, and free of overflow.
+    right = static_cast<double>(parameters[i].numel()) == outputs * inputs &&
+            static_cast<double>(parameters[i + 1].numel()) == outputs;
+    inputs = hidden;
+  }
+  if (!right) {
+    throw Error(ErrorCode::ERR_INVALID_ARG_VALUE,
+                "The parameters do not fit the TokenLearner's configuration");
+  }
+}
+
 /// The rule: 'auto' is fused wherever it can run, and grouped-conv elsewhere; 'fused' never falls back
 /// silently.
 std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerConfig& config, Placement placement,
                                                   const std::vector<Tensor>& parameters) {
+  check_parameters(config, parameters);
   const bool fuse = config.engine != "grouped-conv" && can_fuse(config, placement);
   if (config.engine == "fused" && !fuse) {
     throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
@@ -55,6 +77,11 @@ Outputs TokenLearnerOp::run(const Tensor& input, const RunOptions& options) cons
   if (input.dim() < 3 || input.shape[static_cast<std::size_t>(input.dim() - 3)] != config().dim) {
     throw Error(ErrorCode::ERR_SHAPE_MISMATCH,
                 "TokenLearner needs an input (..., " + std::to_string(config().dim) + ", H, W)");
+  }
+  if (input.dtype != placement().dtype) {
+    throw Error(ErrorCode::ERR_DTYPE_MISMATCH, std::string("The TokenLearner is in ") +
+                                                   name_of(placement().dtype) + ", its input in " +
+                                                   name_of(input.dtype));
   }
   const TokensAndMaps result = engine_->run(as_batch(input), options.tokens_first, options.return_attention);
   Outputs outputs{with_leading(result.tokens, input)};

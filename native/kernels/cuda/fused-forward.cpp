@@ -1,23 +1,18 @@
 // From the engine's parameters to launches. See token-learner-cuda.hpp for the contracts.
 //
-// The ladder of the maps' kernels, each rung a version that stays usable. Nothing of it has been measured on
-// a GPU yet; the predictions are arithmetic from an H200's 132 multiprocessors, 788 TFLOP/s in bfloat16
-// and 4.3 TB/s.
+// The ladder of the maps' kernels; every rung stays usable. Predicted: vit-b (237 GFLOP) in bfloat16, by
+// arithmetic from an H200's 132 multiprocessors, 788 TFLOP/s and 4.3 TB/s. Measured: none yet, on any GPU.
 //
-//   version   what it changed                                        predicted, vit-b (237 GFLOP) measured
-//   eager     the hidden layer through memory four times             over 1.4 ms in bfloat16          not yet
-//   on a GPU epilogue  cuBLAS in slices that stay in L2, then bias, GELU      0.30 ms product + 0.15 ms of
-//   not yet on a GPU
-//             and dot in one pass (cuda_epilogue)                    slices through L2, not overlapped
-//   mma       the product itself, mma.sync, hidden layer in          60 % of mma.sync's rate, itself  not yet
-//   on a GPU
-//             registers; 12 instead of 20 instructions a GELU        about 60 % of wgmma's: 0.8 ms
-//   wgmma     wgmma, bulk copies of ready tile images, a producer    60 to 75 % of the bare product's not yet
-//   on a GPU
-//             warp; one warpgroup's epilogue beside another's product rate: 0.40 to 0.50 ms
-//   small     maps and tokens in one launch                          doc-1, zeta-test: 2 launches     not yet
-//   on a GPU
-//                                                                    instead of 4: 8 to 4 us
+//   eager      PyTorch: the hidden layer through memory four times.      0.30 ms product + 0.29 ms moving
+//   epilogue   cuBLAS in slices that stay in L2, then bias, GELU and     0.30 ms product + 0.05 ms GELU
+//              dot in one pass over each (cuda_epilogue).                + launches, one after another
+//   mma        The product itself by mma.sync; the hidden layer in       0.5 to 0.8 ms on Hopper, whose
+//              registers; half the instructions a GELU.                  mma.sync is slower; the way on
+//              others
+//   wgmma      wgmma on ready tile images, bulk copies, a producer       0.40 to 0.50 ms: 60 to 75 % of
+//              warp; one warpgroup's epilogue beside another's product.  the bare product's rate
+//   small      Maps and tokens in one launch.                            doc-1, zeta-test: 2 device
+//                                                                        operations instead of 3 or 4
 #include <algorithm>
 
 #include "kernels/cuda/launch.hpp"

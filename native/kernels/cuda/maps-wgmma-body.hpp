@@ -185,8 +185,8 @@ struct MapsWgmma {
   }
 
   /** A chunk of float32: see Note [Truncation] in warp-tile.hpp. */
-  TOKENLEARNER_KERNEL_BODY void multiply_split_chunk(Accumulators& hidden, std::uint32_t stage, int consumer,
-                                                     bool accumulate) {
+  TOKENLEARNER_KERNEL_BODY void multiply_split_chunk(Accumulators& hidden, std::uint32_t stage,
+                                                     int consumer) {
     TOKENLEARNER_UNROLL
     for (int step = 0; step < kStepsPerChunk; step += kStepsPerSum) {
       Accumulators part;
@@ -197,21 +197,24 @@ struct MapsWgmma {
       machine.wgmma_commit();
       machine.template wgmma_wait<0>();
       machine.wgmma_fence(part);
-      const bool first = !accumulate && step == 0;
       TOKENLEARNER_UNROLL
-      for (int i = 0; i < kRegisters; ++i) hidden[i] = first ? part[i] : hidden[i] + part[i];
+      for (int i = 0; i < kRegisters; ++i) hidden[i] += part[i];
     }
   }
 
   /** One tile's hidden layer, before the bias, in `hidden`. */
   TOKENLEARNER_KERNEL_BODY void multiply_tile(Accumulators& hidden, int consumer, int& stage, int& use) {
+    if constexpr (Traits::kPlanes == 2) {
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < kRegisters; ++i) hidden[i] = 0.0f;
+    }
     for (int chunk = 0; chunk < args.chunks; ++chunk) {
       machine.barrier_wait(full(stage), static_cast<std::uint32_t>(use) % 2);
       const auto offset = static_cast<std::uint32_t>(stage * Traits::kStageBytes);
       if constexpr (Traits::kPlanes == 1) {
         multiply_chunk(hidden, offset, consumer, chunk > 0);
       } else {
-        multiply_split_chunk(hidden, offset, consumer, chunk > 0);
+        multiply_split_chunk(hidden, offset, consumer);
       }
       if (machine.thread() % 32 == 0) machine.barrier_arrive(empty(stage));
       advance(stage, use);

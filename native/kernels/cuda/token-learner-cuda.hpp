@@ -108,7 +108,8 @@ Status cuda_pack_weights(const WeightsView& weights, Precision precision, Varian
 /**
  * Asynchronous on `stream`. `workspace` (plan.workspace_bytes, aligned to 1024 bytes) may be reused by later
  * work on the same stream. `params.attention` is float32 and always written. float32, float16 or bfloat16;
- * others are unsupported.
+ * others are unsupported. A pixel with an infinite or NaN channel has maps of NaN or infinity, not always the
+ * one that the formula gives: products with zero padding and with low parts turn infinity into NaN.
  */
 Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
                           void* workspace, std::size_t workspace_bytes, void* stream);

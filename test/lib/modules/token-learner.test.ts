@@ -238,7 +238,7 @@ describe('the constructor', () => {
       'Expected a positive integer for `options.dim` but received undefined',
     ],
     [{}, 'ERR_INVALID_ARG_TYPE', '`options.dim`'],
-    [64, 'ERR_INVALID_ARG_TYPE', 'Expected an object for `options`'],
+    [64, 'ERR_INVALID_ARG_TYPE', 'Expected a plain object for `options`'],
     [{ dim: 0 }, 'ERR_OUT_OF_RANGE', '`options.dim` but received 0'],
     [{ dim: -1 }, 'ERR_OUT_OF_RANGE', '`options.dim`'],
     [{ dim: 1.5 }, 'ERR_OUT_OF_RANGE', '`options.dim`'],
