@@ -50,7 +50,7 @@ export interface LeafInit {
 }
 
 /** A module of one native operator. */
-export abstract class LeafModule extends Module implements Leaf {
+export abstract class LeafModule extends Module {
   readonly #handle: LayerHandle;
   readonly #specs: readonly ParameterSpec[];
   #device: Device;

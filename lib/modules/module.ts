@@ -241,7 +241,7 @@ export abstract class Module {
   }
 }
 
-/** A module with a native operator of its own. */
+/** A module with a native operator of its own. @internal */
 export interface Leaf extends Module {
   readonly parameterSpecs: readonly ParameterSpec[];
   readParameters(): AnyTensor[];

@@ -1,5 +1,8 @@
 #include "engine/exit-gate.hpp"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -28,7 +31,19 @@ void wait_for_jobs() {
   s.idle.wait(lock, [&s] { return s.running == 0; });
 }
 
+struct WaitsWhenDestroyed {
+  ~WaitsWhenDestroyed() { wait_for_jobs(); }
+};
+
+bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
+
 }  // namespace
+
+void ExitGate::guard_main_thread() {
+  if (!is_main_thread()) return;
+  thread_local const WaitsWhenDestroyed guard;
+  static_cast<void>(guard);
+}
 
 void ExitGate::install() {
   // Without room for a handler there is still the 'exit' event.

@@ -81,6 +81,7 @@ const TorchFunctions& torch() {
 void load_torch(const std::string& lib_dir) {
   Loaded& state = loaded();
   const std::lock_guard lock(state.mutex);
+  ExitGate::guard_main_thread();
   if (state.ready) {
     std::error_code ignored;
     if (state.info.lib_dir == lib_dir || std::filesystem::equivalent(state.info.lib_dir, lib_dir, ignored))

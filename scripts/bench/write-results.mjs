@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root, say } from '../tools.mjs';
 import { drawChart } from './chart.mjs';
@@ -33,15 +33,21 @@ export function writeResults(results, { output, published }) {
 
 /** The page with its results replaced by these. */
 export function intoPage(page, results) {
-  const [start, end] = [page.indexOf(START), page.indexOf(END)];
-  if (start < 0 || end < start) throw new Error('BENCHMARKS.md has lost the marks around its results');
-  return `${page.slice(0, start)}${START}\n\n${toMarkdown(results)}\n${page.slice(end)}`;
+  return replaceSection(page, `\n\n${toMarkdown(results)}\n`);
 }
 
-/** Whether the page is what the published results make it. */
+/** Whether the page is what the published results make it; without any, it shows none. */
 export function isPageCurrent() {
   const page = readFileSync(PAGE, 'utf8');
-  return intoPage(page, JSON.parse(readFileSync(path.join(PUBLISHED, 'cpu.json'), 'utf8'))) === page;
+  const file = path.join(PUBLISHED, 'cpu.json');
+  if (!existsSync(file)) return replaceSection(page, '\n') === page;
+  return intoPage(page, JSON.parse(readFileSync(file, 'utf8'))) === page;
+}
+
+function replaceSection(page, text) {
+  const [start, end] = [page.indexOf(START), page.indexOf(END)];
+  if (start < 0 || end < start) throw new Error('BENCHMARKS.md has lost the marks around its results');
+  return page.slice(0, start) + START + text + page.slice(end);
 }
 
 function isComplete({ workloads }) {

@@ -6,9 +6,8 @@
 //   eager      PyTorch: the hidden layer through memory four times.      0.30 ms product + 0.29 ms moving
 //   epilogue   cuBLAS in slices that stay in L2, then bias, GELU and     0.30 ms product + 0.05 ms GELU
 //              dot in one pass over each (cuda_epilogue).                + launches, one after another
-//   mma        The product itself by mma.sync; the hidden layer in       0.5 to 0.8 ms on Hopper, whose
-//              registers; half the instructions a GELU.                  mma.sync is slower; the way on
-//              others
+//   mma        The product itself by mma.sync; the hidden layer in       0.5 to 0.8 ms on Hopper, where
+//              registers; half the instructions a GELU.                  mma.sync is the slower way
 //   wgmma      wgmma on ready tile images, bulk copies, a producer       0.40 to 0.50 ms: 60 to 75 % of
 //              warp; one warpgroup's epilogue beside another's product.  the bare product's rate
 //   small      Maps and tokens in one launch.                            doc-1, zeta-test: 2 device

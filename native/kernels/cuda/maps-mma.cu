@@ -8,7 +8,7 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 template <class Traits>
-__global__ void __launch_bounds__(Traits::kThreads) maps_mma(MapsArgs args) {
+__global__ void __launch_bounds__(Traits::kThreads, 2) maps_mma(MapsArgs args) {
   DeviceMachine machine;
   maps_mma_body<Traits>(machine, args);
 }

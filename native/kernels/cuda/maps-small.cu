@@ -7,7 +7,7 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 template <class Traits>
-__global__ void __launch_bounds__(Traits::kThreads) maps_small(SmallArgs args) {
+__global__ void __launch_bounds__(Traits::kThreads, 2) maps_small(SmallArgs args) {
   DeviceMachine machine;
   maps_small_body<Traits>(machine, args);
 }
