@@ -92,7 +92,7 @@ function(tokenlearner_write_stand_ins folder libc libm loader)
   tokenlearner_write_stand_in(${libc} libc.so.6 ${folder})
   file(CREATE_LINK libm.so.6 ${folder}/libm.so SYMBOLIC)
   tokenlearner_find_library_file(libc_nonshared.a nonshared)
-  file(WRITE ${folder}/libc.so "GROUP ( ${folder}/libc.so.6 ${nonshared} AS_NEEDED ( ${loader} ) )\n")
+  file(WRITE ${folder}/libc.so "GROUP ( \"${folder}/libc.so.6\" \"${nonshared}\" AS_NEEDED ( \"${loader}\" ) )\n")
 endfunction()
 
 # Has a shared library ask for no newer glibc than the floor.

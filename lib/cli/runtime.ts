@@ -4,7 +4,7 @@ import { type Host, runtimeFolder, thisHost } from '../libtorch/cache';
 import { inspectInstalled, installLibtorch } from '../libtorch/install';
 import { locateLibtorch } from '../libtorch/locate';
 import { entryVersion, manifest, manifestEntry } from '../libtorch/manifest';
-import { progressRenderer } from '../libtorch/progress';
+import { progressRenderer, type ProgressStream } from '../libtorch/progress';
 import { listRuntimes, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
 import { table } from './table';
 
@@ -15,12 +15,15 @@ export interface RuntimeIo {
   out: (line: string) => void;
   /** What is going on. */
   log: (line: string) => void;
+  /** Where progress is painted. */
+  progress: ProgressStream;
 }
 
 const processIo = (): RuntimeIo => ({
   host: thisHost(),
   out: (line) => process.stdout.write(`${line}\n`),
   log: (line) => process.stderr.write(`${line}\n`),
+  progress: process.stderr,
 });
 
 const VARIANTS = Object.keys(manifest.variants).join(', ');
@@ -70,7 +73,7 @@ async function install(io: RuntimeIo, { variant, fromFile, dir }: InstallChoice)
     folder: dir,
     host: io.host,
     log: io.log,
-    onProgress: progressRenderer(process.stderr),
+    onProgress: progressRenderer(io.progress),
   });
   io.out(found.libDir);
   if (folderInUse(io.host) === found.libDir) return;

@@ -45,7 +45,7 @@ export function parseCpuFlags(cpuinfo: string): string[] {
 }
 
 export function parseDriverVersion(text: string): string | null {
-  return /Kernel Module[^\d]*(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
+  return /Kernel Module.*?\s(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
 }
 
 /** Free and reclaimable, where the kernel tells. */

@@ -1,0 +1,144 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { type RuntimeIo, runtimeCommand } from '../../../lib/cli/runtime';
+import { manifest } from '../../../lib/libtorch/manifest';
+import { fakeHost, fakeLibtorch, runtimeJson, temporaryFolder, writeFiles, zip } from '../libtorch/support';
+
+const folder = temporaryFolder();
+const VERSION = manifest.version;
+let homes = 0;
+
+/** The command on a machine of its own, and what it says. */
+function machine(): {
+  io: RuntimeIo;
+  out: string[];
+  log: string[];
+  cache: string;
+  run: (line: string) => Promise<unknown>;
+} {
+  const [out, log]: [string[], string[]] = [[], []];
+  const home = path.join(folder, `home-${++homes}`);
+  // PATH names nothing, so that there is no Python and no pip.
+  const host = fakeHost(home, { PATH: folder, TOKENLEARNER_LIBTORCH: '' });
+  const progress = { write: () => true };
+  const io = { host, progress, out: (line: string) => out.push(line), log: (line: string) => log.push(line) };
+  const command: Command = runtimeCommand(io).exitOverride();
+  const run = (line: string) => command.parseAsync(line.split(' '), { from: 'user' });
+  return { io, out, log, cache: path.join(home, '.cache', 'tokenlearner', 'libtorch'), run };
+}
+
+function installed(cache: string): string {
+  const root = path.join(cache, `${VERSION}-cpu`);
+  fakeLibtorch(root, { 'runtime.json': runtimeJson(VERSION) });
+  return root;
+}
+
+const wheel = (version: string): Buffer =>
+  zip({
+    'torch/version.py': `__version__ = '${version}+cpu'\n`,
+    'torch/lib/libtorch_cpu.so': 'cpu',
+    'torch/lib/libc10.so': 'c10',
+  });
+
+describe('list', () => {
+  it('shows what can be installed, who checks it, and what is in use', async () => {
+    const { out, run, cache } = machine();
+    const root = installed(cache);
+    await run('list');
+    const text = out.join('\n');
+    expect(text).toMatch(new RegExp(`cpu +${VERSION.replaceAll('.', '\\.')} .*sha256 pinned +${root}`));
+    expect(text).toMatch(/cu130 .*sha256 pinned +not installed/);
+    expect(text).toMatch(/cu126 .*by pip only: no hash is known +not installed/);
+    expect(out.at(-1)).toBe(`In use: ${path.join(root, 'lib')}`);
+  });
+
+  it('prints JSON', async () => {
+    const { out, run, cache } = machine();
+    const root = installed(cache);
+    await run('list --json');
+    expect(JSON.parse(out.join('\n'))).toMatchObject({
+      inUse: path.join(root, 'lib'),
+      runtimes: expect.arrayContaining([
+        expect.objectContaining({ variant: 'cpu', installed: true }),
+      ]) as unknown,
+    });
+  });
+});
+
+describe('install', () => {
+  it('installs from a file, prints the lib folder, and is then in use', async () => {
+    const { out, log, run, cache } = machine();
+    const file = path.join(folder, 'own.whl');
+    writeFileSync(file, wheel(VERSION));
+    await run(`install --from-file ${file}`);
+    expect(out).toEqual([path.join(cache, `${VERSION}-cpu`, 'lib')]);
+    expect(log.join('\n')).not.toContain('export');
+  });
+
+  it('installs into a folder, and tells how to use it', async () => {
+    const { out, log, run } = machine();
+    const [file, own] = [path.join(folder, 'own.whl'), path.join(folder, 'image')];
+    await run(`install --from-file ${file} --dir ${own}`);
+    expect(out).toEqual([path.join(own, 'lib')]);
+    expect(log.at(-1)).toBe(`To use it: export TOKENLEARNER_LIBTORCH=${path.join(own, 'lib')}`);
+  });
+
+  it('refuses a variant that there is not, and a file of another version', async () => {
+    const { run } = machine();
+    await expect(run('install --variant cu1')).rejects.toThrow(
+      'Expected one of cpu, cu130, cu126 for `variant` but received cu1',
+    );
+    const old = path.join(folder, 'old.whl');
+    writeFileSync(old, wheel('2.12.0'));
+    await expect(run(`install --from-file ${old}`)).rejects.toThrow(
+      `holds libtorch 2.12.0 (cpu), expected ${VERSION}`,
+    );
+  });
+});
+
+describe('remove', () => {
+  it('removes one variant', async () => {
+    const { log, run, cache } = machine();
+    const root = installed(cache);
+    await run('remove --variant cu130');
+    expect(log).toEqual(['There is nothing to remove.']);
+    await run('remove --variant cpu');
+    expect(existsSync(root)).toBe(false);
+  });
+
+  it('removes everything, and what lies in a folder of its own', async () => {
+    const { run, cache } = machine();
+    const root = installed(cache);
+    await run('remove --all');
+    expect(existsSync(root)).toBe(false);
+    const own = fakeLibtorch(path.join(folder, 'to-remove'), { 'runtime.json': runtimeJson(VERSION) });
+    // Commander keeps the options of an earlier run, so each run has its own command.
+    await machine().run(`remove --dir ${own}`);
+    expect(existsSync(own)).toBe(false);
+  });
+
+  it('removes nothing without being told what, nor what it did not install', async () => {
+    await expect(machine().run('remove')).rejects.toThrow('Expected one of --variant, --dir and --all');
+    const own = path.join(folder, 'mine');
+    writeFiles(own, { 'thesis.txt': 'words' });
+    await expect(machine().run(`remove --dir ${own}`)).rejects.toThrow('holds no libtorch');
+    expect(existsSync(path.join(own, 'thesis.txt'))).toBe(true);
+  });
+});
+
+describe('path', () => {
+  it('prints the one in use, or that of a variant', async () => {
+    const { out, run, cache } = machine();
+    const root = installed(cache);
+    await run('path');
+    await run('path --variant cpu');
+    expect(out).toEqual([path.join(root, 'lib'), path.join(root, 'lib')]);
+  });
+
+  it('says how to install one that is missing', async () => {
+    await expect(machine().run('path --variant cu130')).rejects.toThrow(
+      'npx tokenlearner runtime install --variant cu130',
+    );
+  });
+});

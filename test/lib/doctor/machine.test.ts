@@ -1,0 +1,43 @@
+import path from 'node:path';
+import { countNvidiaGpus, parseCpuFlags, parseDriverVersion, thisMachine } from '../../../lib/doctor/machine';
+import { temporaryFolder, writeFiles } from '../libtorch/support';
+
+const folder = temporaryFolder();
+
+it('looks at the running machine', () => {
+  const found = thisMachine();
+  expect(found).toMatchObject({
+    node: process.versions.node,
+    platform: process.platform,
+    arch: process.arch,
+  });
+  expect(found.memory.free).toBeGreaterThan(0);
+  expect(found.memory.free).toBeLessThanOrEqual(found.memory.total);
+  expect(found.cpu.cores).toBeGreaterThan(0);
+});
+
+it('reads the flags of x86 and of ARM', () => {
+  expect(parseCpuFlags('model : x\nflags\t\t: fpu avx2 fma\nbugs : y\n')).toEqual(['fpu', 'avx2', 'fma']);
+  expect(parseCpuFlags('Features\t: fp asimd\n')).toEqual(['fp', 'asimd']);
+  expect(parseCpuFlags('')).toEqual([]);
+});
+
+it('reads the version of the driver, closed and open', () => {
+  const closed = 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023';
+  const open = 'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build';
+  expect([closed, open, ''].map(parseDriverVersion)).toEqual(['535.104.05', '580.95.05', null]);
+});
+
+it('counts the GPUs on the bus, and not the sound devices on them', () => {
+  const bus = path.join(folder, 'devices');
+  writeFiles(bus, {
+    '0000:01:00.0/vendor': '0x10de\n',
+    '0000:01:00.0/class': '0x030200\n',
+    '0000:01:00.1/vendor': '0x10de\n',
+    '0000:01:00.1/class': '0x040300\n',
+    '0000:02:00.0/vendor': '0x8086\n',
+    '0000:02:00.0/class': '0x030000\n',
+  });
+  expect(countNvidiaGpus(bus)).toBe(1);
+  expect(countNvidiaGpus(path.join(folder, 'nowhere'))).toBe(0);
+});
