@@ -5,13 +5,21 @@ export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | '
 
 /** The typed array of each dtype. */
 export interface TypedArrays {
+  /** 32-bit floats. */
   float32: Float32Array;
+  /** 64-bit floats. */
   float64: Float64Array;
+  /** IEEE binary16, as its bits. */
   float16: Uint16Array;
+  /** The upper half of a float32, as its bits. */
   bfloat16: Uint16Array;
+  /** 32-bit integers. */
   int32: Int32Array;
+  /** 64-bit integers. */
   int64: BigInt64Array;
+  /** Bytes. */
   uint8: Uint8Array;
+  /** 0 is false, 1 is true. */
   bool: Uint8Array;
 }
 

@@ -8,10 +8,13 @@ import { checkOptions, checkString } from './validate';
 
 /** What went wrong, without an exception. */
 export interface RuntimeProblem {
+  /** As of the error that would be thrown. */
   code: ErrorCode;
+  /** For people. */
   message: string;
 }
 
+/** What {@link runtime}.info() tells. */
 export interface RuntimeInfo {
   /** Of this package. */
   version: string;
@@ -20,12 +23,41 @@ export interface RuntimeInfo {
   /** 'linux-x64' */
   platform: string;
   /** The native addon; null where it cannot be loaded (see `problem`). */
-  addon: { path: string; version: string; cuda: boolean; cudaArchitectures: string } | null;
+  addon: {
+    /** The .node file. */
+    path: string;
+    /** Of the package that it was built from. */
+    version: string;
+    /** Whether it has our CUDA kernels. */
+    cuda: boolean;
+    /** The architectures that they are compiled for, separated by commas. */
+    cudaArchitectures: string;
+  } | null;
   /** The libtorch in use; null where none can be loaded (see `problem`). */
-  libtorch: { path: string; version: string; source: string; cudaBuild: boolean } | null;
+  libtorch: {
+    /** Its lib folder. */
+    path: string;
+    /** As it says itself: '2.13.0'. */
+    version: string;
+    /** Which of the places it was found in: 'option', 'environment', 'package', 'cache' or 'python'. */
+    source: string;
+    /** Whether it is a build with CUDA. */
+    cudaBuild: boolean;
+  } | null;
   /** 'cpu' and the GPUs that can be used. */
-  devices: { device: string; name: string; totalMemory: number | null; computeCapability: string | null }[];
+  devices: {
+    /** As a module's `device` option takes it. */
+    device: string;
+    /** For people. */
+    name: string;
+    /** Bytes; null for the CPU. */
+    totalMemory: number | null;
+    /** '9.0'; null for the CPU. */
+    computeCapability: string | null;
+  }[];
+  /** Whether a GPU can be used. */
   cuda: {
+    /** Whether device 'auto' is a GPU. */
     available: boolean;
     /** Machine-readable; null when available. */
     reason: string | null;
@@ -40,9 +72,11 @@ export interface RuntimeInfo {
 
 /** Native memory and layers of this Node environment. */
 export interface RuntimeMemory {
+  /** Native storages that JavaScript holds. */
   liveTensors: number;
   /** Bytes of native tensor memory that JavaScript still holds. */
   liveBytes: number;
+  /** Native layers that are not disposed. */
   liveLayers: number;
 }
 

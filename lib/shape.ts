@@ -4,6 +4,7 @@
 import { TokenLearnerError } from './errors';
 import { checkInteger, type IntegerRange, unexpected } from './validate';
 
+/** Sizes of dimensions, outermost first. */
 export type Shape = readonly number[];
 
 // PyTorch's own limit.

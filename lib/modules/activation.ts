@@ -5,6 +5,7 @@ import { assertUsable } from './module';
 
 const APPROXIMATIONS = ['none', 'tanh'] as const;
 
+/** Options of {@link GELU}. */
 export interface GELUOptions {
   /** 'none' is the exact form with erf. @default 'none' */
   approximate?: 'none' | 'tanh';

@@ -5,6 +5,7 @@ import { UnaryLeaf } from './leaf';
 import { assertUsable } from './module';
 import { checkPair, formatPair, type Pair } from './pair';
 
+/** Options of {@link MaxPool2d}. */
 export interface MaxPool2dOptions {
   /** At least 1. @default the kernel's size */
   stride?: Pair;

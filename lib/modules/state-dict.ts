@@ -7,13 +7,17 @@ import { checkBoolean, checkOptions, unexpected } from '../validate';
 /** Parameters by PyTorch's names. */
 export type StateDict = Record<string, AnyTensor>;
 
+/** Options of `loadStateDict`. */
 export interface LoadStateDictOptions {
   /** Missing and unexpected keys are errors. @default true */
   strict?: boolean;
 }
 
+/** What `loadStateDict` found; both are empty when strict. */
 export interface LoadStateDictResult {
+  /** Parameters of the module that the state dict does not have. They keep their values. */
   missingKeys: string[];
+  /** Entries of the state dict that the module does not have. They are ignored. */
   unexpectedKeys: string[];
 }
 

@@ -49,6 +49,7 @@ export interface TokenLearnerOptions extends PlacementOptions {
   allowTf32?: boolean;
 }
 
+/** Options of one {@link TokenLearner.forward}. */
 export interface TokenLearnerForwardOptions {
   /** @default 'channels-first' */
   layout?: Layout;

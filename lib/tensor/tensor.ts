@@ -221,10 +221,11 @@ export class Tensor<D extends DType = 'float32'> {
    * A tensor over a typed array's own memory, without a copy: what one writes the other sees. A plain array of numbers is
    * copied. A synchronous forward uses the memory in place, an asynchronous one copies it when it is called.
    *
+   * `options.dtype` defaults to the array's own: Uint16Array is float16 (or say 'bfloat16'), Uint8Array is uint8
+   * (or say 'bool'); a plain array is float32.
+   *
    * @param data - a typed array (also a view into a larger buffer), or an array of numbers.
    * @param shape - @default `[data.length]`
-   * @param options - `dtype` defaults to the array's own: Uint16Array is float16 (or say 'bfloat16'), Uint8Array is uint8
-   * (or say 'bool'); a plain array is float32.
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_DTYPE_MISMATCH; ERR_SHAPE_MISMATCH where the length is not the
    * shape's; ERR_UNSUPPORTED_BUFFER for shared and resizable buffers.
    */

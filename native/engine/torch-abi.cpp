@@ -26,7 +26,8 @@ bool contains_one_of(const std::string& text, std::initializer_list<const char*>
 
 /// libtorch's failures are told apart by their words alone: the stable ABI has no other sign.
 ErrorCode code_of(const std::string& message) {
-  if (contains_one_of(message, {"out of memory", "not enough memory", "can't allocate memory"})) return ErrorCode::ERR_OUT_OF_MEMORY;
+  if (contains_one_of(message, {"out of memory", "not enough memory", "can't allocate memory"}))
+    return ErrorCode::ERR_OUT_OF_MEMORY;
   // What leaves a CUDA context unusable for the rest of the process.
   if (contains_one_of(message, {"illegal memory access", "illegal instruction", "illegal address",
                                 "misaligned address", "unspecified launch failure", "device-side assert",
