@@ -16,19 +16,6 @@ namespace {
 
 using kernels::Status;
 
-kernels::DType kernel_dtype(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat64:
-      return kernels::DType::float64;
-    case DType::kFloat16:
-      return kernels::DType::float16;
-    case DType::kBFloat16:
-      return kernels::DType::bfloat16;
-    default:
-      return kernels::DType::float32;
-  }
-}
-
 void check(Status status) {
   if (status == Status::ok) return;
   throw Error(
@@ -44,17 +31,9 @@ kernels::Isa chosen_isa() {
 
 std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& config,
                                                    const std::vector<Tensor>& parameters) {
-  const kernels::LayerView layers[] = {{parameters[0].data(), parameters[1].data()},
-                                       {parameters[2].data(), parameters[3].data()}};
-  kernels::WeightsView view;
-  view.channels = config.dim;
-  view.hidden = config.hidden();
-  view.tokens = config.num_output_tokens;
-  view.num_layers = 2;
-  view.dtype = kernel_dtype(parameters[0].dtype);
-  view.layers = layers;
+  const LayerViews layers = layer_views(parameters);
   std::shared_ptr<const kernels::PackedWeights> packed;
-  check(kernels::PackedWeights::pack(view, chosen_isa(), packed));
+  check(kernels::PackedWeights::pack(weights_view(config, parameters, layers), chosen_isa(), packed));
   return packed;
 }
 

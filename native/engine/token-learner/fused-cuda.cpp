@@ -29,12 +29,6 @@ using kernels::Status;
 constexpr int64_t kVerifiedSide = 64;
 constexpr std::size_t kAlignment = 1024;  // Of workspace and packed weights; libtorch's allocator gives 512.
 
-kernels::DType kernel_dtype(DType dtype) {
-  if (dtype == DType::kFloat16) return kernels::DType::float16;
-  if (dtype == DType::kBFloat16) return kernels::DType::bfloat16;
-  return kernels::DType::float32;
-}
-
 void check(Status status) {
   if (status == Status::ok) return;
   const cuda::LastError last = cuda::last_error();
@@ -149,20 +143,12 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   }
 
   std::shared_ptr<const Packed> pack(cuda::Variant variant) const {
-    const kernels::LayerView layers[] = {{parameters_[0].data(), parameters_[1].data()},
-                                         {parameters_[2].data(), parameters_[3].data()}};
-    kernels::WeightsView view;
-    view.channels = config_.dim;
-    view.hidden = config_.hidden();
-    view.tokens = config_.num_output_tokens;
-    view.num_layers = 2;
-    view.dtype = kernel_dtype(parameters_[0].dtype);
-    view.layers = layers;
+    const LayerViews layers = layer_views(parameters_);
     const cuda::CudaShape shape{1, config_.dim, config_.hidden(), config_.num_output_tokens, 1};
     const std::size_t bytes = cuda::packed_weights_bytes(shape, precision_, variant);
     auto packed = std::make_shared<Packed>(Packed{Bytes(bytes, device_), {}});
-    check(cuda::cuda_pack_weights(view, precision_, variant, packed->buffer.data, bytes, &packed->weights,
-                                  current_stream(device_)));
+    check(cuda::cuda_pack_weights(weights_view(config_, parameters_, layers), precision_, variant,
+                                  packed->buffer.data, bytes, &packed->weights, current_stream(device_)));
     // Other lanes will read it on streams of their own.
     synchronize(device_);
     return packed;

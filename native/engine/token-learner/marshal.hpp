@@ -1,9 +1,46 @@
 #pragma once
 
+#include <array>
+#include <vector>
+
 #include "engine/tensor.hpp"
+#include "engine/token-learner/engine.hpp"
 #include "kernels/token-learner-params.hpp"
 
 namespace tokenlearner {
+
+inline kernels::DType kernel_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat64:
+      return kernels::DType::float64;
+    case DType::kFloat16:
+      return kernels::DType::float16;
+    case DType::kBFloat16:
+      return kernels::DType::bfloat16;
+    default:
+      return kernels::DType::float32;
+  }
+}
+
+/// The two layers of a fused TokenLearner, as the kernels' WeightsView points to them.
+using LayerViews = std::array<kernels::LayerView, 2>;
+
+inline LayerViews layer_views(const std::vector<Tensor>& parameters) {
+  return {{{parameters[0].data(), parameters[1].data()}, {parameters[2].data(), parameters[3].data()}}};
+}
+
+/// Precondition: two layers. The view points to `layers`, which must outlive it.
+inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
+                                         const std::vector<Tensor>& parameters, const LayerViews& layers) {
+  kernels::WeightsView view;
+  view.channels = config.dim;
+  view.hidden = config.hidden();
+  view.tokens = config.num_output_tokens;
+  view.num_layers = 2;
+  view.dtype = kernel_dtype(parameters[0].dtype);
+  view.layers = layers.data();
+  return view;
+}
 
 /// x (B, C, H, W) of any strides, maps (B, G, H, W) contiguous, tokens (B, C, G) or (B, G, C): as the kernels
 /// take them.
