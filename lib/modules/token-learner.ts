@@ -229,6 +229,7 @@ export class TokenLearner extends LeafModule {
 
   /**
    * Runs on the device's executor thread; the event loop goes on meanwhile, and any number of calls may be under way.
+   * On the CPU, work of some ten microseconds, less than the way to that thread and back, is done when this is called.
    * Input in native memory is used in place; input over JavaScript's memory is copied when this is called. The results
    * are where the input is.
    *

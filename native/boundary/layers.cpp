@@ -129,12 +129,17 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
     auto op = unwrap_layer(info[0])->snapshot();
     const Tensor given = to_tensor(storages_, info[1]);
     const Device device = device_for(*op, given.device());
-    Tensor input = owned(given, device.is_cuda());
-    Executor& executor = executor_of(device);
-    auto job =
-        std::make_unique<ForwardJob>(env, settler_, std::move(op), std::move(input), to_run_options(info[2]));
+    const RunOptions options = to_run_options(info[2]);
+    // See Note [Brief runs]. What runs here reads JavaScript's memory before anything can change it.
+    const bool brief = op->is_brief(given);
+    Tensor input = brief ? given : owned(given, device.is_cuda());
+    auto job = std::make_unique<ForwardJob>(env, settler_, std::move(op), std::move(input), options);
     const Napi::Promise promise = job->promise();
-    executor.submit(std::move(job));
+    if (brief) {
+      run_and_settle(std::move(job));
+    } else {
+      executor_of(device).submit(std::move(job));
+    }
     settler_.expect();
     return promise;
   });

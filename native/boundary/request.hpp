@@ -38,7 +38,8 @@ class Settler {
   int64_t pending_ = 0;
 };
 
-/// One forward: made and settled on the environment's thread, run on an executor's.
+/// One forward: made and settled on the environment's thread, run on an executor's, or at once: see Note
+/// [Brief runs] in executor.hpp.
 class ForwardJob final : public Job {
  public:
   /// `input` owns its memory.

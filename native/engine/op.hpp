@@ -35,6 +35,9 @@ class Op {
   const Placement& placement() const { return placement_; }
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
+  /// Whether run() on this input takes less time than handing it to another thread would.
+  virtual bool is_brief(const Tensor&) const { return false; }
+
   /// Whether it has nothing to place and so runs where its input is.
   virtual bool runs_anywhere() const { return parameters_.empty(); }
 

@@ -38,6 +38,9 @@ class TokenLearnerEngine {
   /// x is (B, C, H, W) with any non-negative strides; B may be 0. Results are contiguous and share nothing
   /// with x. Maps are in x's dtype if `want_maps`, else of no use to the caller.
   virtual TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const = 0;
+
+  /// Whether a run on so many elements of x takes less time than handing it to another thread would.
+  virtual bool is_brief(int64_t) const { return false; }
 };
 
 /// The documented computation, literally, on libtorch's grouped convolutions. Any device, dtype and number of

@@ -44,6 +44,9 @@ std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& con
 // of an image and never at the batch.
 constexpr int64_t kFewMapValues = 4;
 
+/// Multiply-adds of a brief run: some ten microseconds.
+constexpr double kBriefWork = 1 << 19;
+
 class FusedCpuEngine final : public TokenLearnerEngine {
  public:
   FusedCpuEngine(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters)
@@ -60,6 +63,12 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     return result;
   }
 
+  bool is_brief(int64_t elements) const override {
+    return static_cast<double>(elements) *
+               static_cast<double>(config_.hidden() * config_.num_output_tokens) <=
+           kBriefWork;
+  }
+
  private:
   TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x, bool tokens_first,
                          bool want_maps) const {
@@ -70,7 +79,10 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     Tensor maps = Tensor::empty({batch, groups, x.shape[2], x.shape[3]}, sums);
     Tensor tokens =
         Tensor::empty(tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
-    kernels::ComputePool& pool = kernels::ComputePool::shared();
+    // A brief run, which may be on JavaScript's thread, does not wait for the permits of longer ones.
+    kernels::SerialParallel serial;
+    kernels::Parallel& pool =
+        is_brief(x.numel()) ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
     check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
                                  weights, pool, threads));

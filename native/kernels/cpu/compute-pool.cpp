@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "kernels/cpu/topology.hpp"
+#include "kernels/spin.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
@@ -13,27 +14,6 @@ namespace {
 /** Longer than the gap between two phases of a run, shorter than a sleeping thread takes to be noticed as
  * load. */
 constexpr auto kSpin = std::chrono::microseconds(40);
-
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-/** Spins until `done()`, for kSpin at most. */
-template <typename Condition>
-bool spin_until(const Condition& done) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
-    for (int i = 0; i < 16; ++i) {
-      if (done()) return true;
-      pause();
-    }
-  } while (std::chrono::steady_clock::now() < end);
-  return done();
-}
 
 std::atomic<ComputePool*> shared_pool = nullptr;
 std::mutex shared_mutex;
@@ -112,7 +92,7 @@ void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcep
     std::erase(jobs_, &job);
     if (job.helpers.load(std::memory_order_relaxed) > 0) {
       lock.unlock();
-      spin_until([&] { return job.helpers.load(std::memory_order_acquire) == 0; });
+      spin_for(kSpin, [&] { return job.helpers.load(std::memory_order_acquire) == 0; });
       lock.lock();
       job.left.wait(lock, [&] { return job.helpers.load(std::memory_order_relaxed) == 0; });
     }
@@ -192,7 +172,7 @@ void ComputePool::helper_loop() {
 }
 
 bool ComputePool::spin_for_work(std::uint64_t seen) const {
-  return spin_until([&] { return epoch_.load(std::memory_order_acquire) != seen; });
+  return spin_for(kSpin, [&] { return epoch_.load(std::memory_order_acquire) != seen; });
 }
 
 /** mutex_ is held. The oldest job that wants another thread. */

@@ -43,6 +43,8 @@ class ComputePool final : public Parallel {
   int threads() const noexcept override { return permits_; }
   void run(std::int64_t count, int max_threads, TaskRef task) noexcept override;
 
+  class SpareCore;
+
  private:
   struct Job;
 
@@ -62,8 +64,9 @@ class ComputePool final : public Parallel {
   std::condition_variable permit_free_;
   /** Helpers that sleep. */
   std::condition_variable work_;
+  /** Written under mutex_. */
+  std::atomic<int> free_permits_;
   // Guarded by mutex_:
-  int free_permits_;
   std::uint64_t next_ticket_ = 0;
   std::uint64_t serving_ticket_ = 0;
   std::vector<Job*> jobs_;
@@ -73,8 +76,28 @@ class ComputePool final : public Parallel {
 
   /** Callers waiting for a permit; written under mutex_, read by helpers between tasks. */
   std::atomic<int> waiting_callers_ = 0;
+  /** SpareCores that are held. */
+  std::atomic<int> spared_ = 0;
   /** Rises with each job and with each permit that becomes free; what spinning helpers watch. */
   std::atomic<std::uint64_t> epoch_ = 0;
+};
+
+/** While it is held, a core on which a thread that waits for work may spin. At most threads() - 1 are held at
+ * once. */
+class ComputePool::SpareCore {
+ public:
+  explicit SpareCore(ComputePool& pool)
+      : pool_(pool), held_(pool.spared_.fetch_add(1, std::memory_order_relaxed) < pool.permits_ - 1) {}
+  ~SpareCore() { pool_.spared_.fetch_sub(1, std::memory_order_relaxed); }
+  SpareCore(const SpareCore&) = delete;
+  SpareCore& operator=(const SpareCore&) = delete;
+
+  /** Whether it was to be had and no computation wants it since. */
+  bool is_spare() const noexcept { return held_ && pool_.free_permits_.load(std::memory_order_relaxed) > 0; }
+
+ private:
+  ComputePool& pool_;
+  bool held_;
 };
 
 }  // namespace tokenlearner::kernels

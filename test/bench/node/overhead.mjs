@@ -2,14 +2,15 @@
 import { Tensor, TokenLearner } from '../../../dist/index.mjs';
 
 const CALLS = 4000;
-const PAIRS = 400;
+const BLOCKS = 20;
+const BLOCK_CALLS = 25;
 
 /**
  * Two measures, in microseconds:
  * - `smallest_us`: the median of a whole awaited forward of one number through the smallest layer. There is next to nothing to compute,
- *   so all of it is overhead: validation, marshalling, the way to the executor thread and back, the result's tensor.
- * - `handover_us`: on an input that takes the engine a while, the median of an awaited forward less that of a forwardSync, called in turn:
- *   the price of leaving the event loop free.
+ *   so all of it is overhead: validation, marshalling, a turn of the event loop, the result's tensor.
+ * - `handover_us`: on an input that takes the engine a while, the median of awaited forwards, one after the other, less that of forwardSync:
+ *   the price of leaving the event loop free, the way to the executor thread and back. In short blocks of each, in turn.
  */
 export async function measureOverhead() {
   const smallest = new TokenLearner({
@@ -31,9 +32,9 @@ async function handover() {
   const x = Tensor.randn([64, 16, 16]);
   const awaited = [];
   const synchronous = [];
-  for (let i = 0; i < PAIRS; i++) {
-    awaited.push(await microseconds(() => model.forward(x)));
-    synchronous.push(await microseconds(() => model.forwardSync(x)));
+  for (let block = 0; block < BLOCKS; block++) {
+    for (let i = 0; i < BLOCK_CALLS; i++) awaited.push(await microseconds(() => model.forward(x)));
+    for (let i = 0; i < BLOCK_CALLS; i++) synchronous.push(await microseconds(() => model.forwardSync(x)));
   }
   return { handover_us: median(awaited) - median(synchronous), engine_us: median(synchronous) };
 }

@@ -1,0 +1,29 @@
+// Waiting without giving the core away.
+#pragma once
+
+#include <chrono>
+
+namespace tokenlearner::kernels {
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/** Spins until `done()`, for `limit` at most; returns done(). */
+template <typename Condition>
+bool spin_for(std::chrono::nanoseconds limit, const Condition& done) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (done()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return done();
+}
+
+}  // namespace tokenlearner::kernels

@@ -1,0 +1,52 @@
+// Forwards so small that they run when they are called: what they leave free, and what they read.
+const { setTimeout } = require('node:timers');
+const { Tensor, TokenLearner } = require('../../../dist');
+
+const small = new TokenLearner({ dim: 4, numOutputTokens: 2, device: 'cpu' });
+const input = Tensor.randn([4, 3, 3]);
+
+/** How many of them were awaited before a timer of 5 ms fired. */
+async function untilTimer() {
+  let fired = false;
+  setTimeout(() => (fired = true), 5);
+  let count = 0;
+  while (!fired && count < 1e6) {
+    await small.forward(input);
+    count += 1;
+  }
+  return { fired, count };
+}
+
+/** Whether a small forward is done while a large one has all cores. */
+async function besideLarge() {
+  const large = new TokenLearner({ dim: 128, ffMult: 4, numOutputTokens: 16, device: 'cpu' });
+  let running = true;
+  const done = large.forward(Tensor.randn([4, 128, 64, 64])).then(() => (running = false));
+  await small.forward(input);
+  const before = running;
+  await done;
+  return before;
+}
+
+/** Whether the numbers are those of the memory as it was at the call. */
+async function ofTheCall() {
+  const values = Float32Array.from(input.data);
+  const running = small.forward(Tensor.from(values, [4, 3, 3]));
+  values.fill(0);
+  const expected = small.forwardSync(input).data;
+  return (await running).data.every((value, i) => value === expected[i]);
+}
+
+async function main() {
+  const { fired, count } = await untilTimer();
+  console.log(
+    JSON.stringify({
+      fired,
+      several: count > 1,
+      besideLarge: await besideLarge(),
+      ofTheCall: await ofTheCall(),
+    }),
+  );
+}
+
+void main();
