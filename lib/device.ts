@@ -45,7 +45,7 @@ export function resolveDevice(name: string, value: unknown): Device {
   if (!isDeviceOption(value)) throw unexpected('ERR_INVALID_ARG_VALUE', name, EXPECTED, value);
   if (value === 'cpu') return 'cpu';
   const report = requireLibtorch().cuda();
-  if (value === 'auto') return report.available ? 'cuda:0' : 'cpu';
+  if (value === 'auto') return report.available ? deviceFromCode(report.defaultDevice) : 'cpu';
   if (!report.available) {
     const why = `${report.detail ?? 'unknown reason'} (${report.reason ?? 'unknown'})`;
     throw unavailable(value, why, remedyForCuda(report.reason));

@@ -61,6 +61,8 @@ export interface CudaReport {
   /** The same for people. */
   detail: string | null;
   devices: { index: number; name: string; totalMemory: number; computeCapability: string }[];
+  /** Index of the device that 'auto' means: the first that could be started. */
+  defaultDevice: number;
 }
 
 export interface NativeBinding {

@@ -1,6 +1,6 @@
 /**
- * One addon, many libtorch: runs the parity tests with the very binary that is shipped on the pinned CPU libtorch and on a
- * CUDA build of a later version, which works without a GPU too.
+ * One addon, many libtorch: with the very binary that is shipped, the parity tests on the pinned CPU libtorch, and all tests on a CUDA build of a
+ * later version, which falls back to the CPU where there is no GPU.
  *
  * The CUDA build (4.4 GB, through pip) is fetched into build/cuda-libtorch and kept there. Where it cannot be had, that half
  * is skipped, and says so; with --required it fails.
@@ -10,7 +10,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { ensureLibtorch } from './libtorch.mjs';
 import { prebuild } from './prebuild.mjs';
-import { main, root, runPackage, say, SetupError } from './tools.mjs';
+import { jestSuite } from './test.mjs';
+import { main, root, say, SetupError } from './tools.mjs';
 
 const VARIANT = 'cu130';
 /** Bytes: the wheels, and what is in them. */
@@ -20,13 +21,16 @@ const compiled = (name) => createRequire(import.meta.url)(path.join(root, 'dist'
 
 /** The lib folder of the CUDA build, or why there is none. */
 async function obtainCuda() {
-  const { bavail, bsize } = statfsSync(root);
-  if (bavail * bsize < NEEDED) return { reason: `it needs ${NEEDED / 1e9} GB of free space` };
+  const { installLibtorch, inspectInstalled } = compiled('install');
   const folder = path.join(root, 'build', 'cuda-libtorch');
+  const { bavail, bsize } = statfsSync(root);
+  if (inspectInstalled(folder, compiled('cache').thisHost()) === null && bavail * bsize < NEEDED) {
+    return { reason: `it needs ${NEEDED / 1e9} GB of free space` };
+  }
   // The wheels belong in the build folder too, and not in the cache of this user.
   process.env.TOKENLEARNER_CACHE = path.join(root, 'build', 'cuda-cache');
   try {
-    const found = await compiled('install').installLibtorch({ variant: VARIANT, folder, log: say });
+    const found = await installLibtorch({ variant: VARIANT, folder, log: say });
     return { libDir: found.libDir, version: found.version };
   } catch (error) {
     return { reason: error.message };
@@ -35,22 +39,21 @@ async function obtainCuda() {
   }
 }
 
-function parity(libDir, title) {
-  say(`\nParity on libtorch ${title}`);
-  const env = { ...process.env, TOKENLEARNER_LIBTORCH: libDir, PREBUILDS_ONLY: '1' };
-  runPackage('jest/bin/jest.js', ['test/parity'], { env });
-}
+/** The shipped binary on a libtorch. */
+const on = (libDir) => ({ ...process.env, TOKENLEARNER_LIBTORCH: libDir, PREBUILDS_ONLY: '1' });
 
 await main(async () => {
   await prebuild();
   const { libDir, version } = await ensureLibtorch();
-  parity(libDir, `${version} (cpu)`);
+  say(`\nParity on libtorch ${version} (cpu)`);
+  jestSuite({ chosen: ['test/parity'], env: on(libDir), report: null });
   const cuda = await obtainCuda();
   if (cuda.libDir !== undefined) {
-    parity(cuda.libDir, `${cuda.version} (${VARIANT})`);
+    say(`\nAll tests on libtorch ${cuda.version} (${VARIANT})`);
+    jestSuite({ env: on(cuda.libDir) });
     say(`\nThe same binary passes on ${version} (cpu) and ${cuda.version} (${VARIANT}).`);
     return;
   }
   if (process.argv.includes('--required')) throw new SetupError(`No ${VARIANT} libtorch: ${cuda.reason}`);
-  say(`\nSKIPPED: parity on a CUDA build of libtorch, which could not be had here: ${cuda.reason}`);
+  say(`\nSKIPPED: tests on a CUDA build of libtorch, which could not be had here: ${cuda.reason}`);
 });

@@ -8,36 +8,46 @@ import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { cmakeFolder } from './build-native.mjs';
 import { setup } from './setup.mjs';
-import { main, root, run, runPackage, say, SetupError } from './tools.mjs';
+import { isMain, main, root, run, runPackage, say, SetupError } from './tools.mjs';
 
-await main(async () => {
-  const args = process.argv.slice(2);
+const RESULTS = path.join(root, 'build', 'test-results');
+const REPORT = path.join(RESULTS, 'jest.json');
+
+/**
+ * Runs jest on what is chosen, by default all tests but those of the packed package. A SetupError where one fails. `report` is the file for the
+ * results; null makes none.
+ */
+export function jestSuite({ chosen = [], env = process.env, report = REPORT } = {}) {
+  if (report !== null) mkdirSync(path.dirname(report), { recursive: true });
+  const what =
+    chosen.length > 0 ? chosen : ['--testPathIgnorePatterns', '/node_modules/', '/test/packaging/'];
+  const json = report === null ? [] : ['--json', `--outputFile=${report}`];
+  runPackage('jest/bin/jest.js', [...(env.CI ? ['--ci'] : []), ...json, ...what], { env });
+}
+
+/** CTest on the native tests. A SetupError where one fails. */
+function nativeSuite() {
+  const report = path.join(RESULTS, 'ctest.xml');
+  mkdirSync(RESULTS, { recursive: true });
+  run('ctest', ['--test-dir', cmakeFolder, '--output-on-failure', '--output-junit', report]);
+}
+
+async function test(chosen) {
   await setup({ tests: true });
-  const results = path.join(root, 'build', 'test-results');
-  rmSync(results, { recursive: true, force: true });
-  mkdirSync(results, { recursive: true });
+  rmSync(RESULTS, { recursive: true, force: true });
   const failed = [];
-  const attempt = (name, work) => {
+  const attempt = (name, suite) => {
+    say(`${name} tests`);
     try {
-      work();
+      suite();
     } catch (error) {
       if (!(error instanceof SetupError)) throw error;
       failed.push(name);
     }
   };
-  if (args.length === 0) {
-    say('Native tests');
-    attempt('native', () => {
-      const report = path.join(results, 'ctest.xml');
-      run('ctest', ['--test-dir', cmakeFolder, '--output-on-failure', '--output-junit', report]);
-    });
-  }
-  say('JavaScript tests');
-  attempt('JavaScript', () => {
-    const report = ['--json', `--outputFile=${path.join(results, 'jest.json')}`];
-    const chosen =
-      args.length > 0 ? args : ['--testPathIgnorePatterns', '/node_modules/', '/test/packaging/'];
-    runPackage('jest/bin/jest.js', [...(process.env.CI ? ['--ci'] : []), ...report, ...chosen]);
-  });
+  if (chosen.length === 0) attempt('Native', nativeSuite);
+  attempt('JavaScript', () => jestSuite({ chosen }));
   if (failed.length > 0) throw new SetupError(`Tests failed: ${failed.join(', ')}`);
-});
+}
+
+if (isMain(import.meta.url)) await main(() => test(process.argv.slice(2)));

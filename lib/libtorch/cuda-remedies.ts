@@ -3,8 +3,9 @@ const INSTALL = 'npx tokenlearner runtime install --variant cu130';
 const BY_REASON: Readonly<Record<string, string>> = {
   'libtorch-cpu-only': `Install a libtorch with CUDA: ${INSTALL}`,
   'no-driver':
-    'Install the NVIDIA driver (525 or later); in a container, start it with the GPUs passed through.',
-  'driver-too-old': 'Update the NVIDIA driver.',
+    'Install the NVIDIA driver (580 or later for CUDA 13, 525 for CUDA 12); in a container, start it with the GPUs passed through.',
+  'driver-too-old':
+    'Update the NVIDIA driver to 580 or later, or install the libtorch for older ones: npx tokenlearner runtime install --variant cu126',
   'no-device': 'Check nvidia-smi; in a container, start it with the GPUs passed through.',
   'no-visible-device': 'Unset CUDA_VISIBLE_DEVICES, or name a GPU in it.',
   'out-of-memory': 'Stop what fills the GPU: nvidia-smi names the processes.',

@@ -113,6 +113,7 @@ Napi::Value Addon::cuda(const Napi::CallbackInfo& info) {
     object.Set("reason", text(report.reason));
     object.Set("detail", text(report.detail));
     object.Set("devices", devices);
+    object.Set("defaultDevice", report.default_device);
     return object;
   });
 }

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "engine/aten.hpp"
 #include "engine/error.hpp"
 #include "engine/torch-library.hpp"
 
@@ -18,7 +19,8 @@ constexpr int kNoDevice = 100;
 constexpr int kSystemDriverMismatch = 803;
 constexpr int kMajor = 75;
 constexpr int kMinor = 76;
-// libtorch's CUDA builds from 2.11 on are of CUDA 12.6 or later, which any 525 driver (CUDA 12.0) runs.
+// libtorch's CUDA builds from 2.11 on are of CUDA 12.6 or later. A driver runs every runtime of its own major
+// version: CUDA 12's need 525 or later, CUDA 13's 580 or later.
 constexpr int kOldestDriver = 12000;
 
 struct Driver {
@@ -64,6 +66,12 @@ CudaReport no_device() {
   return unavailable("no-device", "The NVIDIA driver is there, and it finds no GPU");
 }
 
+CudaReport driver_too_old(int version, int needed) {
+  const auto text = [](int v) { return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10); };
+  return unavailable("driver-too-old", "The NVIDIA driver supports CUDA " + text(version) + "; this needs " +
+                                           text(needed) + " or later");
+}
+
 std::vector<CudaDevice> list_devices(const Driver& driver, int count) {
   std::vector<CudaDevice> devices;
   for (int i = 0; i < count; ++i) {
@@ -84,6 +92,24 @@ std::vector<CudaDevice> list_devices(const Driver& driver, int count) {
   return devices;
 }
 
+/// Chooses the first device on which a context comes up: another process may have filled one.
+CudaReport start_first(std::vector<CudaDevice> devices) {
+  CudaReport report;
+  for (const CudaDevice& device : devices) {
+    try {
+      static_cast<void>(aten::empty({1}, DType::kFloat32, Device{device.index}, false));
+      report.available = true;
+      report.default_device = device.index;
+      report.devices = std::move(devices);
+      return report;
+    } catch (const Error& error) {
+      const bool full = error.code() == ErrorCode::ERR_OUT_OF_MEMORY;
+      if (report.reason.empty()) report = unavailable(full ? "out-of-memory" : "driver-error", error.what());
+    }
+  }
+  return report;
+}
+
 CudaReport probe() {
   if (!torch_info()->cuda_build) {
     return unavailable("libtorch-cpu-only",
@@ -92,11 +118,8 @@ CudaReport probe() {
   Driver driver;
   if (!open_driver(driver)) return unavailable("no-driver", "No NVIDIA driver (libcuda.so.1) is installed");
   int version = 0;
-  if (driver.driver_version(&version) == kSuccess && version < kOldestDriver) {
-    return unavailable("driver-too-old", "The NVIDIA driver supports CUDA " + std::to_string(version / 1000) +
-                                             "." + std::to_string(version % 1000 / 10) +
-                                             "; 12.0 or later is needed");
-  }
+  const bool versioned = driver.driver_version(&version) == kSuccess;
+  if (versioned && version < kOldestDriver) return driver_too_old(version, kOldestDriver);
   const int status = driver.init(0);
   if (status == kNoDevice) return no_device();
   if (status == kOutOfMemory) return unavailable("out-of-memory", "The GPU has no memory left to start on");
@@ -114,10 +137,10 @@ CudaReport probe() {
   } catch (const Error& error) {
     return unavailable("libtorch-cuda-load-failed", error.what());
   }
-  CudaReport report;
-  report.available = true;
-  report.devices = list_devices(driver, count);
-  return report;
+  const int runtime = torch_info()->cuda_runtime;
+  if (versioned && version / 1000 < runtime / 1000) return driver_too_old(version, runtime / 1000 * 1000);
+  std::vector<CudaDevice> devices = list_devices(driver, count);
+  return devices.empty() ? no_device() : start_first(std::move(devices));
 }
 
 }  // namespace

@@ -22,10 +22,13 @@ struct CudaReport {
   std::string reason;
   std::string detail;
   std::vector<CudaDevice> devices;
+  /// Of `devices`: the first that could be started, which device 'auto' means.
+  int default_device = 0;
 };
 
-/// Asks the driver (through libcuda itself, so that no CUDA runtime is needed), then opens libtorch_cuda. The
-/// first answer holds for the process. Thread-safe, quiet. Precondition: libtorch is loaded.
+/// Asks the driver (through libcuda itself, so that no CUDA runtime is needed), then opens libtorch_cuda and
+/// starts the first device that can be started. The first answer holds for the process. Thread-safe, quiet.
+/// Precondition: libtorch is loaded.
 const CudaReport& probe_cuda();
 
 }  // namespace tokenlearner

@@ -121,6 +121,11 @@ void load_torch_cuda() {
     throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
                 path.string() + " lacks the stable ABI's stream functions");
   }
+  // dlsym looks through what the library depends on too, so this is its own runtime's.
+  int (*runtime_version)(int*) = nullptr;
+  resolve(handle, "cudaRuntimeGetVersion", runtime_version);
+  if (runtime_version == nullptr || runtime_version(&state.info.cuda_runtime) != 0)
+    state.info.cuda_runtime = 0;
   state.cuda_ready = true;
   ExitGate::install();
 }

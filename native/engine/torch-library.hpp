@@ -13,6 +13,9 @@ struct TorchInfo {
   std::string version;
   /// Whether it is a build with CUDA (libtorch_cuda lies beside it).
   bool cuda_build = false;
+  /// The CUDA runtime that libtorch_cuda uses, as 1000 * major + 10 * minor; 0 before load_torch_cuda() or
+  /// where unknown.
+  int cuda_runtime = 0;
 };
 
 /// Opens libtorch_cpu in `lib_dir` and resolves the shim. The first success holds for the whole process; the

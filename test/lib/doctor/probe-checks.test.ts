@@ -4,7 +4,13 @@ import type { ProbeEvent, ProbeReport } from '../../../lib/doctor/probe-report';
 import { machine } from './support';
 
 const addon = { path: 'a.node', version: '1.0.0', cuda: false, cudaArchitectures: '' };
-const cpuOnly = { available: false, reason: 'libtorch-cpu-only', detail: 'a CPU build', devices: [] };
+const cpuOnly = {
+  available: false,
+  reason: 'libtorch-cpu-only',
+  detail: 'a CPU build',
+  devices: [],
+  defaultDevice: 0,
+};
 const result = { device: 'cpu', engine: 'fused', error: 1e-7, tolerance: 2.5e-7, first: 10, second: 1 };
 
 function check(
@@ -47,7 +53,7 @@ it('takes the absence of CUDA for a finding only where there is a GPU', () => {
 
 it('lists the GPUs that can be used', () => {
   const devices = [{ index: 0, name: 'H200', totalMemory: 141e9, computeCapability: '9.0' }];
-  const cuda = { available: true, reason: null, detail: null, devices };
+  const cuda = { available: true, reason: null, detail: null, devices, defaultDevice: 0 };
   expect(check([{ step: 'cuda', cuda }])).toMatchObject([
     { name: 'cuda:0', status: 'ok', value: 'H200, 141 GB, compute capability 9.0' },
   ]);

@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { runtime } from 'tokenlearner';
+
+const root = path.join(__dirname, '..', '..');
+/** Holds a libcuda.so.1 that answers as FAKE_CUDA_... say. */
+const FAKE_DRIVER = path.join(root, 'build', 'cmake', 'test', 'native', 'fake-driver');
+
+const { libtorch, cuda } = runtime.info();
+// Only a CUDA build of libtorch gets as far as asking for a driver.
+const onCudaBuild = libtorch?.cudaBuild === true && existsSync(FAKE_DRIVER) ? describe : describe.skip;
+
+interface Outcome {
+  reason: string | null;
+  detail: string | null;
+  /** Where device 'auto' came to be, and whether it computes there. */
+  auto: string;
+  shape: number[];
+  /** Of device 'cuda'. */
+  code: string;
+  message: string;
+  index: string;
+}
+
+const SCRIPT = `
+  const { runtime, Tensor, TokenLearner } = require('./dist');
+  const { reason, detail } = runtime.info().cuda;
+  const model = new TokenLearner({ dim: 8 });
+  const shape = model.forwardSync(Tensor.ones([1, 8, 4, 4])).shape;
+  const refused = (device) => { try { new TokenLearner({ dim: 8, device }); return {}; } catch (error) { return error; } };
+  const { code, message } = refused('cuda');
+  console.log(JSON.stringify({ reason, detail, auto: model.device, shape, code, message, index: refused('cuda:1').code }));
+`;
+
+/** What a process sees whose driver is the fake one. Nothing may be printed besides. */
+function withDriver(settings: Record<string, string | number>): Outcome {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(settings)) variables[name] = String(value);
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', SCRIPT], {
+    cwd: root,
+    env: { ...process.env, LD_LIBRARY_PATH: FAKE_DRIVER, ...variables },
+    encoding: 'utf8',
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return JSON.parse(stdout) as Outcome;
+}
+
+onCudaBuild('a CUDA build of libtorch', () => {
+  if (!cuda.available) {
+    test('without a driver falls back and says so', () => {
+      expect(cuda).toEqual({
+        available: false,
+        reason: 'no-driver',
+        detail: expect.stringContaining('libcuda.so.1') as string,
+      });
+    });
+  }
+
+  test.each([
+    ['driver-too-old', { FAKE_CUDA_VERSION: 11040 }, /CUDA 11\.4; this needs 12\.0/],
+    // Old for this build of libtorch alone.
+    ['driver-too-old', { FAKE_CUDA_VERSION: 12080 }, /CUDA 12\.8; this needs 13\.0/],
+    ['no-device', { FAKE_CUDA_INIT: 100 }, /finds no GPU/],
+    ['no-device', { FAKE_CUDA_DEVICES: 0 }, /finds no GPU/],
+    ['no-visible-device', { FAKE_CUDA_INIT: 100, CUDA_VISIBLE_DEVICES: '' }, /CUDA_VISIBLE_DEVICES is ''/],
+    ['out-of-memory', { FAKE_CUDA_INIT: 2 }, /no memory left/],
+    ['driver-error', { FAKE_CUDA_INIT: 803 }, /different versions/],
+    ['driver-error', { FAKE_CUDA_INIT: 999 }, /CUresult 999/],
+    // It finds a GPU, and then no context comes up on it.
+    ['driver-error', {}, /./],
+  ])(
+    '%s %o: the CPU for auto, a typed error with a remedy for cuda, and silence',
+    (reason, settings, detail) => {
+      const outcome = withDriver(settings);
+      expect(outcome).toMatchObject({ reason, auto: 'cpu', shape: [1, 8, 8] });
+      expect(outcome.detail).toMatch(detail);
+      expect([outcome.code, outcome.index]).toEqual(['ERR_CUDA_UNAVAILABLE', 'ERR_CUDA_UNAVAILABLE']);
+      expect(outcome.message).toContain(`(${reason})`);
+      expect(outcome.message).toMatch(/\n\S/);
+    },
+  );
+});
