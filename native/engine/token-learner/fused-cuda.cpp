@@ -3,8 +3,8 @@
 // Note: [Trust, but verify]
 // Which kernel runs depends on the device, the precision and the shape. The first time that an engine uses
 // one, it compares it with the documented computation on libtorch, on the model's own weights: a kernel that
-// is wrong on some device gives an error ('fused') or gives way to grouped-conv ('auto'), and never wrong
-// tokens.
+// is wrong on some device, or that the device refuses to launch, gives an error ('fused') or gives way to
+// grouped-conv ('auto'), and never wrong tokens.
 
 #include <algorithm>
 #include <cmath>
@@ -29,6 +29,12 @@ using kernels::Status;
 constexpr int64_t kVerifiedSide = 64;
 constexpr std::size_t kAlignment = 1024;  // Of workspace and packed weights; libtorch's allocator gives 512.
 
+/// The device has no code for a kernel, or not the resources.
+class Refused final : public Error {
+ public:
+  using Error::Error;
+};
+
 void check(Status status) {
   if (status == Status::ok) return;
   const cuda::LastError last = cuda::last_error();
@@ -37,8 +43,10 @@ void check(Status status) {
   if (status == Status::device_error) {
     code = last.fault == cuda::Fault::device_lost ? ErrorCode::ERR_DEVICE_LOST : ErrorCode::ERR_LIBTORCH;
   }
-  throw Error(code,
-              std::string("The fused CUDA engine answered: ") + name_of(status) + " (" + last.text + ")");
+  const std::string text =
+      std::string("The fused CUDA engine answered: ") + name_of(status) + " (" + last.text + ")";
+  if (status == Status::device_error && last.fault == cuda::Fault::launch_refused) throw Refused(code, text);
+  throw Error(code, text);
 }
 
 /// Device memory for bytes, aligned to kAlignment.
@@ -123,23 +131,30 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return {tokens, maps};
   }
 
-  /// The weights as `variant` reads them; null where that variant failed its comparison and this is engine
-  /// 'auto'.
+  /// The weights as `variant` reads them; null where that variant does not serve and this is engine 'auto'.
   std::shared_ptr<const Packed> packed_for(cuda::Variant variant, const Tensor& x) const {
     const std::lock_guard lock(mutex_);
     const auto found = packed_.find(variant);
     if (found != packed_.end()) return found->second;
-    std::shared_ptr<const Packed> packed = pack(variant);
-    if (!verify(*packed, x)) {
-      if (config_.engine == "fused") {
-        throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
-                    std::string("The fused CUDA kernel '") + name_of(variant) +
-                        "' disagrees with grouped-conv on this device; use engine "
-                        "'grouped-conv', and please report the device");
-      }
-      packed = nullptr;
+    return packed_.emplace(variant, verified(variant, x)).first->second;
+  }
+
+  /// See Note [Trust, but verify].
+  std::shared_ptr<const Packed> verified(cuda::Variant variant, const Tensor& x) const {
+    const bool must = config_.engine == "fused";
+    try {
+      std::shared_ptr<const Packed> packed = pack(variant);
+      if (agrees(*packed, x)) return packed;
+    } catch (const Refused&) {
+      if (must) throw;
+      return nullptr;
     }
-    return packed_.emplace(variant, std::move(packed)).first->second;
+    if (!must) return nullptr;
+    throw Error(
+        ErrorCode::ERR_ENGINE_UNSUPPORTED,
+        std::string("The fused CUDA kernel '") + name_of(variant) +
+            "' disagrees with grouped-conv on this device; use engine 'grouped-conv', and please report "
+            "the device");
   }
 
   std::shared_ptr<const Packed> pack(cuda::Variant variant) const {
@@ -154,8 +169,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return packed;
   }
 
-  /// See Note [Trust, but verify].
-  bool verify(const Packed& packed, const Tensor& like) const {
+  bool agrees(const Packed& packed, const Tensor& like) const {
     // A corner of a large image will do: the literal computation needs G times its memory.
     const int64_t height = std::min(like.shape[2], kVerifiedSide);
     const int64_t width = std::min(like.shape[3], kVerifiedSide);

@@ -11,8 +11,8 @@
 // Two shapes. Wide: 256 hidden rows a tile and 4 stages, one thread block to a multiprocessor: the fewest
 // bytes per product, for many channels. Narrow: 128 rows and 3 stages, two thread blocks to a multiprocessor
 // (one plane): with few channels the epilogue is as long as the product, and the other thread block fills the
-// tensor cores meanwhile. A producer of one warp, not of a warpgroup, leaves 224 or 112 registers to a thread
-// without setmaxnreg.
+// tensor cores meanwhile. A producer of one warp, not of a warpgroup, leaves 168 or 96 registers to a thread
+// without setmaxnreg (warps are placed four at a time, so the ninth counts as four).
 //
 // Bits: as Note [Bits that do not depend on the batch].
 #pragma once
@@ -286,7 +286,7 @@ struct MapsWgmma {
       machine.barrier_wait(vectors_full(slot), static_cast<std::uint32_t>(tile / Traits::kVectorStages) % 2);
       float tile_sums[2];
       reduce_tile(tile_sums, hidden, vector_offset(slot));
-      // The shuffles of reduce_tile came after every lane's reads of the slot.
+      machine.finish_reads();
       if (machine.thread() % 32 == 0) machine.barrier_arrive(vectors_empty(slot));
       if (args.splits > 1) write_partials(tile_sums, first_tile + tile);
       sums[0] += tile_sums[0];

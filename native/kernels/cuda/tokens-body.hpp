@@ -187,8 +187,8 @@ TOKENLEARNER_KERNEL_BODY void tokens_body(Machine& machine, const TokensArgs& ar
 /** Adds the segments in order. Grid: (ceil(C * G / kTokensThreads), images). */
 template <class Machine>
 TOKENLEARNER_KERNEL_BODY void add_segments_body(Machine& machine, const TokensArgs& args) {
-  const int index = machine.block_x() * kTokensThreads + machine.thread();
-  const int count = args.channels * args.tokens;
+  const std::int64_t index = static_cast<std::int64_t>(machine.block_x()) * kTokensThreads + machine.thread();
+  const std::int64_t count = static_cast<std::int64_t>(args.channels) * args.tokens;
   if (index >= count) return;
   const std::int64_t image = machine.block_y();
   float sum = 0.0f;

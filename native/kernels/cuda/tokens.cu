@@ -26,7 +26,8 @@ Status launch_tokens(const TokensArgs& args, std::int64_t images, void* stream) 
       launch_kernel(channels_last ? tokens<true> : tokens<false>, ceil_div(args.channels, kTokensChannels),
                     args.segments, images, kTokensThreads, kTokensSharedBytes, args, stream);
   if (status != Status::ok || args.segments == 1) return status;
-  return launch_kernel(add_segments, ceil_div(args.channels * args.tokens, kTokensThreads), images, 1,
+  const std::int64_t outputs = static_cast<std::int64_t>(args.channels) * args.tokens;
+  return launch_kernel(add_segments, ceil_div<std::int64_t>(outputs, kTokensThreads), images, 1,
                        kTokensThreads, 0, args, stream);
 }
 

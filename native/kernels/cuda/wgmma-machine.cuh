@@ -30,6 +30,14 @@ class WgmmaMachine : public DeviceMachine {
   __device__ __forceinline__ void barrier_arrive(std::uint32_t barrier) const {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_base_ + barrier) : "memory");
   }
+  /**
+   * Whole warps: what its threads have read of shared memory by ordinary loads comes before what a bulk copy
+   * writes there later. An arrival alone orders threads, not the copy engine (PTX ISA, "Async proxy").
+   */
+  __device__ __forceinline__ static void finish_reads() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    __syncwarp();
+  }
   /** Until the phase of this parity has completed. */
   __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_t parity) const {
     asm volatile(

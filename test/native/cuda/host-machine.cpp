@@ -160,6 +160,11 @@ void HostMachine::arrive(std::uint32_t barrier) {
   block_->complete_phase(state);
 }
 
+void HostMachine::finish_reads() {
+  gather(thread_ / 32 * 32, 32, [] {});
+  reading_.reset();
+}
+
 void HostMachine::barrier_wait(std::uint32_t barrier, std::uint32_t parity) {
   const Block::Barrier& state = block_->barriers_.at(barrier);
   block_->fibers_->wait_until([&] { return state.phase != parity; });
@@ -169,6 +174,11 @@ void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint3
                             std::uint32_t barrier) {
   if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0 || bytes % 16 != 0) {
     throw std::runtime_error("misaligned bulk copy");
+  }
+  for (const HostMachine& reader : block_->machines_) {
+    for (std::uint32_t at = target; at < target + bytes; at += kGranule) {
+      if (reader.reading_.test(at / kGranule)) throw std::runtime_error("a bulk copy to what is being read");
+    }
   }
   block_->bulk_copies_.push_back({target, source, bytes, barrier});
   if (block_->copies_land_at_once_) block_->land_bulk_copies();

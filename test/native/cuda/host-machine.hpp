@@ -3,10 +3,12 @@
 // It is as unhelpful as the contracts allow. Shared memory starts as NaN. An asynchronous copy lands only
 // when it is waited for; a bulk copy, from one block to the next, at once or only when every thread waits; a
 // wgmma reads its operands only when its group is waited for. A missing wait, or a buffer that is reused too
-// early, gives wrong numbers. Tensor cores add with truncation.
+// early, gives wrong numbers. A bulk copy to where a thread has read and not said that it is done
+// (finish_reads) is refused. Tensor cores add with truncation.
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -57,6 +59,7 @@ class HostMachine {
 
   template <typename T>
   T& shared(std::uint32_t offset) const {
+    reading_.set(offset / kGranule);
     return *reinterpret_cast<T*>(shared_bytes(offset, sizeof(T)));
   }
 
@@ -77,6 +80,7 @@ class HostMachine {
   // Producer and consumers: mbarriers, bulk copies, wgmma.
   void barrier_init(std::uint32_t barrier, int arrivals);
   void fence_barriers() {}
+  void finish_reads();
   void barrier_expect(std::uint32_t barrier, std::uint32_t bytes);
   void barrier_arrive(std::uint32_t barrier);
   void barrier_wait(std::uint32_t barrier, std::uint32_t parity);
@@ -102,6 +106,10 @@ class HostMachine {
   float load_fresh(const float* at) const { return *at; }
 
  private:
+  /** Bytes of shared memory whose reads are told apart; divides every target of a bulk copy. */
+  static constexpr std::uint32_t kGranule = 1024;
+  static constexpr std::size_t kMostShared = 256 * 1024;
+
   std::uint8_t* shared_bytes(std::uint32_t offset, std::size_t bytes) const;
   void wait_copies_until(std::size_t left);
   void arrive(std::uint32_t barrier);
@@ -129,6 +137,9 @@ class HostMachine {
   std::vector<Copy> open_;
   std::vector<std::vector<Copy>> committed_;
   std::vector<Wgmma> products_;
+
+  /** By granule: since the last finish_reads(). */
+  mutable std::bitset<kMostShared / kGranule> reading_;
 
   // What a collective operation reads of the other threads.
   std::array<std::uint32_t, 4> a_ = {};
