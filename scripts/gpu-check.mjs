@@ -1,6 +1,6 @@
 /**
  * Checks a built package on a GPU: parity, faults, and the bench against PyTorch. It needs Node, libtorch and the built
- * package (dist/ and the addon with its three run-time dependencies), nothing else; the bench also Python with torch.
+ * package (dist/ and the addon with its run-time dependencies) and test/bench/workloads.json; the bench also Python with torch.
  *
  *     node scripts/gpu-check.mjs [--parity] [--faults] [--bench] [--python python3] [--output results.json]
  *
@@ -10,6 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { runtime } from '../dist/index.mjs';
+import { attempt } from './gpu/attempt.mjs';
 import { runBench } from './gpu/bench.mjs';
 import { runFaults } from './gpu/faults.mjs';
 import { runParity } from './gpu/parity.mjs';
@@ -39,9 +40,11 @@ const check = (name, ok, detail = '') => {
   if (!ok) report.failures.push({ name, detail });
 };
 
-if (all || values.parity) report.parity = await runParity(check);
+if (all || values.parity) report.parity = await attempt(check, 'parity', () => runParity(check));
 if (all || values.faults) await runFaults(check);
-if (all || values.bench) report.bench = await runBench({ python: values.python });
+if (all || values.bench) {
+  report.bench = await attempt(check, 'bench', () => runBench({ python: values.python }));
+}
 
 if (values.output !== undefined) {
   mkdirSync(path.dirname(path.resolve(values.output)), { recursive: true });

@@ -74,6 +74,7 @@ Napi::Value Addon::load_libtorch(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     if (!info[0].IsString()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a string for `libDir`");
     load_torch(info[0].As<Napi::String>());
+    open_cuda();
     return env.Undefined();
   });
 }

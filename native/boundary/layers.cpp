@@ -127,9 +127,10 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
     auto op = unwrap_layer(info[0])->snapshot();
+    const RunOptions options = to_run_options(info[2]);
+    // It may be borrowed: no JavaScript may run from here on.
     const Tensor given = to_tensor(storages_, info[1]);
     const Device device = device_for(*op, given.device());
-    const RunOptions options = to_run_options(info[2]);
     // See Note [Brief runs]. What runs here reads JavaScript's memory before anything can change it.
     const bool brief = op->is_brief(given);
     Tensor input = brief ? given : owned(given, device.is_cuda());

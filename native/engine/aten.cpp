@@ -1,5 +1,6 @@
 #include "engine/aten.hpp"
 
+#include "engine/error.hpp"
 #include "engine/torch-abi.hpp"
 
 namespace tokenlearner::aten {
@@ -149,7 +150,9 @@ Tensor to_copy(const Tensor& x, DType dtype, Device device) {
       .to_tensor();
 }
 
-Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned) {
+namespace {
+
+Tensor allocate(const Dims& shape, DType dtype, Device device, bool pinned) {
   return TorchCall("aten::empty", "memory_format")
       .ints(shape)
       .optional_dtype(dtype)
@@ -159,6 +162,20 @@ Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned) {
       .none()
       .run()
       .to_tensor();
+}
+
+}  // namespace
+
+Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned) {
+  try {
+    return allocate(shape, dtype, device, pinned);
+  } catch (const Error& error) {
+    // Before 2.13 libtorch does not tell why it fails. An allocation does for want of memory, or because the
+    // device is broken, which whoever drains it finds out.
+    const bool untold = torch().torch_exception_get_what_without_backtrace == nullptr;
+    if (untold && device.is_cuda()) throw Error(ErrorCode::ERR_OUT_OF_MEMORY, error.what());
+    throw;
+  }
 }
 
 void copy(const Tensor& target, const Tensor& source, bool non_blocking) {

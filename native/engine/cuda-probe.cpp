@@ -5,7 +5,9 @@
 #include <cstdlib>
 
 #include "engine/aten.hpp"
+#include "engine/cuda-stream.hpp"
 #include "engine/error.hpp"
+#include "engine/torch-abi.hpp"
 #include "engine/torch-library.hpp"
 
 namespace tokenlearner {
@@ -72,6 +74,17 @@ CudaReport driver_too_old(int version, int needed) {
                                            text(needed) + " or later");
 }
 
+/// Of cuInit.
+CudaReport failed_start(int status) {
+  if (status == kNoDevice) return no_device();
+  if (status == kOutOfMemory) return unavailable("out-of-memory", "The GPU has no memory left to start on");
+  if (status == kSystemDriverMismatch) {
+    return unavailable("driver-error", "The NVIDIA kernel module and libcuda.so.1 are of different versions");
+  }
+  return unavailable("driver-error",
+                     "The NVIDIA driver failed to start (CUresult " + std::to_string(status) + ")");
+}
+
 std::vector<CudaDevice> list_devices(const Driver& driver, int count) {
   std::vector<CudaDevice> devices;
   for (int i = 0; i < count; ++i) {
@@ -92,61 +105,82 @@ std::vector<CudaDevice> list_devices(const Driver& driver, int count) {
   return devices;
 }
 
-/// Chooses the first device on which a context comes up: another process may have filled one.
-CudaReport start_first(std::vector<CudaDevice> devices) {
-  CudaReport report;
-  for (const CudaDevice& device : devices) {
-    try {
-      static_cast<void>(aten::empty({1}, DType::kFloat32, Device{device.index}, false));
-      report.available = true;
-      report.default_device = device.index;
-      report.devices = std::move(devices);
-      return report;
-    } catch (const Error& error) {
-      const bool full = error.code() == ErrorCode::ERR_OUT_OF_MEMORY;
-      if (report.reason.empty()) report = unavailable(full ? "out-of-memory" : "driver-error", error.what());
-    }
-  }
-  return report;
-}
+/// What is known before a device is started.
+struct Opened {
+  /// Why there is nothing to start; its reason is empty where there is something.
+  CudaReport hindrance;
+  std::vector<CudaDevice> devices;
+};
 
-CudaReport probe() {
+Opened open() {
   if (!torch_info()->cuda_build) {
-    return unavailable("libtorch-cpu-only",
-                       "The libtorch in use is a CPU build; install one with CUDA to use a GPU");
+    return {unavailable("libtorch-cpu-only",
+                        "The libtorch in use is a CPU build; install one with CUDA to use a GPU"),
+            {}};
   }
   Driver driver;
-  if (!open_driver(driver)) return unavailable("no-driver", "No NVIDIA driver (libcuda.so.1) is installed");
+  if (!open_driver(driver)) {
+    return {unavailable("no-driver", "No NVIDIA driver (libcuda.so.1) is installed"), {}};
+  }
   int version = 0;
   const bool versioned = driver.driver_version(&version) == kSuccess;
-  if (versioned && version < kOldestDriver) return driver_too_old(version, kOldestDriver);
-  const int status = driver.init(0);
-  if (status == kNoDevice) return no_device();
-  if (status == kOutOfMemory) return unavailable("out-of-memory", "The GPU has no memory left to start on");
-  if (status == kSystemDriverMismatch) {
-    return unavailable("driver-error", "The NVIDIA kernel module and libcuda.so.1 are of different versions");
-  }
-  if (status != kSuccess) {
-    return unavailable("driver-error",
-                       "The NVIDIA driver failed to start (CUresult " + std::to_string(status) + ")");
-  }
+  if (versioned && version < kOldestDriver) return {driver_too_old(version, kOldestDriver), {}};
+  if (const int status = driver.init(0); status != kSuccess) return {failed_start(status), {}};
   int count = 0;
-  if (driver.device_count(&count) != kSuccess || count == 0) return no_device();
+  if (driver.device_count(&count) != kSuccess || count == 0) return {no_device(), {}};
   try {
     load_torch_cuda();
   } catch (const Error& error) {
-    return unavailable("libtorch-cuda-load-failed", error.what());
+    return {unavailable("libtorch-cuda-load-failed", error.what()), {}};
   }
   const int runtime = torch_info()->cuda_runtime;
-  if (versioned && version / 1000 < runtime / 1000) return driver_too_old(version, runtime / 1000 * 1000);
-  std::vector<CudaDevice> devices = list_devices(driver, count);
-  return devices.empty() ? no_device() : start_first(std::move(devices));
+  if (versioned && version / 1000 < runtime / 1000) {
+    return {driver_too_old(version, runtime / 1000 * 1000), {}};
+  }
+  Opened opened{{}, list_devices(driver, count)};
+  if (opened.devices.empty()) opened.hindrance = no_device();
+  return opened;
+}
+
+const Opened& opened() {
+  if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
+  static const Opened instance = open();
+  return instance;
+}
+
+/// Throws where no context comes up, or libtorch has no code for the device.
+void start(Device device) {
+  const TorchDeviceGuard guard(device);
+  static_cast<void>(aten::relu(aten::empty({1}, DType::kFloat32, device, false)));
+  synchronize(device);
+}
+
+/// Chooses the first device that starts: another process may have filled one.
+CudaReport probe() {
+  if (!opened().hindrance.reason.empty()) return opened().hindrance;
+  CudaReport failure;
+  for (const CudaDevice& device : opened().devices) {
+    try {
+      start(Device{device.index});
+      CudaReport report;
+      report.available = true;
+      report.default_device = device.index;
+      report.devices = opened().devices;
+      return report;
+    } catch (const Error& error) {
+      const bool full = error.code() == ErrorCode::ERR_OUT_OF_MEMORY;
+      if (failure.reason.empty())
+        failure = unavailable(full ? "out-of-memory" : "driver-error", error.what());
+    }
+  }
+  return failure;
 }
 
 }  // namespace
 
+void open_cuda() { static_cast<void>(opened()); }
+
 const CudaReport& probe_cuda() {
-  if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
   static const CudaReport report = probe();
   return report;
 }

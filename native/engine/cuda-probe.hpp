@@ -26,6 +26,15 @@ struct CudaReport {
   int default_device = 0;
 };
 
+// Note: [CUDA hooks]
+// libtorch_cpu looks for the hooks that libtorch_cuda registers when an operator first needs them (a
+// convolution on the CPU does), and keeps what it found. Had it found none, CUDA would be lost to the
+// process: libtorch_cuda is opened before any operator runs.
+
+/// Opens libtorch_cuda where a driver and a GPU are there for it; starts no context. To be called as soon as
+/// libtorch is loaded. What hinders it is told by probe_cuda(). Thread-safe, quiet.
+void open_cuda();
+
 /// Asks the driver (through libcuda itself, so that no CUDA runtime is needed), then opens libtorch_cuda and
 /// starts the first device that can be started. The first answer holds for the process. Thread-safe, quiet.
 /// Precondition: libtorch is loaded.

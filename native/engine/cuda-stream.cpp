@@ -37,8 +37,10 @@ void synchronize(Device device) {
   check_torch(torch().torch_cuda_stream_synchronize(current_stream(device), device.code), "synchronize");
 }
 
+bool is_lost(Device device) { return device.is_cuda() && (lost_devices.load() & bit_of(device)) != 0; }
+
 void check_not_lost(Device device) {
-  if (device.is_cpu() || (lost_devices.load() & bit_of(device)) == 0) return;
+  if (!is_lost(device)) return;
   throw Error(ErrorCode::ERR_DEVICE_LOST, "Device " + device.to_string() +
                                               " failed in a way that CUDA cannot recover from in this "
                                               "process; restart the process to use it again");

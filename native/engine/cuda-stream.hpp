@@ -24,6 +24,9 @@ void synchronize(Device device);
 /// This thread's stream, a cudaStream_t.
 void* current_stream(Device device);
 
+/// Whether mark_lost was called for the device. Any thread.
+bool is_lost(Device device);
+
 /// Throws ERR_DEVICE_LOST once mark_lost was called for the device. Any thread.
 void check_not_lost(Device device);
 

@@ -50,12 +50,13 @@ Outputs run_on(const Op& op, Device device, const Tensor& input, const RunOption
 }
 
 /// After a failure: what was queued before it may still read the input and the parameters, which the caller
-/// gives back.
+/// gives back. A stream that cannot even be waited for is that of a broken device, whatever libtorch says of
+/// it; before 2.13 it says nothing.
 void drain(Device device) noexcept {
   try {
     synchronize(device);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+  } catch (const Error&) {
+    mark_lost(device);
   }
 }
 
@@ -69,6 +70,7 @@ Outputs run_from_anywhere(const Op& op, const Tensor& input, const RunOptions& o
   } catch (const Error& error) {
     if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
     drain(device);
+    if (is_lost(device)) throw Error(ErrorCode::ERR_DEVICE_LOST, error.what());
     throw;
   }
 }

@@ -4,6 +4,11 @@
 
 namespace tokenlearner {
 
+// Note: [Copies that are waited for]
+// A copy that libtorch does not wait for leaves an event with the pinned block, which is recorded when the
+// block is freed: on a broken device that throws in a destructor and ends the process. So copies are waited
+// for, on the lane's own stream; the other lanes go on.
+
 Tensor empty_pinned(const Dims& shape, DType dtype) {
   Tensor tensor = aten::empty(shape, dtype, Device::cpu(), true);
   tensor.storage.set_pinned();
@@ -17,13 +22,13 @@ Tensor upload(const Tensor& host, Device device) {
     aten::copy(source, host, false);
   }
   Tensor target = aten::empty(host.shape, host.dtype, device, false);
-  aten::copy(target, source, true);
+  aten::copy(target, source, false);
   return target;
 }
 
 Tensor download(const Tensor& tensor) {
   Tensor target = empty_pinned(tensor.shape, tensor.dtype);
-  aten::copy(target, tensor, true);
+  aten::copy(target, tensor, false);
   return target;
 }
 

@@ -26,12 +26,16 @@ bool contains_one_of(const std::string& text, std::initializer_list<const char*>
 
 /// libtorch's failures are told apart by their words alone: the stable ABI has no other sign.
 ErrorCode code_of(const std::string& message) {
-  if (contains_one_of(message, {"out of memory", "not enough memory", "can't allocate memory"}))
+  if (contains_one_of(message, {"out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED",
+                                "ALLOCATION_FAILED"}))
     return ErrorCode::ERR_OUT_OF_MEMORY;
   // What leaves a CUDA context unusable for the rest of the process.
-  if (contains_one_of(message, {"illegal memory access", "illegal instruction", "illegal address",
-                                "misaligned address", "unspecified launch failure", "device-side assert",
-                                "uncorrectable ECC", "hardware stack error", "launch timed out"})) {
+  if (contains_one_of(
+          message, {"illegal memory access", "illegal instruction", "illegal address", "misaligned address",
+                    "unspecified launch failure", "device-side assert", "uncorrectable ECC",
+                    "uncorrectable NVLink", "hardware stack error", "launch timed out",
+                    "invalid program counter", "operation not supported on global/shared address space",
+                    "context is destroyed", "CUDA error: unknown error"})) {
     return ErrorCode::ERR_DEVICE_LOST;
   }
   return ErrorCode::ERR_LIBTORCH;

@@ -30,6 +30,9 @@ class Baseline {
     const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'baseline.py');
     this.#process = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+    // A Python that is missing or ends shows as the end of its lines.
+    this.#process.on('error', () => undefined);
+    this.#process.stdin.on('error', () => undefined);
   }
 
   async ask(request) {

@@ -33,17 +33,17 @@ const SCRIPT = `
   console.log(JSON.stringify({ reason, detail, auto: model.device, shape, code, message, index: refused('cuda:1').code }));
 `;
 
-/** What a process sees whose driver is the fake one. Nothing may be printed besides. */
-function withDriver(settings: Record<string, string | number>): Outcome {
+/** What a process prints whose driver is the fake one. Nothing may come on stderr. */
+function withDriver(settings: Record<string, string | number>, script = SCRIPT): unknown {
   const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(settings)) variables[name] = String(value);
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', SCRIPT], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', script], {
     cwd: root,
     env: { ...process.env, LD_LIBRARY_PATH: FAKE_DRIVER, ...variables },
     encoding: 'utf8',
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  return JSON.parse(stdout) as Outcome;
+  return JSON.parse(stdout);
 }
 
 onCudaBuild('a CUDA build of libtorch', () => {
@@ -72,7 +72,7 @@ onCudaBuild('a CUDA build of libtorch', () => {
   ])(
     '%s %o: the CPU for auto, a typed error with a remedy for cuda, and silence',
     (reason, settings, detail) => {
-      const outcome = withDriver(settings);
+      const outcome = withDriver(settings) as Outcome;
       expect(outcome).toMatchObject({ reason, auto: 'cpu', shape: [1, 8, 8] });
       expect(outcome.detail).toMatch(detail);
       expect([outcome.code, outcome.index]).toEqual(['ERR_CUDA_UNAVAILABLE', 'ERR_CUDA_UNAVAILABLE']);
@@ -80,4 +80,19 @@ onCudaBuild('a CUDA build of libtorch', () => {
       expect(outcome.message).toMatch(/\n\S/);
     },
   );
+
+  // See Note [CUDA hooks] in native/engine/cuda-probe.hpp.
+  test('is not shut out by a convolution on the CPU that came first', () => {
+    const convolution = `new TokenLearner({ dim: 8, device: 'cpu', engine: 'grouped-conv' }).forwardSync(Tensor.ones([1, 8, 4, 4]));`;
+    const detail = (first: string) =>
+      withDriver(
+        {},
+        `const { runtime, Tensor, TokenLearner } = require('./dist');
+         ${first}
+         console.log(JSON.stringify(runtime.info().cuda.detail));`,
+      );
+    const alone = detail('');
+    expect(alone).not.toContain('ATen_cuda');
+    expect(detail(convolution)).toBe(alone);
+  });
 });

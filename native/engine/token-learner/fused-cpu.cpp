@@ -5,7 +5,9 @@
 
 #include "engine/aten.hpp"
 #include "engine/error.hpp"
+#include "engine/op.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/marshal.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/fused.hpp"
@@ -37,13 +39,6 @@ std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& con
   return packed;
 }
 
-// Note: [Few map values]
-// Tokens of an image with one pixel and one token rest on a single map value, a sum in which rounding errors
-// do not average out and whose terms may nearly cancel. There float32 cannot promise twice PyTorch's error,
-// and the work is nothing: up to kFewMapValues of them are computed in float64. The rule looks at the shape
-// of an image and never at the batch.
-constexpr int64_t kFewMapValues = 4;
-
 /// Multiply-adds of a brief run: some ten microseconds.
 constexpr double kBriefWork = 1 << 19;
 
@@ -53,14 +48,9 @@ class FusedCpuEngine final : public TokenLearnerEngine {
       : config_(config), parameters_(parameters), weights_(pack(config, parameters)) {}
 
   TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const override {
-    const int64_t map_values = config_.num_output_tokens * x.shape[2] * x.shape[3];
-    const bool widen = x.dtype == DType::kFloat32 && map_values <= kFewMapValues;
-    if (!widen) return run_with(*weights_, x, tokens_first, want_maps);
-    TokensAndMaps result =
-        run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), tokens_first, want_maps);
-    result.tokens = aten::to_copy(result.tokens, DType::kFloat32, Device::cpu());
-    if (want_maps) result.maps = aten::to_copy(result.maps, DType::kFloat32, Device::cpu());
-    return result;
+    if (!has_few_map_values(config_, x)) return run_with(*weights_, x, tokens_first, want_maps);
+    return narrowed(
+        run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), tokens_first, want_maps));
   }
 
   bool is_brief(int64_t elements) const override {
@@ -94,11 +84,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   /// See Note [Few map values]. Packed at the first need.
   const kernels::PackedWeights& wide_weights() const {
     std::call_once(widened_, [this] {
-      std::vector<Tensor> wide;
-      for (const Tensor& parameter : parameters_) {
-        wide.push_back(aten::to_copy(parameter, DType::kFloat64, Device::cpu()));
-      }
-      wide_weights_ = pack(config_, wide);
+      wide_weights_ = pack(config_, place(parameters_, {DType::kFloat64, Device::cpu()}));
     });
     return *wide_weights_;
   }

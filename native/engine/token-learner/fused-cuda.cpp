@@ -1,8 +1,9 @@
 // Our fused engine on CUDA: marshals engine tensors into the kernels' params struct, owns the packed weights.
 //
 // Note: [Trust, but verify]
-// Which kernel runs depends on the device, the precision and the shape. The first time that an engine uses
-// one, it compares it with the documented computation on libtorch, on the model's own weights: a kernel that
+// Which kernels run depends on the device, the precision and the shape. The first time that an engine uses a
+// set of them, it compares their result on a small random image with the documented computation on libtorch,
+// in float32 on the model's own weights: a kernel that
 // is wrong on some device, or that the device refuses to launch, gives an error ('fused') or gives way to
 // grouped-conv ('auto'), and never wrong tokens.
 
@@ -10,11 +11,14 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "engine/aten.hpp"
 #include "engine/cuda-stream.hpp"
 #include "engine/error.hpp"
+#include "engine/op.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/marshal.hpp"
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/token-learner-cuda.hpp"
@@ -26,10 +30,14 @@ namespace {
 namespace cuda = kernels::cuda;
 using kernels::Status;
 
-constexpr int64_t kVerifiedSide = 64;
+/// Images that are compared: of no tile's size, and the second of more than one segment of pixels.
+constexpr int64_t kVerifiedHeight = 15, kVerifiedWidth = 17;
+constexpr int64_t kLongHeight = 33, kLongWidth = 32;
+/// Elements of the literal computation's hidden layer; an image is made smaller until it has no more.
+constexpr int64_t kMostVerified = int64_t{1} << 26;
 constexpr std::size_t kAlignment = 1024;  // Of workspace and packed weights; libtorch's allocator gives 512.
 
-/// The device has no code for a kernel, or not the resources.
+/// The device has no code for a kernel or not the resources, or no kernel is for such a shape.
 class Refused final : public Error {
  public:
   using Error::Error;
@@ -45,7 +53,8 @@ void check(Status status) {
   }
   const std::string text =
       std::string("The fused CUDA engine answered: ") + name_of(status) + " (" + last.text + ")";
-  if (status == Status::device_error && last.fault == cuda::Fault::launch_refused) throw Refused(code, text);
+  const bool refused = status == Status::device_error && last.fault == cuda::Fault::launch_refused;
+  if (refused || status == Status::unsupported) throw Refused(code, text);
   throw Error(code, text);
 }
 
@@ -77,9 +86,34 @@ double relative_error(const Tensor& device_tensor, const Tensor& device_referenc
   return std::sqrt(difference / std::max(norm, 1e-300));
 }
 
-/// An error this large is no rounding: half of the mode's significand.
+double relative_error(const TokensAndMaps& result, const TokensAndMaps& reference) {
+  const double maps = relative_error(result.maps, reference.maps);
+  const double tokens = relative_error(result.tokens, reference.tokens);
+  return std::isnan(maps) || std::isnan(tokens) ? NAN : std::max(maps, tokens);
+}
+
+/// An error this large is no rounding: half of the mode's significand. Unless the weights cancel: then it may
+/// be as large as a few times libtorch's own.
 double verification_bound(cuda::Precision precision) {
   return precision == cuda::Precision::float32 ? 1e-4 : 5e-2;
+}
+constexpr double kTimesLiteral = 4;
+
+/// The documented computation in true float32, whatever the parameters' dtype.
+std::unique_ptr<TokenLearnerEngine> exact_engine(TokenLearnerConfig config,
+                                                 const std::vector<Tensor>& parameters) {
+  config.allow_tf32 = false;
+  return make_grouped_conv_engine(config, place(parameters, {DType::kFloat32, parameters[0].device()}));
+}
+
+/// x (1, C, H, W) with pixels or channels side by side in memory.
+Tensor random_image(int64_t channels, int64_t height, int64_t width, bool channels_last, DType dtype,
+                    Device device) {
+  if (!channels_last) return aten::randn({1, channels, height, width}, dtype, device);
+  Tensor x = aten::randn({1, height, width, channels}, dtype, device);
+  x.shape = {1, channels, height, width};
+  x.strides = {height * width * channels, 1, width * channels, channels};
+  return x;
 }
 
 class FusedCudaEngine final : public TokenLearnerEngine {
@@ -96,11 +130,18 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   }
 
   TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const override {
-    const cuda::CudaShape shape = shape_of(x);
-    const cuda::Variant variant = cuda::choose_variant(shape, precision_, properties_);
-    const std::shared_ptr<const Packed> packed = packed_for(variant, x);
-    if (packed == nullptr) return literal_->run(x, tokens_first, want_maps);
-    return run_packed(*packed, x, tokens_first, want_maps);
+    if (has_few_map_values(config_, x)) {
+      const Tensor wide = aten::to_copy(x, DType::kFloat64, device_);
+      return narrowed(wide_literal().run(wide, tokens_first, want_maps));
+    }
+    try {
+      if (const auto packed = packed_for(kernels_for(x))) {
+        return run_packed(*packed, x, tokens_first, want_maps);
+      }
+    } catch (const Refused&) {
+      if (config_.engine == "fused") throw;
+    }
+    return literal_->run(x, tokens_first, want_maps);
   }
 
  private:
@@ -108,6 +149,34 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     Bytes buffer;
     cuda::CudaPackedWeights weights;
   };
+
+  /// See Note [Few map values]. Made at the first need.
+  const TokenLearnerEngine& wide_literal() const {
+    std::call_once(widened_, [this] {
+      wide_literal_ = make_grouped_conv_engine(config_, place(parameters_, {DType::kFloat64, device_}));
+    });
+    return *wide_literal_;
+  }
+
+  /// Which kernels a forward takes.
+  struct Kernels {
+    cuda::Variant variant;
+    /// Channels lie side by side: other kernels pack pixels and make the tokens.
+    bool channels_last;
+    /// The token product is cut into segments of pixels.
+    bool segmented;
+
+    bool operator<(const Kernels& other) const {
+      return std::tie(variant, channels_last, segmented) <
+             std::tie(other.variant, other.channels_last, other.segmented);
+    }
+  };
+
+  Kernels kernels_for(const Tensor& x) const {
+    const cuda::CudaShape shape = shape_of(x);
+    return {cuda::choose_variant(shape, precision_, properties_), x.strides[1] == 1 && x.strides[3] != 1,
+            cuda::token_product_workspace_bytes(shape) > 0};
+  }
 
   cuda::CudaShape shape_of(const Tensor& x) const {
     return {x.shape[0], config_.dim, config_.hidden(), config_.num_output_tokens, x.shape[2] * x.shape[3]};
@@ -131,20 +200,21 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return {tokens, maps};
   }
 
-  /// The weights as `variant` reads them; null where that variant does not serve and this is engine 'auto'.
-  std::shared_ptr<const Packed> packed_for(cuda::Variant variant, const Tensor& x) const {
+  /// The weights as these kernels read them; null where they do not serve and this is engine 'auto'.
+  std::shared_ptr<const Packed> packed_for(const Kernels& kernels) const {
     const std::lock_guard lock(mutex_);
-    const auto found = packed_.find(variant);
-    if (found != packed_.end()) return found->second;
-    return packed_.emplace(variant, verified(variant, x)).first->second;
+    const auto found = verified_.find(kernels);
+    if (found != verified_.end()) return found->second;
+    return verified_.emplace(kernels, verified(kernels)).first->second;
   }
 
-  /// See Note [Trust, but verify].
-  std::shared_ptr<const Packed> verified(cuda::Variant variant, const Tensor& x) const {
+  /// See Note [Trust, but verify]. mutex_ is held.
+  std::shared_ptr<const Packed> verified(const Kernels& kernels) const {
     const bool must = config_.engine == "fused";
     try {
-      std::shared_ptr<const Packed> packed = pack(variant);
-      if (agrees(*packed, x)) return packed;
+      std::shared_ptr<const Packed>& packed = packed_[kernels.variant];
+      if (packed == nullptr) packed = pack(kernels.variant);
+      if (agrees(*packed, kernels)) return packed;
     } catch (const Refused&) {
       if (must) throw;
       return nullptr;
@@ -152,7 +222,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     if (!must) return nullptr;
     throw Error(
         ErrorCode::ERR_ENGINE_UNSUPPORTED,
-        std::string("The fused CUDA kernel '") + name_of(variant) +
+        std::string("The fused CUDA kernel '") + name_of(kernels.variant) +
             "' disagrees with grouped-conv on this device; use engine 'grouped-conv', and please report "
             "the device");
   }
@@ -169,17 +239,23 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return packed;
   }
 
-  bool agrees(const Packed& packed, const Tensor& like) const {
-    // A corner of a large image will do: the literal computation needs G times its memory.
-    const int64_t height = std::min(like.shape[2], kVerifiedSide);
-    const int64_t width = std::min(like.shape[3], kVerifiedSide);
-    const Tensor x = aten::randn({1, config_.dim, height, width}, like.dtype, device_);
+  bool agrees(const Packed& packed, const Kernels& kernels) const {
+    int64_t height = kernels.segmented ? kLongHeight : kVerifiedHeight;
+    int64_t width = kernels.segmented ? kLongWidth : kVerifiedWidth;
+    const int64_t rows = config_.num_output_tokens * config_.hidden();
+    while (height * width > 1 && rows > kMostVerified / (height * width)) {
+      int64_t& longer = height > width ? height : width;
+      longer = (longer + 1) / 2;
+    }
+    const DType dtype = parameters_[0].dtype;
+    const Tensor x = random_image(config_.dim, height, width, kernels.channels_last, dtype, device_);
     const TokensAndMaps ours = run_packed(packed, x, false, true);
-    const TokensAndMaps theirs = literal_->run(x, false, true);
-    const double bound = verification_bound(precision_);
+    const TokensAndMaps exact =
+        exact_engine(config_, parameters_)->run(aten::to_copy(x, DType::kFloat32, device_), false, true);
+    const double error = relative_error(ours, exact);
     // Not `>`: a NaN must fail.
-    return relative_error(ours.maps, theirs.maps) <= bound &&
-           relative_error(ours.tokens, theirs.tokens) <= bound;
+    return error <= verification_bound(precision_) ||
+           error <= kTimesLiteral * relative_error(literal_->run(x, false, true), exact);
   }
 
   TokenLearnerConfig config_;
@@ -188,17 +264,26 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   std::unique_ptr<TokenLearnerEngine> literal_;
   cuda::DeviceProperties properties_;
   cuda::Precision precision_ = cuda::Precision::float32;
+  mutable std::once_flag widened_;
+  mutable std::unique_ptr<TokenLearnerEngine> wide_literal_;
   mutable std::mutex mutex_;
+  // Guarded by mutex_:
   mutable std::map<cuda::Variant, std::shared_ptr<const Packed>> packed_;
+  mutable std::map<Kernels, std::shared_ptr<const Packed>> verified_;
 };
 
 }  // namespace
 
-bool can_fuse_on_cuda(const TokenLearnerConfig& config, DType dtype, Device device) {
+std::string hindrance_on_cuda(const TokenLearnerConfig& config, DType dtype, Device device) {
+  if (config.num_layers != 2) return "it is for 2 layers";
+  if (dtype == DType::kFloat64) return "there are no float64 kernels";
   cuda::DeviceDescription description;
-  return config.num_layers == 2 && dtype != DType::kFloat64 &&
-         cuda::describe_device(device.code, &description) == Status::ok &&
-         description.properties.compute_major >= 8;
+  if (cuda::describe_device(device.code, &description) != Status::ok) {
+    // Its runtime is linked into this addon, and may need a newer driver than libtorch's.
+    return std::string("the CUDA kernels' runtime finds no device (") + cuda::last_error().text + ")";
+  }
+  if (description.properties.compute_major < 8) return "it needs compute capability 8.0 or later";
+  return "";
 }
 
 std::unique_ptr<TokenLearnerEngine> make_fused_cuda_engine(const TokenLearnerConfig& config,

@@ -5,7 +5,9 @@
 
 namespace tokenlearner {
 
-bool can_fuse_on_cuda(const TokenLearnerConfig&, DType, Device) { return false; }
+std::string hindrance_on_cuda(const TokenLearnerConfig&, DType, Device) {
+  return "this addon was built without CUDA kernels";
+}
 
 std::unique_ptr<TokenLearnerEngine> make_fused_cuda_engine(const TokenLearnerConfig&,
                                                            const std::vector<Tensor>&) {

@@ -7,9 +7,10 @@ namespace tokenlearner {
 
 namespace {
 
-bool can_fuse(const TokenLearnerConfig& config, Placement placement) {
-  if (placement.device.is_cpu()) return config.num_layers == 2;
-  return can_fuse_on_cuda(config, placement.dtype, placement.device);
+/// Why the fused engine cannot run; empty where it can.
+std::string hindrance(const TokenLearnerConfig& config, Placement placement) {
+  if (config.num_layers != 2) return "it is for 2 layers";
+  return placement.device.is_cpu() ? "" : hindrance_on_cuda(config, placement.dtype, placement.device);
 }
 
 /// Throws unless there is a weight and a bias a layer, of the configuration's sizes: engines read them
@@ -38,14 +39,14 @@ void check_parameters(const TokenLearnerConfig& config, const std::vector<Tensor
 std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerConfig& config, Placement placement,
                                                   const std::vector<Tensor>& parameters) {
   check_parameters(config, parameters);
-  const bool fuse = config.engine != "grouped-conv" && can_fuse(config, placement);
-  if (config.engine == "fused" && !fuse) {
+  if (config.engine == "grouped-conv") return make_grouped_conv_engine(config, parameters);
+  if (const std::string why = hindrance(config, placement); !why.empty()) {
+    if (config.engine != "fused") return make_grouped_conv_engine(config, parameters);
     throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
                 "Engine 'fused' cannot run numLayers " + std::to_string(config.num_layers) + " in " +
-                    name_of(placement.dtype) + " on " + placement.device.to_string() +
+                    name_of(placement.dtype) + " on " + placement.device.to_string() + ": " + why +
                     "; engine 'auto' takes 'grouped-conv' here");
   }
-  if (!fuse) return make_grouped_conv_engine(config, parameters);
   return placement.device.is_cpu() ? make_fused_cpu_engine(config, parameters)
                                    : make_fused_cuda_engine(config, parameters);
 }

@@ -108,7 +108,6 @@ Fault classify(int error) {
     case cudaErrorAssert:
     case cudaErrorECCUncorrectable:
     case cudaErrorNvlinkUncorrectable:
-    case cudaErrorDevicesUnavailable:
     case cudaErrorContextIsDestroyed:
     case cudaErrorTensorMemoryLeak:
     case cudaErrorExternalDevice:
