@@ -42,6 +42,17 @@ TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> broadcast(T value) {
 constexpr __mmask16 kAllLanes = 0xffff;
 #endif
 
+/** sum + a * b, rounded once where the instruction set can: as the compiler contracts it on vectors. */
+template <typename T>
+TOKENLEARNER_ALWAYS_INLINE T multiply_add(T a, T b, T sum) {
+#if defined(__FMA__)
+  if constexpr (std::is_same_v<T, float>) return __builtin_fmaf(a, b, sum);
+  return __builtin_fma(a, b, sum);
+#else
+  return sum + a * b;
+#endif
+}
+
 /** a < b ? a : b in each lane, hence b where either is NaN. */
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {

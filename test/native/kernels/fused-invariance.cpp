@@ -76,6 +76,7 @@ int main() {
     check_batch({5, 129, 7, 7, 3, 1}, isa);
     check_batch({9, 24, 10, 10, 5, 2}, isa);
     check_batch({4, 300, 1, 3, 2, 1}, isa);
+    check_batch({3, 65, 5, 10, 2, 1}, isa);
     check_layout({3, 129, 7, 7, 3, 1}, isa);
   }
   return finish();
