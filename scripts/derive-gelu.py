@@ -12,6 +12,10 @@ Three steps: Lawson's iteration (weighted linear least squares, reweighted by th
 double; the coefficients are rounded to float32; a seeded random search over neighbouring floats then repairs what the
 rounding broke, by the error of the float32 evaluation itself, with and without fused multiply-add.
 
+AVX-512 has a form of its own (table): |x| is cut into intervals of 1/2, and in each Phi(|x|) - 1/2 is a polynomial of degree 5
+in the distance from the interval's middle, by its values at Chebyshev's points. The first passes through 0; from 5.25 on it
+is 1/2.
+
     python3 scripts/derive-gelu.py        # needs numpy and scipy; about a minute
 """
 
@@ -110,7 +114,47 @@ def report(p, q, clamp):
         print(f'fused {fused}: largest error of Phi {error.max():.3e}, mean {error.mean():.3e}')
 
 
+WIDTH, INTERVALS, TABLE_DEGREE = 0.5, 11, 5
+
+
+def table():
+    """[degree + 1][16]: coefficients, ascending, of each interval; those past the last are the constant 1/2."""
+    coefficients = np.zeros((TABLE_DEGREE + 1, 16))
+    coefficients[0, INTERVALS:] = 0.5
+    for i in range(INTERVALS):
+        middle = i * WIDTH
+        low, high = max(0.0, middle - WIDTH / 2), middle + WIDTH / 2
+        x = (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(64) + 0.5) / 64)
+        lowest = 1 if i == 0 else 0
+        powers = np.vander(x - middle, TABLE_DEGREE + 1, increasing=True)[:, lowest:]
+        coefficients[lowest:, i] = np.linalg.lstsq(powers, target(x), rcond=None)[0]
+    return coefficients.astype(F32)
+
+
+def literal(value):
+    """As C++ writes a float."""
+    text = f'{float(value):.9g}'
+    return f'{text if any(c in text for c in ".e") else text + ".0"}f'
+
+
+def report_table(coefficients):
+    x = np.linspace(0.0, 6.0, 400001).astype(F32)
+    i = np.minimum(np.rint(x / WIDTH), 15).astype(int)
+    r = x - (i * WIDTH).astype(F32)
+    value = coefficients[TABLE_DEGREE][i]
+    for row in coefficients[TABLE_DEGREE - 1 :: -1]:
+        value = multiply_add(value, r, row[i], True)
+    exact = target(x.astype(np.float64))
+    for sign in (1, -1):
+        phi = F32(0.5) + F32(sign) * value
+        error = np.abs(phi - (0.5 + sign * exact))
+        print(f'table, sign {sign:+}: largest error of Phi {error.max():.3e}, mean {error.mean():.3e}, least Phi {phi.min():.3e}')
+    for row in coefficients:
+        print('{' + ', '.join(literal(v) for v in row) + '},')
+
+
 def main():
+    report_table(table())
     clamp = F32(CLAMP)
     error, cp, cq = minimax(float(clamp))
     p, q = to_powers(cp, float(clamp)), to_powers(cq, float(clamp))

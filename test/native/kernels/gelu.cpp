@@ -3,6 +3,7 @@
 // Three bars, each in units of float32's rounding. Absolute: Phi is a float near 1/2 or 1, so gelu cannot be
 // held closer than |x| times a few 2^-24. Tails: exactly -0 and exactly x. Everywhere monotone facts of the
 // definition.
+#include <algorithm>
 #include <bit>
 #include <limits>
 
@@ -66,6 +67,16 @@ void check_tails(Isa isa) {
   }
 }
 
+/** Every float where Phi nears 0: an error there must not turn it negative. */
+void check_left_tail(Isa isa) {
+  std::vector<float> in;
+  for (auto bits = std::bit_cast<std::uint32_t>(-4.5f); bits <= std::bit_cast<std::uint32_t>(-6.0f); ++bits)
+    in.push_back(std::bit_cast<float>(bits));
+  const std::vector<float> out = run(isa, in);
+  const float largest = *std::max_element(out.begin(), out.end());
+  CHECK(largest <= 0, "%s: gelu of a negative is %g", name_of(isa), static_cast<double>(largest));
+}
+
 void check_special(Isa isa) {
   const float infinity = std::numeric_limits<float>::infinity();
   const float tiny = std::numeric_limits<float>::denorm_min() * 1000;
@@ -96,6 +107,7 @@ int main() {
   for (const Isa isa : available_isas()) {
     check_error(isa);
     check_tails(isa);
+    check_left_tail(isa);
     check_special(isa);
     check_double(isa);
   }
