@@ -16,16 +16,18 @@ AVX-512 has a form of its own (table): |x| is cut into intervals of 1/2, and in 
 in the distance from the interval's middle, by its values at Chebyshev's points. The first passes through 0; from 5.25 on it
 is 1/2.
 
-    python3 scripts/derive-gelu.py        # needs numpy and scipy; about a minute
+    python3 scripts/derive-gelu.py        # needs numpy; about a minute
 """
+
+import math
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy.special import erf
 
 DEGREE_P, DEGREE_Q = 5, 5
 CLAMP = 5.4
 F32 = np.float32
+erf = np.vectorize(math.erf)
 
 
 def target(x):
