@@ -42,7 +42,7 @@ class Settler {
 /// [Brief runs] in executor.hpp.
 class ForwardJob final : public Job {
  public:
-  /// `input` owns its memory.
+  /// `input` owns its memory, unless the job is run at once.
   ForwardJob(Napi::Env env, Settler& settler, std::shared_ptr<const Op> op, Tensor input, RunOptions options);
 
   Napi::Promise promise() const { return deferred_.Promise(); }

@@ -178,8 +178,8 @@ Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned) {
   }
 }
 
-void copy(const Tensor& target, const Tensor& source, bool non_blocking) {
-  TorchCall("aten::copy_", "").tensor(view(target)).tensor(view(source)).boolean(non_blocking).run();
+void copy(const Tensor& target, const Tensor& source) {
+  TorchCall("aten::copy_", "").tensor(view(target)).tensor(view(source)).boolean(false).run();
 }
 
 Tensor randn(const Dims& shape, DType dtype, Device device) {

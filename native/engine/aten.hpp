@@ -47,8 +47,9 @@ Tensor to_copy(const Tensor& x, DType dtype, Device device);
 
 /// Uninitialised. `pinned` asks for page-locked host memory.
 Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned);
-/// target.copy_(source, non_blocking): the same shape; any dtypes, strides and devices.
-void copy(const Tensor& target, const Tensor& source, bool non_blocking);
+/// target.copy_(source), waited for (see Note [Copies that are waited for] in staging.cpp): the same shape;
+/// any dtypes, strides and devices.
+void copy(const Tensor& target, const Tensor& source);
 /// Normal random numbers from libtorch's own generator of the device.
 Tensor randn(const Dims& shape, DType dtype, Device device);
 

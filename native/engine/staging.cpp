@@ -19,16 +19,16 @@ Tensor upload(const Tensor& host, Device device) {
   Tensor source = host;
   if (!host.storage.pinned() || !host.is_contiguous()) {
     source = empty_pinned(host.shape, host.dtype);
-    aten::copy(source, host, false);
+    aten::copy(source, host);
   }
   Tensor target = aten::empty(host.shape, host.dtype, device, false);
-  aten::copy(target, source, false);
+  aten::copy(target, source);
   return target;
 }
 
 Tensor download(const Tensor& tensor) {
   Tensor target = empty_pinned(tensor.shape, tensor.dtype);
-  aten::copy(target, tensor, false);
+  aten::copy(target, tensor);
   return target;
 }
 

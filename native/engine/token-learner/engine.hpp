@@ -52,8 +52,8 @@ std::unique_ptr<TokenLearnerEngine> make_grouped_conv_engine(const TokenLearnerC
 std::unique_ptr<TokenLearnerEngine> make_fused_cpu_engine(const TokenLearnerConfig& config,
                                                           const std::vector<Tensor>& parameters);
 
-/// Why our CUDA kernels do not serve such a layer on that device; empty where they do.
-std::string hindrance_on_cuda(const TokenLearnerConfig& config, DType dtype, Device device);
+/// Why our CUDA kernels do not serve two layers of that dtype on that device; empty where they do.
+std::string hindrance_on_cuda(DType dtype, Device device);
 
 /// Ours, for CUDA. Precondition: nothing hinders it.
 std::unique_ptr<TokenLearnerEngine> make_fused_cuda_engine(const TokenLearnerConfig& config,

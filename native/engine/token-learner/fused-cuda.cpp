@@ -274,8 +274,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
 
 }  // namespace
 
-std::string hindrance_on_cuda(const TokenLearnerConfig& config, DType dtype, Device device) {
-  if (config.num_layers != 2) return "it is for 2 layers";
+std::string hindrance_on_cuda(DType dtype, Device device) {
   if (dtype == DType::kFloat64) return "there are no float64 kernels";
   cuda::DeviceDescription description;
   if (cuda::describe_device(device.code, &description) != Status::ok) {

@@ -5,9 +5,7 @@
 
 namespace tokenlearner {
 
-std::string hindrance_on_cuda(const TokenLearnerConfig&, DType, Device) {
-  return "this addon was built without CUDA kernels";
-}
+std::string hindrance_on_cuda(DType, Device) { return "this addon was built without CUDA kernels"; }
 
 std::unique_ptr<TokenLearnerEngine> make_fused_cuda_engine(const TokenLearnerConfig&,
                                                            const std::vector<Tensor>&) {

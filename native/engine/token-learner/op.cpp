@@ -10,7 +10,7 @@ namespace {
 /// Why the fused engine cannot run; empty where it can.
 std::string hindrance(const TokenLearnerConfig& config, Placement placement) {
   if (config.num_layers != 2) return "it is for 2 layers";
-  return placement.device.is_cpu() ? "" : hindrance_on_cuda(config, placement.dtype, placement.device);
+  return placement.device.is_cpu() ? "" : hindrance_on_cuda(placement.dtype, placement.device);
 }
 
 /// Throws unless there is a weight and a bias a layer, of the configuration's sizes: engines read them

@@ -22,15 +22,13 @@
 //   channels
 //      take 2 to 3 % less time.
 //   7. GELU by table on AVX-512: 4 % less time at C = 64, 2 % at C = 128 and 256, 1 % at C = 512, and half
-//   the
-//      error of Phi (one thread).
-// Tried, no gain: keeping a block's packed pixels for the next groups; slivers of pixels joined to the block
-// before; blocks in the inner loop over groups.
+//      the error of Phi (one thread).
 // Against libtorch's bare product (MKL at its best tiling) in the same run: 1.01 times its time at C = 64,
-// 0.95 to 1.03 at C = 128, 0.6 to 0.9 from C = 256 to 1024. Tried, no gain: a reciprocal estimate with one
-// Newton step for the division (1.6 ms for 1.52: the divider works beside the multipliers); saving partial
-// accumulators so that a third of C stays in the level 1 cache is not needed: panels that stream from the
-// level 2 cache reach 90 to 95 % of peak at C = 512 to 1024.
+// 0.95 to 1.03 at C = 128, 0.6 to 0.9 from C = 256 to 1024. Tried, no gain: keeping a block's packed pixels
+// for the next groups; slivers of pixels joined to the block before; blocks in the inner loop over groups; a
+// reciprocal estimate with one Newton step for the division (1.6 ms for 1.52: the divider works beside the
+// multipliers); saving partial accumulators so that a third of C stays in the level 1 cache is not needed:
+// panels that stream from the level 2 cache reach 90 to 95 % of peak at C = 512 to 1024.
 
 // Note: [Order of sums]
 // h is a sum over blocks of kBlock channels in order, each block one chain of (fused) multiply-adds; A is a
