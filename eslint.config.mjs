@@ -30,6 +30,7 @@ export default tseslint.config(
         setTimeout: 'readonly',
         clearTimeout: 'readonly',
         performance: 'readonly',
+        structuredClone: 'readonly',
         globalThis: 'readonly',
       },
     },

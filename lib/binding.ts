@@ -3,13 +3,13 @@
  * libtorch with the first module or copy.
  */
 import path from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { TokenLearnerError } from './errors';
+import { findAddon } from './libtorch/addon-file';
 import { thisHost } from './libtorch/cache';
 import { addonLoadFailed, addonNotFound, libtorchLoadFailed } from './libtorch/load-error';
 import { locateLibtorch, type LibtorchLocation } from './libtorch/locate';
 import type { NativeBinding } from './native-interface';
-
-type NodeGypBuild = ((root: string) => NativeBinding) & { resolve: (root: string) => string };
 
 const PACKAGE_ROOT = path.join(__dirname, '..');
 
@@ -22,18 +22,19 @@ let loaded: Loaded | undefined;
 let location: LibtorchLocation | undefined;
 let explicitPath: string | undefined;
 
-function resolveAddon(nodeGypBuild: NodeGypBuild): string {
+function resolveAddon(): string {
+  let file: string | null;
   try {
-    return nodeGypBuild.resolve(PACKAGE_ROOT);
+    file = findAddon(PACKAGE_ROOT);
   } catch (cause) {
-    throw addonNotFound(cause);
+    throw addonLoadFailed(PACKAGE_ROOT, cause);
   }
+  if (file === null) throw addonNotFound();
+  return file;
 }
 
 function load(): Loaded {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded at first use, not at import
-  const nodeGypBuild = require('node-gyp-build') as NodeGypBuild;
-  const file = resolveAddon(nodeGypBuild);
+  const file = resolveAddon();
   let native: NativeBinding;
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- a .node file cannot be imported
@@ -41,8 +42,21 @@ function load(): Loaded {
   } catch (cause) {
     throw addonLoadFailed(file, cause);
   }
-  native.setErrorFactory((code, message) => new TokenLearnerError(code, message));
+  native.configure((code, message) => new TokenLearnerError(code, message), isMainThread);
+  warnOfUnknownIsa(native);
   return { native, path: file };
+}
+
+/** A misspelt variable must not go unnoticed; nor must one that asks for more than this processor has. */
+function warnOfUnknownIsa(native: NativeBinding): void {
+  const asked = process.env.TOKENLEARNER_CPU_ISA;
+  const { isas } = native.cpu();
+  if (asked === undefined || isas.includes(asked)) return;
+  process.emitWarning(
+    `Expected one of ${isas.join(', ')} for TOKENLEARNER_CPU_ISA on this processor but received '${asked}'; ` +
+      `the fused engine uses ${isas.at(-1) ?? 'baseline'}`,
+    { type: 'TokenLearnerWarning', code: 'TOKENLEARNER_CPU_ISA' },
+  );
 }
 
 function addon(): Loaded {
@@ -66,7 +80,7 @@ export function addonPath(): string {
 export function requireLibtorch(): NativeBinding {
   const native = binding();
   if (location === undefined) {
-    const found = locateLibtorch({ path: explicitPath });
+    const found = locateLibtorch({ path: explicitPath, mapped: native.mappedLibtorch() });
     try {
       native.loadLibtorch(found.libDir);
     } catch (error) {

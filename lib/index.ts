@@ -6,7 +6,16 @@
 export type { Device, DeviceOption } from './device';
 export type { DefaultDType, DType, TypedArray, TypedArrayFor, TypedArrays } from './dtype';
 export { type ErrorCode, TokenLearnerError } from './errors';
-export { loadCheckpoint, loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './files';
+export { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveNpy, saveSafetensors } from './files';
+export type {
+  BlobLike,
+  FileInput,
+  FilePath,
+  LoadOptions,
+  LoadWeightsOptions,
+  SaveSafetensorsOptions,
+  UrlLike,
+} from './files';
 export type { CheckpointOptions } from './formats/checkpoint';
 export { GELU, type GELUOptions, ReLU } from './modules/activation';
 export { Conv2d, type Conv2dOptions } from './modules/conv2d';

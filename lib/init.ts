@@ -32,7 +32,7 @@ function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
 /** Weight, then bias, of a convolution or linear layer. `shape` is (out, in / groups, ...). */
 export function weightAndBias(shape: Shape, bias: boolean, dtype: DType): AnyTensor[] {
   const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
-  const tensors = [uniform(shape, kaimingBound(fanIn))];
-  if (bias) tensors.push(uniform(shape.slice(0, 1), 1 / Math.sqrt(fanIn)));
+  const weight = uniform(shape, kaimingBound(fanIn));
+  const tensors = bias ? [weight, uniform(shape.slice(0, 1), 1 / Math.sqrt(fanIn))] : [weight];
   return tensors.map((tensor) => converted(tensor, dtype));
 }

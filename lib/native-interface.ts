@@ -65,24 +65,31 @@ export interface CudaReport {
   defaultDevice: number;
 }
 
+/** What limits the number of threads. */
+export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
+
 export interface NativeBinding {
   /** How the addon was built. */
   readonly build: { version: string; cuda: boolean; cudaArchitectures: string; torchTarget: string };
 
-  /** Whether {@link buffer} gives ArrayBuffers over native memory; where the runtime forbids them (Electron) it copies. */
-  readonly sharesBuffers: boolean;
-
-  /** The addon makes every error it throws or rejects with by calling `create`. */
-  setErrorFactory(create: (code: ErrorCode, message: string) => Error): void;
+  /**
+   * The addon makes every error it throws or rejects with by calling `createError`. `lends` says whether JavaScript may see
+   * native memory as it is: on the main thread. A worker's buffers can outlive it.
+   */
+  configure(createError: (code: ErrorCode, message: string) => Error, lends: boolean): void;
 
   /**
-   * 64-byte aligned host memory. `zeroed` false leaves it uninitialised; `pinned` asks for page-locked memory, which there is
-   * where CUDA can be used (needs loadLibtorch).
+   * Host memory, 64-byte aligned where it is native. `zeroed` false may leave it uninitialised; `pinned` asks for page-locked
+   * memory, which there is where CUDA can be used (needs loadLibtorch).
    */
   allocate(byteLength: number, zeroed: boolean, pinned: boolean): StorageHandle;
-  /** An ArrayBuffer over the storage's host memory, without a copy, the same one while it lives; it holds a count of its own. */
-  buffer(storage: StorageHandle): ArrayBuffer;
-  /** Gives up this handle's count and detaches its ArrayBuffer. Idempotent. */
+  /**
+   * Shows the storage's host memory to JavaScript, once: the ArrayBuffer, and whether it is lent. If so it stands on the
+   * storage's own memory, holds a count of its own, and the handle goes on. If not, V8 owns the memory, the handle is disposed
+   * and the ArrayBuffer is what was the storage. Throws ERR_DETACHED where the memory is lent already.
+   */
+  share(storage: StorageHandle): [buffer: ArrayBuffer, lent: boolean];
+  /** Gives up this handle's count. Idempotent. What {@link share} gave stays valid. */
   disposeStorage(storage: StorageHandle): void;
   /** Live native storages, their bytes, and live layers, in this environment. */
   counters(): { liveTensors: number; liveBytes: number; liveLayers: number };
@@ -98,8 +105,19 @@ export interface NativeBinding {
   loadLibtorch(libDir: string): void;
   /** What the loaded libtorch is; null before loadLibtorch. */
   libtorch(): { libDir: string; version: string; cudaBuild: boolean; threads: number } | null;
+  /** The lib folder of a libtorch that this process has loaded, whoever did; null where there is none. */
+  mappedLibtorch(): string | null;
+  /** Threads of the fused CPU engine and what limits them, and the instruction sets that it can use here, worst first. */
+  cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[] };
   /** Whether CUDA can be used, and why not. Needs loadLibtorch. */
   cuda(): CudaReport;
+
+  /** Copies a contiguous CPU tensor's bytes into a typed array of as many bytes. */
+  read(source: TensorArg, target: ArrayBufferView): void;
+  /** Copies a typed array's bytes into a contiguous CPU tensor of as many bytes. */
+  write(target: TensorArg, source: ArrayBufferView): void;
+  /** Fills a contiguous CPU tensor with the one element of a typed array. */
+  fill(target: TensorArg, element: ArrayBufferView): void;
 
   /** A contiguous copy with another dtype and/or on another device. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
@@ -114,11 +132,16 @@ export interface NativeBinding {
   ): LayerHandle;
   /** A layer that runs others in order as one request. */
   createSequence(layers: readonly LayerHandle[]): LayerHandle;
-  /** Replaces all parameters at once; runs under way keep the old ones. */
-  setParameters(layer: LayerHandle, params: readonly TensorArg[]): void;
+  /** Replaces all parameters of all layers, or none where it throws; runs under way keep the old ones. */
+  setParameters(layers: readonly LayerHandle[], params: readonly (readonly TensorArg[])[]): void;
   /** Copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
-  moveLayer(layer: LayerHandle, dtype: DTypeCode, device: DeviceCode): void;
+  /** Moves all layers, each to its own placement, or none where it throws. */
+  moveLayers(
+    layers: readonly LayerHandle[],
+    dtypes: readonly DTypeCode[],
+    devices: readonly DeviceCode[],
+  ): void;
   disposeLayer(layer: LayerHandle): void;
 
   /** Runs on the device's executor thread. Resolves to [output] or [tokens, attention]. */

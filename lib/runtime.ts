@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { types } from 'node:util';
 import { addonPath, binding, libtorchLocation, requireLibtorch, setLibtorchPath } from './binding';
 import { type ErrorCode, TokenLearnerError } from './errors';
-import type { NativeBinding } from './native-interface';
+import type { NativeBinding, ThreadsReason } from './native-interface';
 import { checkOptions, checkString } from './validate';
 
 /** What went wrong, without an exception. */
@@ -39,10 +40,12 @@ export interface RuntimeInfo {
     path: string;
     /** As it says itself: '2.13.0'. */
     version: string;
-    /** Which of the places it was found in: 'option', 'environment', 'package', 'cache' or 'python'. */
+    /** Which of the places it was found in: 'option', 'environment', 'process' (it was loaded already), 'package', 'cache' or 'python'. */
     source: string;
     /** Whether it is a build with CUDA. */
     cudaBuild: boolean;
+    /** Threads that its CPU operators use. */
+    threads: number;
   } | null;
   /** 'cpu' and the GPUs that can be used. */
   devices: {
@@ -64,8 +67,13 @@ export interface RuntimeInfo {
     /** The same for people. */
     detail: string | null;
   };
-  /** Threads that libtorch's CPU operators use. */
+  /** Threads that a forward of the fused CPU engine uses at most. */
   threads: number;
+  /**
+   * What says so: the physical cores, the process's affinity mask, the CPU quota of its control groups, or OMP_NUM_THREADS; null
+   * where the addon cannot be loaded.
+   */
+  threadsReason: ThreadsReason | null;
   /** Why there is no addon or no libtorch; null when all is well. */
   problem: RuntimeProblem | null;
 }
@@ -80,26 +88,29 @@ export interface RuntimeMemory {
   liveLayers: number;
 }
 
+/** 'unknown' where there is no package.json, as in a bundle, or it may not be read. */
 function packageVersion(): string {
-  const file = path.join(__dirname, '..', 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  try {
+    const file = path.join(__dirname, '..', 'package.json');
+    return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  } catch {
+    return 'unknown';
+  }
 }
 
-/** What `use` gives, or the TokenLearnerError it throws. */
-function attempt<T>(use: () => T): { value: T } | { problem: RuntimeProblem } {
+/** What `use` gives, or why it gives nothing. `code` is for what is no TokenLearnerError. */
+function attempt<T>(code: ErrorCode, use: () => T): { value: T } | { problem: RuntimeProblem } {
   try {
     return { value: use() };
   } catch (error) {
-    if (!(error instanceof TokenLearnerError)) throw error;
-    return { problem: { code: error.code, message: error.message } };
+    if (error instanceof TokenLearnerError) return { problem: { code: error.code, message: error.message } };
+    return { problem: { code, message: types.isNativeError(error) ? error.message : String(error) } };
   }
 }
 
 const CPU = { device: 'cpu', name: 'CPU', totalMemory: null, computeCapability: null };
 
-function describeLibtorch(
-  native: NativeBinding,
-): Pick<RuntimeInfo, 'libtorch' | 'devices' | 'cuda' | 'threads'> {
+function describeLibtorch(native: NativeBinding): Pick<RuntimeInfo, 'libtorch' | 'devices' | 'cuda'> {
   const torch = native.libtorch();
   const { available, reason, detail, devices } = native.cuda();
   return {
@@ -108,36 +119,38 @@ function describeLibtorch(
       version: torch.version,
       source: libtorchLocation()?.source ?? 'unknown',
       cudaBuild: torch.cudaBuild,
+      threads: torch.threads,
     },
     devices: [CPU, ...devices.map(({ index, ...rest }) => ({ device: `cuda:${index}`, ...rest }))],
     cuda: { available, reason, detail },
-    threads: torch?.threads ?? availableParallelism(),
   };
 }
 
-function describeAddon({ build }: NativeBinding): RuntimeInfo['addon'] {
-  const { version, cuda, cudaArchitectures } = build;
-  return { path: addonPath(), version, cuda, cudaArchitectures };
+function describeAddon(native: NativeBinding): Pick<RuntimeInfo, 'addon' | 'threads' | 'threadsReason'> {
+  const { version, cuda, cudaArchitectures } = native.build;
+  const { threads, threadsReason } = native.cpu();
+  return { addon: { path: addonPath(), version, cuda, cudaArchitectures }, threads, threadsReason };
 }
+
+const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: null };
 
 /** What this installation runs on. */
 export const runtime = {
-  /** Versions, libtorch, devices, and why a GPU is not used. Loads libtorch; never throws for a missing one. */
+  /** Versions, libtorch, devices, and why a GPU is not used. Loads libtorch; never throws: see `problem`. */
   info(): RuntimeInfo {
-    const addon = attempt(() => describeAddon(binding()));
-    const torch = attempt(() => describeLibtorch(requireLibtorch()));
+    const addon = attempt('ERR_ADDON_LOAD', () => describeAddon(binding()));
+    const torch = attempt('ERR_LIBTORCH_LOAD', () => describeLibtorch(requireLibtorch()));
     const problem = 'problem' in addon ? addon.problem : 'problem' in torch ? torch.problem : null;
     const without = {
       libtorch: null,
       devices: [],
       cuda: { available: false, reason: 'no-libtorch', detail: problem?.message ?? null },
-      threads: availableParallelism(),
     };
     return {
       version: packageVersion(),
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
-      addon: 'value' in addon ? addon.value : null,
+      ...('value' in addon ? addon.value : NO_ADDON),
       ...('value' in torch ? torch.value : without),
       problem,
     };

@@ -43,23 +43,22 @@ export function checkShape(name: string, value: unknown): number[] {
 /** A copy of an array of integers, at most as long as a shape. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkIntegers(name: string, value: unknown, range: IntegerRange): number[] {
   if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
-  if (value.length > MAX_DIMENSIONS) {
+  const { length } = value;
+  if (length > MAX_DIMENSIONS) {
     throw new TokenLearnerError(
       'ERR_OUT_OF_RANGE',
-      `Expected at most ${MAX_DIMENSIONS} dimensions for \`${name}\` but received ${value.length}`,
+      `Expected at most ${MAX_DIMENSIONS} dimensions for \`${name}\` but received ${length}`,
     );
   }
-  // Array.from also visits holes.
-  return Array.from(value as unknown[], (item, i) => checkInteger(`${name}[${i}]`, item, range));
+  // By index: an iterator of the caller's may give anything. Holes are visited too.
+  return Array.from({ length }, (_, i) => checkInteger(`${name}[${i}]`, value[i], range));
 }
 
 /** Row-major strides. A size of 0 counts as 1, as in PyTorch. */
 export function contiguousStrides(shape: Shape): number[] {
-  const strides = new Array<number>(shape.length);
-  let stride = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    strides[i] = stride;
-    stride *= Math.max(shape[i] ?? 1, 1);
+  const strides = shape.map(() => 1);
+  for (let i = shape.length - 2; i >= 0; i--) {
+    strides[i] = (strides[i + 1] ?? 1) * Math.max(shape[i + 1] ?? 1, 1);
   }
   return strides;
 }
@@ -109,26 +108,22 @@ interface Run {
 
 /** Merges neighbouring dimensions that memory steps through as one; dimensions of size 1 vanish. */
 function contiguousRuns(shape: Shape, strides: Shape): Run[] {
-  const runs: Run[] = [];
-  shape.forEach((size, i) => {
-    if (size === 1) return;
+  return shape.reduce<Run[]>((runs, size, i) => {
+    if (size === 1) return runs;
     const stride = strides[i] ?? 0;
     const last = runs.at(-1);
-    if (last?.stride === stride * size) {
-      last.size *= size;
-      last.stride = stride;
-    } else {
-      runs.push({ size, stride });
-    }
-  });
-  return runs;
+    if (last?.stride !== stride * size) return [...runs, { size, stride }];
+    last.size *= size;
+    last.stride = stride;
+    return runs;
+  }, []);
 }
 
 /** The strides under which a view of (shape, strides) has shape `to`, or undefined where only a copy will do. */
 export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] | undefined {
   if (elementCount(shape) === 0) return contiguousStrides(to);
   const runs = contiguousRuns(shape, strides);
-  const result = new Array<number>(to.length).fill(1);
+  const result = to.map(() => 1);
   let run = runs.length - 1;
   // How much of the current run has been given to dimensions, counted from the innermost.
   let taken = 1;

@@ -99,26 +99,32 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 /**
- * A plain options object with no other keys than `allowed`, so that a misspelt option is not silently ignored.
- * `undefined` stands for no options, and for an option's default; null stands for nothing.
+ * A plain options object with no other keys than `allowed`, so that a misspelt option is not silently ignored: a copy of its
+ * own properties, each read once, that inherits none. `undefined` stands for no options, and for an option's default; null
+ * stands for nothing.
  */
 export function checkOptions<K extends string>(
   name: string,
   value: unknown,
   allowed: readonly K[],
 ): Partial<Record<K, unknown>> {
-  if (value === undefined) return {};
+  const own = Object.create(null) as Partial<Record<K, unknown>>;
+  if (value === undefined) return own;
   if (!isPlainObject(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a plain object', value);
-  const stranger = Object.keys(value).find((key) => !(allowed as readonly string[]).includes(key));
+  const keys = Object.keys(value);
+  const stranger = keys.find((key) => !(allowed as readonly string[]).includes(key));
   if (stranger !== undefined) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
       `Expected only the options ${allowed.join(', ')} for \`${name}\` but received '${stranger}'`,
     );
   }
-  const empty = Object.keys(value).find((key) => value[key] === null);
-  if (empty !== undefined) {
-    throw unexpected('ERR_INVALID_ARG_TYPE', `${name}.${empty}`, 'a value or undefined', null);
+  for (const key of keys) {
+    const item = value[key];
+    if (item === null) {
+      throw unexpected('ERR_INVALID_ARG_TYPE', `${name}.${key}`, 'a value or undefined', null);
+    }
+    own[key as K] = item;
   }
-  return value as Partial<Record<K, unknown>>;
+  return own;
 }

@@ -15,7 +15,7 @@ const LIB_LAYERS = [
   ['binding', /^(?:binding|device|random)\./],
   ['tensor', /^tensor\/|^(?:init|runtime)\./],
   ['modules', /^modules\//],
-  ['files', /^files\./],
+  ['files', /^files[./]/],
   ['index', /^index\./],
   ['doctor', /^doctor\//],
   ['cli', /^cli\//],
@@ -36,6 +36,9 @@ const NATIVE_RULES = [
   },
   { folder: 'native/boundary/', forbidden: /^(?:torch|ATen|c10)\//, what: 'torch' },
 ];
+
+/** One finds the addon, the other loads it. */
+const ADDON_LOADERS = ['lib/libtorch/addon-file.ts', 'lib/binding.ts'];
 
 const MAXIMUM_LINES = 400;
 const SOURCE = /\.(?:ts|mts|mjs|cjs|cpp|hpp|cu|cuh|py)$/;
@@ -112,8 +115,11 @@ function checkLibrary(file, lines, folder, complain) {
   const own = layerOf(file);
   if (own < 0) complain(1, 'belongs to no layer: name it in scripts/check-layers.mjs');
   for (const [i, line] of lines.entries()) {
-    if (file !== 'lib/binding.ts' && /node-gyp-build|process\.dlopen|\.node['"`]/.test(line)) {
-      complain(i + 1, 'loads the native addon; only lib/binding.ts does');
+    if (
+      !ADDON_LOADERS.includes(file) &&
+      /require\('node-gyp-build|from 'node-gyp-build|process\.dlopen|\.node['"`]/.test(line)
+    ) {
+      complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(' and ')} may`);
     }
     const specifier = /(?:from|import|require)\s*\(?\s*['"](\.[^'"]*)['"]/.exec(line)?.[1];
     if (specifier === undefined || own < 0) continue;

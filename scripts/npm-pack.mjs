@@ -24,8 +24,8 @@ export function packFolder(folder) {
   return path.join(packagesFolder, filename.replace(/^@/, '').replace('/', '-'));
 }
 
-/** Inside `npm run`, npm tells where it is itself; this needs no shell on Windows. */
-function npm(args) {
+/** Runs npm. Inside `npm run`, npm tells where it is itself; this needs no shell on Windows. */
+export function npm(args) {
   const own = process.env.npm_execpath;
   const [command, ...first] = own?.endsWith('.js') && existsSync(own) ? [process.execPath, own] : ['npm'];
   const shell = command === 'npm' && process.platform === 'win32';

@@ -5,20 +5,10 @@
  *
  * Without arguments it installs requirements-dev.txt.
  */
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
-import {
-  hashInputs,
-  isFresh,
-  isMain,
-  main,
-  markFresh,
-  output,
-  root,
-  run,
-  say,
-  SetupError,
-} from './tools.mjs';
+import { hashInputs, isFresh, isMain, main, markFresh, root, run, say, SetupError } from './tools.mjs';
 
 const folder = path.join(root, '.venv');
 const programs = path.join(folder, process.platform === 'win32' ? 'Scripts' : 'bin');
@@ -28,20 +18,56 @@ export function pythonProgram(name) {
   return path.join(programs, process.platform === 'win32' ? `${name}.exe` : name);
 }
 
+/**
+ * The absolute path of the system's Python; null where there is none. Entries of PATH that are not absolute stand for the
+ * working directory, and those in a node_modules for what a package brings.
+ */
+export function systemPython() {
+  const name = process.platform === 'win32' ? 'python.exe' : 'python3';
+  const folders = (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .filter((folder) => path.isAbsolute(folder) && !folder.split(/[\\/]/).includes('node_modules'));
+  return folders.map((folder) => path.join(folder, name)).find(isProgram) ?? null;
+}
+
+function isProgram(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Isolated mode and the program's own folder: no module of the working directory runs. */
+const isolated = (program, args) => [program, ['-I', ...args], { cwd: path.dirname(program) }];
+
+/** Runs a Python with its output shown. Paths among the arguments must be absolute. Throws unless it succeeds. */
+export function runPython(program, args) {
+  run(...isolated(program, args));
+}
+
+/** Whether a Python succeeds, without its output shown. */
+export function pythonSucceeds(program, args) {
+  if (program === null) return false;
+  const [command, all, options] = isolated(program, args);
+  return spawnSync(command, all, { ...options, stdio: 'ignore' }).status === 0;
+}
+
 /** Installs a requirements file into the environment, if that is not done yet. */
 export function ensurePython(requirements = 'requirements-dev.txt') {
   const stamp = `python-${path.basename(requirements, '.txt')}`;
   const inputs = hashInputs([requirements]);
   if (existsSync(pythonProgram('python')) && isFresh(stamp, inputs)) return;
-  const python = process.platform === 'win32' ? 'python' : 'python3';
-  if (output(python, ['-c', 'import venv, ensurepip']) === null) {
+  const python = systemPython();
+  if (!pythonSucceeds(python, ['-c', 'import venv, ensurepip'])) {
     throw new SetupError(
-      `${python} with its venv module is missing. On Debian and Ubuntu: apt-get install python3 python3-venv`,
+      `${python ?? 'Python 3'} with its venv module is missing. On Debian and Ubuntu: apt-get install python3 python3-venv`,
     );
   }
   say(`Installing ${requirements} into .venv`);
-  if (!existsSync(pythonProgram('python'))) run(python, ['-m', 'venv', folder]);
-  run(pythonProgram('python'), [
+  if (!existsSync(pythonProgram('python'))) runPython(python, ['-m', 'venv', folder]);
+  runPython(pythonProgram('python'), [
     '-m',
     'pip',
     'install',
@@ -49,7 +75,7 @@ export function ensurePython(requirements = 'requirements-dev.txt') {
     '--retries',
     '2',
     '--requirement',
-    requirements,
+    path.resolve(root, requirements),
   ]);
   markFresh(stamp, inputs);
 }

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { main as basic } from '../examples/basic';
 import { main as customParameters } from '../examples/custom-parameters';
 import { main as largeInputs } from '../examples/large-inputs';
@@ -14,4 +17,10 @@ test.each([
   ['large-inputs', largeInputs, [1, 64, 8]],
 ])('examples/%s.ts runs as documented', async (_, main, shape) => {
   expect(await main()).toEqual(shape);
+});
+
+test('examples/worker.mjs runs as documented', async () => {
+  const file = path.join(__dirname, '..', 'examples', 'worker.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [file]);
+  expect(stdout).toBe('[ 1, 64, 8 ] true\n');
 });

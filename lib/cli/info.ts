@@ -18,7 +18,7 @@ function rows(info: RuntimeInfo): [string, string][] {
         ? 'available'
         : `not available: ${info.cuda.detail ?? info.cuda.reason ?? 'unknown'}`,
     ],
-    ['threads', String(info.threads)],
+    ['threads', `${info.threads}${info.threadsReason === null ? '' : ` (${info.threadsReason})`}`],
   ];
 }
 

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { TokenLearnerError } from '../errors';
+import { ignoreClosedPipes, isClosedPipe } from './closed-pipe';
 import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
 import { runCommand } from './run';
@@ -48,13 +49,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Commander has printed its own message; help and version end with its exit code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
     if (error instanceof SilentFailure) return FAILED;
+    if (isClosedPipe(error)) return 0;
     process.stderr.write(`tokenlearner: ${describe(error)}\n`);
     return FAILED;
   }
 }
 
 if (require.main === module) {
+  ignoreClosedPipes();
   void main(process.argv).then((code) => {
-    process.exitCode = code;
+    if (code !== 0) process.exitCode = code;
   });
 }

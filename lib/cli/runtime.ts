@@ -44,7 +44,11 @@ function size(bytes: number): string {
 
 function row({ variant, version, folder, installed, size: bytes, verified }: RuntimeEntry): string[] {
   const checked = { sha256: 'sha256 pinned', pip: 'by pip only: no hash is known' };
-  const state = installed ? folder : verified === null ? `damaged: ${folder}` : 'not installed';
+  const state = installed
+    ? String(folder)
+    : verified === null
+      ? `damaged: ${String(folder)}`
+      : 'not installed';
   return [variant, version, size(bytes), verified === null ? '-' : checked[verified], state];
 }
 
@@ -94,10 +98,10 @@ async function remove(io: RuntimeIo, { variant, all, dir }: RemoveChoice): Promi
   const chosen = listRuntimes(io.host).filter(
     (each) => (each.installed || each.verified === null) && (all || each.variant === variant),
   );
-  const folders = dir === undefined ? chosen.map(({ folder }) => folder) : [dir];
+  const folders = dir === undefined ? chosen.flatMap(({ folder }) => folder ?? []) : [dir];
   if (folders.length === 0) io.log('There is nothing to remove.');
   for (const folder of folders) {
-    await removeRuntime(folder);
+    await removeRuntime(folder, io.host);
     io.log(`Removed ${folder}`);
   }
 }
@@ -109,11 +113,11 @@ function showPath(io: RuntimeIo, variant: string | undefined): void {
   }
   const entry = manifestEntry(variant, `${io.host.platform}-${io.host.arch}`);
   const folder = runtimeFolder(io.host, entryVersion(entry), variant);
-  const found = inspectInstalled(folder, io.host);
-  if (found === null) {
+  const found = folder && inspectInstalled(folder, io.host);
+  if (!found) {
     throw new TokenLearnerError(
       'ERR_LIBTORCH_NOT_FOUND',
-      `There is no ${variant} libtorch in ${folder}. Install it with: npx tokenlearner runtime install --variant ${variant}`,
+      `There is no ${variant} libtorch in ${folder ?? 'a cache of this user'}. Install it with: npx tokenlearner runtime install --variant ${variant}`,
     );
   }
   io.out(found.libDir);

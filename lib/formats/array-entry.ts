@@ -9,8 +9,8 @@ export interface ArrayEntry {
   dtype: DType;
   shape: number[];
   /**
-   * The elements: float16 and bfloat16 as their bits in a Uint16Array, int64 as a BigInt64Array, bool as
-   * a Uint8Array of 0 and 1.
+   * The elements: float16 and bfloat16 as their bits in a Uint16Array (float16 also in a Float16Array, where there are some),
+   * int64 as a BigInt64Array, bool as a Uint8Array of 0 and 1.
    */
   data: TypedArray;
 }
@@ -71,7 +71,8 @@ export function checkArrayEntry(name: string, value: unknown): asserts value is 
   checkShape(name, shape);
   if (!types.isTypedArray(data)) throw typeError(`${name}.data`, 'a typed array', data);
   const arrayName = dtypeInfo(dtype).array.name;
-  if (data[Symbol.toStringTag] !== arrayName) {
+  const found: string = data[Symbol.toStringTag];
+  if (found !== arrayName && !(dtype === 'float16' && found === 'Float16Array')) {
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
       `Expected ${arrayName} for \`${name}.data\` of dtype ${dtype} but received ${describe(data)}`,

@@ -1,37 +1,82 @@
-import { promisify } from 'node:util';
-import { inflateRaw } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import { crc32, createInflateRaw } from 'node:zlib';
 
-import { fromRandomAccessReaderPromise, type Entry, type ZipFile } from 'yauzl';
+import type { Entry } from 'yauzl';
 
-import { TokenLearnerError } from '../errors';
-import { SourceReader, type ByteSource } from './byte-source';
+import type { ByteSource } from './byte-source';
+import { WindowSource } from './checkpoint-window';
+import type * as CheckpointZip from './checkpoint-zip';
 import { allocateBytes } from './file-io';
-import { formatErrors, messageOf, quote, type Fail } from './format-error';
-
-const inflate = promisify(inflateRaw);
+import { archiveError, formatErrors, quote, type Fail } from './format-error';
+import { Pace } from './pace';
 
 const STORED = 0;
 const DEFLATED = 8;
-/** A record per storage; no model comes near. */
-const MAX_RECORDS = 1_000_000;
-/** torch.save compresses nothing, so that whatever expands further than this is no checkpoint but a zip bomb. */
-const MAX_EXPANSION = 20;
-const MIN_EXPANSION_BYTES = 2 ** 30;
+/**
+ * What a file may make this process take beyond its own size, by compressed records, strided tensors and wider dtypes: 20 bytes a byte and
+ * 64 MiB. torch.save compresses nothing, so that whatever expands further is no checkpoint but a bomb.
+ */
+const EXPANSION_PER_BYTE = 20;
+const FREE_EXPANSION = 2 ** 26;
+/** Bytes read, checked and converted at once: some milliseconds of work, and a multiple of every element's size. */
+const CHUNK_BYTES = 2 ** 21;
+
+/** Changes a part of a record in place, before anybody sees it. Parts are whole elements of up to 16 bytes. */
+export type Convert = (part: Uint8Array<ArrayBuffer>) => void;
+
+/** Takes a record's bytes as they come: a running checksum, and memory of the declared size. */
+class RecordSink {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #convert: Convert;
+  readonly #pace: Pace;
+  #written = 0;
+  #converted = 0;
+  #checksum = 0;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, convert: Convert, pace: Pace) {
+    this.bytes = bytes;
+    this.#convert = convert;
+    this.#pace = pace;
+  }
+
+  get written(): number {
+    return this.#written;
+  }
+
+  get checksum(): number {
+    return this.#checksum;
+  }
+
+  /** The memory that the next bytes go to. */
+  next(length: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(this.#written, this.#written + length);
+  }
+
+  /** Tells that the next bytes are there. */
+  async wrote(length: number): Promise<void> {
+    this.#checksum = crc32(this.next(length), this.#checksum);
+    this.#written += length;
+    const isLast = this.#written === this.bytes.byteLength;
+    const end = isLast ? this.#written : this.#written - (this.#written % 16);
+    this.#convert(this.bytes.subarray(this.#converted, end));
+    this.#converted = end;
+    await this.#pace.pause();
+  }
+}
 
 /** The records of torch.save's zip archive, which all lie in one folder of it. */
 export class CheckpointArchive {
   readonly #source: ByteSource;
-  readonly #zip: ZipFile;
-  readonly #records: ReadonlyMap<string, Entry>;
+  readonly #directory: CheckpointZip.ArchiveDirectory;
   readonly #path: string;
   readonly #fail: Fail;
+  readonly #pace = new Pace();
   #compressedBytes = 0;
   #expandedBytes = 0;
 
-  private constructor(source: ByteSource, zip: ZipFile, records: ReadonlyMap<string, Entry>, path: string) {
+  private constructor(source: ByteSource, directory: CheckpointZip.ArchiveDirectory, path: string) {
     this.#source = source;
-    this.#zip = zip;
-    this.#records = records;
+    this.#directory = directory;
     this.#path = path;
     this.#fail = formatErrors(path);
   }
@@ -43,53 +88,49 @@ export class CheckpointArchive {
    * @throws TokenLearnerError ERR_FILE_FORMAT
    */
   static async open(source: ByteSource, path: string): Promise<CheckpointArchive> {
-    const fail = formatErrors(path);
-    await refuseLegacy(source, fail);
-    try {
-      const zip = await fromRandomAccessReaderPromise(new SourceReader(source), source.size, {
-        autoClose: false,
-      });
-      const entries = new Map<string, Entry>();
-      for await (const entry of zip.eachEntry()) {
-        if (entries.has(entry.fileName))
-          throw fail(`the archive has the record ${quote(entry.fileName)} twice`);
-        entries.set(entry.fileName, entry);
-        if (entries.size > MAX_RECORDS) throw fail(`the archive has over ${MAX_RECORDS} records`);
-      }
-      return new CheckpointArchive(source, zip, inFolder(entries, fail), path);
-    } catch (cause) {
-      throw archiveError(cause, fail);
-    }
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- it loads a package that nothing else needs
+    const { readDirectory } = require('./checkpoint-zip') as typeof CheckpointZip;
+    const window = new WindowSource(source);
+    return new CheckpointArchive(window, await readDirectory(window, formatErrors(path)), path);
+  }
+
+  #find(name: string): Entry | undefined {
+    return this.#directory.entries.get(this.#directory.folder + name);
   }
 
   /** Whether there is such a record. */
   has(name: string): boolean {
-    return this.#records.has(name);
+    return this.#find(name) !== undefined;
   }
 
   /** The size of a record, in bytes; undefined when there is none. */
   sizeOf(name: string): number | undefined {
-    return this.#records.get(name)?.uncompressedSize;
+    return this.#find(name)?.uncompressedSize;
   }
 
   /**
    * Counts memory that the file makes this process take beyond its own size, and refuses when it is too much.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT
    */
   chargeExpansion(bytes: number): void {
     this.#expandedBytes += bytes;
-    const limit = Math.max(MIN_EXPANSION_BYTES, this.#source.size * MAX_EXPANSION);
+    const limit = FREE_EXPANSION + this.#source.size * EXPANSION_PER_BYTE;
     if (this.#expandedBytes > limit) {
-      throw this.#fail(`the archive of ${this.#source.size} bytes expands to over ${limit} bytes`);
+      throw this.#fail(
+        `the archive of ${this.#source.size} bytes expands to over ${limit} bytes, the limit for a file of its size`,
+      );
     }
   }
 
   /**
-   * Reads a record into memory of its own.
+   * Reads a record into memory of its own, in slices of some milliseconds, and verifies its checksum.
    *
+   * @param convert - changes each part once its checksum is taken
    * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
    */
-  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const entry = this.#records.get(name);
+  async read(name: string, convert: Convert = () => undefined): Promise<Uint8Array<ArrayBuffer>> {
+    const entry = this.#find(name);
     if (entry === undefined) throw this.#fail(`the archive has no record ${quote(name)}`);
     const method = entry.compressionMethod;
     if (entry.isEncrypted()) throw this.#fail(`the record ${quote(name)} is encrypted`);
@@ -97,71 +138,65 @@ export class CheckpointArchive {
       throw this.#fail(`the record ${quote(name)} is compressed by method ${method}, which is not supported`);
     }
     if (method === DEFLATED) this.chargeExpansion(entry.uncompressedSize);
+    this.#compressedBytes += entry.compressedSize;
+    if (this.#compressedBytes > this.#source.size) throw this.#fail('records of the archive overlap');
     try {
-      const bytes = await this.#readRaw(entry);
-      return method === STORED ? bytes : await this.#inflate(bytes, entry, name);
+      const { fileDataStart } = await this.#directory.zip.readLocalFileHeaderPromise(entry, {
+        minimal: true,
+      });
+      const sink = new RecordSink(allocateBytes(entry.uncompressedSize, this.#path), convert, this.#pace);
+      if (method === STORED) await this.#readStored(fileDataStart, sink);
+      else await this.#inflate(entry, fileDataStart, sink, name);
+      this.#verify(entry, sink, name);
+      return sink.bytes;
     } catch (cause) {
       throw archiveError(cause, this.#fail);
     }
   }
 
-  async #readRaw(entry: Entry): Promise<Uint8Array<ArrayBuffer>> {
-    const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
-    this.#compressedBytes += entry.compressedSize;
-    if (this.#compressedBytes > this.#source.size) throw this.#fail('records of the archive overlap');
-    const bytes = allocateBytes(entry.compressedSize, this.#path);
-    await this.#source.read(bytes, fileDataStart);
-    return bytes;
+  async #readStored(start: number, sink: RecordSink): Promise<void> {
+    while (sink.written < sink.bytes.byteLength) {
+      const part = sink.next(CHUNK_BYTES);
+      await this.#source.read(part, start + sink.written);
+      await sink.wrote(part.byteLength);
+    }
   }
 
-  async #inflate(bytes: Uint8Array, entry: Entry, name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const declared = entry.uncompressedSize;
-    const inflated = await inflate(bytes, { maxOutputLength: Math.max(declared, 1) });
-    if (inflated.byteLength !== declared) {
+  async *#compressedParts(start: number, size: number): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < size; done += CHUNK_BYTES) {
+      const part = new Uint8Array(Math.min(CHUNK_BYTES, size - done));
+      await this.#source.read(part, start + done);
+      yield part;
+    }
+  }
+
+  async #inflate(entry: Entry, start: number, sink: RecordSink, name: string): Promise<void> {
+    const fail = this.#fail;
+    await pipeline(
+      this.#compressedParts(start, entry.compressedSize),
+      createInflateRaw({ chunkSize: CHUNK_BYTES }),
+      async (parts: AsyncIterable<Uint8Array>) => {
+        for await (const part of parts) {
+          const target = sink.next(part.byteLength);
+          if (target.byteLength < part.byteLength)
+            throw fail(`the record ${quote(name)} is larger than ${entry.uncompressedSize} bytes`);
+          target.set(part);
+          await sink.wrote(part.byteLength);
+        }
+      },
+    );
+  }
+
+  /** PyTorch writes a checksum of 0 where it is told to compute none. */
+  #verify(entry: Entry, sink: RecordSink, name: string): void {
+    if (sink.written !== entry.uncompressedSize) {
       throw this.#fail(
-        `the record ${quote(name)} inflates to ${inflated.byteLength} bytes instead of ${declared}`,
+        `the record ${quote(name)} inflates to ${sink.written} bytes instead of ${entry.uncompressedSize}`,
       );
     }
-    return new Uint8Array(inflated);
-  }
-}
-
-/** yauzl's and zlib's errors become ERR_FILE_FORMAT with the original as the cause; our own pass. */
-function archiveError(error: unknown, fail: Fail): TokenLearnerError {
-  if (error instanceof TokenLearnerError) return error;
-  return fail(`not a valid zip archive: ${messageOf(error)}`, error);
-}
-
-/** torch.save before 1.6 wrote a bare sequence of pickles, and before 0.1.10 a tar archive. */
-async function refuseLegacy(source: ByteSource, fail: Fail): Promise<void> {
-  const start = new Uint8Array(Math.min(source.size, 512));
-  await source.read(start, 0);
-  const text = Buffer.from(start.buffer).toString('latin1');
-  if (text.startsWith('PK')) return;
-  if (text.startsWith('\x80') || text.slice(257, 262) === 'ustar') {
-    throw fail(
-      'a checkpoint in the legacy format of PyTorch before 1.6; load it in Python and save it again with ' +
-        'torch.save(state_dict, path), which writes the zip format',
+    if (entry.crc32 === 0 || entry.crc32 === sink.checksum) return;
+    throw this.#fail(
+      `the record ${quote(name)} is damaged: its checksum is ${sink.checksum.toString(16)} instead of ${entry.crc32.toString(16)}`,
     );
   }
-  throw fail('not a PyTorch checkpoint: it is no zip archive');
-}
-
-/** The records of the one folder that holds data.pkl, by their names within it. */
-function inFolder(entries: ReadonlyMap<string, Entry>, fail: Fail): Map<string, Entry> {
-  const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
-  const [pickle] = pickles;
-  if (pickle === undefined || pickles.length > 1) {
-    throw fail(
-      `not a PyTorch checkpoint: the zip archive has ${pickles.length} records data.pkl instead of one`,
-    );
-  }
-  const folder = pickle.slice(0, -'data.pkl'.length);
-  if (entries.has(`${folder}constants.pkl`)) {
-    throw fail('a TorchScript archive; save its state dict instead: torch.save(module.state_dict(), path)');
-  }
-  const records = new Map<string, Entry>();
-  for (const [name, entry] of entries)
-    if (name.startsWith(folder)) records.set(name.slice(folder.length), entry);
-  return records;
 }

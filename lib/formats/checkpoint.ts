@@ -1,137 +1,36 @@
 /** PyTorch checkpoints: the zip archives that torch.save has written since PyTorch 1.6, holding a state dict. */
-import { dtypeInfo, type DType, type TypedArray } from '../dtype';
-import { TokenLearnerError } from '../errors';
+import { checkOptions, checkString, unexpected } from '../validate';
 import { emptyEntries, type ArrayEntries } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { CheckpointArchive } from './checkpoint-archive';
-import { allocateElements, elementCount, elementsFromBytes, type ByteOrder } from './elements';
+import { findStateDict } from './checkpoint-state-dict';
+import { TensorReader } from './checkpoint-tensors';
+import type { ByteOrder } from './elements';
 import { checkBytes, checkPath, withFile } from './file-io';
+import { passes, type NameFilter } from './filter';
 import { formatErrors, quote, type Fail } from './format-error';
 import { unpickle } from './pickle';
-import {
-  isTensor,
-  pythonType,
-  type PickledDict,
-  type PickledStorage,
-  type PickledTensor,
-  type PickleValue,
-} from './pickle-values';
-import { gatherStrided, isContiguous } from './strided';
+import { isTensor, pythonType, type PickledDict } from './pickle-values';
 
-/** Where training scripts keep the state dict beside the epoch and the optimizer, in the order of the search. */
-const STATE_DICT_KEYS = ['state_dict', 'model_state_dict', 'model'] as const;
 /** Takes the descriptions of about 100,000 tensors; the numbers themselves are not in the pickle. */
 const MAX_PICKLE_BYTES = 2 ** 25;
 
 /** How to read a checkpoint. */
 export interface CheckpointOptions {
   /**
-   * The key of the checkpoint's dict under which the state dict lies.
+   * The key of the checkpoint's dict under which the state dict lies. Dots lead into nested dicts: 'model.state_dict'; a key with that very
+   * name wins. '' is the checkpoint's dict itself.
    *
-   * @default the dict itself when all its values are tensors, else the first of 'state_dict', 'model_state_dict' and 'model'
-   * whose value is a dict of tensors
+   * @default the dict itself when it holds tensors and no other values than modules' `_extra_state`; else what lies under 'state_dict', 'model_state_dict'
+   * or 'model' and holds tensors, where it is the only state dict there is; else the dict itself when it holds tensors beside other values
    */
   key?: string;
-}
-
-function asStateDict(value: PickleValue | undefined): PickledDict | undefined {
-  return value instanceof Map && [...value.values()].every(isTensor) ? value : undefined;
-}
-
-function keyList(dict: PickledDict): string {
-  const keys = [...dict.keys()].filter((key) => typeof key === 'string');
-  return keys.slice(0, 10).map(quote).join(', ') + (keys.length > 10 ? ', ...' : '');
-}
-
-function notStateDict(value: PickleValue, where: string, fail: Fail): TokenLearnerError {
-  if (!(value instanceof Map)) return fail(`${where} is ${pythonType(value)} and not a state dict`);
-  for (const [key, item] of value) {
-    if (isTensor(item)) continue;
-    const name = typeof key === 'string' ? quote(key) : pythonType(key);
-    return fail(
-      `${where} is not a state dict: its value for ${name} is ${pythonType(item)} and not a tensor`,
-    );
-  }
-  return fail(`${where} is not a state dict`);
-}
-
-function findStateDict(root: PickleValue, key: string | undefined, fail: Fail): PickledDict {
-  if (!(root instanceof Map)) throw notStateDict(root, 'the checkpoint', fail);
-  if (key !== undefined) {
-    const value = root.get(key);
-    if (value === undefined) throw fail(`the checkpoint has no key ${quote(key)}; it has ${keyList(root)}`);
-    const chosen = asStateDict(value);
-    if (chosen === undefined) throw notStateDict(value, `the value of ${quote(key)}`, fail);
-    return chosen;
-  }
-  for (const value of [root, ...STATE_DICT_KEYS.map((candidate) => root.get(candidate))]) {
-    const found = asStateDict(value);
-    if (found !== undefined) return found;
-  }
-  throw fail(
-    `the checkpoint is not a state dict and holds none under ${STATE_DICT_KEYS.map(quote).join(', ')}; ` +
-      `choose one with \`key\`: it has ${keyList(root)}`,
-  );
-}
-
-/** Reads storages, each once, and makes arrays of the tensors on them. */
-class TensorReader {
-  readonly #archive: CheckpointArchive;
-  readonly #order: ByteOrder;
-  readonly #fail: Fail;
-  readonly #storages = new Map<string, { dtype: DType; data: TypedArray }>();
-
-  constructor(archive: CheckpointArchive, order: ByteOrder, fail: Fail) {
-    this.#archive = archive;
-    this.#order = order;
-    this.#fail = fail;
-  }
-
-  /** The elements in C order: a view on the storage where the tensor is contiguous, a copy elsewhere. */
-  async read(name: string, tensor: PickledTensor): Promise<{ dtype: DType; data: TypedArray }> {
-    const { storage, shape, strides, offset } = tensor;
-    const { dtype, data } = await this.#storage(name, storage);
-    const count = elementCount(shape);
-    // Sums beyond 2^53 are rounded, but never to less than 2^53, which no storage reaches.
-    const last = shape.reduce((index, size, axis) => index + (size - 1) * (strides[axis] ?? 0), offset);
-    if (
-      !Number.isSafeInteger(count * dtypeInfo(dtype).itemSize) ||
-      (count === 0 ? offset : last + 1) > data.length
-    ) {
-      throw this.#fail(
-        `tensor ${quote(name)} of shape [${shape.join(', ')}], stride [${strides.join(', ')}] and offset ${offset} ` +
-          `lies outside its storage of ${data.length} elements`,
-      );
-    }
-    if (isContiguous(shape, strides)) return { dtype, data: data.subarray(offset, offset + count) };
-    this.#archive.chargeExpansion(count * dtypeInfo(dtype).itemSize);
-    const target = allocateElements(dtype, count);
-    gatherStrided(target, data, shape, strides, offset);
-    return { dtype, data: target };
-  }
-
-  async #storage(name: string, storage: PickledStorage): Promise<{ dtype: DType; data: TypedArray }> {
-    const { dtype, name: typeName } = storage.type;
-    if (dtype === undefined)
-      throw this.#fail(`tensor ${quote(name)} has dtype ${typeName}, which is not supported`);
-    let known = this.#storages.get(storage.key);
-    if (known === undefined) {
-      const record = `data/${storage.key}`;
-      const expected = storage.size * dtypeInfo(dtype).itemSize;
-      const found = this.#archive.sizeOf(record);
-      if (found !== undefined && found !== expected) {
-        throw this.#fail(
-          `the storage of tensor ${quote(name)} has ${storage.size} ${dtype} elements, ${expected} bytes, but its record has ${found}`,
-        );
-      }
-      known = { dtype, data: elementsFromBytes(await this.#archive.read(record), dtype, this.#order) };
-      this.#storages.set(storage.key, known);
-    }
-    if (known.dtype !== dtype || known.data.length !== storage.size) {
-      throw this.#fail(`storage ${quote(storage.key)} is described in two ways`);
-    }
-    return known;
-  }
+  /**
+   * Whether to read the tensor of that name. The numbers of those that are left out are not read from the file, and their dtypes may be any.
+   *
+   * @default all tensors are read
+   */
+  filter?: NameFilter;
 }
 
 /** Files from before PyTorch 2.1 have no such record; they were little-endian but for rare machines. */
@@ -143,59 +42,75 @@ async function readByteOrder(archive: CheckpointArchive, fail: Fail): Promise<By
   throw fail(`the byte order is ${quote(order)} and neither little nor big`);
 }
 
-async function readArchive(
-  source: ByteSource,
-  path: string,
-  options: CheckpointOptions,
+async function readTensors(
+  stateDict: PickledDict,
+  reader: TensorReader,
+  { filter }: CheckpointOptions,
+  fail: Fail,
 ): Promise<ArrayEntries> {
-  const fail = formatErrors(path);
-  const archive = await CheckpointArchive.open(source, path);
+  for (const [key, value] of stateDict.others) {
+    if (isTensor(value)) throw fail(`the state dict has ${pythonType(key)} as a key and not a string`);
+  }
+  const entries = emptyEntries();
+  for (const [name, value] of stateDict.entries) {
+    if (!isTensor(value) || !passes(filter, name)) continue;
+    entries[name] = await reader.read(name, value);
+  }
+  return entries;
+}
+
+/**
+ * As {@link readCheckpoint}, from any source, with options that are checked already.
+ *
+ * @param name - what error messages call the source
+ */
+export async function readCheckpointFrom(
+  source: ByteSource,
+  name: string,
+  options: CheckpointOptions = {},
+): Promise<ArrayEntries> {
+  const fail = formatErrors(name);
+  const archive = await CheckpointArchive.open(source, name);
   const pickleBytes = archive.sizeOf('data.pkl') ?? 0;
   if (pickleBytes > MAX_PICKLE_BYTES) {
     throw fail(`data.pkl has ${pickleBytes} bytes, over the limit of ${MAX_PICKLE_BYTES}`);
   }
   const order = await readByteOrder(archive, fail);
-  const stateDict = findStateDict(unpickle(await archive.read('data.pkl'), path), options.key, fail);
-  const reader = new TensorReader(archive, order, fail);
-  const entries = emptyEntries();
-  for (const [name, value] of stateDict) {
-    if (typeof name !== 'string')
-      throw fail(`the state dict has ${pythonType(name)} as a key and not a string`);
-    if (!isTensor(value)) throw notStateDict(stateDict, 'the state dict', fail);
-    entries[name] = { ...(await reader.read(name, value)), shape: value.shape };
-  }
-  return entries;
+  const root = await unpickle(await archive.read('data.pkl'), name, source.size);
+  const stateDict = findStateDict(root, options.key, fail);
+  return readTensors(stateDict, new TensorReader(archive, order, fail), options, fail);
 }
 
-function checkOptions(options: unknown): asserts options is CheckpointOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new TokenLearnerError(
-      'ERR_INVALID_ARG_TYPE',
-      `Expected an object for \`options\` but received a value of type ${options === null ? 'null' : typeof options}`,
-    );
-  }
-  const { key } = options as { key?: unknown };
-  if (key === undefined || typeof key === 'string') return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_ARG_TYPE',
-    `Expected a string for \`options.key\` but received a value of type ${typeof key}`,
-  );
+/** Own properties only, and none but those that there are. */
+function readOptions(options: unknown): CheckpointOptions {
+  const { key, filter } = checkOptions('options', options, ['key', 'filter']);
+  const checked: CheckpointOptions = {};
+  if (key !== undefined) checked.key = checkString('options.key', key);
+  if (filter === undefined) return checked;
+  if (typeof filter !== 'function')
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'options.filter', 'a function', filter);
+  return { ...checked, filter: filter as NameFilter };
 }
 
 /**
  * Reads the state dict of a checkpoint: a zip archive by torch.save (PyTorch 1.6 and later), of any byte order, holding a
  * dict of tensors or a dict that holds one ({@link CheckpointOptions.key}). Its pickle is read by a machine that builds
- * tensors and plain containers only; no code runs. Tensors on the same storage share memory here too, those that are not contiguous
- * are brought into C order, and attributes of dicts (`_metadata`) are dropped. Only the storages in use are read.
+ * tensors and plain containers only; no code runs. It takes what PyTorch's own loader takes with `weights_only`.
  *
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_MEMORY; ERR_UNSAFE_PICKLE: the pickle asks for
- * something else, which the message names; ERR_FILE_FORMAT: the file is malformed, of an older format, holds no state dict, or cannot be
- * read (Node's own error is the cause).
+ * Values of the state dict that are no tensors, and attributes of dicts (`_metadata`), are dropped. Tensors on the same storage share memory
+ * here too; those that are not contiguous are brought into C order. int8, int16 and uint16 become int32, uint32 and uint64 become int64, and 8-bit floats
+ * become float32. Only the storages in use are read, and their checksums verified. Long work is done in slices of some
+ * milliseconds, and what a file may cost is in proportion to its size.
+ *
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE (an unknown option), ERR_OUT_OF_MEMORY; ERR_UNSAFE_PICKLE: the pickle asks
+ * for something else, which the message names; ERR_FILE_FORMAT: the file is malformed, damaged, of an older format, costs more than a file of
+ * its size may, holds no state dict or several, holds a tensor of an unsupported dtype or kind that the filter lets pass, or cannot be read
+ * (Node's own error is the cause).
  */
-export async function readCheckpoint(path: string, options: CheckpointOptions = {}): Promise<ArrayEntries> {
+export async function readCheckpoint(path: string, options?: CheckpointOptions): Promise<ArrayEntries> {
   checkPath(path);
-  checkOptions(options);
-  return withFile(path, (handle, size) => readArchive(fileSource(handle, size, path), path, options));
+  const checked = readOptions(options);
+  return withFile(path, (handle, size) => readCheckpointFrom(fileSource(handle, size, path), path, checked));
 }
 
 /**
@@ -206,10 +121,9 @@ export async function readCheckpoint(path: string, options: CheckpointOptions = 
  */
 export async function parseCheckpoint(
   bytes: Uint8Array,
-  options: CheckpointOptions = {},
+  options?: CheckpointOptions,
   source = 'checkpoint data',
 ): Promise<ArrayEntries> {
   const whole = checkBytes(bytes);
-  checkOptions(options);
-  return readArchive(bytesSource(whole), source, options);
+  return readCheckpointFrom(bytesSource(whole), source, readOptions(options));
 }

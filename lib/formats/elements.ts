@@ -31,37 +31,32 @@ export function allocateElements(dtype: DType, count: number): TypedArray {
   }
 }
 
-function swapped(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(bytes);
-  const buffer = Buffer.from(copy.buffer);
+function swapBytes(buffer: Buffer, size: number): void {
   if (size === 2) buffer.swap16();
   else if (size === 4) buffer.swap32();
-  else buffer.swap64();
+  else if (size === 8) buffer.swap64();
+}
+
+function swapped(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(bytes);
+  swapBytes(Buffer.from(copy.buffer), size);
   return copy;
 }
 
-/** Files may hold any byte in a bool; native code relies on 0 and 1, and every other byte means true. */
-function normalisedBools(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  return bytes.some((byte) => byte > 1) ? Uint8Array.from(bytes, (byte) => (byte === 0 ? 0 : 1)) : bytes;
-}
-
 /**
- * Shows bytes of a file as elements: a view on the same memory where byte order and alignment allow it
- * (and, for bool, where every byte is 0 or 1), a copy otherwise.
+ * Turns elements as a file holds them into this machine's, in place: the order of their bytes, and for bool every byte but 0
+ * into 1, since native code relies on 0 and 1.
  *
  * @param bytes - a whole number of elements
  */
-export function elementsFromBytes(
-  bytes: Uint8Array<ArrayBuffer>,
-  dtype: DType,
-  order: ByteOrder,
-): TypedArray {
-  const { array, itemSize } = dtypeInfo(dtype);
-  let source = bytes;
-  if (dtype === 'bool') source = normalisedBools(bytes);
-  else if (itemSize > 1 && order !== HOST_ORDER) source = swapped(bytes, itemSize);
-  else if (bytes.byteOffset % itemSize !== 0) source = new Uint8Array(bytes);
-  return new array(source.buffer, source.byteOffset, bytes.byteLength / itemSize);
+export function toHost(bytes: Uint8Array, dtype: DType, order: ByteOrder): void {
+  if (dtype === 'bool') {
+    for (let i = 0; i < bytes.length; i += 1) if (bytes[i] !== 0) bytes[i] = 1;
+    return;
+  }
+  const { itemSize } = dtypeInfo(dtype);
+  if (order !== HOST_ORDER)
+    swapBytes(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), itemSize);
 }
 
 /** The elements' bytes in little-endian order: a view on the same memory on a little-endian machine. */

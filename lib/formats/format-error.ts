@@ -20,3 +20,9 @@ export function messageOf(error: unknown): string {
 export function quote(name: string): string {
   return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}...` : name);
 }
+
+/** yauzl's and zlib's errors become ERR_FILE_FORMAT with the original as the cause; our own pass. */
+export function archiveError(error: unknown, fail: Fail): TokenLearnerError {
+  if (error instanceof TokenLearnerError) return error;
+  return fail(`not a valid zip archive: ${messageOf(error)}`, error);
+}

@@ -1,12 +1,14 @@
 import type { DType } from '../dtype';
 import { HOST_ORDER, type ByteOrder } from './elements';
+import { MAX_AXES } from './file-shape';
 import { quote, type Fail } from './format-error';
+import { npyDtype } from './npy-dtypes';
 import { LiteralParser, type Literal } from './npy-literal';
 
-/** NumPy's own limit on the number of axes. */
-export const MAX_AXES = 64;
-/** NumPy's own limit on the header's text, in bytes. */
+/** NumPy's own limit on the header's text, in bytes. It bounds what the text's literals take, too. */
 const MAX_HEADER_BYTES = 10_000;
+/** So many bytes from the beginning of a file hold any header. */
+export const MAX_START_BYTES = 12 + MAX_HEADER_BYTES;
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const ALIGNMENT = 64;
 /** NumPy leaves room for the first axis to grow to 21 digits without a longer header. */
@@ -22,36 +24,13 @@ export interface NpyHeader {
   dataStart: number;
 }
 
-const DTYPES: ReadonlyMap<string, DType> = new Map([
-  ['f2', 'float16'],
-  ['f4', 'float32'],
-  ['f8', 'float64'],
-  ['i4', 'int32'],
-  ['i8', 'int64'],
-  ['u1', 'uint8'],
-  ['b1', 'bool'],
-]);
-
-/** The `descr` of a dtype, little-endian; undefined for bfloat16, which NumPy has no type for. */
-export function npyDescr(dtype: DType): string | undefined {
-  for (const [code, known] of DTYPES) {
-    if (known === dtype) return `${code.endsWith('1') ? '|' : '<'}${code}`;
-  }
-  return undefined;
-}
-
 function readDescr(descr: Literal | undefined, fail: Fail): { dtype: DType; order: ByteOrder } {
   if (typeof descr === 'object' && descr !== null) throw fail('structured dtypes are not supported');
   if (typeof descr !== 'string') throw fail("the header has no string 'descr'");
-  const match = /^([<>|=])(.*)$/.exec(descr);
-  const mark = match?.[1];
-  const code = match?.[2] ?? '';
-  const dtype = DTYPES.get(code);
-  if (dtype === undefined || (mark === '|' && !code.endsWith('1'))) {
-    throw fail(`dtype ${quote(descr)} is not supported (${[...DTYPES.keys()].join(', ')} are)`);
-  }
-  if (mark === '=') return { dtype, order: HOST_ORDER };
-  return { dtype, order: mark === '>' ? 'big' : 'little' };
+  const [, mark, code = ''] = /^([<>|=]?)([^]*)$/.exec(descr) ?? [];
+  const dtype = npyDtype(code, descr, fail);
+  if (mark === '<' || mark === '>') return { dtype, order: mark === '>' ? 'big' : 'little' };
+  return { dtype, order: HOST_ORDER };
 }
 
 function readShape(shape: Literal | undefined, fail: Fail): number[] {
@@ -67,6 +46,7 @@ function readShape(shape: Literal | undefined, fail: Fail): number[] {
 /** Where the header's text lies, by the version of the format. */
 function locateText(
   bytes: Uint8Array,
+  fileSize: number,
   fail: Fail,
 ): { start: number; end: number; encoding: 'latin1' | 'utf-8' } {
   if (bytes.byteLength < 10 || !MAGIC.equals(bytes.subarray(0, MAGIC.length))) {
@@ -82,7 +62,7 @@ function locateText(
   if (length > MAX_HEADER_BYTES)
     throw fail(`a header of ${length} bytes is over the limit of ${MAX_HEADER_BYTES}`);
   const end = start + length;
-  if (end > bytes.byteLength) throw fail(`truncated: the header ends at byte ${end} of ${bytes.byteLength}`);
+  if (end > bytes.byteLength) throw fail(`truncated: the header ends at byte ${end} of ${fileSize}`);
   return { start, end, encoding: major === 3 ? 'utf-8' : 'latin1' };
 }
 
@@ -95,9 +75,9 @@ function decodeText(bytes: Uint8Array, encoding: 'latin1' | 'utf-8', fail: Fail)
   }
 }
 
-/** Parses the header at the start of a file. */
-export function parseNpyHeader(bytes: Uint8Array, fail: Fail): NpyHeader {
-  const { start, end, encoding } = locateText(bytes, fail);
+/** Parses the header in the first {@link MAX_START_BYTES} of a file, or all of it where it is shorter. */
+export function parseNpyHeader(bytes: Uint8Array, fileSize: number, fail: Fail): NpyHeader {
+  const { start, end, encoding } = locateText(bytes, fileSize, fail);
   const dict = new LiteralParser(decodeText(bytes.subarray(start, end), encoding, fail), fail).parseDict();
   const keys = [...dict.keys()].sort();
   if (keys.join() !== 'descr,fortran_order,shape') {

@@ -1,112 +1,163 @@
-/**
- * The only names that a pickle may refer to, and what is built for them. This list is the whole of what a checkpoint
- * can ask for: there is no import, no attribute look-up and no call of anything else.
- */
-import type { DType } from '../dtype';
+/** What a pickle's globals stand for (their names: pickle-names.ts), and what is built where it calls them. */
 import type { Fail } from './format-error';
+import { DTYPE_NAMES, OPAQUE_NAMES, STORAGES, TENSOR_CLASSES } from './pickle-names';
+import { isSize, readSizes, REBUILDS, type Build, type CallContext } from './pickle-tensors';
 import {
-  isTensor,
+  isKind,
+  PickledDict,
   pythonType,
   type Constructor,
-  type PickledDict,
+  type Opaque,
+  type PickledDType,
   type PickledStorage,
-  type PickledTensor,
   type PickleValue,
   type StorageType,
 } from './pickle-values';
 
-const MAX_AXES = 64;
+/** The most pairs that one operation may put into a dict: 2^17 take some 20 ms, and Python's pickler writes 1,000 at once. */
+const MAX_PAIRS_AT_ONCE = 2 ** 17;
+/** Characters of a key that count as one element: to hash and compare them takes about as long. */
+const KEY_CHARACTERS_PER_ELEMENT = 64;
+/** About what an entry of a dict takes, in bytes. */
+const DICT_ENTRY_BYTES = 56;
 
-const CONSTRUCTORS: ReadonlySet<string> = new Set<Constructor['name']>([
-  'collections.OrderedDict',
-  'torch.Size',
-  'torch._utils._rebuild_tensor_v2',
-  'torch._utils._rebuild_parameter',
-]);
-
-/** PyTorch's storage classes. Those with undefined are known and harmless, but hold no dtype of ours. */
-const STORAGES: ReadonlyMap<string, readonly [name: string, dtype: DType | undefined]> = new Map([
-  ['torch.FloatStorage', ['float32', 'float32']],
-  ['torch.DoubleStorage', ['float64', 'float64']],
-  ['torch.HalfStorage', ['float16', 'float16']],
-  ['torch.BFloat16Storage', ['bfloat16', 'bfloat16']],
-  ['torch.IntStorage', ['int32', 'int32']],
-  ['torch.LongStorage', ['int64', 'int64']],
-  ['torch.ByteStorage', ['uint8', 'uint8']],
-  ['torch.BoolStorage', ['bool', 'bool']],
-  ['torch.CharStorage', ['int8', undefined]],
-  ['torch.ShortStorage', ['int16', undefined]],
-  ['torch.ComplexFloatStorage', ['complex64', undefined]],
-  ['torch.ComplexDoubleStorage', ['complex128', undefined]],
-]);
-
-/** The value of a global; undefined when it is not on the list. */
-export function resolveGlobal(module: string, name: string): Constructor | StorageType | undefined {
-  const path = `${module}.${name}`;
-  if (CONSTRUCTORS.has(path)) return { kind: 'constructor', name: path as Constructor['name'] };
-  const storage = STORAGES.get(path);
-  return storage && { kind: 'storage-type', name: storage[0], dtype: storage[1] };
+function checkPairs(pairs: number, fail: Fail): void {
+  if (pairs > MAX_PAIRS_AT_ONCE)
+    throw fail(`the pickle sets ${pairs} items at once, over the limit of ${MAX_PAIRS_AT_ONCE}`);
 }
 
-function isSize(value: PickleValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+function setItem(dict: PickledDict, key: PickleValue, value: PickleValue, { budget }: CallContext): void {
+  budget.elements(typeof key === 'string' ? 2 + key.length / KEY_CHARACTERS_PER_ELEMENT : 2);
+  budget.memory(DICT_ENTRY_BYTES);
+  dict.set(key, value);
 }
 
-function readSizes(value: PickleValue | undefined, what: string, fail: Fail): number[] {
-  if (!Array.isArray(value) || value.length > MAX_AXES || !value.every(isSize)) {
-    throw fail(`a tensor's ${what} is not a tuple of at most ${MAX_AXES} integers of 0 or more`);
-  }
-  return value.slice();
-}
-
-function isStorage(value: PickleValue | undefined): value is PickledStorage {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'storage';
-}
-
-/** `_rebuild_tensor_v2(storage, storage_offset, size, stride, requires_grad, backward_hooks, metadata=None)`. */
-function rebuildTensor(args: readonly PickleValue[], fail: Fail): PickledTensor {
-  const [storage, offset, size, stride] = args;
-  const metadata = args[6] ?? null;
-  if (args.length < 6 || args.length > 7 || !isStorage(storage)) {
-    throw fail('a tensor is not described by a storage and five or six further values');
-  }
-  if (!isSize(offset)) throw fail("a tensor's storage offset is not an integer of 0 or more");
-  const shape = readSizes(size, 'size', fail);
-  const strides = readSizes(stride, 'stride', fail);
-  if (shape.length !== strides.length) throw fail("a tensor's size and stride differ in length");
-  if (metadata !== null && !(metadata instanceof Map && metadata.size === 0)) {
-    throw fail('tensors with conjugate, negative or other metadata are not supported');
-  }
-  return { kind: 'tensor', storage, offset, shape, strides };
+/** Sets items of a dict: keys and values in turn. */
+export function setItems(dict: PickledDict, items: readonly PickleValue[], context: CallContext): void {
+  if (items.length % 2 !== 0) throw context.fail('the pickle sets a key without a value');
+  checkPairs(items.length / 2, context.fail);
+  for (let i = 0; i < items.length; i += 2) setItem(dict, items[i] ?? null, items[i + 1] ?? null, context);
 }
 
 /** `OrderedDict()` or `OrderedDict(pairs)`. */
-function orderedDict(args: readonly PickleValue[], fail: Fail): PickledDict {
+const orderedDict: Build = (args, context) => {
   const pairs = args[0] ?? [];
+  const { fail } = context;
   if (args.length > 1 || !Array.isArray(pairs)) throw fail('an OrderedDict is not made from a list of pairs');
-  const dict: PickledDict = new Map();
+  checkPairs(pairs.length, fail);
+  const dict = new PickledDict();
   for (const pair of pairs) {
     if (!Array.isArray(pair) || pair.length !== 2)
       throw fail('an OrderedDict is not made from a list of pairs');
-    dict.set(pair[0] ?? null, pair[1] ?? null);
+    setItem(dict, pair[0] ?? null, pair[1] ?? null, context);
   }
   return dict;
+};
+
+/** `Counter()` or `Counter(dict)`. */
+const counter: Build = (args, context) => {
+  const counts = args[0] ?? new PickledDict();
+  if (args.length > 1 || !(counts instanceof PickledDict))
+    throw context.fail('a Counter is not made from a dict');
+  checkPairs(counts.size, context.fail);
+  const dict = new PickledDict();
+  for (const [key, value] of counts.entries) setItem(dict, key, value, context);
+  for (const [key, value] of counts.others) setItem(dict, key, value, context);
+  return dict;
+};
+
+/** `set()` or `set(list)`. */
+const set: Build = (args, { fail, budget }) => {
+  const items = args[0] ?? [];
+  if (args.length > 1 || !Array.isArray(items)) throw fail('a set is not made from a list');
+  budget.elements(items.length);
+  budget.memory(8 * items.length);
+  return { kind: 'set', items: items.slice() };
+};
+
+/** The bytes of a str. Of Python's codecs only those that pickles use are known; others may expand what they are given. */
+function encode(text: string, codec: PickleValue | undefined, { fail, budget }: CallContext): Uint8Array {
+  budget.memory(2 * text.length);
+  if (codec === undefined || codec === 'utf-8' || codec === 'utf8') return new Uint8Array(Buffer.from(text));
+  if (codec !== 'latin1' && codec !== 'latin-1') throw fail('a str is encoded by neither latin1 nor utf-8');
+  // eslint-disable-next-line no-control-regex -- every character that has a byte in latin1
+  if (!/^[\u0000-\u00ff]*$/.test(text)) throw fail('a str is encoded as latin1 and has other characters');
+  return new Uint8Array(Buffer.from(text, 'latin1'));
+}
+
+/** `_codecs.encode(str, encoding)`: how protocol 2 writes bytes. */
+const codecsEncode: Build = (args, context) => {
+  const [text, codec] = args;
+  if (typeof text !== 'string' || args.length > 2) throw context.fail('bytes are not made from a str');
+  return encode(text, codec, context);
+};
+
+/** `bytearray()`, `bytearray(bytes)` or `bytearray(str, encoding)`. */
+const byteArray: Build = (args, context) => {
+  const [content = new Uint8Array(0), codec] = args;
+  if (content instanceof Uint8Array && args.length <= 1) return content;
+  if (typeof content !== 'string' || codec === undefined)
+    throw context.fail('a bytearray is not made from bytes');
+  return encode(content, codec, context);
+};
+
+const size: Build = (args, context) => {
+  if (args.length !== 1) throw context.fail('a torch.Size is not made from one tuple');
+  return readSizes(args[0], 'torch.Size', context);
+};
+
+/** `_rebuild_from_type_v2(func, type, args, state)`: the tensor of `func(*args)`; type and attributes have no counterpart here. */
+const rebuildFromType: Build = ([callee, , args], context) => {
+  const build = isKind(callee, 'constructor') ? REBUILDS.get(callee.name) : undefined;
+  if (build === undefined || !Array.isArray(args))
+    throw context.fail('a tensor is not rebuilt by a function and its arguments');
+  return build(args, context);
+};
+
+const opaque =
+  (name: string): Build =>
+  () => ({ kind: 'opaque', name });
+
+const CONSTRUCTORS: ReadonlyMap<string, Build> = new Map<string, Build>([
+  ...REBUILDS,
+  ['torch._tensor._rebuild_from_type_v2', rebuildFromType],
+  ['collections.OrderedDict', orderedDict],
+  ['collections.Counter', counter],
+  ['builtins.set', set],
+  ['builtins.complex', opaque('complex number')],
+  ['builtins.bytearray', byteArray],
+  ['_codecs.encode', codecsEncode],
+  ['torch.Size', size],
+  ['torch.device', opaque('device')],
+  ['torch.serialization._get_layout', opaque('layout')],
+  ...[...TENSOR_CLASSES].map((name): [string, Build] => [
+    name,
+    () => ({ kind: 'unreadable-tensor', what: `is made by ${name}, without a storage` }),
+  ]),
+]);
+
+/** The value of a global; undefined when it is not on the list. */
+export function resolveGlobal(
+  module: string,
+  name: string,
+): Constructor | StorageType | PickledDType | Opaque | undefined {
+  // Protocol 2 uses the name that Python 2 had for the module.
+  const path = `${module === '__builtin__' ? 'builtins' : module}.${name}`;
+  if (CONSTRUCTORS.has(path)) return { kind: 'constructor', name: path };
+  if (STORAGES.has(path)) return { kind: 'storage-type', dtype: STORAGES.get(path) };
+  if (module === 'torch' && DTYPE_NAMES.has(name)) return { kind: 'dtype', name };
+  return OPAQUE_NAMES.has(path) ? { kind: 'opaque', name: path } : undefined;
 }
 
 /** Builds what the call of an allowed constructor stands for. */
-export function construct(callee: Constructor, args: readonly PickleValue[], fail: Fail): PickleValue {
-  switch (callee.name) {
-    case 'collections.OrderedDict':
-      return orderedDict(args, fail);
-    case 'torch.Size':
-      if (args.length !== 1) throw fail('a torch.Size is not made from one tuple');
-      return readSizes(args[0], 'torch.Size', fail);
-    case 'torch._utils._rebuild_parameter':
-      if (args.length !== 3 || !isTensor(args[0])) throw fail('a parameter is not made from a tensor');
-      return args[0];
-    case 'torch._utils._rebuild_tensor_v2':
-      return rebuildTensor(args, fail);
-  }
+export function construct(
+  callee: Constructor,
+  args: readonly PickleValue[],
+  context: CallContext,
+): PickleValue {
+  const build = CONSTRUCTORS.get(callee.name);
+  if (build === undefined) throw context.fail(`the pickle calls ${callee.name}, which is no constructor`);
+  return build(args, context);
 }
 
 /** The storage for torch.save's persistent id: `('storage', type, key, location, numel)`. */
@@ -114,10 +165,8 @@ export function persistentStorage(id: PickleValue, fail: Fail): PickledStorage {
   if (!Array.isArray(id) || id.length !== 5 || id[0] !== 'storage') {
     throw fail(`a persistent id is ${pythonType(id)} and not a storage's five values`);
   }
-  const [, type = null, key, , size] = id;
-  if (typeof type !== 'object' || type === null || !('kind' in type) || type.kind !== 'storage-type') {
-    throw fail('a persistent id names no storage type');
-  }
-  if (typeof key !== 'string' || !isSize(size)) throw fail("a storage's key or size is malformed");
-  return { kind: 'storage', key, type, size };
+  const [, type, key, , length] = id;
+  if (!isKind(type, 'storage-type')) throw fail('a persistent id names no storage type');
+  if (typeof key !== 'string' || !isSize(length)) throw fail("a storage's key or size is malformed");
+  return { kind: 'storage', key, type, size: length };
 }

@@ -1,14 +1,28 @@
 import type { TokenLearnerError } from '../errors';
 import type { Fail } from './format-error';
-import type { PickleValue } from './pickle-values';
+import { PickleBudget } from './pickle-budget';
+import { PickledDict, type PickleValue } from './pickle-values';
 
-/** Bounds on what a pickle can make this process hold, whatever the file says: state dicts of 100,000 tensors fit. */
-const MAX_CONTAINERS = 1_000_000;
-const MAX_OPERATIONS = 10_000_000;
 /** An integer of more bytes has no use in a checkpoint, and converting it is not linear in its length. */
 const MAX_INTEGER_BYTES = 256;
+/** About what values take, in bytes, beside their elements. */
+const NUMBER_BYTES = 16;
+const ARRAY_BYTES = 48;
+const DICT_BYTES = 320;
+const OBJECT_BYTES = 160;
+const MEMO_ENTRY_BYTES = 48;
+const SLOT_BYTES = 8;
 
-/** The registers of a pickle machine: the bytes, a stack with marks, and a memo. */
+function footprint(value: PickleValue): number {
+  if (typeof value === 'string') return ARRAY_BYTES + 2 * value.length;
+  if (typeof value === 'bigint') return ARRAY_BYTES + MAX_INTEGER_BYTES;
+  if (typeof value !== 'object' || value === null) return NUMBER_BYTES;
+  if (Array.isArray(value)) return ARRAY_BYTES + SLOT_BYTES * value.length;
+  if (value instanceof Uint8Array) return OBJECT_BYTES + value.byteLength;
+  return value instanceof PickledDict ? DICT_BYTES : OBJECT_BYTES;
+}
+
+/** The registers of a pickle machine: the bytes, a stack with marks, a memo, and the budget that all of it is charged to. */
 export class PickleMachine {
   /** Makes ERR_FILE_FORMAT errors. */
   readonly fail: Fail;
@@ -19,11 +33,12 @@ export class PickleMachine {
   readonly #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
+  readonly budget: PickleBudget;
   #at = 0;
-  #operations = 0;
-  #containers = 0;
 
-  constructor(bytes: Uint8Array, fail: Fail, refuse: (what: string) => TokenLearnerError) {
+  /** @param fileBytes - the size of the file that holds the pickle */
+  constructor(bytes: Uint8Array, fileBytes: number, fail: Fail, refuse: (what: string) => TokenLearnerError) {
+    this.budget = new PickleBudget(Math.min(bytes.byteLength, fileBytes), fail);
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.fail = fail;
     this.refuse = refuse;
@@ -31,9 +46,7 @@ export class PickleMachine {
 
   /** The next opcode. */
   operation(): number {
-    this.#operations += 1;
-    if (this.#operations > MAX_OPERATIONS)
-      throw this.fail(`the pickle has over ${MAX_OPERATIONS} operations`);
+    this.budget.operation();
     return this.uint8();
   }
 
@@ -110,13 +123,17 @@ export class PickleMachine {
     return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   }
 
+  /** Puts a new value on the stack. */
   push(value: PickleValue): void {
-    if (typeof value === 'object' && value !== null) {
-      this.#containers += 1;
-      if (this.#containers > MAX_CONTAINERS)
-        throw this.fail(`the pickle makes over ${MAX_CONTAINERS} objects`);
-    }
+    if (Array.isArray(value)) this.budget.elements(value.length);
+    this.budget.memory(footprint(value) + SLOT_BYTES);
     this.#stack.push(value);
+  }
+
+  /** Charges items that are put into a container. */
+  chargeItems(count: number): void {
+    this.budget.elements(count);
+    this.budget.memory(SLOT_BYTES * count);
   }
 
   /** Takes the topmost value that lies above the last mark. */
@@ -134,6 +151,7 @@ export class PickleMachine {
   }
 
   mark(): void {
+    this.budget.memory(SLOT_BYTES);
     this.#marks.push(this.#stack.length);
   }
 
@@ -145,12 +163,14 @@ export class PickleMachine {
   }
 
   remember(index: number = this.#memo.size): void {
+    this.budget.memory(MEMO_ENTRY_BYTES);
     this.#memo.set(index, this.top());
   }
 
   recall(index: number): void {
     const value = this.#memo.get(index);
     if (value === undefined) throw this.fail(`the pickle recalls ${index}, which it never put into its memo`);
+    this.budget.memory(SLOT_BYTES);
     this.#stack.push(value);
   }
 

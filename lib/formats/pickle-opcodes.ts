@@ -1,6 +1,7 @@
-import { construct, persistentStorage, resolveGlobal } from './pickle-globals';
+import { quote } from './format-error';
+import { construct, persistentStorage, resolveGlobal, setItems } from './pickle-globals';
 import type { PickleMachine } from './pickle-machine';
-import { pythonType, type PickleValue } from './pickle-values';
+import { isKind, PickledDict, pythonType, type PickleValue } from './pickle-values';
 
 type Operation = (machine: PickleMachine) => void;
 
@@ -24,7 +25,7 @@ function pushGlobal(machine: PickleMachine, module: string, name: string): void 
   const value = resolveGlobal(module, name);
   if (value === undefined) {
     throw machine.refuse(
-      `the pickle asks for ${JSON.stringify(`${module}.${name}`.slice(0, 200))}, which is not allowed; ` +
+      `the pickle asks for ${quote(`${module}.${name}`)}, which is not allowed; ` +
         'save the state dict alone, made of tensors and plain containers',
     );
   }
@@ -46,26 +47,22 @@ function stackGlobal(machine: PickleMachine): void {
 
 function inst(machine: PickleMachine): void {
   const [module, name] = [machine.line(), machine.line()];
-  throw machine.refuse(
-    `the pickle makes an instance of ${JSON.stringify(`${module}.${name}`.slice(0, 200))}`,
-  );
+  throw machine.refuse(`the pickle makes an instance of ${quote(`${module}.${name}`)}`);
 }
 
 function reduce(machine: PickleMachine): void {
   const args = machine.pop();
   const callee = machine.pop();
-  const isConstructor =
-    typeof callee === 'object' && callee !== null && 'kind' in callee && callee.kind === 'constructor';
-  if (!isConstructor) throw machine.refuse(`the pickle calls ${pythonType(callee)}`);
+  if (!isKind(callee, 'constructor')) throw machine.refuse(`the pickle calls ${pythonType(callee)}`);
   if (!Array.isArray(args)) throw machine.fail('the pickle calls a constructor without a tuple of arguments');
-  machine.push(construct(callee, args, machine.fail));
+  machine.push(construct(callee, args, machine));
 }
 
 /** An OrderedDict's attributes, such as a state dict's `_metadata`, are not kept; nothing else may have any. */
 function build(machine: PickleMachine): void {
   const state = machine.pop();
   const target = machine.top();
-  if (target instanceof Map && state instanceof Map) return;
+  if (target instanceof PickledDict && state instanceof PickledDict) return;
   throw machine.refuse(`the pickle sets the state of ${pythonType(target)}`);
 }
 
@@ -80,7 +77,16 @@ function tuple(length: number): Operation {
 function extend(machine: PickleMachine, items: readonly PickleValue[]): void {
   const list = machine.top();
   if (!Array.isArray(list)) throw machine.fail(`the pickle appends to ${pythonType(list)}`);
+  machine.chargeItems(items.length);
   for (const item of items) list.push(item);
+}
+
+function addItems(machine: PickleMachine): void {
+  const items = machine.popToMark();
+  const set = machine.top();
+  if (!isKind(set, 'set')) throw machine.fail(`the pickle adds items to ${pythonType(set)}`);
+  machine.chargeItems(items.length);
+  for (const item of items) set.items.push(item);
 }
 
 function append(machine: PickleMachine): void {
@@ -93,9 +99,8 @@ function appends(machine: PickleMachine): void {
 
 function update(machine: PickleMachine, items: readonly PickleValue[]): void {
   const dict = machine.top();
-  if (!(dict instanceof Map)) throw machine.fail(`the pickle sets items of ${pythonType(dict)}`);
-  if (items.length % 2 !== 0) throw machine.fail('the pickle sets a key without a value');
-  for (let i = 0; i < items.length; i += 2) dict.set(items[i] ?? null, items[i + 1] ?? null);
+  if (!(dict instanceof PickledDict)) throw machine.fail(`the pickle sets items of ${pythonType(dict)}`);
+  setItems(dict, items, machine);
 }
 
 function setItem(machine: PickleMachine): void {
@@ -103,13 +108,13 @@ function setItem(machine: PickleMachine): void {
   update(machine, [machine.pop(), value]);
 }
 
-function setItems(machine: PickleMachine): void {
+function updateFromMark(machine: PickleMachine): void {
   update(machine, machine.popToMark());
 }
 
 function dictFromMark(machine: PickleMachine): void {
   const items = machine.popToMark();
-  machine.push(new Map());
+  machine.push(new PickledDict());
   update(machine, items);
 }
 
@@ -186,10 +191,12 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   [0x6c, pushing((m) => m.popToMark())], // LIST
   [0x61, append],
   [0x65, appends],
-  [0x7d, pushing(() => new Map())], // EMPTY_DICT
+  [0x7d, pushing(() => new PickledDict())], // EMPTY_DICT
   [0x64, dictFromMark], // DICT
+  [0x8f, pushing(() => ({ kind: 'set', items: [] }))], // EMPTY_SET
+  [0x90, addItems],
   [0x73, setItem],
-  [0x75, setItems],
+  [0x75, updateFromMark],
   [0x71, binPut],
   [0x72, longBinPut],
   [0x94, memoize],
@@ -212,8 +219,6 @@ export const REFUSED: ReadonlyMap<number, string> = new Map([
   [0x82, 'EXT1'],
   [0x83, 'EXT2'],
   [0x84, 'EXT4'],
-  [0x8f, 'EMPTY_SET'],
-  [0x90, 'ADDITEMS'],
   [0x91, 'FROZENSET'],
   [0x97, 'NEXT_BUFFER'],
   [0x98, 'READONLY_BUFFER'],

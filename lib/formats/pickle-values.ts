@@ -1,14 +1,17 @@
-import type { DType } from '../dtype';
-
-/** The element type of a storage: one of ours, or the name of another that PyTorch has. */
+/** The element type of a storage, by PyTorch's name ('float32', 'complex64', ...). */
 export interface StorageType {
   kind: 'storage-type';
-  /** Undefined for a type that cannot be loaded. */
-  dtype: DType | undefined;
+  /** Undefined for untyped storages, whose size is in bytes. */
+  dtype: string | undefined;
+}
+
+/** A dtype as a value of its own, by PyTorch's name. */
+export interface PickledDType {
+  kind: 'dtype';
   name: string;
 }
 
-/** A storage that the archive keeps as a record of its own. `size` is in elements. */
+/** A storage that the archive keeps as a record of its own. `size` is in elements of its type. */
 export interface PickledStorage {
   kind: 'storage';
   key: string;
@@ -19,24 +22,56 @@ export interface PickledStorage {
 /** A strided tensor over a storage; nothing is validated against the storage yet. Offsets and strides are in elements. */
 export interface PickledTensor {
   kind: 'tensor';
+  /** By PyTorch's name; it may be one that tensors here do not have. */
+  dtype: string;
   storage: PickledStorage;
   offset: number;
   shape: number[];
   strides: number[];
 }
 
-/** The callables that a pickle may name. None of them runs code from the file. */
-export interface Constructor {
-  kind: 'constructor';
-  name:
-    | 'collections.OrderedDict'
-    | 'torch.Size'
-    | 'torch._utils._rebuild_tensor_v2'
-    | 'torch._utils._rebuild_parameter';
+/** A tensor of a kind that has no counterpart here. It does no harm until somebody asks for it. */
+export interface UnreadableTensor {
+  kind: 'unreadable-tensor';
+  /** What it is, for messages: 'is a sparse tensor'. */
+  what: string;
 }
 
-/** A dict or an OrderedDict. */
-export type PickledDict = Map<PickleValue, PickleValue>;
+/** A set. Its elements are not compared with each other. */
+export interface PickledSet {
+  kind: 'set';
+  items: PickleValue[];
+}
+
+/** A value that is known and harmless, and that nothing here needs: a device, a layout, a complex number. */
+export interface Opaque {
+  kind: 'opaque';
+  name: string;
+}
+
+/** A callable that a pickle may name. None of them runs code from the file. */
+export interface Constructor {
+  kind: 'constructor';
+  name: string;
+}
+
+/**
+ * A dict, an OrderedDict or a Counter. Values under other keys than strings stay in a list: nothing looks them up, and to hash
+ * keys that a file chooses would let it choose keys that collide.
+ */
+export class PickledDict {
+  readonly entries = new Map<string, PickleValue>();
+  readonly others: [key: PickleValue, value: PickleValue][] = [];
+
+  get size(): number {
+    return this.entries.size + this.others.length;
+  }
+
+  set(key: PickleValue, value: PickleValue): void {
+    if (typeof key === 'string') this.entries.set(key, value);
+    else this.others.push([key, value]);
+  }
+}
 
 /** All that a pickle can become here. Tuples and lists are both arrays. */
 export type PickleValue =
@@ -48,9 +83,13 @@ export type PickleValue =
   | Uint8Array
   | PickleValue[]
   | PickledDict
+  | PickledSet
   | PickledTensor
+  | UnreadableTensor
   | PickledStorage
   | StorageType
+  | PickledDType
+  | Opaque
   | Constructor;
 
 /** What a value is, in Python's words, for messages. */
@@ -60,12 +99,23 @@ export function pythonType(value: PickleValue): string {
   if (typeof value === 'string') return 'a str';
   if (typeof value === 'number' || typeof value === 'bigint') return 'a number';
   if (Array.isArray(value)) return 'a list or tuple';
-  if (value instanceof Map) return 'a dict';
+  if (value instanceof PickledDict) return 'a dict';
   if (value instanceof Uint8Array) return 'bytes';
-  return value.kind === 'tensor' ? 'a tensor' : `a ${value.kind}`;
+  if (isTensor(value)) return 'a tensor';
+  return value.kind === 'opaque' ? `a ${value.name}` : `a ${value.kind}`;
+}
+
+type Kinded = Extract<PickleValue, { kind: string }>;
+
+/** Whether the value is of that kind. */
+export function isKind<K extends Kinded['kind']>(
+  value: PickleValue | undefined,
+  kind: K,
+): value is Extract<Kinded, { kind: K }> {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind;
 }
 
 /** Whether the value is a tensor of the pickle. */
-export function isTensor(value: PickleValue | undefined): value is PickledTensor {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'tensor';
+export function isTensor(value: PickleValue | undefined): value is PickledTensor | UnreadableTensor {
+  return isKind(value, 'tensor') || isKind(value, 'unreadable-tensor');
 }

@@ -1,7 +1,13 @@
-import { dtypeInfo, type DType } from '../dtype';
-import { elementCount } from './elements';
+/**
+ * The header of a safetensors file. What it takes is bounded by its own size: each tensor costs its name, its dtype and at most
+ * 64 sizes; there are at most 2^17 tensors and 2^17 metadata; what the format does not know is passed over.
+ */
+import { bytesOfShape, MAX_AXES, showShape, tensorNamed } from './file-shape';
 import { quote, type Fail } from './format-error';
-import { HeaderParser, type HeaderValue } from './safetensors-json';
+import { JsonCursor } from './json-cursor';
+import { MAX_NAME_BYTES, MAX_NAMES, readStrings } from './json-strings';
+import type { Pace } from './pace';
+import { bitsOf, dtypeName, readAs, type ReadAs } from './safetensors-dtypes';
 
 /** The format's own limit on the header, in bytes. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -9,10 +15,15 @@ export const MAX_HEADER_BYTES = 100_000_000;
 /** The key that holds the metadata; no tensor can have this name. */
 export const METADATA_KEY = '__metadata__';
 
+/** The longest description of one tensor, in bytes. */
+const MAX_DESCRIPTION_BYTES = 2 ** 16;
+const SORTED_AT_ONCE = 2 ** 13;
+
 /** One tensor's place: `begin` and `end` are in bytes from the first byte after the header. */
 export interface TensorPlace {
   name: string;
-  dtype: DType;
+  /** As the format calls it; it may be one that tensors do not have. */
+  formatDtype: string;
   shape: number[];
   begin: number;
   end: number;
@@ -24,92 +35,169 @@ export interface SafetensorsHeader {
   metadata: Record<string, string>;
 }
 
-/** The format's names of the dtypes, in ascending order of the alignment by which files are laid out. */
-export const FORMAT_DTYPES: readonly (readonly [name: string, dtype: DType])[] = [
-  ['BOOL', 'bool'],
-  ['U8', 'uint8'],
-  ['F16', 'float16'],
-  ['BF16', 'bfloat16'],
-  ['I32', 'int32'],
-  ['F32', 'float32'],
-  ['F64', 'float64'],
-  ['I64', 'int64'],
-];
+/** The integers of an array, charged as they come. */
+function readSizes(cursor: JsonCursor, limit: number, problem: string, fail: Fail): number[] {
+  if (!cursor.nextIs('[')) throw fail(problem);
+  const sizes: number[] = [];
+  for (const index of cursor.items()) {
+    if (index === limit) throw fail(`${problem}: over ${limit} numbers`);
+    const size = cursor.integer(MAX_DESCRIPTION_BYTES);
+    if (!Number.isSafeInteger(size)) throw fail(problem);
+    sizes.push(size);
+  }
+  return sizes;
+}
 
-const DTYPE_BY_NAME: ReadonlyMap<string, DType> = new Map(FORMAT_DTYPES);
+/** Reads the object that describes a tensor. */
+class PlaceReader {
+  readonly #cursor: JsonCursor;
+  readonly #what: string;
+  readonly #fail: Fail;
+  #formatDtype: string | undefined;
+  #shape: number[] | undefined;
+  #offsets: number[] | undefined;
 
-function decodeHeader(bytes: Uint8Array, fail: Fail): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw fail('the header is not valid UTF-8', cause);
+  constructor(cursor: JsonCursor, name: string, fail: Fail) {
+    this.#cursor = cursor;
+    this.#what = tensorNamed(name);
+    this.#fail = fail;
+  }
+
+  read(name: string): TensorPlace {
+    const cursor = this.#cursor;
+    const what = this.#what;
+    if (!cursor.nextIs('{')) throw this.#fail(`${what} is not described by an object`);
+    const start = cursor.position;
+    for (const key of cursor.keys(MAX_NAME_BYTES)) {
+      this.#field(key);
+      if (cursor.position - start > MAX_DESCRIPTION_BYTES)
+        throw this.#fail(`${what} is described by over ${MAX_DESCRIPTION_BYTES} bytes`);
+    }
+    if (this.#formatDtype === undefined) throw this.#fail(`${what} has no dtype`);
+    if (this.#shape === undefined) throw this.#fail(`${what} has no shape`);
+    const [begin, end] = this.#offsets ?? [];
+    if (begin === undefined || end === undefined)
+      throw this.#fail(`${what} has no data_offsets of two integers`);
+    return { name, formatDtype: this.#formatDtype, shape: this.#shape, begin, end };
+  }
+
+  #field(key: string): void {
+    const cursor = this.#cursor;
+    const what = this.#what;
+    if (key === 'dtype') {
+      this.#once(key, this.#formatDtype);
+      if (!cursor.nextIs('"')) throw this.#fail(`${what} has no dtype`);
+      this.#formatDtype = cursor.string(MAX_NAME_BYTES);
+    } else if (key === 'shape') {
+      this.#once(key, this.#shape);
+      const problem = `${what} has no shape of at most ${MAX_AXES} integers from 0 to 2^53 - 1`;
+      this.#shape = readSizes(cursor, MAX_AXES, problem, this.#fail);
+    } else if (key === 'data_offsets') {
+      this.#once(key, this.#offsets);
+      this.#offsets = readSizes(cursor, 2, `${what} has no data_offsets of two integers`, this.#fail);
+    } else {
+      cursor.skip(MAX_DESCRIPTION_BYTES);
+    }
+  }
+
+  #once(key: string, value: unknown): void {
+    if (value !== undefined) throw this.#fail(`${this.#what} has the key ${quote(key)} twice`);
   }
 }
 
-function readMetadata(value: HeaderValue | undefined, fail: Fail): Record<string, string> {
-  const metadata = Object.create(null) as Record<string, string>;
-  if (value === undefined) return metadata;
-  if (!(value instanceof Map)) throw fail(`${METADATA_KEY} is not an object`);
-  for (const [key, text] of value) {
-    if (typeof text !== 'string')
-      throw fail(`${METADATA_KEY} has a value for ${quote(key)} that is not a string`);
-    metadata[key] = text;
-  }
-  return metadata;
+function checkSize({ name, formatDtype, shape, begin, end }: TensorPlace, fail: Fail): void {
+  const what = tensorNamed(name);
+  const bits = bitsOf(formatDtype);
+  const wanted = bytesOfShape(shape, (bits ?? 1) / 8, what, fail);
+  // Of a dtype that is not known, only the place is.
+  if (bits === undefined || wanted === end - begin) return;
+  throw fail(
+    `${what} has data_offsets [${begin}, ${end}]: ${end - begin} bytes, but ${dtypeName(formatDtype)} of shape ${showShape(shape)} ` +
+      `takes ${wanted}`,
+  );
 }
 
-function isSizeArray(value: HeaderValue | undefined): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
+/** Sorted by their bytes: in pieces first, of which the whole is then merged, so that no one call takes long. */
+async function inOrder(places: readonly TensorPlace[], pace: Pace): Promise<TensorPlace[]> {
+  const order = (a: TensorPlace, b: TensorPlace): number => a.begin - b.begin || a.end - b.end;
+  const sorted: TensorPlace[] = [];
+  for (let done = 0; done < places.length; done += SORTED_AT_ONCE) {
+    for (const place of places.slice(done, done + SORTED_AT_ONCE).sort(order)) sorted.push(place);
+    await pace.pause();
+  }
+  return sorted.sort(order);
 }
 
-function readPlace(name: string, value: HeaderValue, fail: Fail): TensorPlace {
-  const what = `tensor ${quote(name)}`;
-  if (!(value instanceof Map)) throw fail(`${what} is not described by an object`);
-  const formatDtype = value.get('dtype');
-  if (typeof formatDtype !== 'string') throw fail(`${what} has no dtype`);
-  const dtype = DTYPE_BY_NAME.get(formatDtype);
-  if (dtype === undefined) {
-    const known = FORMAT_DTYPES.map(([known]) => known).join(', ');
-    throw fail(`${what} has dtype ${quote(formatDtype)}, which is not supported (${known} are)`);
-  }
-  const shape = value.get('shape');
-  if (!isSizeArray(shape)) throw fail(`${what} has no shape of integers from 0 to 2^53 - 1`);
-  const offsets = value.get('data_offsets');
-  if (!isSizeArray(offsets) || offsets.length !== 2)
-    throw fail(`${what} has no data_offsets of two integers`);
-  const [begin = 0, end = 0] = offsets;
-  return { name, dtype, shape, begin, end };
+/** What is wrong with a place behind data that end at `expected`; undefined where all is well. */
+function misplaced({ begin, end }: TensorPlace, expected: number, dataBytes: number): string | undefined {
+  if (end < begin) return ': it ends before it begins';
+  if (end > dataBytes) return `, but the file holds ${dataBytes} bytes of data`;
+  if (begin < expected) return `: it overlaps the tensor before it, which ends at ${expected}`;
+  return begin > expected ? `: nothing describes the bytes from ${expected} on` : undefined;
 }
 
 /** Sizes must be those of the shapes, and the tensors lie one after the other over the whole of the data. */
-function checkLayout(tensors: readonly TensorPlace[], dataBytes: number, fail: Fail): void {
+async function checkLayout(
+  tensors: readonly TensorPlace[],
+  dataBytes: number,
+  fail: Fail,
+  pace: Pace,
+): Promise<void> {
   let expected = 0;
-  for (const { name, dtype, shape, begin, end } of tensors) {
-    const what = `tensor ${quote(name)} has data_offsets [${begin}, ${end}]`;
-    if (end < begin) throw fail(`${what}: it ends before it begins`);
-    if (end > dataBytes) throw fail(`${what}, but the file holds ${dataBytes} bytes of data`);
-    if (begin < expected) throw fail(`${what}: it overlaps the tensor before it, which ends at ${expected}`);
-    if (begin > expected) throw fail(`${what}: nothing describes the bytes from ${expected} on`);
-    const bytes = elementCount(shape) * dtypeInfo(dtype).itemSize;
-    if (!Number.isSafeInteger(bytes))
-      throw fail(`tensor ${quote(name)} has too large a shape [${shape.join(', ')}]`);
-    if (bytes !== end - begin) {
-      throw fail(`${what}: ${end - begin} bytes, but ${dtype} of shape [${shape.join(', ')}] takes ${bytes}`);
-    }
-    expected = end;
+  for (const place of tensors) {
+    const problem = misplaced(place, expected, dataBytes);
+    if (problem !== undefined)
+      throw fail(`${tensorNamed(place.name)} has data_offsets [${place.begin}, ${place.end}]${problem}`);
+    checkSize(place, fail);
+    expected = place.end;
+    await pace.pause();
   }
   if (expected !== dataBytes) throw fail(`the tensors end at byte ${expected} of ${dataBytes} bytes of data`);
 }
 
+function toRecord(strings: ReadonlyMap<string, string> | undefined): Record<string, string> {
+  const record = Object.create(null) as Record<string, string>;
+  for (const [key, value] of strings ?? []) record[key] = value;
+  return record;
+}
+
 /** Parses and validates a header against the number of bytes that follow it. */
-export function parseHeader(bytes: Uint8Array, dataBytes: number, fail: Fail): SafetensorsHeader {
-  const text = decodeHeader(bytes, fail);
-  if (!text.startsWith('{')) throw fail("the header does not begin with '{'");
-  const header = new HeaderParser(text, fail).parse() as Map<string, HeaderValue>;
-  const metadata = readMetadata(header.get(METADATA_KEY), fail);
-  header.delete(METADATA_KEY);
-  const tensors = Array.from(header, ([name, value]) => readPlace(name, value, fail));
-  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  checkLayout(tensors, dataBytes, fail);
-  return { tensors, metadata };
+export async function parseHeader(
+  bytes: Uint8Array,
+  dataBytes: number,
+  fail: Fail,
+  pace: Pace,
+): Promise<SafetensorsHeader> {
+  if (bytes[0] !== 0x7b) throw fail("the header does not begin with '{'");
+  const cursor = new JsonCursor(bytes, 'the header', fail);
+  const places = new Map<string, TensorPlace>();
+  let metadata: Map<string, string> | undefined;
+  for (const name of cursor.keys(MAX_NAME_BYTES)) {
+    if (places.has(name) || (name === METADATA_KEY && metadata !== undefined))
+      throw fail(`the header has the key ${quote(name)} twice`);
+    if (name === METADATA_KEY) {
+      metadata = await readStrings(cursor, METADATA_KEY, fail, pace);
+    } else {
+      if (places.size === MAX_NAMES) throw fail(`the header describes over ${MAX_NAMES} tensors`);
+      places.set(name, new PlaceReader(cursor, name, fail).read(name));
+    }
+    await pace.pause();
+  }
+  await cursor.end(() => pace.pause());
+  const tensors = await inOrder([...places.values()], pace);
+  await checkLayout(tensors, dataBytes, fail, pace);
+  return { tensors, metadata: toRecord(metadata) };
+}
+
+/**
+ * How a tensor that was asked for is read.
+ *
+ * @throws TokenLearnerError ERR_FILE_FORMAT for a dtype that is not.
+ */
+export function howToRead({ name, formatDtype }: TensorPlace, fail: Fail): ReadAs {
+  const how = readAs(formatDtype);
+  if (how !== undefined) return how;
+  throw fail(
+    `${tensorNamed(name)} has dtype ${quote(formatDtype)}, which is not supported; leave it out with \`filter\`, or convert it in Python`,
+  );
 }

@@ -1,55 +1,78 @@
 import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { unreadable } from './access';
 
 /** The parts of the process that decide where things lie; tests give their own. */
 export interface Host {
   env: Readonly<Record<string, string | undefined>>;
   platform: NodeJS.Platform;
   arch: string;
-  /** The user's home folder. */
-  home: string;
+  /** The user's home folder; null where there is none. */
+  home: string | null;
 }
 
 /** The running process's own. */
 export function thisHost(): Host {
-  return { env: process.env, platform: process.platform, arch: process.arch, home: homedir() };
+  return { env: process.env, platform: process.platform, arch: process.arch, home: userHome() };
 }
+
+/** Node throws where HOME is not set and the user has no entry in the system's list, as in some containers. */
+function userHome(): string | null {
+  try {
+    return homedir();
+  } catch {
+    return null;
+  }
+}
+
+/** What a message says where {@link cacheFolder} is null. */
+export const NO_CACHE =
+  'none, since this user has no home folder (HOME is not an absolute path); TOKENLEARNER_CACHE can name one';
 
 /**
  * The user's cache folder of this package, shared by all projects: `TOKENLEARNER_CACHE`, or `tokenlearner` in the
- * platform's cache folder (`XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches`; `%LOCALAPPDATA%`).
+ * platform's cache folder (`XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches`; `%LOCALAPPDATA%`). Where those are not
+ * absolute they are ignored: code is loaded from there, and the working directory may be anybody's.
+ *
+ * @returns an absolute path; null when there is no such folder.
  */
-export function cacheFolder(host: Host): string {
+export function cacheFolder(host: Host): string | null {
   const { env, platform, home } = host;
   if (env.TOKENLEARNER_CACHE) return path.resolve(env.TOKENLEARNER_CACHE);
-  if (platform === 'darwin') return path.join(home, 'Library', 'Caches', 'tokenlearner');
-  if (platform === 'win32') {
-    return path.join(env.LOCALAPPDATA ?? path.join(home, 'AppData', 'Local'), 'tokenlearner');
-  }
-  // The XDG specification has relative values ignored.
-  const xdg = env.XDG_CACHE_HOME;
-  return path.join(xdg && path.isAbsolute(xdg) ? xdg : path.join(home, '.cache'), 'tokenlearner');
+  const within = (folder: string | null | undefined, ...parts: string[]): string | null =>
+    folder && path.isAbsolute(folder) ? path.join(folder, ...parts, 'tokenlearner') : null;
+  if (platform === 'darwin') return within(home, 'Library', 'Caches');
+  if (platform === 'win32') return within(env.LOCALAPPDATA) ?? within(home, 'AppData', 'Local');
+  return within(env.XDG_CACHE_HOME) ?? within(home, '.cache');
 }
 
-/** Where the cache keeps its libtorch folders, one per version and variant. */
-export function cachedLibtorchFolder(host: Host): string {
-  return path.join(cacheFolder(host), 'libtorch');
+/** Where the cache keeps its libtorch folders, one per version and variant; null without a cache. */
+export function cachedLibtorchFolder(host: Host): string | null {
+  const cache = cacheFolder(host);
+  return cache && path.join(cache, 'libtorch');
 }
 
-/** The folder of one version and variant, whether it exists or not. */
-export function runtimeFolder(host: Host, version: string, variant: string): string {
-  return path.join(cachedLibtorchFolder(host), `${version}-${variant}`);
+/** The folder of one version and variant, whether it exists or not; null without a cache. */
+export function runtimeFolder(host: Host, version: string, variant: string): string | null {
+  const folder = cachedLibtorchFolder(host);
+  return folder && path.join(folder, `${version}-${variant}`);
 }
 
 /** Absolute paths of what lies in the cache; temporary and lock files left out. */
 export function cachedRuntimeFolders(host: Host): string[] {
+  return listCache(host).folders;
+}
+
+/** What lies in the cache, and why it may be nothing: a reason, or null. */
+export function listCache(host: Host): { folders: string[]; reason: string | null } {
   const folder = cachedLibtorchFolder(host);
-  let names: string[];
+  if (folder === null) return { folders: [], reason: NO_CACHE };
   try {
-    names = readdirSync(folder);
-  } catch {
-    return [];
+    const names = readdirSync(folder).filter((name) => /^\d+\.\d+\.\d+-\w+$/.test(name));
+    return { folders: names.map((name) => path.join(folder, name)), reason: null };
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return { folders: [], reason: isMissing ? null : unreadable(folder, error) };
   }
-  return names.filter((name) => /^\d+\.\d+\.\d+-\w+$/.test(name)).map((name) => path.join(folder, name));
 }

@@ -46,7 +46,7 @@ class TransientError extends Error {}
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   const { attempts = 5, retryDelay = 500, timeout = 60_000, target } = options;
-  await mkdir(path.dirname(target), { recursive: true });
+  await mkdir(path.dirname(target), { recursive: true, mode: 0o755 });
   const agent = new EnvHttpProxyAgent({ headersTimeout: timeout, bodyTimeout: timeout });
   try {
     let fruitless = 0;

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { unreadable } from './access';
 import type { Host } from './cache';
 import { manifest } from './manifest';
 import { compareVersions, parseVersion, type TorchVersion } from './version';
@@ -55,6 +56,14 @@ export function libraryNames(platform: NodeJS.Platform): LibraryNames {
  * `site-packages` with `torch/lib` in it. Loads nothing.
  */
 export function inspectLibtorch(folder: string, host: Host): Inspection {
+  try {
+    return inspectFolder(folder, host);
+  } catch (error) {
+    return reject(unreadable(folder, error));
+  }
+}
+
+function inspectFolder(folder: string, host: Host): Inspection {
   const names = libraryNames(host.platform);
   const absolute = path.resolve(folder);
   const kind = statSync(absolute, { throwIfNoEntry: false });
@@ -111,11 +120,19 @@ export function readRuntimeRecord(root: string): RuntimeRecord | null {
     const record = JSON.parse(
       readFileSync(path.join(root, 'runtime.json'), 'utf8'),
     ) as Partial<RuntimeRecord> | null;
-    const texts = [record?.version, record?.variant, record?.platform, record?.arch];
-    return texts.every((text) => typeof text === 'string') ? (record as RuntimeRecord) : null;
+    return isRecord(record) ? record : null;
   } catch {
     return null;
   }
+}
+
+function isRecord(record: Partial<RuntimeRecord> | null): record is RuntimeRecord {
+  const { version, variant, platform, arch, files = {} } = record ?? {};
+  if (typeof version !== 'string' || parseVersion(version) === null) return false;
+  if (![variant, platform, arch].every((text) => typeof text === 'string' && /^\w+$/.test(text)))
+    return false;
+  const isTable = typeof files === 'object' && (files as unknown) !== null;
+  return isTable && Object.values(files).every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
 function damagedFile(root: string, record: RuntimeRecord): string | null {

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheFolder, type Host, runtimeFolder, thisHost } from './cache';
+import { cacheFolder, type Host, NO_CACHE, runtimeFolder, thisHost } from './cache';
 import { checkSpace } from './disk-space';
 import { type FoundLibtorch, inspectLibtorch, readRuntimeRecord, type RuntimeRecord } from './inspect';
 import { installError } from './install-error';
@@ -9,9 +8,11 @@ import { withLock } from './lock';
 import { entryVersion, type Manifest, manifest, manifestEntry, type ManifestEntry } from './manifest';
 import { checkGivenArchive, obtainArchive } from './obtain';
 import { checkGivenWheels, obtainWheels } from './obtain-wheels';
+import { deleteLeftovers, deleteRuntime, demandReplaceable, temporaryName } from './owned';
 import type { pipDownloadAll } from './pip';
 import { pipDownload } from './pip';
 import type { OnProgress } from './progress';
+import { distrustPath } from './trust';
 import { destination, siteDestination, unpackLibtorch } from './unpack';
 
 /** How a libtorch is to be installed. */
@@ -23,7 +24,10 @@ export interface InstallOptions {
    * pinned file's name must have its hash; any other must be of the pinned version.
    */
   fromFile?: string | undefined;
-  /** The folder that becomes the runtime, instead of one in the user's cache. Must be empty, a runtime, or not exist. */
+  /**
+   * The folder that becomes the runtime, instead of one in the user's cache. Must be empty, not exist, or hold a libtorch
+   * that was installed before and nothing else.
+   */
   folder?: string | undefined;
   /** Told in words what is being done. */
   log?: (line: string) => void;
@@ -46,6 +50,8 @@ interface Job extends Required<Pick<InstallOptions, 'variant' | 'log' | 'host' |
   version: string;
   /** The folder that is to be filled. */
   root: string;
+  /** Whether the user named it: then nothing in it is deleted that is not ours. */
+  isNamed: boolean;
 }
 
 /**
@@ -63,17 +69,38 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Fou
   const pinned = options.manifest ?? manifest;
   const entry = manifestEntry(variant, `${host.platform}-${host.arch}`, pinned);
   const version = entryVersion(entry, pinned);
-  const root =
-    options.folder === undefined ? runtimeFolder(host, version, variant) : path.resolve(options.folder);
+  const { folder } = options;
+  const isNamed = folder !== undefined;
+  const root = isNamed ? await namedFolder(folder) : cachedFolder(host, version, variant);
   const { onProgress, fromFile, pip = pipDownload, pipAll } = options;
-  const job: Job = { variant, log, host, pip, pipAll, onProgress, fromFile, entry, version, root };
+  const job: Job = { variant, log, host, pip, pipAll, onProgress, fromFile, entry, version, root, isNamed };
   const existing = inspectWanted(job);
   if (existing !== null) return existing;
-  if (options.folder !== undefined) await checkReplaceable(root);
+  if (isNamed) await demandReplaceable(root);
   const onWait = () => {
     log(`Another process is installing ${root}; waiting for it.`);
   };
   return withLock(`${root}.lock`, async () => inspectWanted(job) ?? (await install(job)), { onWait });
+}
+
+/** Where a link leads, so that the link stays. */
+async function namedFolder(folder: string): Promise<string> {
+  const absolute = path.resolve(folder);
+  return realpath(absolute).catch(() => absolute);
+}
+
+function cachedFolder(host: Host, version: string, variant: string): string {
+  const cache = demandCache(host);
+  const folder = runtimeFolder(host, version, variant) ?? cache;
+  const reason = distrustPath(cache, folder);
+  if (reason !== null) throw installError(`Nothing is installed into the cache: ${reason}`);
+  return folder;
+}
+
+function demandCache(host: Host): string {
+  const cache = cacheFolder(host);
+  if (cache === null) throw installError(`Expected a cache folder but there is ${NO_CACHE}`);
+  return cache;
 }
 
 /** The libtorch in a runtime's folder; null when it is missing, incomplete or damaged. */
@@ -88,25 +115,13 @@ function inspectWanted({ root, host, version, variant }: Job): FoundLibtorch | n
   return found?.version === version && found.variant === variant ? found : null;
 }
 
-/** What is there will be deleted: that may be a runtime, but never anything else. */
-async function checkReplaceable(root: string): Promise<void> {
-  const names = await readdir(root).catch((error: unknown): string[] => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw installError(`${root} cannot be used: ${(error as Error).message}`, error);
-  });
-  if (names.length === 0 || names.includes('runtime.json')) return;
-  throw installError(
-    `${root} is neither empty nor a libtorch that was installed before; name another folder`,
-  );
-}
-
 async function install(job: Job): Promise<FoundLibtorch> {
-  const { root, host, log, entry } = job;
-  await removeLeftovers(root);
-  const downloads = path.join(cacheFolder(host), 'downloads', `${job.version}-${job.variant}`);
-  await checkSpace(entry, path.dirname(root), job.fromFile === undefined ? downloads : null);
+  const { root, host, log, entry, isNamed } = job;
+  await deleteLeftovers(root);
+  const downloads = downloadFolder(job);
+  await checkSpace(entry, path.dirname(root), downloads);
   const archives = await bringArchives(job, downloads);
-  const temporary = `${root}~${randomUUID()}`;
+  const temporary = temporaryName(root);
   try {
     log(
       `Unpacking ${path.basename(archives[0] ?? '')}${archives.length > 1 ? ` and ${archives.length - 1} more` : ''}`,
@@ -115,29 +130,32 @@ async function install(job: Job): Promise<FoundLibtorch> {
     checkUnpacked(temporary, archives[0] ?? '', job);
     const { version, variant } = job;
     const record: RuntimeRecord = { version, variant, platform: host.platform, arch: host.arch, files };
-    await writeFile(path.join(temporary, 'runtime.json'), `${JSON.stringify(record, null, 2)}\n`);
-    await rm(root, { recursive: true, force: true });
+    await writeFile(path.join(temporary, 'runtime.json'), `${JSON.stringify(record, null, 2)}\n`, {
+      mode: 0o644,
+    });
+    await deleteRuntime(root, isNamed);
     await rename(temporary, root);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
-  await rm(downloads, { recursive: true, force: true });
+  if (downloads !== null) await rm(downloads, { recursive: true, force: true });
   const installed = inspectWanted(job);
   if (installed === null) throw installError(`${root} was changed while it was being installed`);
   return installed;
 }
 
-async function bringArchives(job: Job, folder: string): Promise<string[]> {
+/** Where what is fetched comes to lie; null when nothing is. */
+function downloadFolder({ host, fromFile, version, variant }: Job): string | null {
+  if (fromFile !== undefined) return null;
+  const folder = path.join(demandCache(host), 'downloads', `${version}-${variant}`);
+  const reason = distrustPath(demandCache(host), folder);
+  if (reason !== null) throw installError(`Nothing is fetched into the cache: ${reason}`);
+  return folder;
+}
+
+async function bringArchives(job: Job, folder: string | null): Promise<string[]> {
   const { entry, fromFile, host, version, variant, pip, pipAll, log, onProgress } = job;
-  if (fromFile !== undefined) {
-    const isFolder = (await stat(fromFile).catch(() => null))?.isDirectory() === true;
-    if (!isFolder && entry.wheels !== undefined && fromFile.endsWith('.whl')) {
-      throw installError(
-        `${fromFile} alone is not enough: a CUDA build also needs NVIDIA's wheels. Name a folder with all of them.`,
-      );
-    }
-    return isFolder ? checkGivenWheels(fromFile, entry) : [await checkGivenArchive(fromFile, entry.archive)];
-  }
+  if (fromFile !== undefined || folder === null) return givenArchives(fromFile ?? '', entry);
   const title = `${version} (${variant}) for ${host.platform}-${host.arch}`;
   if (entry.wheels !== undefined) {
     return obtainWheels({ entry, title, folder, pip, log, ...(pipAll && { pipAll }) });
@@ -145,11 +163,21 @@ async function bringArchives(job: Job, folder: string): Promise<string[]> {
   return [await obtainArchive({ host, entry, title, folder, pip, log, onProgress })];
 }
 
+async function givenArchives(fromFile: string, entry: ManifestEntry): Promise<string[]> {
+  const isFolder = (await stat(fromFile).catch(() => null))?.isDirectory() === true;
+  if (!isFolder && entry.wheels !== undefined && fromFile.endsWith('.whl')) {
+    throw installError(
+      `${fromFile} alone is not enough: a CUDA build also needs NVIDIA's wheels. Name a folder with all of them.`,
+    );
+  }
+  return isFolder ? checkGivenWheels(fromFile, entry) : [await checkGivenArchive(fromFile, entry.archive)];
+}
+
 /** A CUDA build in several wheels keeps their folders; anything else lies flat. */
 async function unpackAll(archives: string[], folder: string, job: Job): Promise<Record<string, number>> {
   const layout = archives.length > 1 ? siteDestination : destination;
   const files: Record<string, number> = {};
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o755 });
   for (const archive of archives) {
     Object.assign(files, await unpackLibtorch(archive, folder, job.onProgress, layout));
   }
@@ -166,14 +194,5 @@ function checkUnpacked(folder: string, archive: string, { host, version, variant
       `${archive} holds libtorch ${found.version ?? 'of no stated version'} (${found.variant ?? 'no variant'}), ` +
         `expected ${version} (${variant})`,
     );
-  }
-}
-
-/** Whoever holds the lock is alone, so every temporary folder is one that an ended process left. */
-async function removeLeftovers(root: string): Promise<void> {
-  const parent = path.dirname(root);
-  for (const name of await readdir(parent)) {
-    if (name.startsWith(`${path.basename(root)}~`))
-      await rm(path.join(parent, name), { recursive: true, force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { exists } from './access';
 
 const FOREIGN =
   'It is damaged or was built for another platform: install it again on this machine, rather than copy it from another.';
@@ -22,7 +22,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, meaning: (match: RegExpExec
     [
       // glibc's words for a file of another architecture, too.
       /(\/[^:]+): cannot open shared object file/,
-      ([, file]) => (file !== undefined && existsSync(file) ? FOREIGN : null),
+      ([, file]) => (file !== undefined && exists(file) ? FOREIGN : null),
     ],
     [/file too short|section header/, () => 'It is damaged, perhaps by a full disk: install it again.'],
     [

@@ -6,23 +6,27 @@ import type { LibtorchLocation } from './locate';
 import { remedies } from './remedies';
 
 /** There is no addon for this platform. */
-export function addonNotFound(cause: unknown): TokenLearnerError {
+export function addonNotFound(): TokenLearnerError {
   return new TokenLearnerError(
     'ERR_ADDON_NOT_FOUND',
     `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
       'Prebuilt binaries exist for linux-x64 (glibc 2.28 or later). In a checkout, `npm run setup` makes it for this ' +
       'machine. In a bundled program, leave tokenlearner out of the bundle (esbuild: --external:tokenlearner).',
-    { cause },
   );
 }
 
-/** The addon's file is there and does not load. */
+/** What Node's permission model says, by the code. */
+const FORBIDDEN: Readonly<Record<string, string>> = {
+  ERR_DLOPEN_DISABLED:
+    'This process forbids native addons: start Node with --allow-addons, and without --no-addons.',
+  ERR_ACCESS_DENIED:
+    "This process may not read it: start Node with --allow-fs-read for the package's whole folder.",
+};
+
+/** The addon's file is there and does not load, or its folder may not be looked at. */
 export function addonLoadFailed(file: string, cause: unknown): TokenLearnerError {
   const { message, code } = cause as NodeJS.ErrnoException;
-  const meaning =
-    code === 'ERR_DLOPEN_DISABLED'
-      ? 'This process forbids native addons: start Node with --allow-addons, and without --no-addons.'
-      : explainLoadFailure(message);
+  const meaning = FORBIDDEN[code ?? ''] ?? explainLoadFailure(message);
   return new TokenLearnerError(
     'ERR_ADDON_LOAD',
     `The native addon ${file} could not be loaded on ${platformName()}, Node ${process.version}: ${message}` +
@@ -35,9 +39,12 @@ export function addonLoadFailed(file: string, cause: unknown): TokenLearnerError
 export function libtorchLoadFailed(error: unknown, found: LibtorchLocation, host: Host): unknown {
   if (!(error instanceof TokenLearnerError)) return error;
   if (error.code !== 'ERR_LIBTORCH_LOAD' && error.code !== 'ERR_LIBTORCH_INCOMPATIBLE') return error;
+  // The process stands in the way, not the libtorch: no other one would do.
+  if (/^This process has loaded|process\.chdir\(\)/.test(error.message)) return error;
   const origin = {
     option: 'named by runtime.configure',
     environment: 'named by TOKENLEARNER_LIBTORCH',
+    process: 'what this process had loaded already',
     package: 'from the npm runtime package',
     cache: 'from the cache of this user',
     python: "Python's installed torch",

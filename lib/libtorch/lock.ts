@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { installError } from './install-error';
 
 /** How the lock is taken. */
 export interface LockOptions {
@@ -20,27 +21,33 @@ interface Holder {
   host: string;
 }
 
+/** A lock as it was seen. */
+interface Sighting {
+  /** null in a file that is still empty. */
+  holder: Holder | null;
+  modified: number;
+  /** Changes with each renewal. */
+  mark: string;
+}
+
+/** Bytes that a lock may have. */
+const LARGEST = 4096;
+
 /**
  * Runs `work` while holding a lock file, so that one process at a time does it on this machine (or on this network
- * drive). A lock whose process is gone is taken over.
+ * drive). A lock whose process is gone, or that is not renewed, is taken over; a file that is no lock is left alone.
+ *
+ * @throws TokenLearnerError when the lock cannot be had, besides what `work` throws.
  */
 export async function withLock<T>(
   file: string,
   work: () => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
-  const { poll = 250, stale = 60_000 } = options;
+  const { stale = 60_000 } = options;
   const holder: Holder = { token: randomUUID(), pid: process.pid, host: hostname() };
-  await mkdir(path.dirname(file), { recursive: true });
-  for (let waited = false; !(await take(file, holder));) {
-    if (await isAbandoned(file, stale)) {
-      await breakLock(file, holder.token, stale);
-      continue;
-    }
-    if (!waited) options.onWait?.();
-    waited = true;
-    await sleep(poll);
-  }
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o755 }).catch(refuse(file));
+  await acquire(file, holder, { ...options, stale });
   const renewal = setInterval(() => {
     const now = new Date();
     utimes(file, now, now).catch(() => undefined);
@@ -50,7 +57,28 @@ export async function withLock<T>(
     return await work();
   } finally {
     clearInterval(renewal);
-    if ((await readHolder(file))?.token === holder.token) await rm(file, { force: true });
+    if ((await look(file).catch(() => null))?.holder?.token === holder.token) await rm(file, { force: true });
+  }
+}
+
+async function acquire(
+  file: string,
+  holder: Holder,
+  options: LockOptions & { stale: number },
+): Promise<void> {
+  const { poll = 250, stale, onWait } = options;
+  const seen = { mark: '', since: 0 };
+  for (let waited = false; !(await take(file, holder));) {
+    const sighting = await look(file);
+    if (sighting === null) continue;
+    if (sighting.mark !== seen.mark) Object.assign(seen, { mark: sighting.mark, since: performance.now() });
+    if (isAbandoned(sighting, performance.now() - seen.since, stale)) {
+      await breakLock(file, holder.token, sighting);
+      continue;
+    }
+    if (!waited) onWait?.();
+    waited = true;
+    await sleep(poll);
   }
 }
 
@@ -60,36 +88,69 @@ async function take(file: string, holder: Holder): Promise<boolean> {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    return refuse(file)(error);
   }
 }
 
-async function isAbandoned(file: string, stale: number): Promise<boolean> {
-  const holder = await readHolder(file);
-  if (holder?.host === hostname() && !isAlive(holder.pid)) return true;
-  const age = await stat(file).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs,
-    () => 0,
-  );
-  return age > stale;
+function refuse(file: string): (error: unknown) => never {
+  return (error) => {
+    throw installError(`The lock ${file} cannot be made: ${(error as Error).message}`, error);
+  };
 }
 
 /**
- * Moves an abandoned lock away. Of several that find it abandoned the first may already hold a new one: whoever moves that
- * away puts it back.
+ * Whether a lock's process is gone or no longer renews it. Its time proves that only where it is past: clocks of two
+ * machines differ, so a time to come is compared with nothing but this machine's own, and otherwise `unchanged` decides.
  */
-async function breakLock(file: string, token: string, stale: number): Promise<void> {
+function isAbandoned({ holder, modified }: Sighting, unchanged: number, stale: number): boolean {
+  const isLocal = holder?.host === hostname();
+  if (isLocal && !isAlive(holder.pid)) return true;
+  const age = Date.now() - modified;
+  return age > stale || (isLocal && age < -stale) || unchanged > stale;
+}
+
+/** Moves an abandoned lock away. When it has become another one's meanwhile, it is put back. */
+async function breakLock(file: string, token: string, { mark }: Sighting): Promise<void> {
   const aside = `${file}.${token}`;
-  await rename(file, aside).catch(() => undefined);
-  if (!(await isAbandoned(aside, stale))) await link(aside, file).catch(() => undefined);
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw installError(
+      `The lock ${file} is abandoned and cannot be removed: ${(error as Error).message}. Delete it.`,
+      error,
+    );
+  }
+  const moved = await look(aside).catch(() => null);
+  if (moved?.mark !== mark) await link(aside, file).catch(() => undefined);
   await rm(aside, { force: true });
 }
 
-async function readHolder(file: string): Promise<Holder | null> {
+/** null when there is none. Throws a TokenLearnerError for what is no lock of this package. */
+async function look(file: string): Promise<Sighting | null> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Holder;
+    const found = await lstat(file);
+    const text = found.isFile() && found.size <= LARGEST ? await readFile(file, 'utf8') : 'something else';
+    const holder = text === '' ? null : parseHolder(text);
+    if (holder !== undefined) return { holder, modified: found.mtimeMs, mark: `${text} ${found.mtimeMs}` };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw installError(`The lock ${file} cannot be read: ${(error as Error).message}`, error);
+  }
+  throw installError(
+    `${file} is no lock of this package, and is in its place. Move it, or name another folder.`,
+  );
+}
+
+/** undefined for what is no lock. */
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const holder = JSON.parse(text) as Partial<Holder> | null;
+    const { token, host, pid } = holder ?? {};
+    const isHolder = typeof token === 'string' && typeof host === 'string' && Number.isSafeInteger(pid);
+    return isHolder && Number(pid) > 0 ? (holder as Holder) : undefined;
   } catch {
-    return null;
+    return undefined;
   }
 }
 

@@ -23,7 +23,7 @@ export interface ObtainWheelsOptions extends Omit<ObtainOptions, 'host' | 'onPro
 export async function obtainWheels(options: ObtainWheelsOptions): Promise<string[]> {
   const { entry, folder, title, log } = options;
   const pins = entry.wheels ?? [];
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o755 });
   if (pins.length === 0) log(`No hashes of libtorch ${title} are pinned: pip checks what its index states.`);
   const torch = await bringTorch(options, pins);
   const rest = await bringNvidia(torch, options, pins);
@@ -82,7 +82,7 @@ async function bringNvidia(
 ): Promise<string[]> {
   const { entry, title, log, pipAll = pipDownloadAll } = options;
   const folder = path.join(options.folder, 'nvidia');
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o755 });
   const companions = pins.filter(({ file }) => file !== path.basename(torch));
   const requirements =
     pins.length > 0

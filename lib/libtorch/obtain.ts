@@ -32,7 +32,7 @@ export interface ObtainOptions {
 export async function obtainArchive(options: ObtainOptions): Promise<string> {
   const { entry, folder, log, host } = options;
   const { archive } = entry;
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o755 });
   if (archive !== null && (await hasHash(targetOf(archive, folder), archive.sha256))) {
     return targetOf(archive, folder);
   }

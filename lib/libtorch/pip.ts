@@ -1,16 +1,21 @@
-import { spawn } from 'node:child_process';
+import { spawn, type StdioOptions } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { thisHost } from './cache';
 import type { PipSource } from './manifest';
+import { findPython, ISOLATED, pythonName } from './python-program';
 
 /** The wheel that pip brought, or why it brought none. */
 export type PipResult = { wheel: string; reason: null } | { wheel: null; reason: string };
 
-/** Runs a program; tests give their own. */
+/** Runs a program of PATH by its name; tests give their own. */
 export type RunProgram = (
   command: string,
   args: readonly string[],
 ) => Promise<{ status: number; stderr: string }>;
+
+/** The status of a program that could not be started, as a shell gives it. */
+const NOT_RUN = 127;
 
 /** The Python whose wheel is asked for. libtorch itself is the same in each. */
 const WHEEL_TAG = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
@@ -25,17 +30,7 @@ export async function pipDownload(
   withIndex: boolean,
   run: RunProgram = runProgram,
 ): Promise<PipResult> {
-  const base = [
-    '-m',
-    'pip',
-    'download',
-    '--no-deps',
-    '--only-binary=:all:',
-    '--retries',
-    '2',
-    '--dest',
-    folder,
-  ];
+  const base = downloadInto(folder, '--no-deps');
   const tags = [...WHEEL_TAG, ...source.platforms.flatMap((platform) => ['--platform', platform])];
   const attempts = [
     [...base, ...tags, source.requirement],
@@ -45,7 +40,7 @@ export async function pipDownload(
   ];
   let reason = '';
   for (const args of attempts) {
-    const { status, stderr } = await run(python(), args);
+    const { status, stderr } = await run(pythonName(process.platform), args);
     if (status === 0) {
       const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
       if (wheel !== undefined) return { wheel: path.join(folder, wheel), reason: null };
@@ -69,21 +64,23 @@ export async function pipDownloadAll(
   resolve: boolean,
   run: RunProgram = runProgram,
 ): Promise<string | null> {
-  const base = ['-m', 'pip', 'download', '--only-binary=:all:', '--retries', '2', '--dest', folder];
-  const args = [...base, ...(resolve ? [] : ['--no-deps']), ...requirements];
-  const first = await run(python(), args);
+  const args = [...downloadInto(folder, ...(resolve ? [] : ['--no-deps'])), ...requirements];
+  const first = await run(pythonName(process.platform), args);
   if (first.status === 0) return null;
   if (isWithoutPip(first.status, first.stderr)) return lastError(first.stderr);
-  const second = await run(python(), [...args, '--index-url', index]);
+  const second = await run(pythonName(process.platform), [...args, '--index-url', index]);
   return second.status === 0 ? null : lastError(first.stderr);
 }
 
-function python(): string {
-  return process.platform === 'win32' ? 'python' : 'python3';
+/** pip runs in another working directory, so the folder must be absolute. */
+function downloadInto(folder: string, ...flags: string[]): string[] {
+  const target = path.resolve(folder);
+  const fixed = ['--only-binary=:all:', '--retries', '2', '--dest', target];
+  return [ISOLATED, '-m', 'pip', 'download', ...flags, ...fixed];
 }
 
 function isWithoutPip(status: number, stderr: string): boolean {
-  return status === 127 || stderr.includes('No module named pip');
+  return status === NOT_RUN || stderr.includes('No module named pip');
 }
 
 function lastError(stderr: string): string {
@@ -93,12 +90,16 @@ function lastError(stderr: string): string {
 
 /** pip's progress goes to stderr, as ours does; its complaints are kept for the message. */
 function runProgram(command: string, args: readonly string[]): Promise<{ status: number; stderr: string }> {
+  const host = thisHost();
+  const python = findPython(host);
+  if (python.program === null) return Promise.resolve({ status: NOT_RUN, stderr: python.reason });
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', process.stderr, 'pipe'], windowsHide: true });
+    const stdio: StdioOptions = ['ignore', process.stderr, 'pipe'];
+    const child = spawn(python.program, args, { cwd: python.cwd, env: host.env, stdio, windowsHide: true });
     let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', (error) => {
-      resolve({ status: 127, stderr: `${command} cannot be run: ${error.message}` });
+      resolve({ status: NOT_RUN, stderr: `${command} cannot be run: ${error.message}` });
     });
     child.on('close', (status) => {
       resolve({ status: status ?? 1, stderr });

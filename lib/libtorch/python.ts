@@ -1,29 +1,38 @@
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { exists } from './access';
 import type { Host } from './cache';
+import { findPython, ISOLATED, pythonName, type PythonProgram } from './python-program';
 
 /** Where Python's torch is, or why it was not found. */
 export type PythonTorch = { folder: string } | { folder: null; reason: string };
 
-// find_spec of a top-level name finds the package without importing it.
-const FIND_TORCH =
-  'import importlib.util as u; s = u.find_spec("torch"); ' +
-  'print(s.submodule_search_locations[0] if s and s.submodule_search_locations else "")';
+/**
+ * find_spec of a top-level name finds the package without importing it. Isolated mode leaves out what pip installs for one
+ * user, which is wanted; its folder is not absolute where the user has no home.
+ */
+const FIND_TORCH = `
+import importlib.util, os, site, sys
+user = site.getusersitepackages()
+if os.path.isabs(user): sys.path.append(user)
+s = importlib.util.find_spec("torch")
+if s and s.submodule_search_locations: sys.stdout.buffer.write(os.fsencode(s.submodule_search_locations[0]))
+`;
 
 /** Milliseconds that Python may take to answer. */
 const PYTHON_TIMEOUT = 5000;
 
 /**
  * Looks for an installed Python `torch`: in the active virtual and conda environments by their folders, and otherwise by
- * asking `python3` where it would import torch from. Nothing is imported.
+ * asking `python3` where it would import torch from. Nothing is imported, and nothing of the working directory is run.
  */
 export function findPythonTorch(host: Host): PythonTorch {
   for (const prefix of [host.env.VIRTUAL_ENV, host.env.CONDA_PREFIX]) {
-    if (!prefix) continue;
+    if (!prefix || !path.isAbsolute(prefix)) continue;
     const folder = sitePackages(prefix, host)
       .map((site) => path.join(site, 'torch'))
-      .find((candidate) => existsSync(candidate));
+      .find(exists);
     if (folder !== undefined) return { folder };
   }
   return askPython(host);
@@ -42,26 +51,26 @@ function sitePackages(prefix: string, host: Host): string[] {
 }
 
 function askPython(host: Host): PythonTorch {
-  const command = host.platform === 'win32' ? 'python' : 'python3';
-  const answer = spawnPython(command, host);
-  if (answer instanceof Error) return { folder: null, reason: `${command} cannot be run: ${answer.message}` };
-  if (answer.error) return { folder: null, reason: `${command} cannot be run: ${answer.error.message}` };
-  const folder = answer.stdout.trim();
-  if (answer.status !== 0 || folder === '') return { folder: null, reason: `${command} has no module torch` };
+  const python = findPython(host);
+  if (python.program === null) return { folder: null, reason: python.reason };
+  const name = pythonName(host.platform);
+  const { error, status, stdout } = runFinder(python, host);
+  if (error) return { folder: null, reason: `${name} cannot be run: ${error.message}` };
+  const folder = stdout.trim();
+  if (status !== 0 || folder === '') return { folder: null, reason: `${name} has no module torch` };
   return { folder };
 }
 
-// spawnSync throws, rather than reports, where Node's permission model forbids child processes.
-function spawnPython(command: string, host: Host): SpawnSyncReturns<string> | Error {
-  try {
-    return spawnSync(command, ['-c', FIND_TORCH], {
-      encoding: 'utf8',
-      env: host.env,
-      timeout: PYTHON_TIMEOUT,
-      stdio: ['ignore', 'pipe', 'ignore'],
-      windowsHide: true,
-    });
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
+function runFinder(
+  { program, cwd }: PythonProgram,
+  host: Host,
+): ReturnType<typeof spawnSync> & { stdout: string } {
+  return spawnSync(program, [ISOLATED, '-c', FIND_TORCH], {
+    cwd,
+    encoding: 'utf8',
+    env: host.env,
+    timeout: PYTHON_TIMEOUT,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    windowsHide: true,
+  });
 }

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { exists } from './access';
 import type { Host } from './cache';
 import { manifest } from './manifest';
 
@@ -22,5 +22,5 @@ export function remedies(host: Host): string[] {
 
 /** The installed package has no scripts folder. */
 function isCheckout(): boolean {
-  return existsSync(path.join(__dirname, '..', '..', 'scripts', 'setup.mjs'));
+  return exists(path.join(__dirname, '..', '..', 'scripts', 'setup.mjs'));
 }

@@ -1,20 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { cachedRuntimeFolders, type Host, runtimeFolder } from './cache';
-import { readRuntimeRecord } from './inspect';
+import { cachedRuntimeFolders, type Host, runtimeFolder, thisHost } from './cache';
 import { inspectInstalled } from './install';
 import { installError } from './install-error';
 import { withLock } from './lock';
 import { entryVersion, type Manifest, manifest } from './manifest';
+import { deleteRuntime, foreignPart } from './owned';
 
 /** A libtorch that can be installed, or is. */
 export interface RuntimeEntry {
   variant: string;
   version: string;
-  /** Where it is, or would come. */
-  folder: string;
+  /** Where it is, or would come; null where this user has no cache. */
+  folder: string | null;
   installed: boolean;
   /** Bytes on disk where it is installed, an upper bound of them where it is not. */
   size: number;
@@ -32,7 +31,7 @@ export function listRuntimes(host: Host, from: Manifest = manifest): RuntimeEntr
     if (entry === undefined) return [];
     const version = entryVersion(entry, from);
     const folder = runtimeFolder(host, version, variant);
-    const installed = inspectInstalled(folder, host) !== null;
+    const installed = folder !== null && inspectInstalled(folder, host) !== null;
     const size = installed ? folderSize(folder) : entry.unpackedSize;
     const pinned = entry.archive !== null || (entry.wheels ?? []).length > 0;
     return [{ variant, version, folder, installed, size, verified: pinned ? 'sha256' : 'pip' }];
@@ -61,16 +60,13 @@ function folderSize(folder: string): number {
 /**
  * Deletes an installed libtorch. Processes that have loaded it keep it until they end.
  *
- * @throws TokenLearnerError when the folder is none that was installed by this package.
+ * @param folder - one in the cache, or any other that holds what this package installed and nothing else.
+ * @throws TokenLearnerError when it is another.
  */
-export async function removeRuntime(folder: string): Promise<void> {
-  const root = path.resolve(folder);
-  if (readRuntimeRecord(root) === null)
-    throw installError(`${root} holds no libtorch that was installed here`);
-  await withLock(`${root}.lock`, async () => {
-    // Gone at once for everyone who looks for it, however long deleting takes.
-    const aside = `${root}~${randomUUID()}`;
-    await rename(root, aside);
-    await rm(aside, { recursive: true, force: true });
-  });
+export async function removeRuntime(folder: string, host: Host = thisHost()): Promise<void> {
+  const isCached = cachedRuntimeFolders(host).includes(folder);
+  const root = isCached ? folder : await realpath(folder).catch(() => path.resolve(folder));
+  const foreign = isCached ? null : await foreignPart(root);
+  if (foreign !== null) throw installError(`${root} holds no libtorch that was installed here: ${foreign}`);
+  await withLock(`${root}.lock`, () => deleteRuntime(root, !isCached));
 }

@@ -95,7 +95,7 @@ async function extract(
     const relative = layout(entry.fileName);
     if (relative === null) continue;
     const target = path.join(folder, relative);
-    await mkdir(path.dirname(target), { recursive: true });
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 });
     let checksum = 0;
     const counter = new Transform({
       transform(chunk: Buffer, _encoding, callback) {

@@ -84,9 +84,9 @@ export class Conv2d extends UnaryLeaf {
     this.#config = config;
   }
 
-  override outputShape(shape: Shape): number[] {
+  override outputShape(input: Shape): number[] {
     assertUsable(this, Conv2d);
-    checkShape('shape', shape);
+    const shape = checkShape('shape', input);
     const { inChannels, outChannels, kernel, stride, padding, dilation } = this.#config;
     if ((shape.length !== 3 && shape.length !== 4) || shape.at(-3) !== inChannels) {
       throw new TokenLearnerError(

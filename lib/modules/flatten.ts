@@ -27,9 +27,10 @@ export class Flatten extends UnaryLeaf {
     this.#endDim = endDim;
   }
 
-  override outputShape(shape: Shape): number[] {
+  override outputShape(input: Shape): number[] {
     assertUsable(this, Flatten);
-    const dimensions = checkShape('shape', shape).length;
+    const shape = checkShape('shape', input);
+    const dimensions = shape.length;
     const [start, end] = [this.#startDim, this.#endDim].map((d) => (d < 0 ? d + dimensions : d)) as [
       number,
       number,

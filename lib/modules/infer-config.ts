@@ -14,13 +14,13 @@ export interface InferredConfig {
 }
 
 function weights(dict: Record<string, unknown>): AnyTensor[] {
-  const found: AnyTensor[] = [];
-  for (let i = 0; Object.hasOwn(dict, `net.${2 * i}.weight`); i++) {
+  let length = 0;
+  while (Object.hasOwn(dict, `net.${2 * length}.weight`)) length += 1;
+  return Array.from({ length }, (_, i) => {
     const tensor = dict[`net.${2 * i}.weight`];
     tensorArgument(`net.${2 * i}.weight`, tensor);
-    found.push(tensor as AnyTensor);
-  }
-  return found;
+    return tensor as AnyTensor;
+  });
 }
 
 /** What the shapes of a state dict say of its TokenLearner. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH. */

@@ -56,9 +56,9 @@ export class LayerNorm extends UnaryLeaf {
     this.#affine = affine;
   }
 
-  override outputShape(shape: Shape): number[] {
+  override outputShape(input: Shape): number[] {
     assertUsable(this, LayerNorm);
-    checkShape('shape', shape);
+    const shape = checkShape('shape', input);
     const sizes = this.#normalizedShape;
     const last = shape.slice(-sizes.length);
     if (last.length !== sizes.length || last.some((size, i) => size !== sizes[i])) {
@@ -67,7 +67,7 @@ export class LayerNorm extends UnaryLeaf {
         `Expected an input of shape (..., ${sizes.join(', ')}) but received ${formatShape(shape)}`,
       );
     }
-    return [...shape];
+    return shape;
   }
 
   override toString(): string {

@@ -9,6 +9,7 @@ import {
   type FloatDType,
   Module,
   type Leaf,
+  type LeafMove,
   type ParameterSpec,
   placementCodes,
 } from './module';
@@ -103,23 +104,18 @@ export abstract class LeafModule extends Module {
   }
 
   /** @internal */
-  writeParameters(tensors: readonly (AnyTensor | undefined)[]): void {
-    if (tensors.every((tensor) => tensor === undefined)) return;
-    const present = tensors.includes(undefined) ? this.readParameters() : [];
-    const args = tensors.map((tensor, i) => tensorArgument('parameter', tensor ?? present[i]));
-    requireLibtorch().setParameters(this.#handle, args);
-    for (const tensor of present) tensor.dispose();
-  }
-
-  /** @internal */
-  place(dtype: FloatDType | undefined, device: Device | undefined): void {
-    const next = { dtype: dtype ?? this.#dtype, device: device ?? this.#device };
-    if (next.dtype === this.#dtype && next.device === this.#device) return;
+  planMove(dtype: FloatDType = this.#dtype, device: Device = this.#device): LeafMove | undefined {
+    if (dtype === this.#dtype && device === this.#device) return undefined;
     // Without parameters there is nothing to move: such an operator runs where its input is.
-    if (this.#specs.length === 0) return;
-    requireLibtorch().moveLayer(this.#handle, ...placementCodes(next.dtype, next.device));
-    this.#dtype = next.dtype;
-    this.#device = next.device;
+    if (this.#specs.length === 0) return undefined;
+    return {
+      handle: this.handle(),
+      codes: placementCodes(dtype, device),
+      done: () => {
+        this.#dtype = dtype;
+        this.#device = device;
+      },
+    };
   }
 
   /** @internal */

@@ -38,9 +38,9 @@ export class Linear extends UnaryLeaf {
     this.#bias = bias;
   }
 
-  override outputShape(shape: Shape): number[] {
+  override outputShape(input: Shape): number[] {
     assertUsable(this, Linear);
-    checkShape('shape', shape);
+    const shape = checkShape('shape', input);
     if (shape.at(-1) !== this.#inFeatures) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',

@@ -87,9 +87,9 @@ export class MaxPool2d extends UnaryLeaf {
       `ceil_mode=${ceilMode ? 'True' : 'False'})`;
   }
 
-  override outputShape(shape: Shape): number[] {
+  override outputShape(input: Shape): number[] {
     assertUsable(this, MaxPool2d);
-    checkShape('shape', shape);
+    const shape = checkShape('shape', input);
     if (shape.length !== 3 && shape.length !== 4) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',

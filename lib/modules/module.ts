@@ -143,14 +143,12 @@ export abstract class Module {
   loadStateDict(dict: StateDict, options?: LoadStateDictOptions): LoadStateDictResult {
     assertUsable(this, Module);
     const { tensors, ...result } = checkStateDict(this.constructor.name, this.specs(), dict, options);
-    for (const { prefix, leaf } of this.leaves()) {
-      leaf.writeParameters(leaf.parameterSpecs.map(({ name }) => tensors.get(prefix + name)));
-    }
+    writeParameters(this.leaves(), tensors);
     return result;
   }
 
   /**
-   * Moves the module to another device or dtype, in place.
+   * Moves the module to another device or dtype, in place: all of it, or nothing where it throws.
    *
    * @param target - a device ('auto', 'cpu', 'cuda', 'cuda:N') or a floating dtype.
    * @returns the module itself.
@@ -171,7 +169,13 @@ export abstract class Module {
       throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a floating dtype', target);
     }
     const device = dtype === undefined ? resolveDevice('target', target) : undefined;
-    for (const { leaf } of this.leaves()) leaf.place(dtype, device);
+    const moves = this.leaves().flatMap(({ leaf }) => leaf.planMove(dtype, device) ?? []);
+    requireLibtorch().moveLayers(
+      moves.map(({ handle }) => handle),
+      moves.map(({ codes }) => codes[0]),
+      moves.map(({ codes }) => codes[1]),
+    );
+    for (const { done } of moves) done();
     return this;
   }
 
@@ -245,9 +249,43 @@ export abstract class Module {
 export interface Leaf extends Module {
   readonly parameterSpecs: readonly ParameterSpec[];
   readParameters(): AnyTensor[];
-  /** Undefined entries keep the parameter that is there. */
-  writeParameters(tensors: readonly (AnyTensor | undefined)[]): void;
-  place(dtype: FloatDType | undefined, device: Device | undefined): void;
+  /** How to give it another dtype or device; undefined where there is nothing to do. */
+  planMove(dtype: FloatDType | undefined, device: Device | undefined): LeafMove | undefined;
+}
+
+/** A leaf's way to another placement. @internal */
+export interface LeafMove {
+  handle: LayerHandle;
+  codes: [dtype: number, device: number];
+  /** To be called once native code has moved it. */
+  done: () => void;
+}
+
+/**
+ * Gives leaves the parameters of their names, all in one native call: all of them change, or none. A leaf's parameters that
+ * are not among `tensors` stay.
+ */
+function writeParameters(
+  leaves: readonly { prefix: string; leaf: Leaf }[],
+  tensors: ReadonlyMap<string, AnyTensor>,
+): void {
+  const changed = leaves.flatMap(({ prefix, leaf }) => {
+    const given = leaf.parameterSpecs.map(({ name }) => tensors.get(prefix + name));
+    if (given.every((tensor) => tensor === undefined)) return [];
+    return [
+      { handle: leaf.handle(), given, present: given.includes(undefined) ? leaf.readParameters() : [] },
+    ];
+  });
+  try {
+    requireLibtorch().setParameters(
+      changed.map(({ handle }) => handle),
+      changed.map(({ given, present }) =>
+        given.map((tensor, i) => tensorArgument('parameter', tensor ?? present[i])),
+      ),
+    );
+  } finally {
+    for (const { present } of changed) for (const tensor of present) tensor.dispose();
+  }
 }
 
 /** The native code of a placement. @internal */

@@ -201,9 +201,9 @@ export class TokenLearner extends LeafModule {
     return settings(this).numLayers;
   }
 
-  override outputShape(shape: Shape): number[] {
+  override outputShape(input: Shape): number[] {
     const { dim, numOutputTokens } = settings(this);
-    checkShape('shape', shape);
+    const shape = checkShape('shape', input);
     const expected = `(..., ${dim}, H, W)`;
     if (shape.length < 3) {
       throw new TokenLearnerError(

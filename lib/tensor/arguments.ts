@@ -1,10 +1,11 @@
 /**
  * What the static methods of Tensor take, checked.
  */
+import { types } from 'node:util';
 import { type Device, resolveDevice } from '../device';
 import { defaultDType, type DType, dtypeInfo, DTYPES, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import { checkShape, elementCount, formatShape } from '../shape';
+import { checkShape, elementCount, formatShape, type Shape } from '../shape';
 import {
   checkBoolean,
   checkInteger,
@@ -13,7 +14,7 @@ import {
   type IntegerRange,
   unexpected,
 } from '../validate';
-import { typedArrayName } from './typed-array';
+import { fixedBytes, lengthOf, typedArrayName } from './typed-array';
 
 /** The options of {@link TensorOptions}, resolved. */
 export function tensorOptions(options: unknown): { dtype: DType; device: Device; pinned: boolean } {
@@ -54,6 +55,33 @@ export function checkLength(length: number, shape: unknown): number[] {
     );
   }
   return sizes;
+}
+
+/**
+ * The bytes of a typed array that takes or gives all elements of a tensor. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH,
+ * ERR_SHAPE_MISMATCH, ERR_UNSUPPORTED_BUFFER, ERR_DETACHED.
+ */
+export function bytesOf(name: string, array: unknown, dtype: DType, shape: Shape): Uint8Array {
+  const expected = dtypeInfo(dtype).array.name;
+  if (!types.isTypedArray(array)) {
+    throw unexpected('ERR_INVALID_ARG_TYPE', name, `a ${expected}`, array);
+  }
+  const given = typedArrayName(array);
+  if (given !== expected) {
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected ${expected} for \`${name}\`, as the tensor's dtype is ${dtype}, but received ${given}`,
+    );
+  }
+  const bytes = fixedBytes(name, array as TypedArray);
+  const count = elementCount(shape);
+  if (lengthOf(array as TypedArray) !== count) {
+    throw new TokenLearnerError(
+      'ERR_SHAPE_MISMATCH',
+      `Expected ${count} elements in \`${name}\` for shape ${formatShape(shape)} but received ${lengthOf(array as TypedArray)}`,
+    );
+  }
+  return bytes;
 }
 
 /** The dtype asked for, or the array's own. Throws ERR_INVALID_ARG_TYPE or ERR_DTYPE_MISMATCH. */

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import type { DType, TypedArray } from '../dtype';
+import type { DType } from '../dtype';
 import { elementCount, formatShape, type Shape } from '../shape';
 
 // Once a tensor has more than THRESHOLD elements, a dimension shows EDGE at each end; with many dimensions fewer, so that
@@ -45,9 +45,9 @@ function edgeOf(shape: Shape): number {
   return 0;
 }
 
-/** Nested brackets; long dimensions show their ends. `elements` starts at the view's first element. */
+/** Nested brackets; long dimensions show their ends. */
 function formatValues(
-  elements: TypedArray,
+  element: (offset: number) => number | bigint,
   dtype: DType,
   shape: Shape,
   strides: Shape,
@@ -55,7 +55,7 @@ function formatValues(
 ): string {
   const level = (dimension: number, offset: number): string => {
     const size = shape[dimension];
-    if (size === undefined) return formatElement(dtype, elements[offset] ?? 0);
+    if (size === undefined) return formatElement(dtype, element(offset));
     const at = (i: number): string => level(dimension + 1, offset + i * (strides[dimension] ?? 0));
     const cut = size > 2 * edge;
     const first = Array.from({ length: cut ? edge : size }, (_, i) => at(i));
@@ -72,20 +72,20 @@ export interface Printed {
   device: string;
   shape: Shape;
   strides: Shape;
-  /** From the first element on; undefined where it cannot be read here (another device, disposed, detached). */
-  elements: TypedArray | undefined;
+  /** Reads the element that far from the first; undefined where none can be read here (another device, disposed, detached). */
+  element: ((offset: number) => number | bigint) | undefined;
   state: string | undefined;
 }
 
 /** What util.inspect shows: shape, dtype, device and a few values. */
 export function formatTensor(printed: Printed): string {
-  const { dtype, device, shape, strides, elements, state } = printed;
+  const { dtype, device, shape, strides, element, state } = printed;
   const head = `Tensor(${formatShape(shape)}, ${dtype}, ${device}${state === undefined ? '' : `, ${state}`})`;
-  if (elements === undefined) return head;
+  if (element === undefined) return head;
   const edge = edgeOf(shape);
   // Rows line up when the first one begins a line.
   const separator = shape.length > 1 ? '\n' : ' ';
-  return `${head}${separator}${edge === 0 ? '[...]' : formatValues(elements, dtype, shape, strides, edge)}`;
+  return `${head}${separator}${edge === 0 ? '[...]' : formatValues(element, dtype, shape, strides, edge)}`;
 }
 
 export const inspectSymbol: typeof inspect.custom = inspect.custom;

@@ -1,21 +1,22 @@
 import { constants } from 'node:buffer';
-import { types } from 'node:util';
 import { binding } from '../binding';
 import type { TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { StorageHandle } from '../native-interface';
-import { isDetached, memoryOf } from './typed-array';
+import { bytesOver, fixedBytes } from './typed-array';
 
-type Memory = { kind: 'native'; handle: StorageHandle } | { kind: 'javascript'; bytes: Uint8Array };
-
-/** Whether a buffer's memory can grow, shrink or be written by another thread under a run. */
-function isUnsafe(buffer: ArrayBufferLike): boolean {
-  return types.isSharedArrayBuffer(buffer) || (buffer as { resizable?: boolean }).resizable === true;
-}
+type Memory =
+  /** Native memory that JavaScript has not seen. */
+  | { kind: 'native'; handle: StorageHandle }
+  /** Native memory under an ArrayBuffer. */
+  | { kind: 'lent'; handle: StorageHandle; bytes: Uint8Array }
+  /** Memory that V8 owns: a caller's, or `own`, which no caller gave. */
+  | { kind: 'javascript'; bytes: Uint8Array; own: boolean }
+  | { kind: 'released' };
 
 /**
  * The memory under one or more tensors: native memory, or a caller's typed array. It counts the tensors that view it;
- * the last one to go gives native memory back.
+ * the last one to go lets go of it. What JavaScript has seen of it stays valid for as long as JavaScript holds it.
  */
 export class Storage {
   #memory: Memory;
@@ -33,24 +34,8 @@ export class Storage {
 
   /** Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED. */
   static borrow(array: TypedArray): Storage {
-    const { buffer, byteOffset, byteLength } = memoryOf(array);
-    if (isUnsafe(buffer)) {
-      throw new TokenLearnerError(
-        'ERR_UNSUPPORTED_BUFFER',
-        'Expected a typed array over a fixed-length ArrayBuffer for `data` but received one over a ' +
-          (types.isSharedArrayBuffer(buffer) ? 'SharedArrayBuffer' : 'resizable ArrayBuffer') +
-          '; pass a copy (data.slice())',
-      );
-    }
-    if (isDetached(buffer)) {
-      throw new TokenLearnerError(
-        'ERR_DETACHED',
-        'Expected a typed array with memory for `data` but its ArrayBuffer was detached (transferred)',
-      );
-    }
-    // Views of our own: what crosses the boundary has the length that was checked.
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    return new Storage({ kind: 'javascript', bytes }, bytes.byteLength);
+    const bytes = fixedBytes('data', array);
+    return new Storage({ kind: 'javascript', bytes, own: false }, bytes.byteLength);
   }
 
   acquire(): this {
@@ -60,12 +45,21 @@ export class Storage {
 
   release(): void {
     this.#views -= 1;
-    if (this.#views === 0 && this.#memory.kind === 'native') binding().disposeStorage(this.#memory.handle);
+    if (this.#views > 0) return;
+    const memory = this.#memory;
+    this.#memory = { kind: 'released' };
+    if (memory.kind === 'native' || memory.kind === 'lent') binding().disposeStorage(memory.handle);
+  }
+
+  /** Whether JavaScript has not seen the memory. */
+  get isHidden(): boolean {
+    return this.#memory.kind === 'native';
   }
 
   /** What crosses the boundary. Throws ERR_DETACHED. */
   argument(): StorageHandle | Uint8Array {
-    return this.#memory.kind === 'native' ? this.#memory.handle : this.#attached(this.#memory.bytes);
+    const memory = this.#attached();
+    return memory.kind === 'javascript' ? memory.bytes : memory.handle;
   }
 
   /**
@@ -79,22 +73,30 @@ export class Storage {
         `A tensor of ${this.#byteLength} bytes is larger than an ArrayBuffer can be here (${constants.MAX_LENGTH} bytes)`,
       );
     }
-    if (this.#memory.kind === 'native') {
-      const native = binding();
-      const buffer = native.buffer(this.#memory.handle);
-      if (buffer.byteLength < this.#byteLength) throw detached();
-      if (native.sharesBuffers) return { buffer, byteOffset: 0 };
-      // The runtime (Electron) forbids buffers over native memory: from now on JavaScript's copy is the tensor.
-      native.disposeStorage(this.#memory.handle);
-      this.#memory = { kind: 'javascript', bytes: new Uint8Array(buffer) };
+    let memory = this.#attached();
+    if (memory.kind === 'native') {
+      const [buffer, lent] = binding().share(memory.handle);
+      const bytes = bytesOver(buffer);
+      memory = lent
+        ? { kind: 'lent', handle: memory.handle, bytes }
+        : { kind: 'javascript', bytes, own: true };
+      this.#memory = memory;
     }
-    const bytes = this.#attached(this.#memory.bytes);
+    const { bytes } = memory;
     return { buffer: bytes.buffer as ArrayBuffer, byteOffset: bytes.byteOffset };
   }
 
-  #attached(bytes: Uint8Array): Uint8Array {
-    if (bytes.byteLength !== this.#byteLength) throw detached();
-    return bytes;
+  /** Whether {@link host}'s buffer belongs to the storage alone, no caller having brought it. */
+  get ownsBuffer(): boolean {
+    return this.#memory.kind === 'lent' || (this.#memory.kind === 'javascript' && this.#memory.own);
+  }
+
+  #attached(): Exclude<Memory, { kind: 'released' }> {
+    const memory = this.#memory;
+    if (memory.kind === 'released') throw detached();
+    // Native storages may be longer than the tensor that came with them.
+    if (memory.kind !== 'native' && memory.bytes.byteLength < this.#byteLength) throw detached();
+    return memory;
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import '../dispose';
 import { types } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { binding, requireLibtorch } from '../binding';
 import {
   type Device,
@@ -37,10 +38,10 @@ import {
   viewStrides,
 } from '../shape';
 import { checkOneOf, checkOptions, describe, unexpected } from '../validate';
-import { arrayDType, checkLength, fillValue, tensorOptions } from './arguments';
+import { arrayDType, bytesOf, checkLength, fillValue, tensorOptions } from './arguments';
 import { formatTensor, inspectSymbol } from './format';
 import { Storage } from './storage';
-import { lengthOf } from './typed-array';
+import { lengthOf, transferBuffer, typedArrayOf } from './typed-array';
 
 /** A tensor of any dtype. */
 export type AnyTensor = Tensor<DType>;
@@ -81,7 +82,9 @@ let adopt: (native: NativeTensor) => AnyTensor;
  * A strided view of counted memory, on the CPU or a GPU.
  *
  * On the CPU `data` is a typed array over the tensor's own memory: write into it, run, read the result; nothing is copied.
- * Memory is freed when the tensor is disposed or collected and no run still uses it.
+ * Memory is freed when the tensor is disposed or collected and no run still uses it. Memory that `data` has shown is freed
+ * when its ArrayBuffer is collected too: what Node's own calls (sockets, files, crypto) do with it goes on safely. Use
+ * {@link copyTo} and {@link copyFrom} where memory must be given back at the moment of {@link dispose}.
  */
 export class Tensor<D extends DType = 'float32'> {
   readonly #view: View;
@@ -148,19 +151,23 @@ export class Tensor<D extends DType = 'float32'> {
 
   static #allocate<D extends DType>(shape: unknown, options: unknown, zeroed: boolean): Tensor<D> {
     const { dtype, device, pinned } = tensorOptions(options);
+    const made = Tensor.#native(checkShape('shape', shape), dtype, zeroed, pinned);
+    return (made as Tensor<D>).#moved(device);
+  }
+
+  /** A tensor in new native memory. */
+  static #native<D extends DType>(shape: Shape, dtype: D, zeroed = false, pinned = false): Tensor<D> {
     const native = pinned ? requireLibtorch() : binding();
-    const sizes = checkShape('shape', shape);
     const { itemSize } = dtypeInfo(dtype);
-    const bytes = elementCount(sizes, itemSize) * itemSize;
-    const made = Tensor.#make<D>({
+    const bytes = elementCount(shape, itemSize) * itemSize;
+    return Tensor.#make<D>({
       storage: Storage.native(native.allocate(bytes, zeroed, pinned), bytes),
       dtype,
       device: 'cpu',
-      shape: sizes,
-      strides: contiguousStrides(sizes),
+      shape,
+      strides: contiguousStrides(shape),
       offset: 0,
     });
-    return made.#moved(device);
   }
 
   /**
@@ -192,13 +199,11 @@ export class Tensor<D extends DType = 'float32'> {
     value: number | bigint | boolean,
     options?: TensorOptions<D>,
   ): Tensor<D> {
-    const { dtype, device } = tensorOptions(options);
-    const one = fillValue('value', value, dtype);
-    // Floats of 16 bits are filled as float32 and rounded by libtorch.
-    const direct = dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype;
-    const made = Tensor.#allocate<DType>(shape, { dtype: direct }, false);
-    (made.data as { fill(value: number | bigint): unknown }).fill(one);
-    return (made.#converted(dtype) as Tensor<D>).#moved(device);
+    const { dtype, device, pinned } = tensorOptions(options);
+    const element = typedArrayOf([fillValue('value', value, dtype)], directDType(dtype));
+    const made = Tensor.#native(checkShape('shape', shape), dtype, false, pinned);
+    binding().fill(toArgument('tensor', made), rounded(element, dtype));
+    return (made as Tensor<D>).#moved(device);
   }
 
   /**
@@ -206,15 +211,18 @@ export class Tensor<D extends DType = 'float32'> {
    * method are those of `torch.randn` on the CPU; a value may differ from PyTorch's in its last bits.
    */
   static randn<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
-    const { dtype, device } = tensorOptions(options);
+    const { dtype, device, pinned } = tensorOptions(options);
     checkOneOf('options.dtype', dtype, FLOATING);
-    const made = Tensor.#allocate<DType>(
-      shape,
-      { dtype: dtype === 'float64' ? 'float64' : 'float32' },
-      false,
-    );
+    const direct = directDType(dtype);
+    const sizes = checkShape('shape', shape);
+    const made = Tensor.#native(sizes, direct, false, pinned && direct === dtype);
     binding().normal(toArgument('tensor', made));
-    return (made.#converted(dtype) as Tensor<D>).#moved(device);
+    const converted = made.#converted(dtype) as Tensor<D>;
+    if (!pinned || direct === dtype) return converted.#moved(device);
+    const target = Tensor.#native<DType>(sizes, dtype, false, true) as Tensor<D>;
+    target.copyFrom(converted.copyTo(typedArrayOf(converted.numel, dtype) as TypedArrayFor<D>));
+    converted.dispose();
+    return target.#moved(device);
   }
 
   /**
@@ -313,26 +321,17 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * The elements as a typed array over the tensor's memory, without a copy; the same array each time. After
-   * {@link dispose} an array over native memory has length 0.
+   * The elements as a typed array over the tensor's memory, without a copy; the same array each time. It stays valid after
+   * {@link dispose}, and keeps the memory for as long as it, or anything else over its ArrayBuffer, is in use. In a worker
+   * thread, and in runtimes that forbid ArrayBuffers over native memory, the memory is JavaScript's own from the first read
+   * on: there an asynchronous forward copies such an input when it is called, as it copies a caller's typed array.
    *
    * @throws TokenLearnerError ERR_NOT_CONTIGUOUS (call `contiguous()` first), ERR_DEVICE_MISMATCH for a tensor on a GPU
    * (call `to('cpu')` first), ERR_DISPOSED, ERR_DETACHED.
    */
   get data(): TypedArrayFor<D> {
     const view = live(this);
-    if (view.device !== 'cpu') {
-      throw new TokenLearnerError(
-        'ERR_DEVICE_MISMATCH',
-        `The tensor is on ${view.device}; call to('cpu') to read its data`,
-      );
-    }
-    if (!isContiguous(view.shape, view.strides)) {
-      throw new TokenLearnerError(
-        'ERR_NOT_CONTIGUOUS',
-        `A tensor of shape ${formatShape(view.shape)} and strides ${formatShape(view.strides)} is not contiguous; call contiguous() to read its data`,
-      );
-    }
+    checkHost(view, 'read its data');
     const { buffer } = view.storage.host();
     const count = elementCount(view.shape);
     // No elements, no memory: every such buffer is a new one.
@@ -415,8 +414,65 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Gives the memory back now instead of when the tensor is collected: as soon as no other tensor views it and no run uses
-   * it. Typed arrays over native memory become empty. Calling it again does nothing.
+   * Copies the elements, row by row, into a typed array: of a tensor of any strides, on any device. Unlike {@link data} it
+   * shows JavaScript nothing of the memory, which {@link dispose} can then free at once.
+   *
+   * @param target - a typed array of the tensor's dtype and number of elements.
+   * @returns `target`.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH where the length differs,
+   * ERR_UNSUPPORTED_BUFFER, ERR_DETACHED, ERR_DISPOSED.
+   */
+  copyTo<A extends TypedArrayFor<D>>(target: A): A {
+    const view = live(this);
+    const bytes = bytesOf('target', target, view.dtype, view.shape);
+    const host = this.#hosted();
+    try {
+      binding().read(toArgument('tensor', host), bytes);
+    } finally {
+      if (host !== this) host.dispose();
+    }
+    return target;
+  }
+
+  /**
+   * Copies a typed array into the elements, row by row, of a contiguous tensor on the CPU. Unlike writing into {@link data}
+   * it shows JavaScript nothing of the memory.
+   *
+   * @param source - a typed array of the tensor's dtype and number of elements.
+   * @returns the tensor itself.
+   * @throws TokenLearnerError as {@link copyTo}; ERR_NOT_CONTIGUOUS; ERR_DEVICE_MISMATCH for a tensor on a GPU.
+   */
+  copyFrom(source: TypedArrayFor<D>): this {
+    const view = live(this);
+    checkHost(view, 'write its elements');
+    binding().write(toArgument('tensor', this), bytesOf('source', source, view.dtype, view.shape));
+    return this;
+  }
+
+  /**
+   * Takes the elements out of the tensor as an ArrayBuffer that can be transferred to another thread, and disposes the
+   * tensor: `const buffer = y.detachBuffer(); parentPort.postMessage(buffer, [buffer])`. The buffer outlives the thread that
+   * made it.
+   *
+   * Without a copy where the tensor's memory is its own and no other tensor views part of it: in a worker thread on every
+   * version of Node, elsewhere from Node 22 on. Typed arrays that {@link data} gave before, and other views of the memory,
+   * are empty then: ERR_DETACHED.
+   *
+   * @throws TokenLearnerError ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY, ERR_OUT_OF_RANGE.
+   */
+  detachBuffer(): ArrayBuffer {
+    live(this);
+    const host = this.#hosted();
+    const buffer = host.#movedOut();
+    host.dispose();
+    this.dispose();
+    return buffer;
+  }
+
+  /**
+   * Gives up the tensor's hold on its memory. Memory that JavaScript has not seen is freed now, as soon as no other tensor
+   * views it and no run uses it; memory that {@link data} has shown, when its ArrayBuffer is collected too. Calling it again
+   * does nothing.
    */
   dispose(): void {
     checkThis(this);
@@ -436,21 +492,16 @@ export class Tensor<D extends DType = 'float32'> {
   [inspectSymbol](): string {
     checkThis(this);
     const { dtype, device, shape, strides } = this.#view;
-    let elements: TypedArray | undefined;
+    let element: ((offset: number) => number | bigint) | undefined;
     let state = this.#disposed ? 'disposed' : undefined;
     if (state === undefined && device === 'cpu') {
       try {
-        elements = this.#elements(
-          shape.includes(0)
-            ? 0
-            : 1 + shape.reduce((last, size, i) => last + (size - 1) * (strides[i] ?? 0), 0),
-        );
-      } catch (error) {
-        // Larger than an ArrayBuffer can be, else.
-        if ((error as TokenLearnerError).code === 'ERR_DETACHED') state = 'detached';
+        element = this.#reader();
+      } catch {
+        state = 'detached';
       }
     }
-    return formatTensor({ dtype, device, shape, strides, elements, state });
+    return formatTensor({ dtype, device, shape, strides, element, state });
   }
 
   /** The shape, dtype and device, in one line. */
@@ -465,6 +516,38 @@ export class Tensor<D extends DType = 'float32'> {
     const { array, itemSize } = dtypeInfo(dtype);
     const { buffer, byteOffset } = storage.host();
     return new array(buffer, byteOffset + offset * itemSize, count);
+  }
+
+  /** Reads single elements, counted from the view's first; it shows JavaScript none of the memory. Throws ERR_DETACHED. */
+  #reader(): (offset: number) => number | bigint {
+    const { storage, dtype, offset } = this.#view;
+    const memory = storage.argument();
+    const one = typedArrayOf(1, dtype);
+    const { code } = dtypeInfo(dtype);
+    return (at) => {
+      binding().read({ storage: memory, dtype: code, shape: [], strides: [], offset: offset + at }, one);
+      return one[0] ?? 0;
+    };
+  }
+
+  /** Itself where it is contiguous and on the CPU, else a copy that is. */
+  #hosted(): AnyTensor {
+    const { shape, strides, dtype, device } = this.#view;
+    return device === 'cpu' && isContiguous(shape, strides) ? this : this.#copied(dtype, 'cpu');
+  }
+
+  /** The elements of a contiguous tensor on the CPU in a buffer that can be transferred; moved where that is possible. */
+  #movedOut(): ArrayBuffer {
+    const { storage, dtype, offset } = this.#view;
+    if ((transferBuffer !== undefined || !isMainThread) && offset === 0) {
+      const { buffer } = storage.host();
+      if (storage.ownsBuffer && buffer.byteLength === this.byteLength) {
+        return transferBuffer?.(buffer) ?? structuredClone(buffer, { transfer: [buffer] });
+      }
+    }
+    const copy = typedArrayOf(this.numel, dtype);
+    this.copyTo(copy as TypedArrayFor<D>);
+    return copy.buffer as ArrayBuffer;
   }
 
   #copied(dtype: DType, device: Device): AnyTensor {
@@ -494,19 +577,47 @@ export class Tensor<D extends DType = 'float32'> {
   }
 }
 
-function fromNumbers(data: readonly unknown[], shape: unknown, asked: DType | undefined): AnyTensor {
-  const dtype = asked ?? 'float32';
-  const sizes = checkLength(data.length, shape);
-  const direct = dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype;
-  const made = Tensor.empty(sizes, { dtype: direct });
+/** Throws ERR_DEVICE_MISMATCH or ERR_NOT_CONTIGUOUS unless the view's elements lie in host memory row by row. */
+function checkHost({ device, shape, strides }: View, purpose: string): void {
+  if (device !== 'cpu') {
+    throw new TokenLearnerError(
+      'ERR_DEVICE_MISMATCH',
+      `The tensor is on ${device}; call to('cpu') to ${purpose}`,
+    );
+  }
+  if (!isContiguous(shape, strides)) {
+    throw new TokenLearnerError(
+      'ERR_NOT_CONTIGUOUS',
+      `A tensor of shape ${formatShape(shape)} and strides ${formatShape(strides)} is not contiguous; call contiguous() to ${purpose}`,
+    );
+  }
+}
+
+/** The dtype that JavaScript and the generator write for `dtype`: libtorch rounds to 16 bits. */
+function directDType(dtype: DType): DType {
+  return dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype;
+}
+
+/** Elements of {@link directDType} as elements of `dtype`. */
+function rounded(elements: TypedArray, dtype: DType): TypedArray {
+  if (directDType(dtype) === dtype) return elements;
+  const exact = Tensor.from(elements);
+  const made = exact.to(dtype);
   try {
-    const elements = made.data as unknown as Record<number, number | bigint>;
-    for (let i = 0; i < data.length; i++) elements[i] = fillValue('data', data[i], dtype);
-    // A view, so that both ways the first tensor can be given back.
-    return direct === dtype ? made.reshape(sizes) : made.to(dtype);
+    return made.copyTo(typedArrayOf(made.numel, dtype) as never);
   } finally {
+    exact.dispose();
     made.dispose();
   }
+}
+
+function fromNumbers(data: readonly unknown[], shape: unknown, asked: DType | undefined): AnyTensor {
+  const dtype = asked ?? 'float32';
+  const { length } = data;
+  const sizes = checkLength(length, shape);
+  const values = Array.from({ length }, (_, i) => fillValue('data', data[i], dtype));
+  const elements = rounded(typedArrayOf(values, directDType(dtype)), dtype);
+  return Tensor.empty(sizes, { dtype }).copyFrom(elements);
 }
 
 /** A tensor as native code takes it. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED. */

@@ -1,10 +1,16 @@
-import type { TypedArray } from '../dtype';
+import { types } from 'node:util';
+import { type DType, dtypeInfo, type TypedArray } from '../dtype';
+import { TokenLearnerError } from '../errors';
 
 /**
  * Typed arrays as the engine sees them. A subclass or an own property can say anything of its length; the getters of the
  * intrinsic prototype cannot be fooled, and work on arrays of every realm.
  */
 const PROTOTYPE = Object.getPrototypeOf(Uint8Array.prototype) as object;
+
+// As they were at import: scripts can replace the globals.
+const Buffer = ArrayBuffer;
+const Bytes = Uint8Array;
 
 function intrinsicGetter(property: PropertyKey): (value: unknown) => unknown {
   const { get } = Object.getOwnPropertyDescriptor(PROTOTYPE, property) as { get: (this: unknown) => unknown };
@@ -28,26 +34,66 @@ export function lengthOf(array: TypedArray): number {
   return intrinsic.length(array) as number;
 }
 
-/** Where an array's elements are. */
-export function memoryOf(array: TypedArray): {
-  buffer: ArrayBufferLike;
-  byteOffset: number;
-  byteLength: number;
-} {
-  return {
-    buffer: intrinsic.buffer(array) as ArrayBufferLike,
-    byteOffset: intrinsic.byteOffset(array) as number,
-    byteLength: intrinsic.byteLength(array) as number,
-  };
+/** A new array for `dtype`: of so many zeros, or of these elements. */
+export function typedArrayOf(content: number | readonly (number | bigint)[], dtype: DType): TypedArray {
+  const { array: Class, itemSize } = dtypeInfo(dtype);
+  const length = typeof content === 'number' ? content : content.length;
+  const made = new Class(new Buffer(length * itemSize));
+  if (typeof content !== 'number') {
+    for (let i = 0; i < length; i++) made[i] = content[i] as never;
+  }
+  return made;
+}
+
+/**
+ * ArrayBuffer.prototype.transfer as it was at import: moves a buffer's memory into a new one, also where structured cloning
+ * would not. Undefined before Node 22.
+ */
+export const transferBuffer = ((): ((buffer: ArrayBuffer) => ArrayBuffer) | undefined => {
+  const { transfer } = ArrayBuffer.prototype as { transfer?: (this: ArrayBuffer) => ArrayBuffer };
+  return transfer && ((buffer) => transfer.call(buffer));
+})();
+
+/** A view of a buffer's bytes. */
+export function bytesOver(buffer: ArrayBufferLike, byteOffset = 0, byteLength?: number): Uint8Array {
+  return new Bytes(buffer, byteOffset, byteLength);
 }
 
 /** Whether a buffer's memory has been given away. */
-export function isDetached(buffer: ArrayBufferLike): boolean {
+function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;
   try {
-    return new Uint8Array(buffer).length !== 0;
+    return new Bytes(buffer).length !== 0;
   } catch {
     // Views over a detached buffer cannot be made.
     return true;
   }
+}
+
+/** Whether a buffer's memory can grow, shrink or be written by another thread under a run. */
+function isUnsafe(buffer: ArrayBufferLike): boolean {
+  return types.isSharedArrayBuffer(buffer) || (buffer as { resizable?: boolean }).resizable === true;
+}
+
+/**
+ * A view of our own of an array's bytes: it has the length that was checked, whatever the array's properties say. Throws
+ * ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED.
+ */
+export function fixedBytes(name: string, array: TypedArray): Uint8Array {
+  const buffer = intrinsic.buffer(array) as ArrayBufferLike;
+  if (isUnsafe(buffer)) {
+    throw new TokenLearnerError(
+      'ERR_UNSUPPORTED_BUFFER',
+      `Expected a typed array over a fixed-length ArrayBuffer for \`${name}\` but received one over a ` +
+        (types.isSharedArrayBuffer(buffer) ? 'SharedArrayBuffer' : 'resizable ArrayBuffer') +
+        '; pass a copy (data.slice())',
+    );
+  }
+  if (isDetached(buffer)) {
+    throw new TokenLearnerError(
+      'ERR_DETACHED',
+      `Expected a typed array with memory for \`${name}\` but its ArrayBuffer was detached (transferred)`,
+    );
+  }
+  return bytesOver(buffer, intrinsic.byteOffset(array) as number, intrinsic.byteLength(array) as number);
 }

@@ -1,12 +1,15 @@
 #include "boundary/addon.hpp"
 
 #include "engine/cuda-probe.hpp"
+#include "engine/mapped-torch.hpp"
 #include "engine/torch-library.hpp"
+#include "kernels/cpu/isa.hpp"
+#include "kernels/cpu/topology.hpp"
 
 namespace tokenlearner {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
-    : generator_(std::random_device{}()), settler_(env, storages_, errors_) {
+    : storages_(env), generator_(std::random_device{}()), settler_(env, storages_, errors_) {
   auto build = Napi::Object::New(env);
   build.Set("version", TOKENLEARNER_VERSION);
   build.Set("cuda", static_cast<bool>(TOKENLEARNER_CUDA_BUILT));
@@ -15,12 +18,9 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
 
   DefineAddon(exports, {
                            InstanceValue("build", build, napi_enumerable),
-                           InstanceValue("sharesBuffers",
-                                         Napi::Boolean::New(env, StorageRegistry::shares_buffers(env)),
-                                         napi_enumerable),
-                           InstanceMethod("setErrorFactory", &Addon::set_error_factory),
+                           InstanceMethod("configure", &Addon::configure),
                            InstanceMethod("allocate", &Addon::allocate),
-                           InstanceMethod("buffer", &Addon::buffer),
+                           InstanceMethod("share", &Addon::share),
                            InstanceMethod("disposeStorage", &Addon::dispose_storage),
                            InstanceMethod("counters", &Addon::counters),
                            InstanceMethod("manualSeed", &Addon::manual_seed),
@@ -28,13 +28,18 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("normal", &Addon::normal),
                            InstanceMethod("loadLibtorch", &Addon::load_libtorch),
                            InstanceMethod("libtorch", &Addon::libtorch),
+                           InstanceMethod("mappedLibtorch", &Addon::mapped_libtorch),
+                           InstanceMethod("cpu", &Addon::cpu),
                            InstanceMethod("cuda", &Addon::cuda),
                            InstanceMethod("copy", &Addon::copy),
+                           InstanceMethod("read", &Addon::read),
+                           InstanceMethod("write", &Addon::write),
+                           InstanceMethod("fill", &Addon::fill),
                            InstanceMethod("createLayer", &Addon::create_layer),
                            InstanceMethod("createSequence", &Addon::create_sequence),
                            InstanceMethod("setParameters", &Addon::set_parameters),
                            InstanceMethod("parameters", &Addon::parameters),
-                           InstanceMethod("moveLayer", &Addon::move_layer),
+                           InstanceMethod("moveLayers", &Addon::move_layers),
                            InstanceMethod("disposeLayer", &Addon::dispose_layer),
                            InstanceMethod("forward", &Addon::forward),
                            InstanceMethod("forwardSync", &Addon::forward_sync),
@@ -49,23 +54,25 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
 void Addon::close_on_exit(Napi::Env env) {
   // process.exit() runs no clean-up hooks in the main thread. See Note [Leaving while a forward runs].
   const Napi::Value process = env.Global().Get("process");
-  const Napi::Value once = process.IsObject() ? process.As<Napi::Object>().Get("once") : env.Undefined();
-  if (!once.IsFunction()) return;
+  const Napi::Value on = process.IsObject() ? process.As<Napi::Object>().Get("on") : env.Undefined();
+  if (!on.IsFunction()) return;
   const auto on_exit = Napi::Function::New(env, [this](const Napi::CallbackInfo&) { executors_.clear(); });
-  once.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
+  on.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
 }
 
 void Addon::shut_down() {
   closed_ = true;
   executors_.clear();  // Waits for the forward that runs on each; those that wait are dropped.
   settler_.close();
+  storages_.close();
 }
 
-Napi::Value Addon::set_error_factory(const Napi::CallbackInfo& info) {
+Napi::Value Addon::configure(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     if (!info[0].IsFunction())
-      throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a function for `create`");
+      throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a function for `createError`");
     errors_.set(info[0].As<Napi::Function>());
+    storages_.allow_lending(info[1].ToBoolean());
     return env.Undefined();
   });
 }
@@ -88,6 +95,27 @@ Napi::Value Addon::libtorch(const Napi::CallbackInfo& info) {
     object.Set("version", torch->version);
     object.Set("cudaBuild", torch->cuda_build);
     object.Set("threads", torch_num_threads());
+    return object;
+  });
+}
+
+Napi::Value Addon::mapped_libtorch(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) -> Napi::Value {
+    const std::string dir = mapped_torch_dir();
+    return dir.empty() ? env.Null() : Napi::Value(Napi::String::New(env, dir));
+  });
+}
+
+Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const kernels::ThreadLimit limit = kernels::thread_limit();
+    std::vector<napi_value> isas;
+    for (const kernels::Isa isa : kernels::available_isas())
+      isas.push_back(Napi::String::New(env, kernels::name_of(isa)));
+    auto object = Napi::Object::New(env);
+    object.Set("threads", limit.threads);
+    object.Set("threadsReason", limit.reason);
+    object.Set("isas", from_values(env, isas));
     return object;
   });
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "boundary/errors.hpp"
+#include "boundary/marshal.hpp"
 #include "boundary/request.hpp"
 #include "boundary/storage-registry.hpp"
 #include "engine/executor.hpp"
@@ -28,35 +29,46 @@ class Addon : public Napi::Addon<Addon> {
 
   // memory.cpp
   Napi::Value allocate(const Napi::CallbackInfo& info);
-  Napi::Value buffer(const Napi::CallbackInfo& info);
+  Napi::Value share(const Napi::CallbackInfo& info);
   Napi::Value dispose_storage(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value manual_seed(const Napi::CallbackInfo& info);
   Napi::Value uniform(const Napi::CallbackInfo& info);
   Napi::Value normal(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value fill(const Napi::CallbackInfo& info);
 
   // layers.cpp
   Napi::Value create_layer(const Napi::CallbackInfo& info);
   Napi::Value create_sequence(const Napi::CallbackInfo& info);
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
-  Napi::Value move_layer(const Napi::CallbackInfo& info);
+  Napi::Value move_layers(const Napi::CallbackInfo& info);
   Napi::Value dispose_layer(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value forward_sync(const Napi::CallbackInfo& info);
 
   // addon.cpp
-  Napi::Value set_error_factory(const Napi::CallbackInfo& info);
+  Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value load_libtorch(const Napi::CallbackInfo& info);
   Napi::Value libtorch(const Napi::CallbackInfo& info);
+  Napi::Value mapped_libtorch(const Napi::CallbackInfo& info);
+  Napi::Value cpu(const Napi::CallbackInfo& info);
   Napi::Value cuda(const Napi::CallbackInfo& info);
   void close_on_exit(Napi::Env env);
   void shut_down();
 
   static Napi::Value wrap(Napi::Env env, std::unique_ptr<Layer> layer);
   static std::shared_ptr<Layer>& unwrap_layer(Napi::Value handle);
+  static std::vector<std::shared_ptr<Layer>> unwrap_layers(Napi::Value handles);
+  /// Replaces the operators of several layers: of all, or of none where one cannot be made.
+  template <typename F>
+  static void replace(const std::vector<std::shared_ptr<Layer>>& layers, F&& make);
   Executor& executor_of(Device device);
+  /// forward's options, with memory for the results where JavaScript must own it.
+  RunOptions options_for(const Op& op, const TensorArg& input, Napi::Value how);
 
   /// Runs a method's body; what it throws becomes a JavaScript exception.
   template <typename F>

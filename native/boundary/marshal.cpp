@@ -1,7 +1,11 @@
 #include "boundary/marshal.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "engine/error.hpp"
 #include "engine/staging.hpp"
@@ -11,6 +15,8 @@ namespace tokenlearner {
 namespace {
 
 constexpr double kMaxSafeInteger = 9007199254740991.0;
+// PyTorch's own limit.
+constexpr uint32_t kMostDimensions = 64;
 
 int64_t to_count(Napi::Value value, const char* what) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1.0;
@@ -25,69 +31,121 @@ Dims to_dims(Napi::Value value, const char* what) {
   if (!value.IsArray())
     throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected an array for `") + what + "`");
   const auto array = value.As<Napi::Array>();
-  Dims dims(array.Length());
-  for (uint32_t i = 0; i < dims.size(); ++i) dims[i] = to_count(array.Get(i), what);
+  const uint32_t length = array.Length();
+  if (length > kMostDimensions)
+    throw Error(ErrorCode::ERR_OUT_OF_RANGE, std::string("Expected fewer dimensions for `") + what + "`");
+  Dims dims(length);
+  for (uint32_t i = 0; i < length; ++i) dims[i] = to_count(array.Get(i), what);
   return dims;
 }
 
-/// The memory of a typed array, from its first element on.
+/// Throws unless all that the view reaches lies inside its storage, and its sizes can be multiplied.
+void check_bounds(const Tensor& tensor) {
+  int64_t last = tensor.offset;
+  auto bytes = static_cast<double>(item_size(tensor.dtype));
+  bool empty = false;
+  bool overflow = tensor.shape.size() != tensor.strides.size();
+  for (std::size_t i = 0; !overflow && i < tensor.shape.size(); ++i) {
+    int64_t span = 0;
+    empty = empty || tensor.shape[i] == 0;
+    bytes *= static_cast<double>(tensor.shape[i] > 0 ? tensor.shape[i] : 1);
+    overflow =
+        __builtin_mul_overflow(tensor.shape[i] > 0 ? tensor.shape[i] - 1 : 0, tensor.strides[i], &span) ||
+        __builtin_add_overflow(last, span, &last);
+  }
+  const auto capacity = static_cast<int64_t>(tensor.storage.bytes() / item_size(tensor.dtype));
+  if (overflow || bytes > kMaxSafeInteger || (!empty && last >= capacity)) {
+    throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "The tensor reaches beyond its memory");
+  }
+  if (reinterpret_cast<std::uintptr_t>(tensor.storage.data()) % item_size(tensor.dtype) != 0)
+    throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "The tensor's memory is not aligned to its elements");
+}
+
+std::size_t element_size(napi_typedarray_type type) {
+  switch (type) {
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      return 1;
+    case napi_int16_array:
+    case napi_uint16_array:
+      return 2;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array:
+      return 4;
+    case napi_float64_array:
+    case napi_bigint64_array:
+    case napi_biguint64_array:
+      return 8;
+    default:
+      return 2;  // Float16Array, which Node-API's headers do not name yet.
+  }
+}
+
+/// An own property that no setter of Object.prototype or Array.prototype sees.
+napi_property_descriptor property(const char* name, napi_value value) {
+  return {name, nullptr, nullptr, nullptr, nullptr, value, napi_default_jsproperty, nullptr};
+}
+
+}  // namespace
+
 Storage borrow_view(Napi::Env env, Napi::Value view) {
   napi_typedarray_type type;
   std::size_t length = 0;
   void* data = nullptr;
   napi_value buffer = nullptr;
   std::size_t offset = 0;
-  if (napi_get_typedarray_info(env, view, &type, &length, &data, &buffer, &offset) != napi_ok) {
+  if (!view.IsTypedArray() ||
+      napi_get_typedarray_info(env, view, &type, &length, &data, &buffer, &offset) != napi_ok) {
     throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a typed array");
   }
   if (!Napi::Value(env, buffer).IsArrayBuffer()) {
     throw Error(ErrorCode::ERR_UNSUPPORTED_BUFFER, "The typed array stands on a SharedArrayBuffer");
   }
-  // From the buffer's own size, and not from the view's properties, which JavaScript can override.
+  // Never beyond the buffer's own size, whatever becomes of the view's.
   const std::size_t capacity = Napi::ArrayBuffer(env, buffer).ByteLength();
-  return Storage::borrow(data, capacity > offset ? capacity - offset : 0);
+  const std::size_t bytes = std::min(length * element_size(type), capacity > offset ? capacity - offset : 0);
+  return Storage::borrow(data, bytes);
 }
 
-/// Throws unless all that the view reaches lies inside its storage.
-void check_bounds(const Tensor& tensor) {
-  int64_t last = tensor.offset;
-  bool empty = false;
-  bool overflow = tensor.shape.size() != tensor.strides.size();
-  for (std::size_t i = 0; !overflow && i < tensor.shape.size(); ++i) {
-    int64_t span = 0;
-    empty = empty || tensor.shape[i] == 0;
-    overflow =
-        __builtin_mul_overflow(tensor.shape[i] > 0 ? tensor.shape[i] - 1 : 0, tensor.strides[i], &span) ||
-        __builtin_add_overflow(last, span, &last);
-  }
-  const auto capacity = static_cast<int64_t>(tensor.storage.bytes() / item_size(tensor.dtype));
-  if (overflow || (!empty && last >= capacity)) {
-    throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "The tensor reaches beyond its memory");
-  }
-}
-
-}  // namespace
-
-Tensor to_tensor(const StorageRegistry& storages, Napi::Value value) {
+TensorArg read_tensor(Napi::Value value) {
   if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor");
   const auto object = value.As<Napi::Object>();
-  const Napi::Value storage = object.Get("storage");
+  TensorArg argument;
+  argument.storage = object.Get("storage");
+  argument.dtype = to_dtype(object.Get("dtype"));
+  argument.shape = to_dims(object.Get("shape"), "shape");
+  argument.strides = to_dims(object.Get("strides"), "strides");
+  argument.offset = to_count(object.Get("offset"), "offset");
+  return argument;
+}
+
+std::vector<TensorArg> read_tensors(Napi::Value value) {
+  if (!value.IsArray()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an array of tensors");
+  const auto array = value.As<Napi::Array>();
+  const uint32_t length = array.Length();
+  std::vector<TensorArg> arguments;
+  for (uint32_t i = 0; i < length; ++i) arguments.push_back(read_tensor(array.Get(i)));
+  return arguments;
+}
+
+Tensor bind_tensor(const StorageRegistry& storages, TensorArg argument) {
   Tensor tensor;
-  tensor.dtype = to_dtype(object.Get("dtype"));
-  tensor.shape = to_dims(object.Get("shape"), "shape");
-  tensor.strides = to_dims(object.Get("strides"), "strides");
-  tensor.offset = to_count(object.Get("offset"), "offset");
-  tensor.storage = storage.IsTypedArray() ? borrow_view(value.Env(), storage) : storages.unwrap(storage);
+  tensor.storage = argument.storage.IsTypedArray() ? borrow_view(argument.storage.Env(), argument.storage)
+                                                   : storages.unwrap(argument.storage);
+  tensor.dtype = argument.dtype;
+  tensor.shape = std::move(argument.shape);
+  tensor.strides = std::move(argument.strides);
+  tensor.offset = argument.offset;
   check_bounds(tensor);
   return tensor;
 }
 
-std::vector<Tensor> to_tensors(const StorageRegistry& storages, Napi::Value value) {
-  if (!value.IsArray()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an array of tensors");
-  const auto array = value.As<Napi::Array>();
+std::vector<Tensor> bind_tensors(const StorageRegistry& storages, std::vector<TensorArg> arguments) {
   std::vector<Tensor> tensors;
-  tensors.reserve(array.Length());
-  for (uint32_t i = 0; i < array.Length(); ++i) tensors.push_back(to_tensor(storages, array.Get(i)));
+  tensors.reserve(arguments.size());
+  for (TensorArg& argument : arguments) tensors.push_back(bind_tensor(storages, std::move(argument)));
   return tensors;
 }
 
@@ -110,20 +168,43 @@ DType to_dtype(Napi::Value value) {
 
 Device to_device(Napi::Value value) {
   if (!value.IsNumber()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a device code");
-  return Device{value.As<Napi::Number>().Int32Value()};
+  const double code = value.As<Napi::Number>().DoubleValue();
+  // As many as libtorch's own device index can name.
+  if (!(code >= -1 && code <= 127) || code != std::floor(code))
+    throw Error(ErrorCode::ERR_OUT_OF_RANGE, "There is no device of that code");
+  return Device{static_cast<int32_t>(code)};
+}
+
+Placement to_placement(Napi::Value dtype, Napi::Value device) {
+  const Placement placement{to_dtype(dtype), to_device(device)};
+  if (!is_floating(placement.dtype)) {
+    throw Error(
+        ErrorCode::ERR_DTYPE_MISMATCH,
+        std::string("Expected a floating dtype for a layer but received ") + name_of(placement.dtype));
+  }
+  return placement;
 }
 
 RunOptions to_run_options(Napi::Value value) {
   if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected forward's options");
   const auto object = value.As<Napi::Object>();
-  return {.return_attention = object.Get("returnAttention").ToBoolean(),
-          .tokens_first = object.Get("tokensFirst").ToBoolean()};
+  RunOptions options;
+  options.return_attention = object.Get("returnAttention").ToBoolean();
+  options.tokens_first = object.Get("tokensFirst").ToBoolean();
+  return options;
 }
 
 OpConfig to_config(Napi::Value value) {
   if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer's configuration");
   const auto object = value.As<Napi::Object>();
-  const Napi::Array names = object.GetPropertyNames();
+  napi_value keys = nullptr;
+  NAPI_THROW_IF_FAILED(
+      value.Env(),
+      napi_get_all_property_names(value.Env(), object, napi_key_own_only,
+                                  static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+                                  napi_key_numbers_to_strings, &keys),
+      OpConfig());
+  const Napi::Array names(value.Env(), keys);
   OpConfig config;
   for (uint32_t i = 0; i < names.Length(); ++i) {
     const std::string name = names.Get(i).ToString();
@@ -135,26 +216,48 @@ OpConfig to_config(Napi::Value value) {
   return config;
 }
 
+Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values) {
+  std::vector<napi_property_descriptor> elements;
+  std::vector<std::string> names;
+  elements.reserve(values.size());
+  names.reserve(values.size());
+  for (napi_value value : values) {
+    names.push_back(std::to_string(names.size()));
+    elements.push_back(property(names.back().c_str(), value));
+  }
+  auto array = Napi::Array::New(env);
+  NAPI_THROW_IF_FAILED(env, napi_define_properties(env, array, elements.size(), elements.data()), array);
+  return array;
+}
+
 Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor) {
-  const auto to_array = [env](const Dims& dims) {
-    auto array = Napi::Array::New(env, dims.size());
-    for (uint32_t i = 0; i < dims.size(); ++i) array.Set(i, static_cast<double>(dims[i]));
-    return array;
+  const auto number = [env](int64_t n) -> napi_value {
+    return Napi::Number::New(env, static_cast<double>(n));
+  };
+  const auto dims = [&](const Dims& sizes) -> napi_value {
+    std::vector<napi_value> values(sizes.size());
+    std::transform(sizes.begin(), sizes.end(), values.begin(), number);
+    return from_values(env, values);
+  };
+  const std::array<napi_property_descriptor, 6> properties = {
+      property("storage", storages.wrap(env, tensor.storage)),
+      property("dtype", number(static_cast<int64_t>(tensor.dtype))),
+      property("device", number(tensor.device().code)),
+      property("shape", dims(tensor.shape)),
+      property("strides", dims(tensor.strides)),
+      property("offset", number(tensor.offset)),
   };
   auto object = Napi::Object::New(env);
-  object.Set("storage", storages.wrap(env, tensor.storage));
-  object.Set("dtype", static_cast<int32_t>(tensor.dtype));
-  object.Set("device", tensor.device().code);
-  object.Set("shape", to_array(tensor.shape));
-  object.Set("strides", to_array(tensor.strides));
-  object.Set("offset", static_cast<double>(tensor.offset));
+  NAPI_THROW_IF_FAILED(env, napi_define_properties(env, object, properties.size(), properties.data()),
+                       object);
   return object;
 }
 
 Napi::Array from_tensors(Napi::Env env, StorageRegistry& storages, const std::vector<Tensor>& tensors) {
-  auto array = Napi::Array::New(env, tensors.size());
-  for (uint32_t i = 0; i < tensors.size(); ++i) array.Set(i, from_tensor(env, storages, tensors[i]));
-  return array;
+  std::vector<napi_value> values;
+  values.reserve(tensors.size());
+  for (const Tensor& tensor : tensors) values.push_back(from_tensor(env, storages, tensor));
+  return from_values(env, values);
 }
 
 }  // namespace tokenlearner

@@ -1,6 +1,8 @@
 // Addon methods on tensors: memory, random numbers, copies.
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
@@ -13,16 +15,22 @@ namespace tokenlearner {
 
 namespace {
 
-/// What the generator fills.
-Tensor to_target(const StorageRegistry& storages, Napi::Value value) {
-  Tensor target = to_tensor(storages, value);
-  if (!target.device().is_cpu()) {
-    throw Error(ErrorCode::ERR_DEVICE_MISMATCH, "Random numbers are drawn on the CPU");
-  }
-  if (!target.is_contiguous()) {
-    throw Error(ErrorCode::ERR_NOT_CONTIGUOUS, "Random numbers are drawn into contiguous tensors");
-  }
-  return target;
+/// `argument` as a contiguous tensor on the CPU, to be written or read in place.
+Tensor bind_host(const StorageRegistry& storages, TensorArg argument) {
+  Tensor tensor = bind_tensor(storages, std::move(argument));
+  if (!tensor.device().is_cpu()) throw Error(ErrorCode::ERR_DEVICE_MISMATCH, "Expected a tensor on the CPU");
+  if (!tensor.is_contiguous()) throw Error(ErrorCode::ERR_NOT_CONTIGUOUS, "Expected a contiguous tensor");
+  return tensor;
+}
+
+std::size_t byte_length(const Tensor& tensor) {
+  return static_cast<std::size_t>(tensor.numel()) * item_size(tensor.dtype);
+}
+
+/// Throws unless the typed array has the tensor's bytes.
+void check_length(const Tensor& tensor, const Storage& view) {
+  if (view.bytes() != byte_length(tensor))
+    throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "Expected a typed array of the tensor's length");
 }
 
 }  // namespace
@@ -36,15 +44,18 @@ Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
     const bool zeroed = info[1].ToBoolean();
     const bool pinned = info[2].ToBoolean() && probe_cuda().available;
     const auto size = static_cast<std::size_t>(bytes);
-    if (!pinned) return storages_.wrap(env, Storage::allocate(size, zeroed));
+    if (!pinned) return storages_.wrap(env, storages_.allocate(env, size, zeroed));
     const Storage storage = empty_pinned({static_cast<int64_t>(size)}, DType::kUint8).storage;
     if (zeroed) std::memset(storage.data(), 0, size);
     return storages_.wrap(env, storage);
   });
 }
 
-Napi::Value Addon::buffer(const Napi::CallbackInfo& info) {
-  return guarded(info, [&](Napi::Env env) { return storages_.buffer(env, info[0]); });
+Napi::Value Addon::share(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const StorageRegistry::Shared shared = storages_.share(env, info[0]);
+    return from_values(env, {shared.buffer, Napi::Boolean::New(env, shared.lent)});
+  });
 }
 
 Napi::Value Addon::dispose_storage(const Napi::CallbackInfo& info) {
@@ -75,25 +86,72 @@ Napi::Value Addon::manual_seed(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::uniform(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    generator_.uniform(to_target(storages_, info[0]), info[1].ToNumber(), info[2].ToNumber());
+    TensorArg target = read_tensor(info[0]);
+    const double from = info[1].ToNumber();
+    const double to = info[2].ToNumber();
+    generator_.uniform(bind_host(storages_, std::move(target)), from, to);
     return env.Undefined();
   });
 }
 
 Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    generator_.normal(to_target(storages_, info[0]));
+    generator_.normal(bind_host(storages_, read_tensor(info[0])));
     return env.Undefined();
   });
 }
 
 Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const Tensor source = to_tensor(storages_, info[0]);
-    const Tensor target = aten::to_copy(source, to_dtype(info[1]), to_device(info[2]));
+    TensorArg argument = read_tensor(info[0]);
+    const DType dtype = to_dtype(info[1]);
+    const Device device = to_device(info[2]);
+    const Tensor source = bind_tensor(storages_, std::move(argument));
+    const Tensor target = aten::to_copy(source, dtype, device);
     // What JavaScript gets is complete.
     synchronize(target.device().is_cuda() ? target.device() : source.device());
     return from_tensor(env, storages_, target);
+  });
+}
+
+Napi::Value Addon::read(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    TensorArg argument = read_tensor(info[0]);
+    const Tensor source = bind_host(storages_, std::move(argument));
+    const Storage target = borrow_view(env, info[1]);
+    check_length(source, target);
+    // The two may be the same memory.
+    if (target.bytes() > 0) std::memmove(target.data(), source.data(), target.bytes());
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::write(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    TensorArg argument = read_tensor(info[0]);
+    const Tensor target = bind_host(storages_, std::move(argument));
+    const Storage source = borrow_view(env, info[1]);
+    check_length(target, source);
+    if (source.bytes() > 0) std::memmove(target.data(), source.data(), source.bytes());
+    return env.Undefined();
+  });
+}
+
+Napi::Value Addon::fill(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    TensorArg argument = read_tensor(info[0]);
+    const Tensor target = bind_host(storages_, std::move(argument));
+    const Storage element = borrow_view(env, info[1]);
+    const std::size_t item = item_size(target.dtype);
+    if (element.bytes() != item)
+      throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "Expected a typed array of one element");
+    const std::size_t bytes = byte_length(target);
+    if (bytes == 0) return env.Undefined();
+    std::memcpy(target.data(), element.data(), item);
+    // What is filled is doubled.
+    for (std::size_t done = item; done < bytes; done *= 2)
+      std::memcpy(target.data() + done, target.data(), std::min(done, bytes - done));
+    return env.Undefined();
   });
 }
 

@@ -37,6 +37,7 @@ void Settler::settle(Napi::Env env, ForwardJob& job) noexcept {
   if (--pending_ == 0) napi_unref_threadsafe_function(env, function_);
   try {
     const Napi::HandleScope scope(env);
+    storages_.collect(env);
     conclude(env, job);
   } catch (...) {
     // A worker that is being terminated runs no JavaScript any more: nobody is left to hear of the result.
@@ -60,7 +61,7 @@ ForwardJob::ForwardJob(Napi::Env env, Settler& settler, std::shared_ptr<const Op
       settler_(settler),
       op_(std::move(op)),
       input_(std::move(input)),
-      options_(options) {}
+      options_(std::move(options)) {}
 
 void ForwardJob::run() noexcept {
   try {
@@ -70,7 +71,12 @@ void ForwardJob::run() noexcept {
   }
   // What the run needed is freed here, not when JavaScript gets to it.
   input_ = Tensor();
+  options_ = {};
   op_.reset();
+}
+
+void ForwardJob::drop() noexcept {
+  failure_ = Failure{ErrorCode::ERR_CLOSED, "The process is exiting; the forward was not run"};
 }
 
 void ForwardJob::settle(std::unique_ptr<Job> self) noexcept {

@@ -47,6 +47,7 @@ class ForwardJob final : public Job {
 
   Napi::Promise promise() const { return deferred_.Promise(); }
   void run() noexcept override;
+  void drop() noexcept override;
   void settle(std::unique_ptr<Job> self) noexcept override;
 
  private:

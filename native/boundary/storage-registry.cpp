@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -16,6 +17,8 @@ namespace {
 constexpr napi_type_tag kStorageTag = {0x746f6b656e6c6561, 0x73746f7261676501};
 // Handles are looked through for collected ones whenever this much new memory was handed out.
 constexpr int64_t kSweepBytes = 64 << 20;
+// So much lent memory may wait for the event loop.
+constexpr int64_t kMostWaiting = 64 << 20;
 
 /// The C library keeps what was freed; without this a loop over large results grows by its fragments.
 void return_free_pages() {
@@ -24,23 +27,24 @@ void return_free_pages() {
 #endif
 }
 
+/// Whether this runtime allows ArrayBuffers over native memory (Electron does not).
+bool allows_external_buffers(Napi::Env env) {
+  static char byte = 0;
+  napi_value result = nullptr;
+  return napi_create_external_arraybuffer(
+             env, &byte, 1, [](napi_env, void*, void*) {}, nullptr, &result) == napi_ok;
+}
+
 }  // namespace
 
-/// Memory with its share of the counters; the last holder gives both back.
+/// A storage and whether JavaScript has an ArrayBuffer over it.
 struct StorageRegistry::Block {
-  Block(Storage s, std::shared_ptr<MemoryCounters> c) : storage(std::move(s)), counters(std::move(c)) {
-    counters->bytes += static_cast<int64_t>(storage.bytes());
-  }
-  ~Block() { give_back(); }
-  void give_back() {
-    counters->bytes -= static_cast<int64_t>(storage.bytes());
-    storage = Storage();
-  }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
+  explicit Block(Storage s) : storage(std::move(s)) {}
+
+  int64_t bytes() const { return static_cast<int64_t>(storage.bytes()); }
 
   Storage storage;
-  std::shared_ptr<MemoryCounters> counters;
+  bool lent = false;
 };
 
 struct StorageRegistry::Entry {
@@ -48,9 +52,21 @@ struct StorageRegistry::Entry {
   std::shared_ptr<MemoryCounters> counters;
   std::shared_ptr<Entries> entries;
   Entries::iterator position;
-  Napi::Reference<Napi::Value> handle;        // Weak.
-  Napi::Reference<Napi::ArrayBuffer> buffer;  // Weak.
+  Napi::Reference<Napi::Value> handle;  // Weak.
+  /// What the garbage collector was told that the handle stands for.
+  int64_t reported = 0;
 };
+
+StorageRegistry::StorageRegistry(Napi::Env env)
+    : runtime_lends_(allows_external_buffers(env)), js_memory_(env) {}
+
+bool StorageRegistry::lends() const {
+  return may_lend_ && counters_->lent_bytes - counters_->lent_bytes_held <= kMostWaiting;
+}
+
+Storage StorageRegistry::allocate(Napi::Env env, std::size_t bytes, bool zeroed) {
+  return lends() ? Storage::allocate(bytes, zeroed) : js_memory_.allocate(env, bytes);
+}
 
 Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
   const auto bytes = static_cast<int64_t>(storage.bytes());
@@ -58,17 +74,23 @@ Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
   if (bytes_since_sweep_ > kSweepBytes) sweep(env);
 
   auto entry = std::make_unique<Entry>();
-  entry->block = std::make_shared<Block>(std::move(storage), counters_);
+  entry->block = std::make_shared<Block>(std::move(storage));
   entry->counters = counters_;
   entry->entries = entries_;
   Entry* raw = entry.get();
-  auto handle = Napi::External<Entry>::New(env, raw, [](Napi::Env e, Entry* dead) { finalize(e, dead); });
+  auto handle = Napi::External<Entry>::New(env, raw, [](Napi::Env e, Entry* dead) {
+    release(e, *dead);
+    delete dead;
+  });
   entry.release();  // The external owns it from here.
   // All that release() takes back comes before what may throw, as every call does once a worker is
   // terminated.
   raw->position = entries_->insert(entries_->end(), raw);
   counters_->tensors += 1;
-  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  counters_->bytes += bytes;
+  // V8 counts its own memory itself.
+  raw->reported = JsMemory::owns(raw->block->storage) ? 0 : bytes;
+  Napi::MemoryManagement::AdjustExternalMemory(env, raw->reported);
   raw->handle = Napi::Reference<Napi::Value>::New(handle, 0);
   handle.TypeTag(&kStorageTag);
   return handle;
@@ -87,95 +109,95 @@ const Storage& StorageRegistry::unwrap(Napi::Value handle) const {
   return entry.block->storage;
 }
 
-bool StorageRegistry::shares_buffers(Napi::Env env) {
-  static char byte = 0;
-  napi_value result = nullptr;
-  return napi_create_external_arraybuffer(
-             env, &byte, 1, [](napi_env, void*, void*) {}, nullptr, &result) == napi_ok;
-}
-
-Napi::Value StorageRegistry::buffer(Napi::Env env, Napi::Value handle) {
+StorageRegistry::Shared StorageRegistry::share(Napi::Env env, Napi::Value handle) {
   Entry& entry = entry_of(handle);
   const Storage& storage = unwrap(handle);
   if (!storage.device().is_cpu()) {
     throw Error(ErrorCode::ERR_DEVICE_MISMATCH,
                 "The tensor is on " + storage.device().to_string() + ", not on the CPU");
   }
-  if (!entry.buffer.IsEmpty()) {
-    const Napi::Value existing = entry.buffer.Value();
-    if (!existing.IsEmpty() && existing.IsArrayBuffer()) return existing;
+  // A second buffer over the same memory would outlive the first one's transfer.
+  if (entry.block->lent)
+    throw Error(ErrorCode::ERR_DETACHED, "JavaScript has an ArrayBuffer over this memory already");
+  if (JsMemory::owns(storage)) {
+    Storage revealed = storage;
+    release(env, entry);
+    return {js_memory_.reveal(env, std::move(revealed)), false};
   }
-  if (storage.bytes() == 0) return Napi::ArrayBuffer::New(env, 0);
-  auto* const held = new std::shared_ptr<Block>(entry.block);
+  if (lends() && storage.bytes() > 0) return {lend(env, entry), true};
+  Storage copy = js_memory_.allocate(env, storage.bytes());
+  if (storage.bytes() > 0) std::memcpy(copy.data(), storage.data(), storage.bytes());
+  release(env, entry);
+  return {js_memory_.reveal(env, std::move(copy)), false};
+}
+
+Napi::ArrayBuffer StorageRegistry::lend(Napi::Env env, Entry& entry) {
+  struct Loan {
+    std::shared_ptr<Block> block;
+    std::shared_ptr<MemoryCounters> counters;
+  };
+  const std::shared_ptr<Block>& block = entry.block;
+  auto* const loan = new Loan{block, entry.counters};
   napi_value result = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
-      env, storage.data(), storage.bytes(),
-      [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Block>*>(hint); }, held, &result);
+      env, block->storage.data(), block->storage.bytes(),
+      [](napi_env, void*, void* hint) {
+        const std::unique_ptr<Loan> returned(static_cast<Loan*>(hint));
+        returned->counters->lent_bytes -= returned->block->bytes();
+      },
+      loan, &result);
   if (status != napi_ok) {
-    // After a failure of its own Node runs the finalizer; a call that it refused leaves `held` to us.
-    if (status != napi_generic_failure) delete held;
+    // After a failure of its own Node runs the finalizer; a call that it refused leaves `loan` to us.
+    if (status == napi_generic_failure) {
+      entry.counters->lent_bytes += block->bytes();
+    } else {
+      delete loan;
+    }
     if (env.IsExceptionPending()) env.GetAndClearPendingException();
     throw Error(ErrorCode::ERR_UNSUPPORTED_BUFFER,
                 "This runtime does not allow ArrayBuffers over native memory");
   }
-  entry.buffer = Napi::Reference<Napi::ArrayBuffer>::New(Napi::ArrayBuffer(env, result), 0);
-  return Napi::Value(env, result);
+  block->lent = true;
+  entry.counters->lent_bytes += block->bytes();
+  entry.counters->lent_bytes_held += block->bytes();
+  // V8 counts what is under its ArrayBuffers itself.
+  Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(entry.reported, 0));
+  return {env, result};
+}
+
+/// Drops the handle's count; what the garbage collector is to be told.
+int64_t StorageRegistry::let_go(Entry& entry) {
+  if (entry.block == nullptr) return 0;
+  const int64_t bytes = entry.block->bytes();
+  entry.counters->tensors -= 1;
+  entry.counters->bytes -= bytes;
+  if (entry.block->lent) entry.counters->lent_bytes_held -= bytes;
+  entry.block.reset();
+  entry.entries->erase(entry.position);
+  return -std::exchange(entry.reported, 0);
 }
 
 void StorageRegistry::release(Napi::Env env, Entry& entry) {
-  if (entry.block == nullptr) return;
-  Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(entry.block->storage.bytes()));
-  entry.block.reset();
-  entry.counters->tensors -= 1;
-  entry.entries->erase(entry.position);
+  const int64_t change = let_go(entry);
+  if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
 }
 
 void StorageRegistry::dispose(Napi::Env env, Napi::Value handle) {
-  Entry& entry = entry_of(handle);
-  const std::shared_ptr<Block> block = entry.block;
-  release(env, entry);
-  if (entry.buffer.IsEmpty()) return;
-  const Napi::Value exported = entry.buffer.Value();
-  if (!exported.IsEmpty() && exported.IsArrayBuffer()) {
-    auto array = exported.As<Napi::ArrayBuffer>();
-    // Node runs the finalizer of a detached buffer a turn later: the memory is given back now. Not where the
-    // caller has moved it on already (ArrayBuffer.prototype.transfer): then another buffer has it and only
-    // the finalizer may.
-    if (!array.IsDetached()) {
-      array.Detach();
-      if (block != nullptr && array.IsDetached()) block->give_back();
-    }
-  }
-  entry.buffer.Reset();
-}
-
-void StorageRegistry::finalize(Napi::Env env, Entry* entry) {
-  release(env, *entry);
-  delete entry;
-}
-
-bool StorageRegistry::buffer_is_gone(Napi::Env env, const Entry& entry) {
-  // Where ArrayBuffer.prototype.transfer exists, a buffer may be gone and its memory live on in another one:
-  // there only the finalizer knows.
-  const auto prototype =
-      env.Global().Get("ArrayBuffer").As<Napi::Object>().Get("prototype").As<Napi::Object>();
-  return entry.buffer.Value().IsEmpty() && !prototype.Has("transfer");
+  release(env, entry_of(handle));
+  js_memory_.collect(env);
 }
 
 void StorageRegistry::sweep(Napi::Env env) {
   bytes_since_sweep_ = 0;
   const Napi::HandleScope scope(env);
+  int64_t change = 0;
+  // Nothing in the loop runs JavaScript or a finalizer: the collector is told afterwards.
   for (auto next = entries_->begin(); next != entries_->end();) {
     Entry& entry = **next++;
-    if (!entry.handle.Value().IsEmpty()) continue;
-    const std::shared_ptr<Block> block = entry.block;
-    if (entry.buffer.IsEmpty()) {
-      release(env, entry);
-    } else if (buffer_is_gone(env, entry)) {
-      release(env, entry);
-      block->give_back();
-    }
+    if (entry.handle.Value().IsEmpty()) change += let_go(entry);
   }
+  js_memory_.collect(env);
+  if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
   return_free_pages();
 }
 

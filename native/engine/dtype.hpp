@@ -36,6 +36,11 @@ constexpr std::size_t item_size(DType dtype) {
   return 0;
 }
 
+constexpr bool is_floating(DType dtype) {
+  return dtype == DType::kFloat16 || dtype == DType::kBFloat16 || dtype == DType::kFloat32 ||
+         dtype == DType::kFloat64;
+}
+
 constexpr const char* name_of(DType dtype) {
   switch (dtype) {
     case DType::kUint8:

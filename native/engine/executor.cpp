@@ -43,6 +43,11 @@ Executor::~Executor() {
   }
   wake_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  for (std::unique_ptr<Job>& job : queue_) {
+    Job& dropped = *job;
+    dropped.drop();
+    dropped.settle(std::move(job));
+  }
 }
 
 void Executor::submit(std::unique_ptr<Job> job) {

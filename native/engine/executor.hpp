@@ -20,7 +20,9 @@ class Job {
   /// On the executor's thread, or the environment's when it is brief. Does not throw: failures are part of
   /// the job's result.
   virtual void run() noexcept = 0;
-  /// After run(), on the same thread; takes over the job.
+  /// Instead of run(), where the executor closes first.
+  virtual void drop() noexcept = 0;
+  /// After run() or drop(), on the same thread; takes over the job.
   virtual void settle(std::unique_ptr<Job> self) noexcept = 0;
 };
 
@@ -49,7 +51,7 @@ inline void run_and_settle(std::unique_ptr<Job> job) noexcept {
 class Executor {
  public:
   explicit Executor(Device device);
-  /// Waits for the jobs that run, drops those that wait. Called from the environment's thread.
+  /// Waits for the jobs that run, drops and settles those that wait. Called from the environment's thread.
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;

@@ -8,6 +8,17 @@
 
 namespace tokenlearner {
 
+Tensor RunOptions::result(std::size_t i, Dims shape, DType dtype) const {
+  Tensor tensor;
+  tensor.dtype = dtype;
+  tensor.strides = contiguous_strides(shape);
+  tensor.shape = std::move(shape);
+  const auto bytes = static_cast<std::size_t>(tensor.numel()) * item_size(dtype);
+  const bool given = i < results.size() && results[i].bytes() == bytes;
+  tensor.storage = given ? results[i] : Storage::allocate(bytes, false);
+  return tensor;
+}
+
 std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement placement) {
   std::vector<Tensor> placed;
   placed.reserve(parameters.size());

@@ -12,6 +12,11 @@ struct RunOptions {
   bool return_attention = false;
   /// TokenLearner: (..., G, C) instead of (..., C, G).
   bool tokens_first = false;
+  /// Host memory for the outputs, by their positions, where the caller must own it: see Op::result_bytes().
+  std::vector<Storage> results;
+
+  /// A contiguous tensor in host memory for output `i`: over `results[i]` where that has its size, else new.
+  Tensor result(std::size_t i, Dims shape, DType dtype) const;
 };
 
 /// The output, and for a TokenLearner that was asked for them the attention maps.
@@ -34,6 +39,9 @@ class Op {
 
   const Placement& placement() const { return placement_; }
   const std::vector<Tensor>& parameters() const { return parameters_; }
+
+  /// Bytes of the outputs that run() writes into RunOptions::results; empty where it does not use them.
+  virtual std::vector<std::size_t> result_bytes(const Dims&, const RunOptions&) const { return {}; }
 
   /// Whether run() on this input takes less time than handing it to another thread would.
   virtual bool is_brief(const Tensor&) const { return false; }

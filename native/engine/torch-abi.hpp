@@ -58,6 +58,8 @@ struct TorchFunctions {
   decltype(&::torch_cuda_stream_synchronize) torch_cuda_stream_synchronize = nullptr;
   decltype(&::aoti_torch_get_current_cuda_stream) aoti_torch_get_current_cuda_stream = nullptr;
   // Since 2.13.
+  // at::set_num_threads, which the stable ABI lacks.
+  void (*set_num_threads)(int) = nullptr;
   int32_t (*torch_new_stable_ivalue)(StableIValue** ret_value) = nullptr;
   const char* (*torch_exception_get_what_without_backtrace)() = nullptr;
 };

@@ -8,7 +8,9 @@
 
 #include "engine/error.hpp"
 #include "engine/exit-gate.hpp"
+#include "engine/mapped-torch.hpp"
 #include "engine/torch-abi.hpp"
+#include "kernels/cpu/topology.hpp"
 
 namespace tokenlearner {
 
@@ -59,6 +61,7 @@ TorchFunctions resolve_all(void* handle, const std::string& path) {
   if (f.name == nullptr) missing = #name;
   TOKENLEARNER_TORCH_FUNCTIONS(TOKENLEARNER_RESOLVE)
 #undef TOKENLEARNER_RESOLVE
+  resolve(handle, "_ZN2at15set_num_threadsEi", f.set_num_threads);
   resolve(handle, "torch_new_stable_ivalue", f.torch_new_stable_ivalue);
   resolve(handle, "torch_exception_get_what_without_backtrace", f.torch_exception_get_what_without_backtrace);
   if (missing != nullptr) {
@@ -68,6 +71,36 @@ TorchFunctions resolve_all(void* handle, const std::string& path) {
     throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE, message + ". libtorch 2.11 or later is needed");
   }
   return f;
+}
+
+bool same_folder(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return a == b || std::filesystem::equivalent(a, b, ignored);
+}
+
+/// Throws where opening libtorch would end the process, or give it a second libtorch.
+void check_before_opening(const std::string& lib_dir, const std::string& mapped) {
+  // MKL asks for it when it is loaded, and calls exit(2) where there is none.
+  std::error_code missing;
+  static_cast<void>(std::filesystem::current_path(missing));
+  if (missing) {
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "libtorch cannot be loaded from " + lib_dir +
+                                                  " in a working directory that does not exist (" +
+                                                  missing.message() + "): call process.chdir() first");
+  }
+  if (!mapped.empty() && !same_folder(mapped, lib_dir)) {
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "This process has loaded libtorch from " + mapped +
+                                                  " already and cannot load another one from " + lib_dir +
+                                                  " beside it");
+  }
+}
+
+/// libtorch counts the machine's cores: not this process's share of them.
+void limit_threads(const TorchFunctions& functions) {
+  uint32_t threads = 0;
+  const int limit = kernels::thread_limit().threads;
+  if (functions.set_num_threads == nullptr || functions.torch_get_num_threads(&threads) != 0) return;
+  if (static_cast<int>(threads) > limit) functions.set_num_threads(limit);
 }
 
 }  // namespace
@@ -83,13 +116,11 @@ void load_torch(const std::string& lib_dir) {
   const std::lock_guard lock(state.mutex);
   ExitGate::guard_main_thread();
   if (state.ready) {
-    std::error_code ignored;
-    if (state.info.lib_dir == lib_dir || std::filesystem::equivalent(state.info.lib_dir, lib_dir, ignored))
-      return;
-    throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "This process has loaded libtorch from " +
-                                                      state.info.lib_dir +
-                                                      " already and cannot load another one from " + lib_dir);
+    if (same_folder(state.info.lib_dir, lib_dir)) return;
+    check_before_opening(lib_dir, state.info.lib_dir);
   }
+  const std::string mapped = mapped_torch_dir();
+  check_before_opening(lib_dir, mapped);
   const std::filesystem::path dir(lib_dir);
   void* const handle = open_library(dir / "libtorch_cpu.so");
   const TorchFunctions functions = resolve_all(handle, (dir / "libtorch_cpu.so").string());
@@ -101,6 +132,8 @@ void load_torch(const std::string& lib_dir) {
   }
   state.functions = functions;
   state.info = {lib_dir, version_text(version), std::filesystem::exists(dir / "libtorch_cuda.so")};
+  // Whoever else uses it has its own settings.
+  if (mapped.empty()) limit_threads(functions);
   state.ready = true;
   ExitGate::install();
 }

@@ -19,8 +19,8 @@ struct TorchInfo {
 };
 
 /// Opens libtorch_cpu in `lib_dir` and resolves the shim. The first success holds for the whole process; the
-/// same folder again is a no-op. Thread-safe. Throws ERR_LIBTORCH_LOAD, ERR_LIBTORCH_INCOMPATIBLE, or
-/// ERR_INVALID_ARG_VALUE for a second folder.
+/// same folder again is a no-op. Thread-safe. Throws ERR_LIBTORCH_LOAD, also where the process has loaded one
+/// of another folder, whoever did; ERR_LIBTORCH_INCOMPATIBLE.
 void load_torch(const std::string& lib_dir);
 
 /// Opens libtorch_cuda beside the loaded libtorch_cpu, which registers the CUDA operators. Idempotent,

@@ -4,7 +4,8 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { hashInputs, isFresh, markFresh, output, root, run, say, SetupError } from '../tools.mjs';
+import { pythonSucceeds, runPython, systemPython } from '../python-env.mjs';
+import { hashInputs, isFresh, markFresh, root, run, say, SetupError } from '../tools.mjs';
 
 const FOLDER = path.join(root, 'build', 'bench-peers');
 const NODE_FOLDER = path.join(FOLDER, 'node');
@@ -67,20 +68,20 @@ function installNodePeers() {
 
 function installPythonPeers() {
   say('Installing PyTorch and onnxruntime for Python into build/bench-peers');
-  const python = process.platform === 'win32' ? 'python' : 'python3';
-  if (output(python, ['-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11)']) === null) {
+  const python = systemPython();
+  if (!pythonSucceeds(python, ['-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11)'])) {
     throw new SetupError(
-      `${python} 3.11 or later with its venv module is missing. On Debian and Ubuntu: apt-get install python3 python3-venv`,
+      `${python ?? 'Python'} 3.11 or later with its venv module is missing. On Debian and Ubuntu: apt-get install python3 python3-venv`,
     );
   }
   rmSync(PYTHON_FOLDER, { recursive: true, force: true });
-  run(python, ['-m', 'venv', PYTHON_FOLDER]);
+  runPython(python, ['-m', 'venv', PYTHON_FOLDER]);
   // The file names every dependency. Without --no-deps a bare requirement of torch's could bring the CUDA libraries.
   const pip = [
     ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries', '2'],
-    ...['--no-deps', '--requirement', REQUIREMENTS],
+    ...['--no-deps', '--requirement', path.join(root, REQUIREMENTS)],
   ];
-  if (output(PYTHON, pip) === null) run(PYTHON, [...pip, '--extra-index-url', torchIndex()]);
+  if (!pythonSucceeds(PYTHON, pip)) runPython(PYTHON, [...pip, '--extra-index-url', torchIndex()]);
 }
 
 /** PyTorch's own index, which has the CPU builds that others do not keep. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type * as Binding from '../../lib/binding';
@@ -9,10 +9,10 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** lib/binding.ts as it is when first imported, with a node-gyp-build that resolves as given. */
-function fresh(resolve: () => string): typeof Binding {
+/** lib/binding.ts as it is when first imported, where the addon is this file, if any. */
+function fresh(file: string | null): typeof Binding {
   jest.resetModules();
-  jest.doMock('node-gyp-build', () => ({ resolve }));
+  jest.doMock('../../lib/libtorch/addon-file', () => ({ findAddon: () => file }));
   return jest.requireActual('../../lib/binding');
 }
 
@@ -27,13 +27,12 @@ function thrown(run: () => unknown): { code: string; message: string } {
 }
 
 afterEach(() => {
-  jest.dontMock('node-gyp-build');
+  jest.dontMock('../../lib/libtorch/addon-file');
+  jest.dontMock('../../lib/libtorch/locate');
 });
 
 test('no binary for this platform: an error with the platform and the remedy', () => {
-  const { binding } = fresh(() => {
-    throw new Error('No native build was found');
-  });
+  const { binding } = fresh(null);
   const { code, message } = thrown(binding);
   expect(code).toBe('ERR_ADDON_NOT_FOUND');
   expect(message).toContain(`${process.platform}-${process.arch}`);
@@ -43,16 +42,14 @@ test('no binary for this platform: an error with the platform and the remedy', (
 test('a binary that cannot be loaded: an error with its path and the reason', () => {
   const file = path.join(folder, 'broken.node');
   writeFileSync(file, 'no library');
-  const { binding } = fresh(() => file);
+  const { binding } = fresh(file);
   const { code, message } = thrown(binding);
   expect(code).toBe('ERR_ADDON_LOAD');
   expect(message).toContain(file);
 });
 
 test('info tells of a missing binary instead of throwing', () => {
-  fresh(() => {
-    throw new Error('No native build was found');
-  });
+  fresh(null);
   const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
   expect(runtime.info()).toMatchObject({
     addon: null,
@@ -60,6 +57,20 @@ test('info tells of a missing binary instead of throwing', () => {
     devices: [],
     cuda: { available: false },
     problem: { code: 'ERR_ADDON_NOT_FOUND' },
+  });
+});
+
+test('info tells of whatever else goes wrong, too', () => {
+  jest.doMock('../../lib/libtorch/locate', () => ({
+    locateLibtorch: () => {
+      throw new Error('uv_os_homedir returned ENOENT');
+    },
+  }));
+  fresh(path.join(__dirname, '..', '..', 'build', 'Release', 'tokenlearner.node'));
+  const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
+  expect(runtime.info()).toMatchObject({
+    libtorch: null,
+    problem: { code: 'ERR_LIBTORCH_LOAD', message: 'uv_os_homedir returned ENOENT' },
   });
 });
 
@@ -113,6 +124,58 @@ describe('in a process of its own', () => {
       code: 'ERR_LIBTORCH_NOT_FOUND',
     });
   });
+
+  test('no variable names an addon elsewhere', () => {
+    const file = path.join(folder, 'elsewhere', 'build', 'Release', 'foreign.node');
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, 'foreign');
+    const found = run(`console.log(JSON.stringify(require('./dist').runtime.info().addon.path))`, {
+      TOKENLEARNER_PREBUILD: path.join(folder, 'elsewhere'),
+    });
+    expect(path.relative(root, found as string)).toMatch(/^(?:build|prebuilds)\b/);
+  });
+
+  test.each([{ HOME: '' }, { HOME: '.' }, { HOME: 'folder' }])(
+    'with %j all goes on without a cache',
+    (env) => {
+      const code = `
+      const { runtime } = require('./dist');
+      const { addon, libtorch, problem } = runtime.info();
+      console.log(JSON.stringify([addon !== null, libtorch?.source ?? problem.code]));`;
+      const [addon, source] = run(code, { ...env, XDG_CACHE_HOME: '', TOKENLEARNER_LIBTORCH: '' }) as [
+        boolean,
+        string,
+      ];
+      expect(addon).toBe(true);
+      expect(['python', 'package', 'ERR_LIBTORCH_NOT_FOUND', 'ERR_LIBTORCH_INCOMPATIBLE']).toContain(source);
+    },
+  );
+
+  // A user whom the system does not know, as containers have, which only root can become.
+  const asRoot = process.getuid?.() === 0 ? test : test.skip;
+
+  asRoot(
+    'a user without a home and without an entry in the system: info tells, modules say what is missing',
+    () => {
+      const result = run(
+        `
+      const { runtime, Linear, Tensor } = require('./dist');
+      // Loads the addon: the checkout may be root's alone.
+      Tensor.zeros([1]);
+      process.setgroups([]); process.setgid(54321); process.setuid(54321);
+      const { addon, problem } = runtime.info();
+      let code; try { new Linear(1, 1) } catch (error) { code = error.code }
+      console.log(JSON.stringify({ addon: addon !== null, problem: problem?.code ?? code, code }));
+    `,
+        { HOME: undefined, TOKENLEARNER_LIBTORCH: path.join(folder, 'none'), TOKENLEARNER_CACHE: folder },
+      );
+      expect(result).toEqual({
+        addon: true,
+        problem: 'ERR_LIBTORCH_NOT_FOUND',
+        code: 'ERR_LIBTORCH_NOT_FOUND',
+      });
+    },
+  );
 
   test('configure names a libtorch', () => {
     const result = run(`

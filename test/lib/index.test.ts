@@ -19,6 +19,7 @@ test('the public names', () => {
     'loadCheckpoint',
     'loadNpy',
     'loadSafetensors',
+    'loadWeights',
     'manualSeed',
     'runtime',
     'saveNpy',

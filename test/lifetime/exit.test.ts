@@ -17,3 +17,7 @@ test('process.exit() after a synchronous forward beside asynchronous ones ends c
 test('a process waits for its forwards, then ends by itself', async () => {
   expect(await resultOf('exit', ['wait', 0])).toBe(3);
 });
+
+test('an exit event that ends nothing: dropped forwards reject with ERR_CLOSED, and later ones run', async () => {
+  expect(await resultOf('fake-exit')).toMatchObject({ dropped: true, after: [2, 128, 8] });
+});

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { evaluate, installWithNpm, mustRun, node, projectFolder, readmeExample, root } from './support';
+import { evaluate, installWithNpm, mustRun, projectFolder, readmeExample, root } from './support';
 
 const project = projectFolder();
 const write = (name: string, text: string): void => {
@@ -90,22 +90,6 @@ it('works in worker threads', () => {
       new Worker(code, { eval: true }).once('message', resolve).once('error', reject);
     }))).then((all) => console.log(JSON.stringify(all)));`;
   expect(evaluate(project, script)).toEqual(Array(3).fill([1, 8, 8]));
-});
-
-describe("under Node's permission model", () => {
-  const flag = process.allowedNodeEnvironmentFlags.has('--permission')
-    ? '--permission'
-    : '--experimental-permission';
-
-  it('needs to read files and to load addons, and no more', () => {
-    expect(evaluate(project, FORWARD, [flag, '--allow-fs-read=*', '--allow-addons'])).toEqual([1, 8, 8]);
-  });
-
-  it('says which permission it lacks', () => {
-    const { status, stderr } = node(project, [flag, '--allow-fs-read=*', '--eval', FORWARD]);
-    expect(status).not.toBe(0);
-    expect(stderr).toContain('start Node with --allow-addons');
-  });
 });
 
 it('writes nothing into node_modules', () => {

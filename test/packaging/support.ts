@@ -173,14 +173,23 @@ export function installWithPnpm(project: string): void {
 /** The main package alone, unpacked, with the checkout's dependencies: in a moment, and without a libtorch. */
 export function unpackMain(project: string): string {
   const folder = path.join(project, 'node_modules', 'tokenlearner');
-  mkdirSync(folder, { recursive: true });
-  const { status } = spawnSync('tar', ['-xzf', mainPackage(), '-C', folder, '--strip-components=1']);
-  if (status !== 0) throw new Error(`${mainPackage()} cannot be unpacked`);
+  unpack(mainPackage(), folder);
   for (const name of [...Object.keys(manifest.dependencies), 'pend', 'buffer-crc32']) {
     const installed = path.join(root, 'node_modules', name);
     if (existsSync(installed)) symlinkSync(installed, path.join(project, 'node_modules', name));
   }
   return folder;
+}
+
+/** The libtorch of the packed package, unpacked into a folder. */
+export function unpackLibtorch(folder: string): void {
+  unpack(libtorchPackage(), folder);
+}
+
+function unpack(file: string, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const { status } = spawnSync('tar', ['-xzf', file, '-C', folder, '--strip-components=1']);
+  if (status !== 0) throw new Error(`${file} cannot be unpacked`);
 }
 
 /** A second project with the same unpacked package, to be damaged. */

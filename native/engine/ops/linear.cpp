@@ -10,17 +10,19 @@ namespace {
 
 constexpr std::uintptr_t kAlignment = 64;  // As Storage::allocate gives.
 
-/// The BLAS under libtorch sums in another order for memory of another alignment. JavaScript's memory has
-/// any: aligned here, forward (which copies it) and forwardSync (which does not) give the same bits.
-Tensor aligned(const Tensor& input) {
+/// The BLAS under libtorch sums in another order for memory of another alignment and, on some processors, of
+/// other strides. JavaScript's memory has any alignment: made uniform here, forward (which copies it),
+/// forwardSync (which does not) and views give the same bits.
+Tensor uniform(const Tensor& input) {
   const bool is_aligned = reinterpret_cast<std::uintptr_t>(input.data()) % kAlignment == 0;
-  return input.device().is_cuda() || is_aligned ? input : aten::clone(input);
+  if (input.device().is_cuda() || (is_aligned && input.is_contiguous())) return input;
+  return aten::clone(input);
 }
 
 }  // namespace
 
 Outputs LinearOp::run(const Tensor& input, const RunOptions&) const {
-  return {aten::contiguous(aten::linear(aligned(input), parameter(0), optional_parameter(1)))};
+  return {aten::contiguous(aten::linear(uniform(input), parameter(0), optional_parameter(1)))};
 }
 
 }  // namespace tokenlearner

@@ -24,7 +24,7 @@ struct TokenLearnerConfig {
   int64_t hidden() const { return dim * ff_mult; }
 };
 
-/// Tokens (B, C, G), or (B, G, C) when tokens_first; maps (B, G, H, W).
+/// Tokens (B, C, G), or (B, G, C) for RunOptions::tokens_first; maps (B, G, H, W).
 struct TokensAndMaps {
   Tensor tokens;
   Tensor maps;
@@ -36,8 +36,8 @@ class TokenLearnerEngine {
   virtual ~TokenLearnerEngine() = default;
 
   /// x is (B, C, H, W) with any non-negative strides; B may be 0. Results are contiguous and share nothing
-  /// with x. Maps are in x's dtype if `want_maps`, else of no use to the caller.
-  virtual TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const = 0;
+  /// with x. Maps are in x's dtype if they are asked for, else of no use to the caller.
+  virtual TokensAndMaps run(const Tensor& x, const RunOptions& options) const = 0;
 
   /// Whether a run on so many elements of x takes less time than handing it to another thread would.
   virtual bool is_brief(int64_t) const { return false; }

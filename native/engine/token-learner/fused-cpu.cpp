@@ -47,10 +47,9 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   FusedCpuEngine(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters)
       : config_(config), parameters_(parameters), weights_(pack(config, parameters)) {}
 
-  TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const override {
-    if (!has_few_map_values(config_, x)) return run_with(*weights_, x, tokens_first, want_maps);
-    return narrowed(
-        run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), tokens_first, want_maps));
+  TokensAndMaps run(const Tensor& x, const RunOptions& options) const override {
+    if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
+    return narrowed(run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), options));
   }
 
   bool is_brief(int64_t elements) const override {
@@ -60,15 +59,16 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   }
 
  private:
-  TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x, bool tokens_first,
-                         bool want_maps) const {
+  TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x,
+                         const RunOptions& options) const {
     const int64_t batch = x.shape[0];
     const int64_t channels = x.shape[1];
     const int64_t groups = config_.num_output_tokens;
     const DType sums = x.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
-    Tensor maps = Tensor::empty({batch, groups, x.shape[2], x.shape[3]}, sums);
-    Tensor tokens =
-        Tensor::empty(tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
+    const bool tokens_first = options.tokens_first;
+    Tensor maps = options.result(1, {batch, groups, x.shape[2], x.shape[3]}, sums);
+    Tensor tokens = options.result(
+        0, tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
     // A brief run, which may be on JavaScript's thread, does not wait for the permits of longer ones.
     kernels::SerialParallel serial;
     kernels::Parallel& pool =
@@ -77,7 +77,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
                                  weights, pool, threads));
     // The kernels keep maps in the type they sum in; 16-bit callers get 16-bit maps.
-    if (want_maps && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
+    if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
     return {tokens, maps};
   }
 

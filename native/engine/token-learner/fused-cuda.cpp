@@ -116,6 +116,8 @@ Tensor random_image(int64_t channels, int64_t height, int64_t width, bool channe
   return x;
 }
 
+const RunOptions kWithMaps{.return_attention = true, .tokens_first = false, .results = {}};
+
 class FusedCudaEngine final : public TokenLearnerEngine {
  public:
   FusedCudaEngine(const TokenLearnerConfig& config, std::vector<Tensor> parameters)
@@ -129,19 +131,19 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     check(cuda::choose_precision(kernel_dtype(parameters_[0].dtype), config.allow_tf32, &precision_));
   }
 
-  TokensAndMaps run(const Tensor& x, bool tokens_first, bool want_maps) const override {
+  TokensAndMaps run(const Tensor& x, const RunOptions& options) const override {
     if (has_few_map_values(config_, x)) {
       const Tensor wide = aten::to_copy(x, DType::kFloat64, device_);
-      return narrowed(wide_literal().run(wide, tokens_first, want_maps));
+      return narrowed(wide_literal().run(wide, options));
     }
     try {
       if (const auto packed = packed_for(kernels_for(x))) {
-        return run_packed(*packed, x, tokens_first, want_maps);
+        return run_packed(*packed, x, options);
       }
     } catch (const Refused&) {
       if (config_.engine == "fused") throw;
     }
-    return literal_->run(x, tokens_first, want_maps);
+    return literal_->run(x, options);
   }
 
  private:
@@ -182,21 +184,21 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return {x.shape[0], config_.dim, config_.hidden(), config_.num_output_tokens, x.shape[2] * x.shape[3]};
   }
 
-  TokensAndMaps run_packed(const Packed& packed, const Tensor& x, bool tokens_first, bool want_maps) const {
+  TokensAndMaps run_packed(const Packed& packed, const Tensor& x, const RunOptions& options) const {
     const int64_t groups = config_.num_output_tokens;
     Tensor maps = aten::empty({x.shape[0], groups, x.shape[2], x.shape[3]}, DType::kFloat32, device_, false);
     Tensor tokens = aten::empty(
-        tokens_first ? Dims{x.shape[0], groups, config_.dim} : Dims{x.shape[0], config_.dim, groups}, x.dtype,
-        device_, false);
+        options.tokens_first ? Dims{x.shape[0], groups, config_.dim} : Dims{x.shape[0], config_.dim, groups},
+        x.dtype, device_, false);
     if (x.shape[0] > 0) {
       const cuda::Plan plan =
           cuda::plan_forward(shape_of(x), precision_, packed.weights.variant, properties_);
       const Bytes workspace(plan.workspace_bytes, device_);
-      check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
-                                     packed.weights, plan, workspace.data, workspace.size,
-                                     current_stream(device_)));
+      check(cuda::cuda_fused_forward(
+          forward_params(x, maps, tokens, options.tokens_first, kernel_dtype(x.dtype)), packed.weights, plan,
+          workspace.data, workspace.size, current_stream(device_)));
     }
-    if (want_maps && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, device_);
+    if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, device_);
     return {tokens, maps};
   }
 
@@ -249,13 +251,13 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     }
     const DType dtype = parameters_[0].dtype;
     const Tensor x = random_image(config_.dim, height, width, kernels.channels_last, dtype, device_);
-    const TokensAndMaps ours = run_packed(packed, x, false, true);
+    const TokensAndMaps ours = run_packed(packed, x, kWithMaps);
     const TokensAndMaps exact =
-        exact_engine(config_, parameters_)->run(aten::to_copy(x, DType::kFloat32, device_), false, true);
+        exact_engine(config_, parameters_)->run(aten::to_copy(x, DType::kFloat32, device_), kWithMaps);
     const double error = relative_error(ours, exact);
     // Not `>`: a NaN must fail.
     return error <= verification_bound(precision_) ||
-           error <= kTimesLiteral * relative_error(literal_->run(x, false, true), exact);
+           error <= kTimesLiteral * relative_error(literal_->run(x, kWithMaps), exact);
   }
 
   TokenLearnerConfig config_;

@@ -17,10 +17,10 @@ class GroupedConvEngine final : public TokenLearnerEngine {
         allow_tf32_(config.allow_tf32),
         parameters_(std::move(parameters)) {}
 
-  TokensAndMaps run(const Tensor& x, bool tokens_first, bool) const override {
+  TokensAndMaps run(const Tensor& x, const RunOptions& options) const override {
     const Tensor repeated = aten::repeat(x, {1, groups_, 1, 1});
     Tensor maps = aten::contiguous(attention(repeated));
-    return {tokens(repeated, maps, tokens_first), maps};
+    return {tokens(repeated, maps, options.tokens_first), maps};
   }
 
  private:

@@ -11,6 +11,7 @@ class TokenLearnerOp final : public ConfiguredOp<TokenLearnerOp, TokenLearnerCon
  public:
   TokenLearnerOp(TokenLearnerConfig config, Placement placement, std::vector<Tensor> parameters);
   Outputs run(const Tensor& input, const RunOptions& options) const override;
+  std::vector<std::size_t> result_bytes(const Dims& input, const RunOptions& options) const override;
   bool is_brief(const Tensor& input) const override { return engine_->is_brief(input.numel()); }
 
  private:

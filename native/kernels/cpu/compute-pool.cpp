@@ -51,7 +51,7 @@ ComputePool& ComputePool::shared() {
   if (pool == nullptr) {
     static const int registered = pthread_atfork(nullptr, nullptr, forget_after_fork);
     static_cast<void>(registered);
-    pool = new ComputePool(available_cores());
+    pool = new ComputePool(thread_limit().threads);
     shared_pool.store(pool, std::memory_order_release);
   }
   return *pool;

@@ -28,7 +28,7 @@ namespace tokenlearner::kernels {
 class ComputePool final : public Parallel {
  public:
   /**
-   * The pool of the process, with available_cores() permits. It is never destroyed: its helpers may outlive
+   * The pool of the process, with thread_limit() permits. It is never destroyed: its helpers may outlive
    * main(). The code that they run must stay mapped, so an addon that uses it is linked with -z nodelete. In
    * a child process made by fork() it is a new pool.
    */

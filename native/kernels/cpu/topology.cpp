@@ -1,7 +1,9 @@
 #include "kernels/cpu/topology.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <string>
@@ -11,6 +13,8 @@
 #include <sched.h>
 #include <unistd.h>
 #endif
+
+#include "kernels/cpu/cgroup.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
@@ -24,33 +28,28 @@ std::string core_of(int cpu) {
   return siblings.empty() ? std::to_string(cpu) : siblings;
 }
 
-int affinity_cores() {
+ThreadLimit affinity_limit() {
   cpu_set_t mask;
   if (sched_getaffinity(0, sizeof mask, &mask) != 0)
-    return static_cast<int>(std::thread::hardware_concurrency());
+    return {static_cast<int>(std::thread::hardware_concurrency()), "cores"};
   std::set<std::string> cores;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (CPU_ISSET(cpu, &mask)) cores.insert(core_of(cpu));
   }
-  return static_cast<int>(cores.size());
-}
-
-/** cgroup v2's "quota period" in microseconds, or v1's two files; no quota is as many as one likes. */
-int quota_cores() {
-  double quota = -1;
-  double period = 0;
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  if (!(v2 >> quota >> period)) {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  }
-  if (quota <= 0 || period <= 0) return CPU_SETSIZE;
-  return static_cast<int>(std::ceil(quota / period));
+  const bool all = CPU_COUNT(&mask) >= sysconf(_SC_NPROCESSORS_ONLN);
+  return {static_cast<int>(cores.size()), all ? "cores" : "affinity"};
 }
 #else
-int affinity_cores() { return static_cast<int>(std::thread::hardware_concurrency()); }
-int quota_cores() { return affinity_cores(); }
+ThreadLimit affinity_limit() { return {static_cast<int>(std::thread::hardware_concurrency()), "cores"}; }
 #endif
+
+/** OpenMP's variable: "4", or "4,2" for nested regions, of which the first counts. 0 where it says nothing.
+ */
+int omp_num_threads() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const long value = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+  return value > 0 && value < INT_MAX ? static_cast<int>(value) : 0;
+}
 
 std::size_t query(int name, std::size_t fallback) {
 #if defined(__linux__)
@@ -64,7 +63,24 @@ std::size_t query(int name, std::size_t fallback) {
 
 }  // namespace
 
-int available_cores() { return std::max(1, std::min(affinity_cores(), quota_cores())); }
+namespace {
+
+ThreadLimit measured_limit() {
+  ThreadLimit limit = affinity_limit();
+  limit.threads = std::max(1, limit.threads);
+  const double quota = std::ceil(cgroup_cpus());
+  if (quota < limit.threads) limit = {std::max(1, static_cast<int>(quota)), "cgroup"};
+  const int asked = omp_num_threads();
+  if (asked > 0 && asked < limit.threads) limit = {asked, "OMP_NUM_THREADS"};
+  return limit;
+}
+
+}  // namespace
+
+ThreadLimit thread_limit() {
+  static const ThreadLimit limit = measured_limit();
+  return limit;
+}
 
 CacheSizes cache_sizes() {
 #if defined(_SC_LEVEL1_DCACHE_SIZE)

@@ -5,9 +5,17 @@
 
 namespace tokenlearner::kernels {
 
-/** Physical cores in this process's affinity mask, no more than its cgroup's CPU quota rounded up; at
- * least 1. */
-int available_cores();
+/** How many threads may compute at once. */
+struct ThreadLimit {
+  /** At least 1. */
+  int threads;
+  /** What says so: "cores", "affinity", "cgroup" or "OMP_NUM_THREADS". */
+  const char* reason;
+};
+
+/** The least of the physical cores in this process's affinity mask, the CPU quota of its cgroups rounded up,
+ * and OMP_NUM_THREADS. Measured once. */
+ThreadLimit thread_limit();
 
 struct CacheSizes {
   /** Bytes of a core's level 1 data cache and of its level 2 cache. */

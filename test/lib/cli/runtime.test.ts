@@ -3,7 +3,15 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { type RuntimeIo, runtimeCommand } from '../../../lib/cli/runtime';
 import { manifest } from '../../../lib/libtorch/manifest';
-import { fakeHost, fakeLibtorch, runtimeJson, temporaryFolder, writeFiles, zip } from '../libtorch/support';
+import {
+  fakeHost,
+  fakeLibtorch,
+  installedRuntime,
+  runtimeJson,
+  temporaryFolder,
+  writeFiles,
+  zip,
+} from '../libtorch/support';
 
 const folder = temporaryFolder();
 const VERSION = manifest.version;
@@ -112,7 +120,7 @@ describe('remove', () => {
     const root = installed(cache);
     await run('remove --all');
     expect(existsSync(root)).toBe(false);
-    const own = fakeLibtorch(path.join(folder, 'to-remove'), { 'runtime.json': runtimeJson(VERSION) });
+    const own = installedRuntime(path.join(folder, 'to-remove'));
     // Commander keeps the options of an earlier run, so each run has its own command.
     await machine().run(`remove --dir ${own}`);
     expect(existsSync(own)).toBe(false);

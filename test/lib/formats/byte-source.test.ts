@@ -2,8 +2,15 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { bytesSource, fileSource, SourceReader, type ByteSource } from '../../../lib/formats/byte-source';
+import {
+  blobSource,
+  bytesSource,
+  fileSource,
+  streamSource,
+  type ByteSource,
+} from '../../../lib/formats/byte-source';
 import { readCheckpoint } from '../../../lib/formats/checkpoint';
+import { SourceReader } from '../../../lib/formats/checkpoint-zip';
 import { expectReject } from './support';
 
 function read(source: ByteSource, length: number, position: number): Promise<number[]> {
@@ -64,4 +71,89 @@ test('an archive whose directory is said to lie at 2^63 is an error, not a crash
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('memory that is transferred while it is read is an error', async () => {
+  const bytes = new Uint8Array(4);
+  const source = bytesSource(bytes, 'these bytes');
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  const reading = source.read(new Uint8Array(2), 0);
+  await expectReject(reading, 'ERR_FILE_FORMAT', 'these bytes: the memory was transferred while it was read');
+});
+
+describe('blobSource', () => {
+  test('reads parts, also large ones', async () => {
+    const bytes = Uint8Array.from({ length: 5_000_000 }, (_, i) => i % 251);
+    const source = blobSource(new Blob([bytes]), 'blob');
+    expect(source.size).toBe(bytes.length);
+    const target = new Uint8Array(bytes.length - 3);
+    await source.read(target, 3);
+    expect(Buffer.compare(target, bytes.subarray(3))).toBe(0);
+  });
+
+  const like = (arrayBuffer: () => Promise<ArrayBuffer>) => {
+    const blob = { size: 4, arrayBuffer, slice: () => blob };
+    return blobSource(blob, 'blob');
+  };
+
+  test('a part that is shorter than it should be is an error', async () => {
+    const reading = like(() => Promise.resolve(new ArrayBuffer(1))).read(new Uint8Array(4), 0);
+    await expectReject(reading, 'ERR_FILE_FORMAT', 'blob: gave 1 bytes at 0 instead of 4');
+  });
+
+  test("the blob's own error is the cause", async () => {
+    const cause = new Error('gone');
+    const reading = like(() => Promise.reject(cause)).read(new Uint8Array(4), 0);
+    expect((await expectReject(reading, 'ERR_FILE_FORMAT', 'blob: cannot be read: gone')).cause).toBe(cause);
+  });
+});
+
+describe('streamSource', () => {
+  // eslint-disable-next-line @typescript-eslint/require-await -- a generator of what is there
+  async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+    const chunk = new Uint8Array(size);
+    for (let done = 0; done < bytes.length; done += size) {
+      const part = bytes.subarray(done, done + size);
+      chunk.set(part);
+      // The same memory each time: the source must copy.
+      yield chunk.subarray(0, part.length);
+    }
+  }
+
+  test.each([1000, 4_194_304, 4_194_305, 9_000_000])('takes chunks of %d bytes', async (size) => {
+    const bytes = Uint8Array.from({ length: 9_000_001 }, (_, i) => i % 253);
+    const source = await streamSource(chunked(bytes, size), 'stream');
+    expect(source.size).toBe(bytes.length);
+    const target = new Uint8Array(8_000_000);
+    await source.read(target, 999_999);
+    expect(Buffer.compare(target, bytes.subarray(999_999, 8_999_999))).toBe(0);
+    await expectReject(source.read(new Uint8Array(2), 12_582_911), 'ERR_FILE_FORMAT', 'beyond its end');
+  });
+
+  test('an empty stream', async () => {
+    expect((await streamSource(chunked(new Uint8Array(0), 1), 'stream')).size).toBe(0);
+  });
+
+  test.each(['text', 3, [1], new Uint16Array(1)])('the chunk %p is refused', async (chunk) => {
+    // eslint-disable-next-line @typescript-eslint/require-await -- a generator of what is there
+    const chunks = (async function* () {
+      yield chunk;
+    })();
+    await expectReject(streamSource(chunks, 'stream'), 'ERR_INVALID_ARG_TYPE', 'a Uint8Array for `chunk`');
+  });
+
+  test("the stream's own error is the cause", async () => {
+    const cause = new Error('reset');
+    // eslint-disable-next-line @typescript-eslint/require-await -- a generator of what is there
+    const chunks = (async function* () {
+      yield new Uint8Array(1);
+      throw cause;
+    })();
+    const error = await expectReject(
+      streamSource(chunks, 'stream'),
+      'ERR_FILE_FORMAT',
+      'cannot be read: reset',
+    );
+    expect(error.cause).toBe(cause);
+  });
 });

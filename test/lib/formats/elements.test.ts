@@ -1,10 +1,5 @@
 import { DTYPES, dtypeInfo } from '../../../lib/dtype';
-import {
-  allocateElements,
-  elementCount,
-  elementsFromBytes,
-  littleEndianBytes,
-} from '../../../lib/formats/elements';
+import { allocateElements, elementCount, littleEndianBytes, toHost } from '../../../lib/formats/elements';
 
 import { expectThrow } from './support';
 
@@ -23,47 +18,54 @@ describe('elementCount', () => {
   });
 });
 
-describe('elementsFromBytes', () => {
+describe('toHost', () => {
   const values = { float32: [1.5, -2], float64: [1.5, -2], int32: [1, -2], int64: [1n, -2n] } as const;
 
   test.each(['float32', 'float64', 'int32', 'int64'] as const)('%s of either byte order', (dtype) => {
-    const size = dtypeInfo(dtype).itemSize;
-    const view = new DataView(new ArrayBuffer(2 * size));
+    const { itemSize, array } = dtypeInfo(dtype);
     for (const order of ['little', 'big'] as const) {
+      // From an odd offset, as a part of other bytes.
+      const view = new DataView(new ArrayBuffer(2 * itemSize + 1), 1);
       values[dtype].forEach((value, i) => {
         const little = order === 'little';
-        if (dtype === 'float32') view.setFloat32(i * size, Number(value), little);
-        else if (dtype === 'float64') view.setFloat64(i * size, Number(value), little);
-        else if (dtype === 'int32') view.setInt32(i * size, Number(value), little);
-        else view.setBigInt64(i * size, BigInt(value), little);
+        if (dtype === 'float32') view.setFloat32(i * itemSize, Number(value), little);
+        else if (dtype === 'float64') view.setFloat64(i * itemSize, Number(value), little);
+        else if (dtype === 'int32') view.setInt32(i * itemSize, Number(value), little);
+        else view.setBigInt64(i * itemSize, BigInt(value), little);
       });
-      expect([...elementsFromBytes(new Uint8Array(view.buffer), dtype, order)]).toEqual([...values[dtype]]);
+      const bytes = new Uint8Array(view.buffer, 1);
+      toHost(bytes, dtype, order);
+      expect([...new array(bytes.slice().buffer)]).toEqual([...values[dtype]]);
+      expect(new Uint8Array(view.buffer)[0]).toBe(0);
     }
   });
 
   test.each(['float16', 'bfloat16'] as const)('%s are bits', (dtype) => {
-    const bytes = Uint8Array.of(0x12, 0x34);
-    expect([...elementsFromBytes(bytes, dtype, 'little')]).toEqual([0x3412]);
-    expect([...elementsFromBytes(bytes, dtype, 'big')]).toEqual([0x1234]);
+    for (const [order, bits] of [
+      ['little', 0x3412],
+      ['big', 0x1234],
+    ] as const) {
+      const bytes = Uint8Array.of(0x12, 0x34);
+      toHost(bytes, dtype, order);
+      expect([...new Uint16Array(bytes.buffer)]).toEqual([bits]);
+    }
   });
 
-  test('bytes of another order are copied, not changed in place', () => {
-    const bytes = Uint8Array.of(1, 2, 3, 4);
-    elementsFromBytes(bytes, 'int32', 'big');
-    elementsFromBytes(Uint8Array.of(7), 'bool', 'little');
-    expect([...bytes]).toEqual([1, 2, 3, 4]);
-  });
-
-  test('a slice of a larger buffer', () => {
-    const bytes = Uint8Array.of(9, 9, 9, 9, 1, 0, 0, 0, 9);
-    expect([...elementsFromBytes(bytes.subarray(4, 8), 'int32', 'little')]).toEqual([1]);
-    expect([...elementsFromBytes(bytes.subarray(3, 7), 'int32', 'little')]).toEqual([0x00000109]);
+  test('every byte of a bool but 0 becomes 1', () => {
+    for (const order of ['little', 'big'] as const) {
+      const bytes = Uint8Array.of(0, 1, 2, 255);
+      toHost(bytes, 'bool', order);
+      expect([...bytes]).toEqual([0, 1, 1, 1]);
+    }
   });
 });
 
-test.each(DTYPES)('littleEndianBytes undoes elementsFromBytes for %s', (dtype) => {
-  const bytes = Uint8Array.from({ length: 2 * dtypeInfo(dtype).itemSize }, (_, i) => i % 2);
-  expect([...littleEndianBytes(elementsFromBytes(bytes, dtype, 'little'))]).toEqual([...bytes]);
+test.each(DTYPES)('littleEndianBytes gives the bytes of %s', (dtype) => {
+  const { array, itemSize } = dtypeInfo(dtype);
+  const bytes = Uint8Array.from({ length: 2 * itemSize }, (_, i) => i % 2);
+  const elements = new array(bytes.slice().buffer);
+  toHost(new Uint8Array(elements.buffer), dtype, 'little');
+  expect([...littleEndianBytes(elements)]).toEqual([...bytes]);
 });
 
 test.each(DTYPES)('allocateElements gives zeros of %s', (dtype) => {

@@ -1,5 +1,17 @@
 /** Writes pickles (protocol 2) for tests, one operation a function, so that tests can say what no pickler writes. */
 
+/** Bytes as they are: numbers, and characters in latin1. */
+export function raw(...bytes: (number | string)[]): Buffer {
+  return Buffer.concat(
+    bytes.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from([part]))),
+  );
+}
+
+/** The same operations `count` times. */
+export function repeat(operations: Uint8Array, count: number): Buffer {
+  return Buffer.concat(new Array<Uint8Array>(count).fill(operations));
+}
+
 function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
@@ -53,7 +65,10 @@ export const none = Buffer.from('N');
 export const hooks = call(global('collections', 'OrderedDict'));
 
 export interface TensorSpec {
+  /** The storage's class, in the module torch. */
   type?: string;
+  /** Makes the storage untyped, and the tensor one of this dtype; `numel` is in bytes then. */
+  dtype?: string;
   key?: string;
   numel?: number;
   offset?: number;
@@ -61,17 +76,21 @@ export interface TensorSpec {
   strides?: number[];
 }
 
-export function storage({ type = 'FloatStorage', key = '0', numel = 6 }: TensorSpec): Buffer {
-  const id = tuple(text('storage'), global('torch', type), text(key), text('cpu'), number(numel));
+export function storage({ type = 'FloatStorage', dtype, key = '0', numel = 6 }: TensorSpec): Buffer {
+  const kind = dtype === undefined ? global('torch', type) : global('torch.storage', 'UntypedStorage');
+  const id = tuple(text('storage'), kind, text(key), text('cpu'), number(numel));
   return Buffer.concat([id, Buffer.from('Q')]);
 }
 
-/** A tensor as torch.save writes it: by default float32 of shape [2, 3], contiguous, on the whole of storage '0'. */
+/**
+ * A tensor as torch.save writes it: by default float32 of shape [2, 3], contiguous, on the whole of storage
+ * '0'.
+ */
 export function tensor(spec: TensorSpec = {}): Buffer {
-  const { offset = 0, shape = [2, 3], strides = [3, 1] } = spec;
-  const rebuild = global('torch._utils', '_rebuild_tensor_v2');
-  const falsehood = Buffer.from([0x89]);
-  return call(rebuild, storage(spec), number(offset), numbers(shape), numbers(strides), falsehood, hooks);
+  const { offset = 0, shape = [2, 3], strides = [3, 1], dtype } = spec;
+  const place = [storage(spec), number(offset), numbers(shape), numbers(strides), Buffer.from([0x89]), hooks];
+  if (dtype === undefined) return call(global('torch._utils', '_rebuild_tensor_v2'), ...place);
+  return call(global('torch._utils', '_rebuild_tensor_v3'), ...place, global('torch', dtype));
 }
 
 /** The whole program that leaves `value`. */

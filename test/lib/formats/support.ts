@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { dtypeInfo, type DType } from '../../../lib/dtype';
 import { TokenLearnerError, type ErrorCode } from '../../../lib/errors';
 import type { ArrayEntries, ArrayEntry } from '../../../lib/formats/array-entry';
-import { elementsFromBytes } from '../../../lib/formats/elements';
 
 export const FIXTURES = join(__dirname, '../../fixtures/formats');
 
@@ -61,7 +60,7 @@ export function sample(dtype: DType, shape: number[]): ArrayEntry {
   const bytes = Uint8Array.from({ length: count * dtypeInfo(dtype).itemSize }, (_, i) =>
     dtype === 'bool' ? i % 2 : i,
   );
-  return { dtype, shape, data: elementsFromBytes(bytes, dtype, 'little') };
+  return { dtype, shape, data: new (dtypeInfo(dtype).array)(bytes.buffer) };
 }
 
 /** Passes when `error` is the package's error with that code and a message that matches. */

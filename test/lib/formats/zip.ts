@@ -1,4 +1,4 @@
-import { deflateRawSync } from 'node:zlib';
+import { crc32, deflateRawSync } from 'node:zlib';
 
 /** One record of a test archive, and how it is to differ from a sound one. */
 export interface ZipRecord {
@@ -9,14 +9,16 @@ export interface ZipRecord {
   declaredSize?: number;
   /** The compressed size to declare in place of the real one. */
   declaredCompressedSize?: number;
+  /** The checksum to declare in place of the real one. */
+  declaredChecksum?: number;
   method?: number;
   flags?: number;
   /** Where the local header is said to lie. */
   offset?: number;
 }
 
-/** Writes a zip archive, without checksums, and as wrong as asked for. */
-export function zip(records: readonly ZipRecord[]): Uint8Array {
+/** Writes a zip archive, as wrong as asked for. */
+export function zip(records: readonly ZipRecord[], comment = ''): Buffer {
   const locals: Buffer[] = [];
   const centrals: Buffer[] = [];
   let offset = 0;
@@ -27,6 +29,7 @@ export function zip(records: readonly ZipRecord[]): Uint8Array {
     fields.writeUInt16LE(20, 0);
     fields.writeUInt16LE(record.flags ?? 0, 2);
     fields.writeUInt16LE(record.method ?? (record.deflate ? 8 : 0), 4);
+    fields.writeUInt32LE(record.declaredChecksum ?? crc32(record.data), 10);
     fields.writeUInt32LE(record.declaredCompressedSize ?? data.length, 14);
     fields.writeUInt32LE(record.declaredSize ?? record.data.length, 18);
     fields.writeUInt16LE(name.length, 22);
@@ -44,5 +47,6 @@ export function zip(records: readonly ZipRecord[]): Uint8Array {
   end.writeUInt16LE(records.length, 10);
   end.writeUInt32LE(directory.length, 12);
   end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...locals, directory, end]);
+  end.writeUInt16LE(comment.length, 20);
+  return Buffer.concat([...locals, directory, end, Buffer.from(comment)]);
 }

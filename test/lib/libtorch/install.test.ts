@@ -1,10 +1,18 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import path from 'node:path';
-import type { Host } from '../../../lib/libtorch/cache';
 import { installLibtorch, type InstallOptions } from '../../../lib/libtorch/install';
 import { locateLibtorch } from '../../../lib/libtorch/locate';
-import { fakeHost, fakeManifest, serve, temporaryFolder, wheelFiles, writeFiles, zip } from './support';
+import {
+  type FakeHost,
+  fakeHost,
+  fakeManifest,
+  serve,
+  temporaryFolder,
+  wheelFiles,
+  writeFiles,
+  zip,
+} from './support';
 
 const folder = temporaryFolder();
 const wheel = zip(wheelFiles);
@@ -34,12 +42,12 @@ beforeEach(() => {
 });
 
 /** Options for a machine with an empty cache, where only the local server has the wheel. */
-function machine(more: Partial<InstallOptions> = {}): InstallOptions & { host: Host } {
+function machine(more: Partial<Omit<InstallOptions, 'host'>> = {}): InstallOptions & { host: FakeHost } {
   const host = fakeHost(path.join(folder, `home-${++homes}`));
   return { host, manifest: fakeManifest(`${base}/torch%2Bcpu.whl`, wheel), pip: noPip, ...more };
 }
 
-function cacheOf(host: Host, ...parts: string[]): string {
+function cacheOf(host: FakeHost, ...parts: string[]): string {
   return path.join(host.home, '.cache', 'tokenlearner', ...parts);
 }
 
@@ -102,7 +110,7 @@ describe('installLibtorch', () => {
 
   it('removes what an install that was killed left', async () => {
     const options = machine();
-    const leftover = cacheOf(options.host, 'libtorch', '2.13.0-cpu~dead');
+    const leftover = cacheOf(options.host, 'libtorch', '2.13.0-cpu~5f0c9a3e-1b2d-4c3e-8f4a-0123456789ab');
     writeFiles(leftover, { 'lib/libtorch_cpu.so': 'half' });
     await installLibtorch(options);
     expect(existsSync(leftover)).toBe(false);

@@ -141,4 +141,41 @@ describe('locateLibtorch', () => {
     expect(message).toMatch(/^ {2}python3 -m pip install "torch==2\.13\.0\+cpu"/m);
     expect(message).toMatch(/^ {2}export TOKENLEARNER_LIBTORCH=/m);
   });
+
+  it('says that there is no cache for a user without a home, and goes on', () => {
+    const nobody = { ...fakeHost(empty), home: null };
+    expect(locate(nobody, { findPython: everything.findPython }).source).toBe('python');
+    const { message } = failure(() => locate(nobody));
+    expect(message).toContain('cache: none, since this user has no home folder');
+    expect(message).toContain('TOKENLEARNER_CACHE');
+  });
+
+  it.each(['', 'relative', '.'])('looks for nothing below the working directory with the home %j', (home) => {
+    const project = at('project');
+    fakeLibtorch(path.join(project, home, '.cache', 'tokenlearner', 'libtorch', '2.13.0-cpu'), {
+      'runtime.json': runtimeJson('2.13.0'),
+    });
+    const before = process.cwd();
+    process.chdir(project);
+    try {
+      expect(failure(() => locate(fakeHost(home))).code).toBe('ERR_LIBTORCH_NOT_FOUND');
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it('takes no relative answer from Python', () => {
+    const { message } = failure(() => locate(fakeHost(empty), { findPython: () => ({ folder: 'torch' }) }));
+    expect(message).toContain('Python torch: torch is not an absolute path');
+  });
+
+  it('says what may not be read', () => {
+    const resolvePackage = () => {
+      throw Object.assign(new Error('Access to this API has been restricted'), { code: 'ERR_ACCESS_DENIED' });
+    };
+    const { message } = failure(() => locate(fakeHost(empty), { resolvePackage }));
+    expect(message).toMatch(
+      /libtorch-cpu-linux-x64: this process may not read its folder: .*--allow-fs-read/,
+    );
+  });
 });

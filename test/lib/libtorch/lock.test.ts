@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { withLock } from '../../../lib/libtorch/lock';
@@ -45,5 +45,82 @@ describe('withLock', () => {
     await expect(withLock(file, () => Promise.resolve('done'), { poll: 2, onWait })).resolves.toBe('done');
     expect(onWait).toHaveBeenCalledTimes(1);
     expect(readdirSync(folder)).not.toContainEqual(expect.stringMatching(/^remote/));
+  });
+});
+
+describe('a lock that nobody renews', () => {
+  const later = new Date(Date.now() + 365 * 24 * 3600 * 1000);
+  const soon = new Date(Date.now() + 20_000);
+  const holder = (more: object): string =>
+    JSON.stringify({ token: 'other', pid: process.pid, host: hostname(), ...more });
+
+  it.each([
+    ['of a live process, a year ahead', {}, later, 60_000],
+    ['of a live process of another user, a year ahead', { pid: 1 }, later, 60_000],
+    ['of a live process, less ahead than a lock may be old', {}, soon, 200],
+    ['of another machine, whose clock is ahead', { host: 'elsewhere.invalid' }, later, 200],
+    ['of a live process, from the past', {}, new Date(0), 60_000],
+  ])('%s, is taken over', async (name, more, time, stale) => {
+    const file = path.join(folder, name);
+    writeFileSync(file, holder(more));
+    utimesSync(file, time, time);
+    await expect(withLock(file, () => Promise.resolve('done'), { poll: 2, stale })).resolves.toBe('done');
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('is taken over also where its process ended before it was written', async () => {
+    const file = path.join(folder, 'empty');
+    writeFileSync(file, '');
+    await expect(withLock(file, () => Promise.resolve('done'), { poll: 2, stale: 100 })).resolves.toBe(
+      'done',
+    );
+  });
+
+  it('is waited for while another machine renews it, whatever its clock says', async () => {
+    const file = path.join(folder, 'renewed');
+    writeFileSync(file, holder({ host: 'elsewhere.invalid' }));
+    let renewals = 0;
+    const renew = (): void => {
+      const time = new Date(later.getTime() + ++renewals * 1000);
+      utimesSync(file, time, time);
+    };
+    renew();
+    const renewal = setInterval(renew, 5);
+    const work = jest.fn(() => Promise.resolve('done'));
+    const done = withLock(file, work, { poll: 2, stale: 2000 });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(work).not.toHaveBeenCalled();
+    clearInterval(renewal);
+    rmSync(file);
+    await expect(done).resolves.toBe('done');
+  });
+});
+
+describe('what is no lock', () => {
+  it.each([
+    ['text', 'words'],
+    ['JSON', '{ "name": "yarn" }'],
+    ['a lock of another program', '12345\n'],
+    ['a holder without a process', JSON.stringify({ token: 'other', pid: -1, host: hostname() })],
+    ['a large file', 'x'.repeat(100_000)],
+  ])('%s, is left alone, however old', async (name, text) => {
+    const file = path.join(folder, `foreign ${name}`);
+    writeFileSync(file, text);
+    utimesSync(file, 0, 0);
+    const work = jest.fn();
+    const failed = withLock(file, work, { poll: 2 });
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_NOT_FOUND' });
+    await expect(failed).rejects.toThrow(`${file} is no lock of this package`);
+    expect(readFileSync(file, 'utf8')).toBe(text);
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  it('a folder in its place, and one where none can be made, are errors', async () => {
+    const file = path.join(folder, 'folder');
+    mkdirSync(file);
+    await expect(withLock(file, jest.fn())).rejects.toThrow('is no lock of this package');
+    writeFileSync(path.join(folder, 'file'), '');
+    const below = withLock(path.join(folder, 'file', 'lock'), jest.fn());
+    await expect(below).rejects.toMatchObject({ code: 'ERR_LIBTORCH_NOT_FOUND' });
   });
 });

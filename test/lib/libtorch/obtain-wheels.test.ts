@@ -1,11 +1,10 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Host } from '../../../lib/libtorch/cache';
 import { installLibtorch, type InstallOptions } from '../../../lib/libtorch/install';
 import { locateLibtorch } from '../../../lib/libtorch/locate';
 import type { Manifest } from '../../../lib/libtorch/manifest';
 import type { pipDownload, pipDownloadAll } from '../../../lib/libtorch/pip';
-import { fakeHost, sha256, temporaryFolder, writeFiles, zip } from './support';
+import { type FakeHost, fakeHost, sha256, temporaryFolder, writeFiles, zip } from './support';
 
 const folder = temporaryFolder();
 const TORCH = 'torch-2.14.1-cp311-cp311-linux_x86_64.whl';
@@ -47,7 +46,7 @@ const bringRest = jest.fn<ReturnType<typeof pipDownloadAll>, Parameters<typeof p
 );
 
 let homes = 0;
-function machine(more: Partial<InstallOptions> = {}): InstallOptions & { host: Host } {
+function machine(more: Partial<Omit<InstallOptions, 'host'>> = {}): InstallOptions & { host: FakeHost } {
   const host = fakeHost(path.join(folder, `home-${++homes}`));
   const parts = { manifest: manifestWith(pins), pip: bringTorch, pipAll: bringRest };
   return { variant: 'cu130', host, ...parts, ...more };

@@ -1,5 +1,7 @@
+import { chmodSync, cpSync, existsSync } from 'node:fs';
+import { devNull } from 'node:os';
 import path from 'node:path';
-import { pipDownload } from '../../../lib/libtorch/pip';
+import { pipDownload, pipDownloadAll } from '../../../lib/libtorch/pip';
 import { temporaryFolder, writeFiles } from './support';
 
 const folder = temporaryFolder();
@@ -23,7 +25,7 @@ describe('pipDownload', () => {
     const result = await pipDownload(source, target, true, run);
     expect(result).toEqual({ wheel: path.join(target, 'torch-2.13.0.whl'), reason: null });
     const [, args] = run.mock.calls[0] as unknown as [string, string[]];
-    expect(args.join(' ')).toContain('pip download --no-deps');
+    expect(args.join(' ')).toMatch(/^-I -m pip download --no-deps /);
     expect(args.join(' ')).toContain('--abi cp311 --platform one --platform two');
     expect(run).toHaveBeenCalledTimes(1);
   });
@@ -46,4 +48,43 @@ describe('pipDownload', () => {
     expect(await pipDownload(source, folder, true, run)).toEqual({ wheel: null, reason: answer.stderr });
     expect(run).toHaveBeenCalledTimes(1);
   });
+});
+
+describe('in a foreign folder', () => {
+  const foreign = path.join(folder, 'foreign');
+  const tools = path.join(foreign, 'node_modules', '.bin');
+  const before = process.cwd();
+  const environment = { ...process.env };
+  const code = `open(${JSON.stringify(path.join(folder, 'ran'))}, 'w').close(); raise SystemExit(0)`;
+
+  beforeAll(() => {
+    writeFiles(foreign, { 'pip.py': code, python3: `#!/bin/sh\ntouch '${path.join(folder, 'ran')}'\n` });
+    cpSync(path.join(foreign, 'python3'), path.join(tools, 'python3'));
+    for (const place of [foreign, tools]) chmodSync(path.join(place, 'python3'), 0o755);
+    process.chdir(foreign);
+    // Nothing is fetched: pip finds no index.
+    process.env = Object.fromEntries(
+      Object.entries(environment).filter(([name]) => !name.startsWith('PIP_')),
+    );
+    Object.assign(process.env, {
+      PIP_CONFIG_FILE: devNull,
+      PIP_NO_INDEX: '1',
+      PIP_DISABLE_PIP_VERSION_CHECK: '1',
+      PYTHONPATH: foreign,
+    });
+  });
+  afterAll(() => {
+    process.chdir(before);
+    process.env = environment;
+  });
+
+  it('neither its pip.py nor its python3 runs', async () => {
+    process.env.PATH = ['', '.', tools, environment.PATH].join(path.delimiter);
+    const requirement = 'tokenlearner-has-no-such-package==1';
+    const reason = await pipDownloadAll([requirement], path.join(folder, 'wheels'), 'file:///nowhere', false);
+    expect(reason).not.toBeNull();
+    const result = await pipDownload({ ...source, requirement }, path.join(folder, 'wheels'), false);
+    expect(result.wheel).toBeNull();
+    expect(existsSync(path.join(folder, 'ran'))).toBe(false);
+  }, 60_000);
 });

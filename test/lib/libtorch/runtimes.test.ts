@@ -1,7 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { listRuntimes, removeRuntime } from '../../../lib/libtorch/runtimes';
-import { fakeHost, fakeLibtorch, fakeManifest, runtimeJson, temporaryFolder, writeFiles } from './support';
+import {
+  fakeHost,
+  fakeLibtorch,
+  fakeManifest,
+  installedRuntime,
+  runtimeJson,
+  temporaryFolder,
+  writeFiles,
+} from './support';
 
 const folder = temporaryFolder();
 
@@ -24,6 +32,13 @@ describe('listRuntimes', () => {
     ]);
   });
 
+  it('lists what can be installed also for a user without a cache', () => {
+    const nobody = { ...hostWith('unused').host, home: null };
+    expect(listRuntimes(nobody, fakeManifest('unused', null))).toMatchObject([
+      { folder: null, installed: false },
+    ]);
+  });
+
   it('offers nothing for a platform that the manifest does not have', () => {
     const { host } = hostWith('other');
     expect(listRuntimes({ ...host, arch: 'mips' }, fakeManifest('unused', null))).toEqual([]);
@@ -39,10 +54,16 @@ describe('listRuntimes', () => {
 
 describe('removeRuntime', () => {
   it('removes a runtime and leaves nothing', async () => {
-    const { cache } = hostWith('remove');
+    const parent = path.join(folder, 'remove');
+    await removeRuntime(installedRuntime(path.join(parent, 'libtorch')));
+    expect(readdirSync(parent)).toEqual([]);
+  });
+
+  it('removes what is in the cache also where it is damaged', async () => {
+    const { host, cache } = hostWith('remove-damaged');
     const root = path.join(cache, '2.13.0-cpu');
-    fakeLibtorch(root, { 'runtime.json': runtimeJson('2.13.0') });
-    await removeRuntime(root);
+    fakeLibtorch(root, { 'runtime.json': '{' });
+    await removeRuntime(root, host);
     expect(readdirSync(cache)).toEqual([]);
   });
 
@@ -51,5 +72,11 @@ describe('removeRuntime', () => {
     writeFiles(root, { 'thesis.txt': 'words' });
     await expect(removeRuntime(root)).rejects.toThrow('holds no libtorch that was installed here');
     expect(existsSync(path.join(root, 'thesis.txt'))).toBe(true);
+  });
+
+  it('refuses a runtime that holds something else as well', async () => {
+    const root = installedRuntime(path.join(folder, 'shared'), { 'lib/mine.so': 'mine' });
+    await expect(removeRuntime(root)).rejects.toThrow(`it also holds ${path.join('lib', 'mine.so')}`);
+    expect(readdirSync(path.join(root, 'lib'))).toContain('mine.so');
   });
 });

@@ -18,8 +18,11 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+/** A host whose user has a home. */
+export type FakeHost = Host & { home: string };
+
 /** A Linux host with nothing set, whose home is `home`. */
-export function fakeHost(home: string, env: Record<string, string> = {}): Host {
+export function fakeHost(home: string, env: Record<string, string> = {}): FakeHost {
   return { env, platform: 'linux', arch: 'x64', home };
 }
 
@@ -27,8 +30,9 @@ export function fakeHost(home: string, env: Record<string, string> = {}): Host {
 export function writeFiles(folder: string, files: Record<string, string | Buffer>): void {
   for (const [name, content] of Object.entries(files)) {
     const target = path.join(folder, name);
-    mkdirSync(path.dirname(target), { recursive: true });
-    writeFileSync(target, content);
+    // Whatever the umask: what others can write is refused.
+    mkdirSync(path.dirname(target), { recursive: true, mode: 0o755 });
+    writeFileSync(target, content, { mode: 0o644 });
   }
 }
 
@@ -90,6 +94,12 @@ export function zip(files: Record<string, string>): Buffer {
 
 export function sha256(data: Buffer | string): string {
   return createHash('sha256').update(data).digest('hex');
+}
+
+/** A folder that `runtime install` filled, in small: a record with its files, and whatever else is given. */
+export function installedRuntime(folder: string, more: Record<string, string> = {}): string {
+  const files = { 'lib/libtorch_cpu.so': 0, 'lib/libc10.so': 0 };
+  return fakeLibtorch(folder, { 'runtime.json': runtimeJson('2.13.0', { files }), ...more });
 }
 
 /** A manifest whose one archive, for linux-x64, is `content` at `url`; null leaves it to pip. */

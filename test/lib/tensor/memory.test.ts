@@ -1,6 +1,6 @@
 import { runtime, Tensor } from '../../../lib';
 
-test('dispose gives memory back at once, also when its data was read', () => {
+test('dispose takes a tensor off the account, also when its data was read', () => {
   const before = runtime.memory();
   const tensor = Tensor.zeros([1000]);
   expect(tensor.data.length).toBe(1000);

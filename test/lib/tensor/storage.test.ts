@@ -1,38 +1,64 @@
 import { binding } from '../../../lib/binding';
 import type { NativeBinding } from '../../../lib/native-interface';
 import { Storage } from '../../../lib/tensor/storage';
+import { expectThrow } from '../formats/support';
 
 jest.mock('../../../lib/binding');
 
-/** A binding whose runtime forbids ArrayBuffers over native memory. */
-const copying = {
-  sharesBuffers: false,
-  buffer: jest.fn(() => Uint8Array.of(1, 2, 3, 4).buffer),
-  disposeStorage: jest.fn(),
-};
+const handle = {} as never;
+const native = { share: jest.fn(), disposeStorage: jest.fn() };
 
 beforeEach(() => {
-  jest.clearAllMocks();
-  jest.mocked(binding).mockReturnValue(copying as unknown as NativeBinding);
+  jest.resetAllMocks();
+  jest.mocked(binding).mockReturnValue(native as unknown as NativeBinding);
 });
 
-test('where buffers over native memory are forbidden, JavaScript’s copy becomes the memory', () => {
-  const handle = {} as never;
+describe('memory that is lent', () => {
+  beforeEach(() => {
+    native.share.mockReturnValue([Uint8Array.of(1, 2, 3, 4).buffer, true]);
+  });
+
+  test('is shared once, and stays the engine’s', () => {
+    const storage = Storage.native(handle, 4).acquire();
+    expect(storage.host().buffer).toBe(storage.host().buffer);
+    expect(native.share).toHaveBeenCalledTimes(1);
+    expect(storage.argument()).toBe(handle);
+    expect(storage.ownsBuffer).toBe(true);
+  });
+
+  test('is detached for all views once its buffer was transferred', () => {
+    const storage = Storage.native(handle, 4).acquire();
+    structuredClone(storage.host().buffer, { transfer: [storage.host().buffer] });
+    expectThrow(() => storage.host(), 'ERR_DETACHED', 'transferred');
+    expectThrow(() => storage.argument(), 'ERR_DETACHED', 'transferred');
+    expect(native.share).toHaveBeenCalledTimes(1);
+  });
+});
+
+test('memory that is not lent is JavaScript’s from then on', () => {
+  native.share.mockReturnValue([Uint8Array.of(1, 2, 3, 4).buffer, false]);
   const storage = Storage.native(handle, 4).acquire();
+  expect(storage.isHidden).toBe(true);
   expect(storage.argument()).toBe(handle);
   const { buffer } = storage.host();
-  expect(copying.disposeStorage).toHaveBeenCalledWith(handle);
   expect(storage.host().buffer).toBe(buffer);
-  expect(copying.buffer).toHaveBeenCalledTimes(1);
   expect(storage.argument()).toEqual(Uint8Array.of(1, 2, 3, 4));
+  expect(storage.isHidden).toBe(false);
+  storage.release();
+  expect(native.disposeStorage).not.toHaveBeenCalled();
 });
 
-test('native memory is given back with the last view', () => {
-  const storage = Storage.native({} as never, 4);
+test('the count is given back with the last view, and nothing can be had of it then', () => {
+  const storage = Storage.native(handle, 4);
   storage.acquire();
   storage.acquire();
   storage.release();
-  expect(copying.disposeStorage).not.toHaveBeenCalled();
+  expect(native.disposeStorage).not.toHaveBeenCalled();
   storage.release();
-  expect(copying.disposeStorage).toHaveBeenCalledTimes(1);
+  expect(native.disposeStorage).toHaveBeenCalledTimes(1);
+  expectThrow(() => storage.argument(), 'ERR_DETACHED', '');
+});
+
+test('a caller’s buffer is never the storage’s own', () => {
+  expect(Storage.borrow(Float32Array.of(1)).ownsBuffer).toBe(false);
 });

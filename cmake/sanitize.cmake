@@ -1,0 +1,22 @@
+# Builds for the sanitizers: "address" is AddressSanitizer and UndefinedBehaviorSanitizer, "thread" is ThreadSanitizer.
+# scripts/sanitize.mjs builds and runs them.
+
+set(TOKENLEARNER_SANITIZE "" CACHE STRING "Sanitizers: empty, address or thread")
+set_property(CACHE TOKENLEARNER_SANITIZE PROPERTY STRINGS "" address thread)
+
+if(TOKENLEARNER_SANITIZE STREQUAL "address")
+  set(sanitizers address,undefined)
+elseif(TOKENLEARNER_SANITIZE STREQUAL "thread")
+  set(sanitizers thread)
+elseif(TOKENLEARNER_SANITIZE)
+  message(FATAL_ERROR "Expected address or thread for TOKENLEARNER_SANITIZE but received ${TOKENLEARNER_SANITIZE}")
+endif()
+
+set(TOKENLEARNER_ADDON_FOLDER "${PROJECT_SOURCE_DIR}/build/Release")
+if(TOKENLEARNER_SANITIZE)
+  add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${sanitizers})
+  # Beside the build, where nothing takes it for the addon that is shipped; and linked as the toolchain does.
+  set(TOKENLEARNER_ADDON_FOLDER "${CMAKE_BINARY_DIR}/Release")
+  set(TOKENLEARNER_GLIBC_FLOOR "OFF")
+endif()

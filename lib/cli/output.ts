@@ -1,0 +1,37 @@
+import { fstatSync, statSync } from 'node:fs';
+import { serializeNpy } from '../formats/npy-write';
+import { type AnyTensor, saveNpy } from '../index';
+
+const STDOUT = 1;
+
+/** Whether a path names this process's standard output, by whatever name: /dev/stdout, /dev/fd/1, a file it goes to. */
+export function isStandardOutput(file: string): boolean {
+  try {
+    const [named, own] = [statSync(file, { bigint: true }), fstatSync(STDOUT, { bigint: true })];
+    return named.dev === own.dev && named.ino === own.ino;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Writes a result as .npy. Standard output is written to as it stands: replacing it as other files are would cut off what it
+ * held, and a socket cannot be opened by its name.
+ *
+ * NumPy has no bfloat16: those results are written as float32, which holds every one of their values.
+ */
+export async function saveOutput(file: string, result: AnyTensor): Promise<void> {
+  const tensor = result.dtype === 'bfloat16' ? result.to('float32') : result;
+  if (!isStandardOutput(file)) {
+    await saveNpy(file, tensor);
+    return;
+  }
+  const { data, shape, dtype } = tensor.to('cpu').contiguous();
+  const bytes = serializeNpy({ data, shape: [...shape], dtype });
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(bytes, (error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}

@@ -1,0 +1,139 @@
+/** The numbers of a checkpoint's tensors. */
+import { dtypeInfo, isDType, type TypedArray } from '../dtype';
+import type { ArrayEntry } from './array-entry';
+import type { CheckpointArchive } from './checkpoint-archive';
+import { allocateElements, elementCount, toHost, type ByteOrder } from './elements';
+import { quote, type Fail } from './format-error';
+import { Pace } from './pace';
+import type { PickledStorage, PickledTensor, UnreadableTensor } from './pickle-values';
+import { gatherStrided, isContiguous } from './strided';
+import { widen, wideningOf, type RawArray, type Widening } from './widening';
+
+const LEAVE_OUT = 'leave it out with `filter`';
+
+/** How the elements of a dtype lie in a storage, and the dtype that they have here. */
+interface Layout extends Omit<Widening, 'table'> {
+  itemSize: number;
+  widening: Widening | undefined;
+}
+
+/** Undefined for a dtype that is not read. */
+function layoutOf(name: string): Layout | undefined {
+  if (isDType(name)) {
+    const { array, itemSize } = dtypeInfo(name);
+    return { dtype: name, sizedAs: name, raw: array, itemSize, widening: undefined };
+  }
+  const widening = wideningOf(name);
+  return widening && { ...widening, itemSize: dtypeInfo(widening.sizedAs).itemSize, widening };
+}
+
+interface Storage {
+  /** PyTorch's name. */
+  dtype: string;
+  data: RawArray;
+}
+
+/** Reads storages, each once, and makes arrays of the tensors on them. */
+export class TensorReader {
+  readonly #archive: CheckpointArchive;
+  readonly #order: ByteOrder;
+  readonly #fail: Fail;
+  readonly #pace = new Pace();
+  readonly #storages = new Map<string, Storage>();
+
+  constructor(archive: CheckpointArchive, order: ByteOrder, fail: Fail) {
+    this.#archive = archive;
+    this.#order = order;
+    this.#fail = fail;
+  }
+
+  /**
+   * The elements in C order: a view on the storage where the tensor is contiguous, a copy elsewhere and where its dtype becomes a wider one.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
+   */
+  async read(name: string, tensor: PickledTensor | UnreadableTensor): Promise<ArrayEntry> {
+    await this.#pace.pause();
+    const what = `tensor ${quote(name)}`;
+    if (tensor.kind === 'unreadable-tensor')
+      throw this.#fail(`${what} ${tensor.what}, which is not supported; ${LEAVE_OUT}`);
+    const layout = layoutOf(tensor.dtype);
+    if (layout === undefined)
+      throw this.#fail(`${what} has dtype ${tensor.dtype}, which is not supported; ${LEAVE_OUT}`);
+    const data = await this.#storage(what, tensor, layout);
+    const count = this.#checkBounds(what, tensor, data.length);
+    const { dtype, widening } = layout;
+    if (widening !== undefined) this.#archive.chargeExpansion(count * dtypeInfo(dtype).itemSize);
+    const elements = await this.#inOrder(tensor, data, count, layout);
+    const { shape } = tensor;
+    if (widening === undefined) return { dtype, shape, data: elements as TypedArray };
+    return { dtype, shape, data: await widen(elements, widening, what, this.#fail, this.#pace) };
+  }
+
+  /** The number of elements. */
+  #checkBounds(what: string, { shape, strides, offset }: PickledTensor, length: number): number {
+    const count = elementCount(shape);
+    // Sums beyond 2^53 are rounded, but never to less than 2^53, which no storage reaches.
+    const last = shape.reduce((index, size, axis) => index + (size - 1) * (strides[axis] ?? 0), offset);
+    if (Number.isSafeInteger(count * 8) && (count === 0 ? offset : last + 1) <= length) return count;
+    throw this.#fail(
+      `${what} of shape [${shape.join(', ')}], stride [${strides.join(', ')}] and offset ${offset} ` +
+        `lies outside its storage of ${length} elements`,
+    );
+  }
+
+  async #inOrder(
+    { shape, strides, offset }: PickledTensor,
+    data: RawArray,
+    count: number,
+    { sizedAs, raw, itemSize }: Layout,
+  ): Promise<RawArray> {
+    if (isContiguous(shape, strides)) return data.subarray(offset, offset + count);
+    this.#archive.chargeExpansion(count * itemSize);
+    const target = new raw(allocateElements(sizedAs, count).buffer as ArrayBuffer);
+    await gatherStrided(target, data, shape, strides, offset, this.#pace);
+    return target;
+  }
+
+  /** The size that a storage's record must have, in bytes. */
+  #sizeOf(what: string, { type, size }: PickledStorage, { itemSize }: Layout): number {
+    if (type.dtype === undefined) {
+      if (size % itemSize === 0) return size;
+      throw this.#fail(`the storage of ${what} has ${size} bytes, no multiple of its elements' ${itemSize}`);
+    }
+    const stored = layoutOf(type.dtype);
+    if (stored === undefined)
+      throw this.#fail(
+        `the storage of ${what} has dtype ${type.dtype}, which is not supported; ${LEAVE_OUT}`,
+      );
+    return size * stored.itemSize;
+  }
+
+  async #storage(what: string, { dtype, storage }: PickledTensor, layout: Layout): Promise<RawArray> {
+    const expected = this.#sizeOf(what, storage, layout);
+    let known = this.#storages.get(storage.key);
+    if (known === undefined) {
+      const record = `data/${storage.key}`;
+      const found = this.#archive.sizeOf(record);
+      if (found !== undefined && found !== expected) {
+        throw this.#fail(
+          `the storage of ${what} has ${storage.size} ${storage.type.dtype ?? 'untyped'} elements, ` +
+            `${expected} bytes, but its record has ${found}`,
+        );
+      }
+      known = { dtype, data: await this.#readStorage(record, layout) };
+      this.#storages.set(storage.key, known);
+    }
+    if (known.dtype !== dtype || known.data.byteLength !== expected) {
+      throw this.#fail(`storage ${quote(storage.key)} is described in two ways`);
+    }
+    return known.data;
+  }
+
+  async #readStorage(record: string, { sizedAs, raw, itemSize }: Layout): Promise<RawArray> {
+    const bytes = await this.#archive.read(record, (part) => {
+      toHost(part, sizedAs, this.#order);
+    });
+    return new raw(bytes.buffer, 0, bytes.byteLength / itemSize);
+  }
+}

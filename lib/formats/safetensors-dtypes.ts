@@ -1,0 +1,80 @@
+import type { DType } from '../dtype';
+import { wideningOf, type Widening } from './widening';
+
+/** The format's names of our dtypes, in ascending order of the alignment by which files are laid out. */
+export const FORMAT_DTYPES: readonly (readonly [name: string, dtype: DType])[] = [
+  ['BOOL', 'bool'],
+  ['U8', 'uint8'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+  ['I32', 'int32'],
+  ['F32', 'float32'],
+  ['F64', 'float64'],
+  ['I64', 'int64'],
+];
+
+const DTYPE_BY_NAME: ReadonlyMap<string, DType> = new Map(FORMAT_DTYPES);
+
+/** The bits of one element of each dtype that the format has, ours and others. */
+const BITS: ReadonlyMap<string, number> = new Map([
+  ['F4', 4],
+  ['F6_E2M3', 6],
+  ['F6_E3M2', 6],
+  ['BOOL', 8],
+  ['U8', 8],
+  ['I8', 8],
+  ['F8_E4M3', 8],
+  ['F8_E5M2', 8],
+  ['F8_E8M0', 8],
+  ['F8_E4M3FNUZ', 8],
+  ['F8_E5M2FNUZ', 8],
+  ['I16', 16],
+  ['U16', 16],
+  ['F16', 16],
+  ['BF16', 16],
+  ['I32', 32],
+  ['U32', 32],
+  ['F32', 32],
+  ['C64', 64],
+  ['F64', 64],
+  ['I64', 64],
+  ['U64', 64],
+]);
+
+/** PyTorch's names of those that become a wider dtype. */
+const WIDENED: ReadonlyMap<string, string> = new Map([
+  ['I8', 'int8'],
+  ['I16', 'int16'],
+  ['U16', 'uint16'],
+  ['U32', 'uint32'],
+  ['U64', 'uint64'],
+  ['F8_E4M3', 'float8_e4m3fn'],
+  ['F8_E5M2', 'float8_e5m2'],
+  ['F8_E8M0', 'float8_e8m0fnu'],
+  ['F8_E4M3FNUZ', 'float8_e4m3fnuz'],
+  ['F8_E5M2FNUZ', 'float8_e5m2fnuz'],
+]);
+
+/** How a dtype is read: as one of ours, which may be wider than the file's. */
+export interface ReadAs {
+  dtype: DType;
+  widening: Widening | undefined;
+}
+
+/** How the dtype of that name is read; undefined for one that is not. */
+export function readAs(formatDtype: string): ReadAs | undefined {
+  const dtype = DTYPE_BY_NAME.get(formatDtype);
+  if (dtype !== undefined) return { dtype, widening: undefined };
+  const widening = wideningOf(WIDENED.get(formatDtype) ?? '');
+  return widening && { dtype: widening.dtype, widening };
+}
+
+/** What messages call a dtype: our name where it is ours, else the format's. */
+export function dtypeName(formatDtype: string): string {
+  return DTYPE_BY_NAME.get(formatDtype) ?? formatDtype;
+}
+
+/** The bits of one element; undefined for a dtype that is not known at all. */
+export function bitsOf(formatDtype: string): number | undefined {
+  return BITS.get(formatDtype);
+}

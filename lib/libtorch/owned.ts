@@ -1,0 +1,112 @@
+import { readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { libraryNames, readRuntimeRecord, type RuntimeRecord } from './inspect';
+import { installError } from './install-error';
+
+const RECORD = 'runtime.json';
+const UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
+
+/** A name beside a runtime's folder for what is on its way in or out. */
+export function temporaryName(root: string): string {
+  return `${root}~${randomUUID()}`;
+}
+
+/** Whether a name beside a runtime's folder is one that {@link temporaryName} gave. */
+export function isTemporaryName(name: string, root: string): boolean {
+  const start = `${path.basename(root)}~`;
+  return name.startsWith(start) && UUID.test(name.slice(start.length));
+}
+
+/**
+ * What shows that a folder is not, or not only, a libtorch that was installed by this package: it has no valid record with
+ * its files, or holds something that the record does not name. Null where all of it is ours; files may be missing or damaged.
+ *
+ * @throws what reading the folder throws.
+ */
+export async function foreignPart(root: string): Promise<string | null> {
+  const record = readRuntimeRecord(root);
+  if (record === null) return `it has no valid ${RECORD}`;
+  const files = Object.keys(record.files ?? {});
+  if (!isLibtorch(files, record)) return `its ${RECORD} does not list the files of a libtorch`;
+  const known = new Set([RECORD, ...files.map((file) => path.normalize(file))]);
+  const folders = new Set([...known].flatMap(ancestors));
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const name = path.relative(root, path.join(entry.parentPath, entry.name));
+    const isOurs = entry.isDirectory() ? folders.has(name) : entry.isFile() && known.has(name);
+    if (!isOurs) return `it also holds ${name}`;
+  }
+  return null;
+}
+
+function isLibtorch(files: readonly string[], { platform }: RuntimeRecord): boolean {
+  const { cpu, c10 } = libraryNames(platform as NodeJS.Platform);
+  return [cpu, c10].every((library) => files.some((file) => path.posix.basename(file) === library));
+}
+
+function ancestors(file: string): string[] {
+  const parent = path.dirname(file);
+  return parent === '.' || parent === file ? [] : [parent, ...ancestors(parent)];
+}
+
+/**
+ * Refuses a folder that the user named where something would be deleted that is not ours: it may be missing, empty, or a
+ * libtorch that was installed before.
+ *
+ * @throws TokenLearnerError otherwise.
+ */
+export async function demandReplaceable(root: string): Promise<void> {
+  const names = await readdir(root).catch((error: unknown): string[] => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw installError(`${root} cannot be used: ${(error as Error).message}`, error);
+  });
+  if (names.length === 0) return;
+  const foreign = await foreignPart(root);
+  if (foreign === null) return;
+  throw installError(
+    `${root} is neither empty nor a libtorch that was installed before: ${foreign}. Name another folder.`,
+  );
+}
+
+/**
+ * Deletes a runtime's folder: gone at once for everyone who looks for it, however long deleting takes. One that the user
+ * named is looked at again where nobody else can change it, and put back when it is not ours after all.
+ *
+ * @throws TokenLearnerError when it is not ours.
+ */
+export async function deleteRuntime(root: string, isNamedByUser: boolean): Promise<void> {
+  const aside = temporaryName(root);
+  try {
+    await rename(root, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw installError(`${root} cannot be replaced: ${(error as Error).message}`, error);
+  }
+  if (isNamedByUser) {
+    // An empty folder goes without a look into it.
+    if (
+      await rmdir(aside).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
+    try {
+      await demandReplaceable(aside);
+    } catch (error) {
+      await rename(aside, root);
+      throw error;
+    }
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
+/** Deletes what ended installs left beside a runtime's folder. Only for who holds its lock, and so is alone. */
+export async function deleteLeftovers(root: string): Promise<void> {
+  const parent = path.dirname(root);
+  for (const entry of await readdir(parent, { withFileTypes: true })) {
+    if (entry.isDirectory() && isTemporaryName(entry.name, root)) {
+      await rm(path.join(parent, entry.name), { recursive: true, force: true });
+    }
+  }
+}

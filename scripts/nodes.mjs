@@ -1,0 +1,101 @@
+/**
+ * `npm run test:nodes`: what depends on the Node version, under the other versions of Node.
+ *
+ *     node scripts/nodes.mjs [JEST ARGUMENTS]
+ *
+ * The binaries come from the npm packages `node-<platform>-<arch>`, at the versions below, into .cache/nodes. Needs a built
+ * checkout; the permission test also what `npm run test:packaging` packs. The results of all versions are summed up in
+ * build/test-results/jest.json.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { npm, packagesFolder } from './npm-pack.mjs';
+import { isMain, main, root, run, say, SetupError } from './tools.mjs';
+
+/** Exact, so that a run can be repeated. */
+const VERSIONS = ['22.23.3', '24.21.0', '26.10.0'];
+const CACHE = path.join(root, '.cache', 'nodes');
+const RESULTS = path.join(root, 'build', 'test-results');
+const LIFETIME = 'test/lifetime';
+const PERMISSION = 'test/packaging/permission.test.ts';
+/** What is summed up of jest's report. */
+const COUNTS = [
+  'numTotalTests',
+  'numPassedTests',
+  'numFailedTests',
+  'numPendingTests',
+  'numRuntimeErrorTestSuites',
+];
+
+/** The binary of a version, fetched once. */
+function ensureNode(version) {
+  const folder = path.join(CACHE, version);
+  const program = path.join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  if (existsSync(program)) return program;
+  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${version}`;
+  say(`Fetching ${name}`);
+  const fresh = path.join(CACHE, `${version}-${process.pid}`);
+  mkdirSync(fresh, { recursive: true });
+  try {
+    const { status, stderr } = npm(['pack', '--ignore-scripts', '--pack-destination', fresh, name]);
+    if (status !== 0) throw new SetupError(`${name} cannot be had:\n${stderr}`);
+    const [archive] = readdirSync(fresh);
+    // The program alone: jest would take the package.json of each version for one package.
+    run('tar', ['-xzf', path.join(fresh, archive), '-C', fresh, '--strip-components=1', 'package/bin']);
+    rmSync(path.join(fresh, archive));
+    renameSync(fresh, folder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+  return program;
+}
+
+/** The permission test takes the packed package, which only `npm run test:packaging` makes. */
+function defaultTests() {
+  const isPacked =
+    existsSync(packagesFolder) && readdirSync(packagesFolder).some((name) => name.endsWith('.tgz'));
+  if (!isPacked) say(`${PERMISSION} is left out: nothing is packed (npm run test:packaging)`);
+  return isPacked ? [LIFETIME, PERMISSION] : [LIFETIME];
+}
+
+/** jest under one version; its child processes are of the same version. Null where it gave no report. */
+function runTests(program, version, args) {
+  const report = path.join(RESULTS, `jest-${version}.json`);
+  const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  const { status } = spawnSync(program, [jest, '--ci', '--json', `--outputFile=${report}`, ...args], {
+    cwd: root,
+    // jest prints the report's text to stderr; its JSON goes to the file alone.
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const counts = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : null;
+  return { status, counts };
+}
+
+/** The counts of several reports of jest, as one report. */
+export function sumReports(reports) {
+  const sum = (key) => reports.reduce((total, report) => total + (report[key] ?? 0), 0);
+  return Object.fromEntries(COUNTS.map((key) => [key, sum(key)]));
+}
+
+function describe(version, { status, counts }) {
+  if (counts === null) return `Node ${version}: no report (exit code ${status})`;
+  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = counts;
+  const failed = numFailedTests + numRuntimeErrorTestSuites;
+  return `Node ${version}: ${numPassedTests} passed, ${failed} failed`;
+}
+
+if (isMain(import.meta.url)) {
+  await main(() => {
+    const args = process.argv.slice(2);
+    const tests = args.length > 0 ? args : defaultTests();
+    rmSync(RESULTS, { recursive: true, force: true });
+    mkdirSync(RESULTS, { recursive: true });
+    const programs = VERSIONS.map(ensureNode);
+    const outcomes = VERSIONS.map((version, i) => runTests(programs[i], version, tests));
+    const reports = outcomes.flatMap(({ counts }) => counts ?? []);
+    writeFileSync(path.join(RESULTS, 'jest.json'), `${JSON.stringify(sumReports(reports))}\n`);
+    VERSIONS.forEach((version, i) => console.log(describe(version, outcomes[i])));
+    if (outcomes.some(({ status }) => status !== 0)) throw new SetupError('Tests failed under another Node');
+  });
+}

@@ -1,0 +1,99 @@
+/**
+ * `npm run test:sanitize -- address|thread [--quick]`: builds the native code with sanitizers and runs the tests under them.
+ *
+ * "address" (AddressSanitizer and UndefinedBehaviorSanitizer): CTest, then the suites of test/lifetime that do not measure
+ * memory, on an addon built so, with its runtime preloaded into Node. "thread" (ThreadSanitizer): CTest. Anything a sanitizer
+ * finds ends the program that it found it in. --quick leaves out what computes CUDA kernels on the host, some ten minutes.
+ */
+import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { ensureTypeScript } from './build-ts.mjs';
+import { ensureDependencies } from './dependencies.mjs';
+import { ensureLibtorch } from './libtorch.mjs';
+import { main, output, root, run, runPackage, say, SetupError } from './tools.mjs';
+
+// Measure resident memory, which a sanitizer's shadow and quarantine change.
+const MEASURING = ['memory.test', 'sync-loop.test', 'event-loop.test'];
+
+const RESULTS = path.join(root, 'build', 'test-results');
+
+const OPTIONS = {
+  // V8 handles some segmentation faults itself, and never frees its heap at exit.
+  ASAN_OPTIONS: 'detect_leaks=0:handle_segv=0:abort_on_error=1:quarantine_size_mb=64',
+  UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
+  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
+};
+
+function build(kind, folder, includeDir) {
+  const settings = {
+    TOKENLEARNER_TORCH_INCLUDE: includeDir,
+    TOKENLEARNER_CUDA: 'OFF',
+    TOKENLEARNER_SANITIZE: kind,
+    BUILD_TESTING: 'ON',
+  };
+  const options = [
+    '--out',
+    path.relative(root, folder),
+    '--log-level',
+    'warn',
+    ...Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`),
+  ];
+  runPackage('cmake-js/bin/cmake-js', ['configure', ...options]);
+  runPackage('cmake-js/bin/cmake-js', ['build', ...options, '--parallel', String(availableParallelism())]);
+}
+
+/** A checkout whose addon is the sanitized one: the package finds it where it always looks. */
+function assemble(folder) {
+  const checkout = path.join(folder, 'checkout');
+  rmSync(checkout, { recursive: true, force: true });
+  mkdirSync(path.join(checkout, 'build', 'Release'), { recursive: true });
+  for (const name of ['dist', 'test/lifetime', 'package.json', 'jest.config.cjs']) {
+    cpSync(path.join(root, name), path.join(checkout, name), { recursive: true });
+  }
+  cpSync(
+    path.join(folder, 'Release', 'tokenlearner.node'),
+    path.join(checkout, 'build', 'Release', 'tokenlearner.node'),
+  );
+  symlinkSync(path.join(root, 'node_modules'), path.join(checkout, 'node_modules'), 'dir');
+  return checkout;
+}
+
+/** The runtimes to preload: the sanitizer's, then the C++ library, which it looks for when it starts. */
+function preloaded() {
+  return ['libasan.so', 'libstdc++.so.6'].map((name) => {
+    const file = output(process.env.CXX ?? 'c++', [`-print-file-name=${name}`]);
+    if (file === null || !path.isAbsolute(file)) throw new SetupError(`The compiler has no ${name}`);
+    return file;
+  });
+}
+
+await main(async () => {
+  const [kind] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+  if (kind !== 'address' && kind !== 'thread') {
+    throw new SetupError(`Expected address or thread but received ${kind ?? 'nothing'}`);
+  }
+  ensureDependencies();
+  await ensureTypeScript();
+  const { includeDir } = await ensureLibtorch();
+  const folder = path.join(root, 'build', `sanitize-${kind}`);
+  say(
+    `Building with ${kind === 'address' ? 'AddressSanitizer and UndefinedBehaviorSanitizer' : 'ThreadSanitizer'}`,
+  );
+  build(kind, folder, includeDir);
+  const env = { ...process.env, ...OPTIONS };
+  const quick = process.argv.includes('--quick') ? ['--exclude-regex', 'cuda/fused-forward'] : [];
+  mkdirSync(RESULTS, { recursive: true });
+  const junit = ['--output-junit', path.join(RESULTS, 'ctest.xml')];
+  run('ctest', ['--test-dir', folder, '--output-on-failure', '--timeout', '1800', ...junit, ...quick], {
+    env,
+  });
+  if (kind === 'thread') return;
+  const checkout = assemble(folder);
+  const json = ['--json', `--outputFile=${path.join(RESULTS, 'jest.json')}`];
+  const chosen = ['--rootDir', checkout, '--testPathIgnorePatterns', ...MEASURING];
+  runPackage('jest/bin/jest.js', ['--ci', ...json, ...chosen], {
+    cwd: checkout,
+    env: { ...env, LD_PRELOAD: preloaded().join(':') },
+  });
+});

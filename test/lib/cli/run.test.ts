@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { main } from '../../../lib/cli/main';
+import { loadNpy, loadWeights, saveNpy, saveSafetensors } from '../../../lib/files';
+import type { StateDict } from '../../../lib/modules/state-dict';
+import { TokenLearner } from '../../../lib/modules/token-learner';
+import { Tensor } from '../../../lib/tensor/tensor';
+import { FIXTURES } from '../formats/support';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-run-'));
+const file = (name: string): string => path.join(folder, name);
+const CHECKPOINT = path.join(FIXTURES, 'model-and-ema.pt');
+let errors = '';
+beforeAll(async () => {
+  await saveNpy(file('x.npy'), Tensor.randn([2, 4, 5, 5]));
+});
+beforeEach(() => {
+  errors = '';
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    errors += String(text);
+    return true;
+  });
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const run = (...options: string[]): Promise<number> =>
+  main(['node', 'tokenlearner', 'run', '-q', '-i', file('x.npy'), '-o', file('y.npy'), ...options]);
+
+async function expectOutputOf(weights: StateDict): Promise<void> {
+  const model = TokenLearner.fromStateDict(weights);
+  const expected = model.forwardSync((await loadNpy(file('x.npy'))).to('float32'));
+  expect((await loadNpy(file('y.npy'))).data).toEqual(expected.data);
+}
+
+test('--key chooses the state dict of a checkpoint', async () => {
+  for (const key of ['model', 'ema']) {
+    expect([await run('-w', CHECKPOINT, '--key', key), errors]).toEqual([0, '']);
+    await expectOutputOf(await loadWeights(CHECKPOINT, { key }));
+  }
+});
+
+test('weights are read by their content, under a prefix', async () => {
+  const weights = await loadWeights(CHECKPOINT, { key: 'ema' });
+  const entries = Object.entries(weights).map(([name, tensor]) => [`encoder.${name}`, tensor]);
+  const more = { ...(Object.fromEntries(entries) as StateDict), other: Tensor.ones([1]) };
+  await saveSafetensors(file('weights.pth'), more);
+  expect(await run('-w', file('weights.pth'), '--prefix', 'encoder.')).toBe(0);
+  await expectOutputOf(weights);
+  expect(await run('-w', file('weights.pth'), '--prefix', 'decoder.')).toBe(1);
+  expect(errors).toMatch(/no entry whose name starts with "decoder\." \[ERR_STATE_DICT\]/);
+});
+
+test('what are no weights is named', async () => {
+  expect(await run('-w', file('x.npy'))).toBe(1);
+  expect(errors).toMatch(/this is a NumPy array .*\[ERR_FILE_FORMAT\]/);
+});

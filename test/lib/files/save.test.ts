@@ -1,0 +1,116 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from '../../../lib/files';
+import { type AnyTensor, Tensor } from '../../../lib/tensor/tensor';
+import { expectReject } from '../formats/support';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-save-'));
+const file = path.join(folder, 'saved');
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Moves the memory of a typed array away, as postMessage does with a transfer list. */
+function transfer(array: { buffer: ArrayBufferLike }): void {
+  structuredClone(null, { transfer: [array.buffer as ArrayBuffer] });
+}
+
+type Save = (tensor: AnyTensor) => Promise<void>;
+type Load = () => Promise<AnyTensor | undefined>;
+const formats: [string, Save, Load][] = [
+  ['safetensors', (a) => saveSafetensors(file, { a }), async () => (await loadSafetensors(file)).a],
+  ['npy', (a) => saveNpy(file, a), () => loadNpy(file)],
+];
+
+/** Over what is copied at the call, and of more than one chunk. */
+const LARGE = 9 * 2 ** 20;
+
+describe.each(formats)('%s', (_, save, load) => {
+  test("values are those of the call, whatever happens to a caller's array meanwhile", async () => {
+    const values = Float32Array.of(1, 2, 3);
+    const saving = save(Tensor.from(values));
+    values.fill(9);
+    transfer(values);
+    await saving;
+    expect([...((await load())?.data as Float32Array)]).toEqual([1, 2, 3]);
+  });
+
+  test('values are those of the call, whatever happens to the tensor meanwhile', async () => {
+    const tensor = Tensor.full([3], 5);
+    const saving = save(tensor);
+    tensor.data.fill(9);
+    tensor.dispose();
+    await saving;
+    expect([...((await load())?.data as Float32Array)]).toEqual([5, 5, 5]);
+  });
+
+  test('a large tensor may be disposed meanwhile', async () => {
+    const tensor = Tensor.ones([LARGE]);
+    const saving = save(tensor);
+    tensor.dispose();
+    await saving;
+    const loaded = await load();
+    expect(loaded?.numel).toBe(LARGE);
+    expect((loaded?.data as Float32Array).every((value) => value === 1)).toBe(true);
+  });
+
+  test("tensors stay their owner's", async () => {
+    for (const tensor of [Tensor.ones([3]), Tensor.ones([LARGE]), Tensor.ones([2, 3]).transpose(0, 1)]) {
+      await save(tensor);
+      expect(tensor.disposed).toBe(false);
+    }
+  });
+
+  test('a large array that is transferred meanwhile leaves the old file', async () => {
+    writeFileSync(file, 'old');
+    const values = new Float32Array(LARGE);
+    const saving = save(Tensor.from(values));
+    transfer(values);
+    await expectReject(
+      saving,
+      'ERR_DETACHED',
+      /was detached \(transferred\) while it was saved; nothing was saved/,
+    );
+    expect(readFileSync(file, 'utf8')).toBe('old');
+    expect(readdirSync(folder)).toEqual(['saved']);
+  });
+});
+
+test('what was transferred before is refused', async () => {
+  const values = new Float32Array(2);
+  const tensor = Tensor.from(values);
+  transfer(values);
+  await expectReject(saveNpy(file, tensor), 'ERR_DETACHED', /./);
+});
+
+test('a file URL', async () => {
+  await saveNpy(pathToFileURL(file), Tensor.ones([2]));
+  await saveSafetensors(pathToFileURL(`${file}.safetensors`), { a: Tensor.ones([2]) });
+  expect((await loadNpy(file)).shape).toEqual([2]);
+  expect(Object.keys(await loadSafetensors(`${file}.safetensors`))).toEqual(['a']);
+});
+
+test('float16 and bfloat16 are saved as their bits', async () => {
+  for (const dtype of ['float16', 'bfloat16'] as const) {
+    const tensor = Tensor.from([1, -2.5], [2], { dtype });
+    await saveSafetensors(file, { tensor });
+    const { tensor: loaded } = await loadSafetensors(file);
+    expect(loaded?.dtype).toBe(dtype);
+    expect([...(loaded?.to('float32').data ?? [])]).toEqual([1, -2.5]);
+  }
+});
+
+test.each([
+  ['an unknown option', { meta: {} }, 'ERR_INVALID_ARG_VALUE'],
+  ['options that are none', 3, 'ERR_INVALID_ARG_TYPE'],
+] as const)('%s is refused', async (_, options, code) => {
+  await expectReject(saveSafetensors(file, {}, options as never), code, '`options`');
+  await expectReject(saveNpy(file, Tensor.ones([1]), options as never), code, '`options`');
+});
+
+test('bytes are no place to save to', async () => {
+  await expectReject(saveNpy(new Uint8Array(1) as never, Tensor.ones([1])), 'ERR_INVALID_ARG_TYPE', '`path`');
+});

@@ -1,0 +1,30 @@
+import { resultOf } from './run';
+
+// 128 kB each: 1.5 GB in all. The first half may grow to what is waited for and what the collector lets stand.
+const COUNT = 12_000;
+const ONE_IN_TEN = 128;
+
+describe.each(['main', 'worker'])('in the %s thread, a loop that never yields', (where) => {
+  test.each([
+    'results',
+    'results of libtorch',
+    'inputs',
+    'disposed',
+    'views',
+    'copies',
+    'from numbers',
+    'detached',
+  ])(
+    'reads data of %s and keeps nothing: resident memory levels off',
+    async (what) => {
+      const [, second = 0, , fourth = Infinity] = (await resultOf('sync-loop', [
+        what,
+        COUNT,
+        where,
+      ])) as number[];
+      expect(fourth - second).toBeLessThan(ONE_IN_TEN);
+      expect(fourth).toBeLessThan(800);
+    },
+    120_000,
+  );
+});
