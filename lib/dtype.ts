@@ -1,7 +1,15 @@
 import type { DTypeCode } from './native-interface';
 
-/** Element types of tensors. float16 and bfloat16 appear in JavaScript as their bits, bool as bytes of 0 and 1. */
+/**
+ * Element types of tensors. bfloat16 appears in JavaScript as its bits, float16 too where there is no Float16Array, bool as bytes
+ * of 0 and 1.
+ */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint8' | 'bool';
+
+/** Float16Array where the compiler's library has it, and Uint16Array. */
+export type Float16Elements = typeof globalThis extends { Float16Array: new (length: number) => infer A }
+  ? A | Uint16Array
+  : Uint16Array;
 
 /** The typed array of each dtype. */
 export interface TypedArrays {
@@ -9,8 +17,8 @@ export interface TypedArrays {
   float32: Float32Array;
   /** 64-bit floats. */
   float64: Float64Array;
-  /** IEEE binary16, as its bits. */
-  float16: Uint16Array;
+  /** IEEE binary16: a Float16Array where the runtime has it (Node 24), elsewhere its bits. */
+  float16: Float16Elements;
   /** The upper half of a float32, as its bits. */
   bfloat16: Uint16Array;
   /** 32-bit integers. */
@@ -38,7 +46,7 @@ export type DefaultDType<A extends TypedArray> = A extends Float32Array
       ? 'int32'
       : A extends BigInt64Array
         ? 'int64'
-        : A extends Uint16Array
+        : A extends Float16Elements
           ? 'float16'
           : 'uint8';
 
@@ -52,14 +60,20 @@ interface DTypeInfo {
   readonly code: DTypeCode;
   /** Bytes of one element. */
   readonly itemSize: number;
+  /** Of the bits, for 16-bit floats. */
   readonly array: TypedArrayConstructor;
   readonly floating: boolean;
+  /** Of the elements as users see them, where that is another array. */
+  readonly shown?: TypedArrayConstructor | undefined;
 }
+
+/** As it was at import. */
+const Float16 = (globalThis as { Float16Array?: TypedArrayConstructor }).Float16Array;
 
 const TABLE: Readonly<Record<DType, DTypeInfo>> = {
   float32: { code: 6, itemSize: 4, array: Float32Array, floating: true },
   float64: { code: 7, itemSize: 8, array: Float64Array, floating: true },
-  float16: { code: 5, itemSize: 2, array: Uint16Array, floating: true },
+  float16: { code: 5, itemSize: 2, array: Uint16Array, floating: true, shown: Float16 },
   bfloat16: { code: 15, itemSize: 2, array: Uint16Array, floating: true },
   int32: { code: 3, itemSize: 4, array: Int32Array, floating: false },
   int64: { code: 4, itemSize: 8, array: BigInt64Array, floating: false },
@@ -80,6 +94,11 @@ export function dtypeInfo(dtype: DType): DTypeInfo {
   return TABLE[dtype];
 }
 
+/** Whether arrays of that name ('Float32Array', ...) hold elements of `dtype`. */
+export function isArrayFor(arrayName: string | undefined, dtype: DType): boolean {
+  return arrayName === TABLE[dtype].array.name || (arrayName === 'Float16Array' && dtype === 'float16');
+}
+
 /** The dtype of a code that native code gave. */
 export function dtypeFromCode(code: DTypeCode): DType {
   const found = DTYPES.find((dtype) => TABLE[dtype].code === code);
@@ -89,5 +108,5 @@ export function dtypeFromCode(code: DTypeCode): DType {
 
 /** The dtype that stands for a typed array of that name ('Float32Array', ...) when none is named. */
 export function defaultDType(arrayName: string): DType | undefined {
-  return DTYPES.find((dtype) => TABLE[dtype].array.name === arrayName);
+  return DTYPES.find((dtype) => isArrayFor(arrayName, dtype));
 }

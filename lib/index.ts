@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export type { Device, DeviceOption } from './device';
-export type { DefaultDType, DType, TypedArray, TypedArrayFor, TypedArrays } from './dtype';
+export type { DefaultDType, DType, Float16Elements, TypedArray, TypedArrayFor, TypedArrays } from './dtype';
 export { type ErrorCode, TokenLearnerError } from './errors';
 export { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveNpy, saveSafetensors } from './files';
 export type {
@@ -39,4 +39,6 @@ export {
 export { manualSeed } from './random';
 export { runtime, type RuntimeInfo, type RuntimeMemory, type RuntimeProblem } from './runtime';
 export type { Shape } from './shape';
+export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';
+export type { NoOptions } from './validate';

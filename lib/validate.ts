@@ -98,6 +98,9 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** The options of what has none, so that one which does not apply is not silently ignored. */
+export type NoOptions = Record<string, never>;
+
 /**
  * A plain options object with no other keys than `allowed`, so that a misspelt option is not silently ignored: a copy of its
  * own properties, each read once, that inherits none. `undefined` stands for no options, and for an option's default; null
@@ -116,7 +119,7 @@ export function checkOptions<K extends string>(
   if (stranger !== undefined) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `Expected only the options ${allowed.join(', ')} for \`${name}\` but received '${stranger}'`,
+      `Expected ${allowed.length === 0 ? 'no options' : `only the options ${allowed.join(', ')}`} for \`${name}\` but received '${stranger}'`,
     );
   }
   for (const key of keys) {

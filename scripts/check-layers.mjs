@@ -11,7 +11,7 @@ import { argument, main, root, say, SetupError } from './tools.mjs';
 /** lib/ from the bottom up. A file may import from its own layer and from those before it. */
 const LIB_LAYERS = [
   ['errors', /^(?:errors|error-codes|native-interface)\./],
-  ['values', /^(?:dispose|dtype|shape|validate)\.|^(?:formats|libtorch)\//],
+  ['values', /^(?:dispose|dtype|shape|uncloneable|validate)\.|^(?:formats|libtorch)\//],
   ['binding', /^(?:binding|device|random)\./],
   ['tensor', /^tensor\/|^(?:init|runtime)\./],
   ['modules', /^modules\//],

@@ -17,7 +17,17 @@ import { isMain, main, root, run, say, SetupError } from './tools.mjs';
 const VERSIONS = ['22.23.3', '24.21.0', '26.10.0'];
 const CACHE = path.join(root, '.cache', 'nodes');
 const RESULTS = path.join(root, 'build', 'test-results');
-const LIFETIME = 'test/lifetime';
+/** What depends on the version: memory and workers, typed arrays, cloning, files. */
+const SUITES = [
+  'test/lifetime',
+  'test/lib/tensor',
+  'test/lib/hostile',
+  'test/lib/cloning',
+  'test/lib/binding',
+  'test/lib/files',
+  'test/lib/formats',
+  'test/examples',
+];
 const PERMISSION = 'test/packaging/permission.test.ts';
 /** What is summed up of jest's report. */
 const COUNTS = [
@@ -56,7 +66,7 @@ function defaultTests() {
   const isPacked =
     existsSync(packagesFolder) && readdirSync(packagesFolder).some((name) => name.endsWith('.tgz'));
   if (!isPacked) say(`${PERMISSION} is left out: nothing is packed (npm run test:packaging)`);
-  return isPacked ? [LIFETIME, PERMISSION] : [LIFETIME];
+  return isPacked ? [...SUITES, PERMISSION] : SUITES;
 }
 
 /** jest under one version; its child processes are of the same version. Null where it gave no report. */

@@ -1,9 +1,8 @@
 /** What loaders and savers take, checked. */
 import { dtypeInfo, type TypedArray } from '../dtype';
-import { TokenLearnerError } from '../errors';
 import type { NameFilter } from '../formats/filter';
 import type { AnyTensor } from '../tensor/tensor';
-import { checkString, isPlainObject, unexpected } from '../validate';
+import { checkString, unexpected } from '../validate';
 
 /** A function, or undefined. Throws ERR_INVALID_ARG_TYPE. */
 export function filterOption(value: unknown): NameFilter | undefined {
@@ -14,18 +13,6 @@ export function filterOption(value: unknown): NameFilter | undefined {
 /** A string, or undefined. Throws ERR_INVALID_ARG_TYPE. */
 export function keyOption(value: unknown): string | undefined {
   return value === undefined ? undefined : checkString('options.key', value);
-}
-
-/** The options of what has none: undefined or an empty object. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
-export function noOptions(value: unknown): void {
-  if (value === undefined) return;
-  if (!isPlainObject(value)) throw unexpected('ERR_INVALID_ARG_TYPE', 'options', 'a plain object', value);
-  const [stranger] = Object.keys(value);
-  if (stranger === undefined) return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_ARG_VALUE',
-    `Expected no options for \`options\` but received '${stranger}'`,
-  );
 }
 
 /** The elements of a tensor on the CPU as file formats take them: 16-bit floats as their bits. */

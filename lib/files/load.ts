@@ -13,8 +13,8 @@ import { readSafetensorsFrom } from '../formats/safetensors';
 import { readIndex } from '../formats/safetensors-index';
 import type { StateDict } from '../modules/state-dict';
 import { type AnyTensor, Tensor } from '../tensor/tensor';
-import { checkOptions } from '../validate';
-import { bitsOf, filterOption, keyOption, noOptions } from './arguments';
+import { checkOptions, type NoOptions } from '../validate';
+import { bitsOf, filterOption, keyOption } from './arguments';
 
 /** Which tensors to load. */
 export interface LoadOptions {
@@ -212,8 +212,8 @@ export async function loadCheckpoint(from: FileInput, options?: CheckpointOption
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_FORMAT (also for dtypes that tensors do not
  * have); ERR_OUT_OF_MEMORY.
  */
-export async function loadNpy(from: FileInput, options?: Record<string, never>): Promise<AnyTensor> {
-  noOptions(options);
+export async function loadNpy(from: FileInput, options?: NoOptions): Promise<AnyTensor> {
+  checkOptions('options', options, []);
   const made = await loaded((loading) =>
     withInput(from, async (open) => {
       await kindOf(open, ARRAYS);

@@ -4,11 +4,11 @@ import type { ArrayEntry } from '../formats/array-entry';
 import { checkFilePath, type FilePath } from '../formats/input';
 import { writeNpy } from '../formats/npy-write';
 import { writeSafetensors } from '../formats/safetensors-write';
-import type { StateDict } from '../modules/state-dict';
+import { asRecord, type StateDict } from '../modules/state-dict';
 import { formatShape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
-import { checkOptions, isPlainObject, unexpected } from '../validate';
-import { bitsOf, noOptions } from './arguments';
+import { checkOptions, type NoOptions } from '../validate';
+import { bitsOf } from './arguments';
 
 /** So many bytes are copied at the call, in about 20 ms: what is written are the numbers of that moment. */
 const COPIED_BYTES = 2 ** 25;
@@ -76,16 +76,15 @@ async function holding(save: (holding: Holding) => Promise<void>): Promise<void>
  */
 export async function saveSafetensors(
   path: FilePath,
-  tensors: StateDict,
+  tensors: StateDict | ReadonlyMap<string, AnyTensor>,
   options?: SaveSafetensorsOptions,
 ): Promise<void> {
   const target = checkFilePath(path);
-  if (!isPlainObject(tensors))
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'tensors', 'a plain object of tensors', tensors);
+  const dict = asRecord('tensors', tensors);
   const { metadata } = checkOptions('options', options, ['metadata']);
   await holding(async (held) => {
     const entries = Object.create(null) as Record<string, ArrayEntry>;
-    for (const [name, tensor] of Object.entries(tensors)) entries[name] = held.take(name, tensor);
+    for (const [name, tensor] of Object.entries(dict)) entries[name] = held.take(name, tensor);
     await writeSafetensors(target, entries, metadata as Record<string, string> | undefined);
   });
 }
@@ -98,13 +97,9 @@ export async function saveSafetensors(
  * @param options - there are none.
  * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
  */
-export async function saveNpy(
-  path: FilePath,
-  tensor: AnyTensor,
-  options?: Record<string, never>,
-): Promise<void> {
+export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOptions): Promise<void> {
   const target = checkFilePath(path);
-  noOptions(options);
+  checkOptions('options', options, []);
   await holding(async (held) => {
     const entry = held.take('tensor', tensor);
     if (entry.dtype === 'bfloat16') {

@@ -1,5 +1,5 @@
 import { checkShape, type Shape } from '../shape';
-import { checkOneOf, checkOptions } from '../validate';
+import { checkOneOf, checkOptions, type NoOptions } from '../validate';
 import { UnaryLeaf } from './leaf';
 import { assertUsable } from './module';
 
@@ -39,7 +39,9 @@ export class GELU extends UnaryLeaf {
 
 /** torch.nn.ReLU. Any shape. */
 export class ReLU extends UnaryLeaf {
-  constructor() {
+  /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; what loading libtorch throws (ERR_LIBTORCH_*). */
+  constructor(options?: NoOptions) {
+    checkOptions('options', options, []);
     super({ kind: 'relu', config: {}, device: 'cpu', dtype: 'float32', specs: [], values: [] });
   }
 

@@ -2,8 +2,8 @@ import { dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { formatShape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
-import { unexpected } from '../validate';
 import type { FloatDType } from './module';
+import { asRecord } from './state-dict';
 
 export interface InferredConfig {
   dim: number;
@@ -24,11 +24,9 @@ function weights(dict: Record<string, unknown>): AnyTensor[] {
 }
 
 /** What the shapes of a state dict say of its TokenLearner. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH. */
-export function inferConfig(dict: unknown): InferredConfig {
-  if (typeof dict !== 'object' || dict === null) {
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'dict', 'an object of tensors', dict);
-  }
-  const tensors = weights(dict as Record<string, unknown>);
+export function inferConfig(given: unknown): InferredConfig {
+  const dict = asRecord('dict', given);
+  const tensors = weights(dict);
   const [first, last] = [tensors[0], tensors.at(-1)];
   if (first === undefined || last === undefined) {
     const keys = Object.keys(dict).slice(0, 5).join(', ');

@@ -2,7 +2,7 @@ import { requireLibtorch } from '../binding';
 import { type Device, resolveDevice } from '../device';
 import type { LayerHandle, LayerKind } from '../native-interface';
 import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
-import { checkOneOf } from '../validate';
+import { checkOneOf, checkOptions, type NoOptions } from '../validate';
 import {
   assertUsable,
   FLOAT_DTYPES,
@@ -132,14 +132,16 @@ export abstract class UnaryLeaf extends LeafModule {
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
    * ERR_OUT_OF_MEMORY.
    */
-  async forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>> {
+  async forward<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Promise<Tensor<D>> {
     assertUsable(this, UnaryLeaf);
+    checkOptions('options', options, []);
     return (await this.submit(input))[0];
   }
 
   /** The same numbers, on this thread. */
-  forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D> {
+  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, UnaryLeaf);
+    checkOptions('options', options, []);
     return this.runSync(input)[0];
   }
 }

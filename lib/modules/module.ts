@@ -6,7 +6,9 @@ import { TokenLearnerError } from '../errors';
 import type { ForwardArg, LayerHandle, NativeTensor, TensorArg } from '../native-interface';
 import type { Shape } from '../shape';
 import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
-import { describe, unexpected } from '../validate';
+import { inspectSymbol } from '../tensor/format';
+import { uncloneable } from '../uncloneable';
+import { describe, type NoOptions, unexpected } from '../validate';
 import {
   checkStateDict,
   type LoadStateDictOptions,
@@ -68,6 +70,8 @@ export function assertThis<M extends Module>(
 
 /** Anything with a forward: the base of all layers and of Sequential. */
 export abstract class Module {
+  /** Makes structured cloning throw, with this text, instead of giving `{}`. @internal */
+  readonly cloning = uncloneable('a module; send the tensors of module.stateDict() and load them there');
   #disposed = false;
 
   static {
@@ -97,10 +101,10 @@ export abstract class Module {
   abstract outputShape(shape: Shape): number[];
 
   /** Runs on the device's executor thread; the event loop goes on meanwhile. The output is where the input is. */
-  abstract forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>>;
+  abstract forward<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Promise<Tensor<D>>;
 
   /** The same numbers as {@link forward}, on this thread. */
-  abstract forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D>;
+  abstract forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D>;
 
   /** Number of parameter elements. */
   get numParameters(): number {
@@ -136,11 +140,15 @@ export abstract class Module {
    * Replaces parameters by those of a state dict, converted to the module's dtype and device. A dict that does not fit
    * changes nothing. Forwards that were called before keep the old parameters.
    *
+   * @param dict - tensors by name: an object or a Map.
    * @param options - `strict` (default true): missing and unexpected keys are errors.
    * @returns the keys that were missing and those that were unexpected.
    * @throws TokenLearnerError ERR_STATE_DICT with PyTorch's texts; ERR_DTYPE_MISMATCH for tensors that are not floats.
    */
-  loadStateDict(dict: StateDict, options?: LoadStateDictOptions): LoadStateDictResult {
+  loadStateDict(
+    dict: StateDict | ReadonlyMap<string, AnyTensor>,
+    options?: LoadStateDictOptions,
+  ): LoadStateDictResult {
     assertUsable(this, Module);
     const { tensors, ...result } = checkStateDict(this.constructor.name, this.specs(), dict, options);
     writeParameters(this.leaves(), tensors);
@@ -191,6 +199,12 @@ export abstract class Module {
   [Symbol.dispose](): void {
     assertThis(this, Module);
     this.dispose();
+  }
+
+  /** What console.log shows. */
+  [inspectSymbol](): string {
+    assertThis(this, Module);
+    return this.#disposed ? `${this.constructor.name}(disposed)` : this.toString();
   }
 
   /** Gives back what {@link dispose} must. @internal */

@@ -4,7 +4,7 @@ import { TokenLearnerError } from '../errors';
 import type { LayerHandle } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import type { Tensor } from '../tensor/tensor';
-import { checkInteger, unexpected } from '../validate';
+import { checkInteger, checkOptions, type NoOptions, unexpected } from '../validate';
 import { assertThis, assertUsable, type FloatDType, type Leaf, Module } from './module';
 
 /** Indents all lines of a child's repr but the first, as PyTorch does. */
@@ -90,14 +90,16 @@ export class Sequential extends Module {
    *
    * @throws TokenLearnerError (as a rejection) as the modules' own forwards.
    */
-  async forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>> {
+  async forward<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Promise<Tensor<D>> {
     assertUsable(this, Sequential);
+    checkOptions('options', options, []);
     return (await this.submit(input))[0];
   }
 
   /** The same numbers, on this thread. */
-  forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D> {
+  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, Sequential);
+    checkOptions('options', options, []);
     return this.runSync(input)[0];
   }
 

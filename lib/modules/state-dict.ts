@@ -1,8 +1,9 @@
+import { types } from 'node:util';
 import { dtypeFromCode, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
-import { checkBoolean, checkOptions, unexpected } from '../validate';
+import { checkBoolean, checkOptions, checkString, unexpected } from '../validate';
 
 /** Parameters by PyTorch's names. */
 export type StateDict = Record<string, AnyTensor>;
@@ -19,6 +20,18 @@ export interface LoadStateDictResult {
   missingKeys: string[];
   /** Entries of the state dict that the module does not have. They are ignored. */
   unexpectedKeys: string[];
+}
+
+/** A state dict as an object. Throws ERR_INVALID_ARG_TYPE. */
+export function asRecord(name: string, dict: unknown): Record<string, unknown> {
+  if (types.isMap(dict)) {
+    const record = Object.create(null) as Record<string, unknown>;
+    for (const [key, value] of dict) record[checkString(`${name}'s key`, key)] = value;
+    return record;
+  }
+  if (typeof dict === 'object' && dict !== null && !Array.isArray(dict))
+    return dict as Record<string, unknown>;
+  throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an object or a Map of tensors', dict);
 }
 
 function quoted(keys: readonly string[]): string {
@@ -50,12 +63,9 @@ export function checkStateDict(
   dict: unknown,
   options: unknown,
 ): LoadStateDictResult & { tensors: ReadonlyMap<string, AnyTensor> } {
-  if (typeof dict !== 'object' || dict === null) {
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'dict', 'an object of tensors', dict);
-  }
   const { strict: asked } = checkOptions('options', options, ['strict']);
   const strict = asked === undefined ? true : checkBoolean('options.strict', asked);
-  const entries = dict as Record<string, unknown>;
+  const entries = asRecord('dict', dict);
   const known = new Set(expected.map(({ name }) => name));
   const missingKeys = expected.map(({ name }) => name).filter((name) => !Object.hasOwn(entries, name));
   const unexpectedKeys = Object.keys(entries).filter((name) => !known.has(name));

@@ -1,7 +1,7 @@
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
 import { checkShape, elementCount, formatShape, type Shape } from '../shape';
-import type { Tensor } from '../tensor/tensor';
+import type { AnyTensor, Tensor } from '../tensor/tensor';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange } from '../validate';
 import { inferConfig } from './infer-config';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
@@ -166,7 +166,7 @@ export class TokenLearner extends LeafModule {
    * @throws TokenLearnerError ERR_STATE_DICT where the shapes are not those of a TokenLearner.
    */
   static fromStateDict(
-    dict: StateDict,
+    dict: StateDict | ReadonlyMap<string, AnyTensor>,
     options?: Omit<TokenLearnerOptions, 'dim' | 'ffMult' | 'numOutputTokens' | 'numLayers'>,
   ): TokenLearner {
     const given = checkOptions('options', options, REST);

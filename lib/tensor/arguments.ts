@@ -3,7 +3,7 @@
  */
 import { types } from 'node:util';
 import { type Device, resolveDevice } from '../device';
-import { defaultDType, type DType, dtypeInfo, DTYPES, type TypedArray } from '../dtype';
+import { defaultDType, type DType, dtypeInfo, DTYPES, isArrayFor, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { checkShape, elementCount, formatShape, type Shape } from '../shape';
 import {
@@ -67,10 +67,10 @@ export function bytesOf(name: string, array: unknown, dtype: DType, shape: Shape
     throw unexpected('ERR_INVALID_ARG_TYPE', name, `a ${expected}`, array);
   }
   const given = typedArrayName(array);
-  if (given !== expected) {
+  if (!isArrayFor(given, dtype)) {
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
-      `Expected ${expected} for \`${name}\`, as the tensor's dtype is ${dtype}, but received ${given}`,
+      `Expected ${expected} for \`${name}\`, as the tensor's dtype is ${dtype}, but received ${String(given)}`,
     );
   }
   const bytes = fixedBytes(name, array as TypedArray);
@@ -90,7 +90,7 @@ export function arrayDType(array: TypedArray, asked: DType | undefined): DType {
   const dtype = asked ?? defaultDType(name);
   if (dtype === undefined)
     throw unexpected('ERR_INVALID_ARG_TYPE', 'data', 'a typed array of a supported dtype', array);
-  if (dtypeInfo(dtype).array.name !== name) {
+  if (!isArrayFor(name, dtype)) {
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
       `Expected ${dtypeInfo(dtype).array.name} in \`data\` for dtype ${dtype} but received ${name}`,

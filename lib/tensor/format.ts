@@ -1,28 +1,13 @@
 import { inspect } from 'node:util';
-import type { DType } from '../dtype';
+import { type DType, dtypeInfo } from '../dtype';
 import { elementCount, formatShape, type Shape } from '../shape';
+import { elementValue } from './numbers';
 
 // Once a tensor has more than THRESHOLD elements, a dimension shows EDGE at each end; with many dimensions fewer, so that
 // never more than MOST are shown.
 const EDGE = 3;
 const THRESHOLD = 100;
 const MOST = 1000;
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-function fromFloat16(bits: number): number {
-  const sign = bits >> 15 === 0 ? 1 : -1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-function fromBFloat16(bits: number): number {
-  scratch.setUint32(0, bits << 16);
-  return scratch.getFloat32(0);
-}
 
 function formatFloat(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
@@ -31,10 +16,8 @@ function formatFloat(value: number): string {
 }
 
 function formatElement(dtype: DType, raw: number | bigint): string {
-  if (dtype === 'bool') return raw === 0 ? 'false' : 'true';
-  if (typeof raw === 'bigint' || dtype === 'int32' || dtype === 'uint8') return String(raw);
-  if (dtype === 'float16') return formatFloat(fromFloat16(raw));
-  return formatFloat(dtype === 'bfloat16' ? fromBFloat16(raw) : raw);
+  const value = elementValue(dtype, raw);
+  return typeof value === 'number' && dtypeInfo(dtype).floating ? formatFloat(value) : String(value);
 }
 
 /** How many elements to show at each end of a dimension; 0 where one alone would be too many. */

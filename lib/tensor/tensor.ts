@@ -37,9 +37,11 @@ import {
   type Shape,
   viewStrides,
 } from '../shape';
-import { checkOneOf, checkOptions, describe, unexpected } from '../validate';
+import { uncloneable } from '../uncloneable';
+import { checkOneOf, checkOptions, describe, isPlainObject, unexpected } from '../validate';
 import { arrayDType, bytesOf, checkLength, fillValue, tensorOptions } from './arguments';
 import { formatTensor, inspectSymbol } from './format';
+import { flattened, fromJsonElement, jsonElement, nested, type Nested, type TensorJSON } from './numbers';
 import { Storage } from './storage';
 import { lengthOf, transferBuffer, typedArrayOf } from './typed-array';
 
@@ -87,6 +89,8 @@ let adopt: (native: NativeTensor) => AnyTensor;
  * {@link copyTo} and {@link copyFrom} where memory must be given back at the moment of {@link dispose}.
  */
 export class Tensor<D extends DType = 'float32'> {
+  /** Makes structured cloning throw, with this text, instead of giving `{}`. @internal */
+  readonly cloning = uncloneable('a Tensor; send tensor.detachBuffer() and its shape');
   readonly #view: View;
   #data: TypedArray | undefined;
   #disposed = false;
@@ -226,14 +230,16 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * A tensor over a typed array's own memory, without a copy: what one writes the other sees. A plain array of numbers is
-   * copied. A synchronous forward uses the memory in place, an asynchronous one copies it when it is called.
+   * A tensor over a typed array's own memory, without a copy: what one writes the other sees. Numbers, nested arrays of them,
+   * and what {@link toJSON} gave are copied. A synchronous forward uses the memory in place, an asynchronous one copies it when it is
+   * called.
    *
-   * `options.dtype` defaults to the array's own: Uint16Array is float16 (or say 'bfloat16'), Uint8Array is uint8
-   * (or say 'bool'); a plain array is float32.
+   * `options.dtype` defaults to the array's own: Float16Array and Uint16Array are float16 (or say 'bfloat16' for the latter),
+   * Uint8Array is uint8 (or say 'bool'); numbers are float32.
    *
-   * @param data - a typed array (also a view into a larger buffer), or an array of numbers.
-   * @param shape - @default `[data.length]`
+   * @param data - a typed array (also a view into a larger buffer); a number or nested arrays of numbers (as strings, too, where
+   * JSON has them so); or what {@link toJSON} gave.
+   * @param shape - @default the array's: `[data.length]` for a typed array.
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_DTYPE_MISMATCH; ERR_SHAPE_MISMATCH where the length is not the
    * shape's; ERR_UNSUPPORTED_BUFFER for shared and resizable buffers.
    */
@@ -243,21 +249,30 @@ export class Tensor<D extends DType = 'float32'> {
     shape: Shape | undefined,
     options: { dtype: D },
   ): Tensor<D>;
+  static from<D extends DType>(data: TensorJSON<D>): Tensor<D>;
   static from<D extends DType = 'float32'>(
-    data: readonly (number | bigint | boolean)[],
+    data: Nested<number | bigint | boolean | string>,
     shape?: Shape,
     options?: { dtype?: D },
   ): Tensor<D>;
   static from(
-    data: TypedArray | readonly (number | bigint | boolean)[],
+    data: TypedArray | Nested<number | bigint | boolean | string> | TensorJSON,
     shape?: Shape,
     options?: { dtype?: DType },
   ): AnyTensor {
+    if (isPlainObject(data)) return fromJSON(data, shape, options);
     const { dtype } = checkOptions('options', options, ['dtype']);
     if (dtype !== undefined) checkOneOf('options.dtype', dtype, DTYPES);
-    if (Array.isArray(data)) return fromNumbers(data, shape, dtype as DType | undefined);
-    if (!types.isTypedArray(data))
-      throw unexpected('ERR_INVALID_ARG_TYPE', 'data', 'a typed array or an array of numbers', data);
+    if (Array.isArray(data) || ['number', 'bigint', 'boolean'].includes(typeof data))
+      return fromNumbers(data, shape, dtype as DType | undefined);
+    if (!types.isTypedArray(data)) {
+      throw unexpected(
+        'ERR_INVALID_ARG_TYPE',
+        'data',
+        'a typed array, a number, or nested arrays of numbers',
+        data,
+      );
+    }
     const array = data;
     const chosen = arrayDType(array, dtype as DType | undefined);
     const storage = Storage.borrow(array);
@@ -488,6 +503,24 @@ export class Tensor<D extends DType = 'float32'> {
     this.dispose();
   }
 
+  /**
+   * What JSON.stringify writes; `Tensor.from` takes it back. Copies the elements; of 16-bit floats it gives the numbers.
+   *
+   * @returns `dtype`, `shape` and `data`: nested arrays; 64-bit integers as strings, and numbers that are not finite as 'NaN',
+   * 'Infinity' and '-Infinity'.
+   * @throws TokenLearnerError ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY.
+   */
+  toJSON(): TensorJSON<D> {
+    const { dtype, shape } = live(this);
+    const elements = typedArrayOf(this.numel, dtype);
+    this.copyTo(elements as TypedArrayFor<D>);
+    return {
+      dtype: dtype as D,
+      shape: [...shape],
+      data: nested((i) => jsonElement(dtype, elements[i] ?? 0), shape),
+    };
+  }
+
   /** What console.log shows. */
   [inspectSymbol](): string {
     checkThis(this);
@@ -513,9 +546,9 @@ export class Tensor<D extends DType = 'float32'> {
 
   #elements(count: number): TypedArray {
     const { storage, dtype, offset } = this.#view;
-    const { array, itemSize } = dtypeInfo(dtype);
+    const { array, itemSize, shown = array } = dtypeInfo(dtype);
     const { buffer, byteOffset } = storage.host();
-    return new array(buffer, byteOffset + offset * itemSize, count);
+    return new shown(buffer, byteOffset + offset * itemSize, count);
   }
 
   /** Reads single elements, counted from the view's first; it shows JavaScript none of the memory. Throws ERR_DETACHED. */
@@ -611,11 +644,23 @@ function rounded(elements: TypedArray, dtype: DType): TypedArray {
   }
 }
 
-function fromNumbers(data: readonly unknown[], shape: unknown, asked: DType | undefined): AnyTensor {
+/** What {@link Tensor.toJSON} gave. */
+function fromJSON(json: Record<string, unknown>, ...rest: unknown[]): AnyTensor {
+  if (rest.some((argument) => argument !== undefined)) {
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      'Expected no `shape` and no `options` beside an object for `data`: it has its own',
+    );
+  }
+  const { dtype, shape, data } = checkOptions('data', json, ['dtype', 'shape', 'data']);
+  return fromNumbers(data, checkShape('data.shape', shape), checkOneOf('data.dtype', dtype, DTYPES));
+}
+
+function fromNumbers(data: unknown, shape: unknown, asked: DType | undefined): AnyTensor {
   const dtype = asked ?? 'float32';
-  const { length } = data;
-  const sizes = checkLength(length, shape);
-  const values = Array.from({ length }, (_, i) => fillValue('data', data[i], dtype));
+  const given = flattened(data);
+  const sizes = shape === undefined ? given.shape : checkLength(given.values.length, shape);
+  const values = given.values.map((value) => fillValue('data', fromJsonElement(value, dtype), dtype));
   const elements = rounded(typedArrayOf(values, directDType(dtype)), dtype);
   return Tensor.empty(sizes, { dtype }).copyFrom(elements);
 }

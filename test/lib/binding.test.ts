@@ -1,6 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import type * as Binding from '../../lib/binding';
 
@@ -176,6 +186,101 @@ describe('in a process of its own', () => {
       });
     },
   );
+
+  describe('threads', () => {
+    const THREADS = `const { threads, threadsReason, libtorch } = require('./dist').runtime.info();
+      console.log(JSON.stringify([threads, threadsReason, libtorch.threads]));`;
+
+    test('are at most what OMP_NUM_THREADS says, of libtorch too', () => {
+      expect(run(THREADS, { OMP_NUM_THREADS: '1' })).toEqual([1, 'OMP_NUM_THREADS', 1]);
+      const [threads, , torch] = run(THREADS, { OMP_NUM_THREADS: '100000,2' }) as [number, string, number];
+      expect(torch).toBe(threads);
+      expect(threads).toBeLessThan(100_000);
+    });
+
+    const hasTaskset = onLinux === test && spawnSync('taskset', ['-c', '0', 'true']).status === 0;
+    (hasTaskset && availableParallelism() > 1 ? test : test.skip)('are those of the affinity mask', () => {
+      const { stdout } = spawnSync('taskset', ['-c', '0', process.execPath, '-e', THREADS], {
+        cwd: root,
+        env: { ...process.env, OMP_NUM_THREADS: undefined },
+        encoding: 'utf8',
+      });
+      expect(JSON.parse(stdout)).toEqual([1, 'affinity', 1]);
+    });
+  });
+
+  test.each(['avx1', 'AVX2', ''])('an instruction set named %j is warned of', (isa) => {
+    const { stderr } = spawnSync(process.execPath, ['-e', `require('./dist').Tensor.zeros([1])`], {
+      cwd: root,
+      env: { ...process.env, TOKENLEARNER_CPU_ISA: isa },
+      encoding: 'utf8',
+    });
+    expect(stderr).toContain(`TOKENLEARNER_CPU_ISA on this processor but received '${isa}'`);
+  });
+
+  const moduleOn = (folder: string): string => `
+    const { runtime, Linear, Tensor } = require('./dist');
+    let code = null, message = '';
+    try { new Linear(1, 1).forwardSync(Tensor.ones([1])) } catch (error) { ({ code, message } = error) }
+    console.log(JSON.stringify({ code, names: message.includes(${JSON.stringify(folder)}), message, source: runtime.info().libtorch?.source }));`;
+
+  onLinux('a working directory that was deleted is an error and no end of the process', () => {
+    const result = run(`
+      const fs = require('fs'), os = require('os'), path = require('path');
+      const { Linear } = require('./dist');
+      const gone = fs.mkdtempSync(path.join(os.tmpdir(), 'tokenlearner-gone-'));
+      process.chdir(gone);
+      fs.rmdirSync(gone);
+      const codes = [];
+      for (const folder of [null, os.tmpdir()]) {
+        if (folder !== null) process.chdir(folder);
+        try { new Linear(1, 1); codes.push('done') } catch (error) { codes.push(error.code) }
+      }
+      console.log(JSON.stringify(codes));
+    `);
+    expect(result).toEqual(['ERR_LIBTORCH_LOAD', 'done']);
+  });
+
+  describe('a libtorch that the process has loaded already', () => {
+    const { path: libDir } = jest.requireActual<typeof import('../../lib')>('../../lib').runtime.info()
+      .libtorch ?? { path: '' };
+    // Any library of that name will do to stand in the way.
+    const driver = path.join(root, 'build', 'cmake', 'test', 'native', 'fake-driver');
+    const [fake] = existsSync(driver) ? readdirSync(driver).filter((name) => name.includes('.so')) : [];
+    const stranger = path.join(folder, 'other-libtorch', 'libtorch_cpu.so');
+
+    onLinux('is used where it fits, by a second copy of the package too', () => {
+      const copy = path.join(folder, 'copy');
+      mkdirSync(copy, { recursive: true });
+      for (const name of ['dist', 'package.json', 'build/Release'])
+        cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
+      symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+      const result = run(
+        `
+        const first = require('./dist');
+        const second = require(${JSON.stringify(path.join(copy, 'dist'))});
+        const [a, b] = [first, second].map(({ Linear, Tensor, manualSeed }) => {
+          manualSeed(0);
+          return new Linear(3, 2).forwardSync(Tensor.ones([3])).toJSON().data;
+        });
+        const path = second.runtime.info().libtorch;
+        console.log(JSON.stringify({ same: String(a) === String(b), source: path.source, path: path.path }));
+      `,
+        { TOKENLEARNER_LIBTORCH: '' },
+      );
+      expect(result).toEqual({ same: true, source: 'process', path: libDir });
+    });
+
+    (fake === undefined ? test.skip : onLinux)('is named, with the other one, where it does not fit', () => {
+      mkdirSync(path.dirname(stranger), { recursive: true });
+      copyFileSync(path.join(driver, fake ?? ''), stranger);
+      for (const explicit of ['', libDir]) {
+        const result = run(moduleOn(libDir), { LD_PRELOAD: stranger, TOKENLEARNER_LIBTORCH: explicit });
+        expect(result).toMatchObject({ code: 'ERR_LIBTORCH_LOAD', names: true });
+        expect((result as { message: string }).message).toContain(path.dirname(stranger));
+      }
+    });
+  });
 
   test('configure names a libtorch', () => {
     const result = run(`

@@ -44,7 +44,7 @@ test.each([
   ['BigInt64Array', 'int64'],
   ['Uint8Array', 'uint8'],
   ['Int8Array', undefined],
-  ['Float16Array', undefined],
+  ['Float16Array', 'float16'],
 ])('%s stands for %p', (name, dtype) => {
   expect(defaultDType(name)).toBe(dtype);
 });

@@ -25,3 +25,25 @@ test.each(Object.keys(codes))('%s stands in docs/errors.md', (code) => {
   const reference = readFileSync(path.join(__dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
   expect(reference).toContain(`| \`${code}\` |`);
 });
+
+test('errors of another copy of the package are instances of the class too; subclasses keep their own', () => {
+  jest.resetModules();
+  const other = jest.requireActual<typeof import('../../lib')>('../../lib');
+  expect(other.TokenLearnerError).not.toBe(TokenLearnerError);
+  const fromNative = (): unknown => {
+    try {
+      return other.Tensor.empty([2 ** 50]);
+    } catch (error) {
+      return error;
+    }
+  };
+  expect(fromNative()).toBeInstanceOf(other.TokenLearnerError);
+  expect(fromNative()).toBeInstanceOf(TokenLearnerError);
+  class Own extends TokenLearnerError {}
+  expect(fromNative()).not.toBeInstanceOf(Own);
+  expect(new Own('ERR_CLOSED', 'x')).toBeInstanceOf(Own);
+  expect(new Own('ERR_CLOSED', 'x')).toBeInstanceOf(TokenLearnerError);
+  for (const value of [null, undefined, 3, {}, new Error('x'), TokenLearnerError.prototype]) {
+    expect(value instanceof TokenLearnerError).toBe(value === TokenLearnerError.prototype);
+  }
+});

@@ -1,0 +1,102 @@
+/** Elements as JavaScript's numbers, and as JSON. */
+import type { DType } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import { contiguousStrides, elementCount, type Shape } from '../shape';
+
+// PyTorch's own limit.
+const MOST_DIMENSIONS = 64;
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+function fromFloat16(bits: number): number {
+  const sign = bits >> 15 === 0 ? 1 : -1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function fromBFloat16(bits: number): number {
+  scratch.setUint32(0, bits << 16);
+  return scratch.getFloat32(0);
+}
+
+/** What an element means: `raw` is as a tensor's memory holds it, 16-bit floats as their bits. */
+export function elementValue(dtype: DType, raw: number | bigint): number | bigint | boolean {
+  if (dtype === 'bool') return raw !== 0;
+  if (dtype === 'float16') return fromFloat16(Number(raw));
+  return dtype === 'bfloat16' ? fromBFloat16(Number(raw)) : raw;
+}
+
+/** An element as JSON has it: 64-bit integers, and what is not finite, as strings. */
+export type JsonElement = number | string | boolean;
+
+/** Elements in nested arrays, one level a dimension; a lone element for a tensor without dimensions. */
+export type Nested<T> = T | readonly Nested<T>[];
+
+/** What `JSON.stringify` writes of a tensor. `Tensor.from` takes it back. */
+export interface TensorJSON<D extends DType = DType> {
+  /** Element type. */
+  dtype: D;
+  /** Sizes of the dimensions. */
+  shape: readonly number[];
+  /** The elements. int64 is written as decimal strings, and numbers that are not finite as 'NaN', 'Infinity' and '-Infinity'. */
+  data: Nested<JsonElement>;
+}
+
+/** An element of {@link TensorJSON}. */
+export function jsonElement(dtype: DType, raw: number | bigint): JsonElement {
+  const value = elementValue(dtype, raw);
+  return typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))
+    ? String(value)
+    : value;
+}
+
+/** A number or integer that {@link jsonElement} wrote as a string; anything else as it is. */
+export function fromJsonElement(value: unknown, dtype: DType): unknown {
+  if (typeof value !== 'string') return value;
+  if (dtype === 'int64') return /^-?\d{1,20}$/.test(value) ? BigInt(value) : value;
+  return ['NaN', 'Infinity', '-Infinity'].includes(value) ? Number(value) : value;
+}
+
+/** Contiguous elements as nested arrays. */
+export function nested<T>(at: (index: number) => T, shape: Shape): Nested<T> {
+  const strides = contiguousStrides(shape);
+  const level = (dimension: number, offset: number): Nested<T> => {
+    const size = shape[dimension];
+    if (size === undefined) return at(offset);
+    return Array.from({ length: size }, (_, i) =>
+      level(dimension + 1, offset + i * (strides[dimension] ?? 1)),
+    );
+  };
+  return level(0, 0);
+}
+
+/** The elements of nested arrays, row by row, and their shape. Throws ERR_SHAPE_MISMATCH where rows differ in length. */
+export function flattened(data: unknown): { values: unknown[]; shape: number[] } {
+  const shape: number[] = [];
+  for (let level = data; Array.isArray(level); level = level[0] as unknown) {
+    if (shape.length === MOST_DIMENSIONS)
+      throw new TokenLearnerError(
+        'ERR_OUT_OF_RANGE',
+        `Expected at most ${MOST_DIMENSIONS} levels in \`data\``,
+      );
+    shape.push(level.length);
+  }
+  // Of [[], []] only the sizes up to the empty one are told.
+  let level = [data];
+  for (const size of shape) {
+    level = level.flatMap((row) => {
+      if (Array.isArray(row) && row.length === size)
+        return Array.from({ length: size }, (_, i) => row[i] as unknown);
+      throw new TokenLearnerError(
+        'ERR_SHAPE_MISMATCH',
+        `Expected nested arrays of equal lengths for \`data\` but one has ${Array.isArray(row) ? row.length : 'no'} elements where others have ${size}`,
+      );
+    });
+  }
+  if (elementCount(shape) > 0 && level.some(Array.isArray))
+    throw new TokenLearnerError('ERR_SHAPE_MISMATCH', 'Expected nested arrays of equal depths for `data`');
+  return { values: level, shape };
+}

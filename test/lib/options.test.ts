@@ -1,0 +1,69 @@
+import {
+  Conv2d,
+  Flatten,
+  GELU,
+  LayerNorm,
+  Linear,
+  loadCheckpoint,
+  loadNpy,
+  loadSafetensors,
+  loadWeights,
+  MaxPool2d,
+  ReLU,
+  runtime,
+  saveNpy,
+  saveSafetensors,
+  Sequential,
+  Tensor,
+  TokenLearner,
+} from '../../lib';
+import { expectReject, expectThrow } from './formats/support';
+
+const stray = { keyz: 1 } as never;
+const x = Tensor.ones([2]);
+const relu = new ReLU();
+const device = 'cpu';
+const learner = new TokenLearner({ dim: 2, device });
+
+/** Everything public that takes options, and what looks as if it did. */
+test.each<[string, () => unknown]>([
+  ['new TokenLearner', () => new TokenLearner({ dim: 2, keyz: 1 } as never)],
+  ['TokenLearner.fromStateDict', () => TokenLearner.fromStateDict(learner.stateDict(), stray)],
+  ['TokenLearner.forwardSync', () => learner.forwardSync(Tensor.ones([2, 1, 1]), stray)],
+  ['loadStateDict', () => learner.loadStateDict(learner.stateDict(), stray)],
+  ['new Linear', () => new Linear(1, 1, stray)],
+  ['new Conv2d', () => new Conv2d(1, 1, 1, stray)],
+  ['new MaxPool2d', () => new MaxPool2d(2, stray)],
+  ['new LayerNorm', () => new LayerNorm(2, stray)],
+  ['new GELU', () => new GELU(stray)],
+  ['new ReLU', () => new ReLU(stray)],
+  ['ReLU.forwardSync', () => relu.forwardSync(x, stray)],
+  ['Sequential.forwardSync', () => new Sequential(relu).forwardSync(x, stray)],
+  ['Flatten.forwardSync', () => new Flatten(0).forwardSync(x, stray)],
+  ['Tensor.zeros', () => Tensor.zeros([1], stray)],
+  ['Tensor.full', () => Tensor.full([1], 1, stray)],
+  ['Tensor.randn', () => Tensor.randn([1], stray)],
+  ['Tensor.from', () => Tensor.from([1], [1], stray)],
+  [
+    'runtime.configure',
+    () => {
+      runtime.configure(stray);
+    },
+  ],
+])('%s refuses an option that it does not know', (_, call) => {
+  expectThrow(call, 'ERR_INVALID_ARG_VALUE', "'keyz'");
+});
+
+test.each<[string, () => Promise<unknown>]>([
+  ['TokenLearner.forward', () => learner.forward(Tensor.ones([2, 1, 1]), stray)],
+  ['ReLU.forward', () => relu.forward(x, stray)],
+  ['Sequential.forward', () => new Sequential(relu).forward(x, stray)],
+  ['loadWeights', () => loadWeights('none', stray)],
+  ['loadSafetensors', () => loadSafetensors('none', stray)],
+  ['loadCheckpoint', () => loadCheckpoint('none', stray)],
+  ['loadNpy', () => loadNpy('none', stray)],
+  ['saveSafetensors', () => saveSafetensors('none', {}, stray)],
+  ['saveNpy', () => saveNpy('none', x, stray)],
+])('%s refuses an option that it does not know', async (_, call) => {
+  await expectReject(call(), 'ERR_INVALID_ARG_VALUE', "'keyz'");
+});
