@@ -1,5 +1,6 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
+import { libLayers } from './scripts/lib-layers.mjs';
 
 export default tseslint.config(
   { ignores: ['dist/', 'build/', 'docs/api/', 'coverage/', '.venv/', '.cache/', 'prebuilds/'] },
@@ -15,6 +16,7 @@ export default tseslint.config(
       ],
     },
   },
+  ...libLayers,
   {
     files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
     languageOptions: {

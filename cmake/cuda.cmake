@@ -1,4 +1,4 @@
-# Decides whether the CUDA kernels are part of this build, and says so.
+# Decides if the CUDA kernels are part of this build, and prints the decision.
 
 set(TOKENLEARNER_CUDA_ENABLED OFF)
 if(NOT TOKENLEARNER_CUDA STREQUAL "OFF")
@@ -13,7 +13,7 @@ endif()
 
 if(TOKENLEARNER_CUDA_ENABLED)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    # PTX of the oldest as well as of the newest: for devices between, such as 8.7 and 11.0.
+    # PTX of the oldest and of the newest: devices between them, such as 8.7 and 11.0, need it.
     set(CMAKE_CUDA_ARCHITECTURES 80 86-real 89-real 90a-real 100-real 120)
   endif()
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)

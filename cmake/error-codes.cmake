@@ -1,4 +1,4 @@
-# lib/error-codes.json is the registry that TypeScript and C++ share: here it becomes an enum.
+# TypeScript and C++ share the registry lib/error-codes.json. This file generates a C++ enum from it.
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/lib/error-codes.json")
 file(READ "${CMAKE_CURRENT_SOURCE_DIR}/lib/error-codes.json" error_codes_json)

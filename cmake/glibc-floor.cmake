@@ -1,15 +1,18 @@
 # Note: [glibc floor]
-# A shared library asks for the version that each function of glibc had where it was linked, so one built on a new
-# distribution does not load on an older one, although the functions are there. The addon is therefore linked against
-# stand-ins for libc and libm, made here out of this machine's own: the same names, each with its newest version that is
-# not above the floor. What exists only above the floor keeps its version, and works as before, on this machine at
-# least; glibc-floor.cpp brings its own of those that libstdc++ asks for. scripts/check-binary.mjs checks the result.
+# A shared library requires, for each glibc function, the version that the function had when the library was
+# linked. So a library built on a new distribution does not load on an older one, even if all its functions
+# exist there. Therefore the addon is linked against stand-ins for libc and libm. They are made here from the
+# build machine's own libc and libm and have the same symbols. Each symbol has its newest version that is not
+# above the floor. A symbol that exists only above the floor keeps its version and works as before, at least
+# on the build machine. glibc-floor.cpp defines those of them that libstdc++ needs. scripts/check-binary.mjs
+# checks the result.
 #
-# 2.28 is what Node's own binaries and libtorch's wheels ask for: a lower floor would serve nobody.
+# The floor is lib/requirements.json's, because Node's own binaries and libtorch's wheels need that. A lower floor would help
+# nobody.
 
-set(TOKENLEARNER_GLIBC_FLOOR "2.28" CACHE STRING "Oldest glibc that the addon is to load on; OFF links as the toolchain does")
+set(TOKENLEARNER_GLIBC_FLOOR "${TOKENLEARNER_OLDEST_GLIBC}" CACHE STRING "Oldest glibc that the addon is to load on; OFF links as the toolchain does")
 
-# The path of a library as the linker finds it; empty when it does not.
+# Sets <result> to the path of a library as the linker finds it. Empty if the linker does not find it.
 function(tokenlearner_find_library_file name result)
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${name} OUTPUT_VARIABLE file OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(NOT IS_ABSOLUTE "${file}")
@@ -18,7 +21,7 @@ function(tokenlearner_find_library_file name result)
   set(${result} "${file}" PARENT_SCOPE)
 endfunction()
 
-# Sets <result> to lines "version name type", one for each symbol of a library, with the version chosen.
+# Sets <result> to lines "version name type": one for each symbol of a library, with the chosen version.
 function(tokenlearner_choose_versions library result)
   execute_process(COMMAND ${CMAKE_READELF} -W --dyn-syms ${library} OUTPUT_VARIABLE table)
   string(REGEX MATCHALL "(FUNC|IFUNC|OBJECT) +(GLOBAL|WEAK) +DEFAULT +[0-9]+ [A-Za-z0-9_]+@+GLIBC_[0-9.]+" symbols "${table}")
@@ -48,7 +51,7 @@ function(tokenlearner_choose_versions library result)
   set(${result} "${lines}" PARENT_SCOPE)
 endfunction()
 
-# Links a library that has a library's name and symbols, and nothing in it.
+# Links an empty library with the name and the symbols of a given one.
 function(tokenlearner_write_stand_in library soname folder)
   tokenlearner_choose_versions(${library} lines)
   set(assembly ".text\n")
@@ -81,7 +84,7 @@ function(tokenlearner_write_stand_in library soname folder)
     WORKING_DIRECTORY ${folder} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
-# Makes the stand-ins; once for each floor.
+# Makes the stand-ins, once per floor.
 function(tokenlearner_write_stand_ins folder libc libm loader)
   if(EXISTS ${folder}/libc.so)
     return()
@@ -95,7 +98,7 @@ function(tokenlearner_write_stand_ins folder libc libm loader)
   file(WRITE ${folder}/libc.so "GROUP ( \"${folder}/libc.so.6\" \"${nonshared}\" AS_NEEDED ( \"${loader}\" ) )\n")
 endfunction()
 
-# Has a shared library ask for no newer glibc than the floor.
+# Makes a shared library require no newer glibc than the floor.
 function(tokenlearner_apply_glibc_floor target)
   if(NOT TOKENLEARNER_GLIBC_FLOOR OR NOT CMAKE_SYSTEM_NAME STREQUAL "Linux" OR NOT CMAKE_READELF)
     return()

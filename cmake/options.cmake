@@ -1,9 +1,10 @@
-# What can be chosen, and what holds for every target.
+# The options of the build, and the settings of all targets.
 
 set(TOKENLEARNER_TORCH_INCLUDE "" CACHE PATH "libtorch's include folder (headers of the stable ABI only; nothing is linked)")
 set(TOKENLEARNER_CUDA "AUTO" CACHE STRING "CUDA kernels: ON, OFF, or AUTO (ON where nvcc is found)")
 set_property(CACHE TOKENLEARNER_CUDA PROPERTY STRINGS AUTO ON OFF)
-# cmake-js defines CMAKE_JS_INC; a plain `cmake` builds kernels, engine and their tests without Node.
+# cmake-js defines CMAKE_JS_INC. A plain `cmake` builds native/kernels, native/engine and their tests without
+# Node.
 if(DEFINED CMAKE_JS_INC)
   set(TOKENLEARNER_BUILD_ADDON ON)
 else()

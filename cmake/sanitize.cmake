@@ -1,5 +1,5 @@
-# Builds for the sanitizers: "address" is AddressSanitizer and UndefinedBehaviorSanitizer, "thread" is ThreadSanitizer.
-# scripts/sanitize.mjs builds and runs them.
+# Builds for the sanitizers: "address" means AddressSanitizer and UndefinedBehaviorSanitizer, "thread" means
+# ThreadSanitizer. scripts/sanitize.mjs builds and runs them.
 
 set(TOKENLEARNER_SANITIZE "" CACHE STRING "Sanitizers: empty, address or thread")
 set_property(CACHE TOKENLEARNER_SANITIZE PROPERTY STRINGS "" address thread)
@@ -16,7 +16,8 @@ set(TOKENLEARNER_ADDON_FOLDER "${PROJECT_SOURCE_DIR}/build/Release")
 if(TOKENLEARNER_SANITIZE)
   add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${sanitizers})
-  # Beside the build, where nothing takes it for the addon that is shipped; and linked as the toolchain does.
+  # In a folder of its own, so that nothing mistakes it for the addon that is shipped. Linked as the toolchain
+  # does by default.
   set(TOKENLEARNER_ADDON_FOLDER "${CMAKE_BINARY_DIR}/Release")
   set(TOKENLEARNER_GLIBC_FLOOR "OFF")
 endif()

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import codes from './error-codes.json';
 
 /** Every code a {@link TokenLearnerError} can carry. The registry is `error-codes.json`, shared with the native code. */
@@ -9,11 +10,17 @@ const BRAND = Symbol.for('tokenlearner.error');
 export class TokenLearnerError extends Error {
   static {
     Object.defineProperty(this.prototype, BRAND, { value: true });
+    // Not assigned to `this`, which fails where Error.prototype is frozen.
+    Object.defineProperty(this.prototype, 'name', {
+      value: 'TokenLearnerError',
+      writable: true,
+      configurable: true,
+    });
   }
 
   /**
-   * Errors of every copy of this package in the process are instances of every copy's class: of the CommonJS and the ESM
-   * entry, of two installed versions, of modules that a test runner has loaded anew.
+   * A process may hold several copies of this package: the CommonJS and the ESM entry, two installed versions, modules that a
+   * test runner has reloaded. An error from one copy is an instance of the class of every other copy.
    */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== TokenLearnerError) return Function.prototype[Symbol.hasInstance].call(this, value);
@@ -25,7 +32,11 @@ export class TokenLearnerError extends Error {
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'TokenLearnerError';
     this.code = code;
   }
+}
+
+/** The message of a caught value. Node's own errors may come from another realm, where instanceof Error fails. */
+export function messageOf(error: unknown): string {
+  return types.isNativeError(error) ? error.message : String(error);
 }

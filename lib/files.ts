@@ -1,5 +1,5 @@
 /**
- * Files and tensors. The formats themselves are in formats/, which knows no tensors.
+ * Loads and saves tensors. The formats themselves are in formats/, which does not know tensors.
  */
 export {
   loadCheckpoint,

@@ -26,6 +26,7 @@ export { Linear, type LinearOptions } from './modules/linear';
 export { MaxPool2d, type MaxPool2dOptions } from './modules/max-pool2d';
 export { type FloatDType, Module } from './modules/module';
 export type { Pair } from './modules/pair';
+export type { AbortSignalLike, RequestOptions } from './modules/request';
 export { Sequential } from './modules/sequential';
 export type { LoadStateDictOptions, LoadStateDictResult, StateDict } from './modules/state-dict';
 export {
@@ -33,11 +34,18 @@ export {
   type Layout,
   TokenLearner,
   type TokenLearnerForwardOptions,
+  type TokenLearnerSyncOptions,
   type TokenLearnerOptions,
   type TokensAndAttention,
 } from './modules/token-learner';
 export { manualSeed } from './random';
-export { runtime, type RuntimeInfo, type RuntimeMemory, type RuntimeProblem } from './runtime';
+export {
+  runtime,
+  type RuntimeInfo,
+  type RuntimeMemory,
+  type RuntimeOptions,
+  type RuntimeProblem,
+} from './runtime';
 export type { Shape } from './shape';
 export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';

@@ -45,14 +45,11 @@ export interface NativeTensor {
   offset: number;
 }
 
-export type LayerKind =
-  'token-learner' | 'linear' | 'conv2d' | 'max-pool2d' | 'layer-norm' | 'flatten' | 'gelu' | 'relu';
+/** A layer's configuration by name, as its file in native/engine/layers reads it. */
+export type LayerConfig = Readonly<Record<string, number | boolean | string | readonly number[]>>;
 
-/** How one forward is to run. */
-export interface ForwardArg {
-  returnAttention: boolean;
-  tokensFirst: boolean;
-}
+/** A layer's own options of one call. */
+export type CallOptions = Readonly<Record<string, number | boolean | string>>;
 
 export interface CudaReport {
   available: boolean;
@@ -122,20 +119,30 @@ export interface NativeBinding {
   /** A contiguous copy with another dtype and/or on another device. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
 
-  /** `params` are in the layer's own documented order and are copied. */
+  /** `kind` is one of native/engine/layers/layers.hpp; `params` are in the layer's own documented order and are copied. */
   createLayer(
-    kind: LayerKind,
-    config: Record<string, number | boolean | string>,
+    kind: string,
+    config: LayerConfig,
     params: readonly TensorArg[],
     dtype: DTypeCode,
     device: DeviceCode,
   ): LayerHandle;
-  /** A layer that runs others in order as one request. */
-  createSequence(layers: readonly LayerHandle[]): LayerHandle;
+  /**
+   * A layer that runs others as one request, as a graph: slots 0 to `inputs` - 1 are its inputs, layer i takes the slots
+   * `nodes[i]` and fills the next one; `outputs` are the slots that it gives.
+   */
+  createContainer(
+    layers: readonly LayerHandle[],
+    inputs: number,
+    nodes: readonly (readonly number[])[],
+    outputs: readonly number[],
+  ): LayerHandle;
   /** Replaces all parameters of all layers, or none where it throws; runs under way keep the old ones. */
   setParameters(layers: readonly LayerHandle[], params: readonly (readonly TensorArg[])[]): void;
   /** Copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
+  /** Where a layer is: of a container, its first layer that has parameters. */
+  placement(layer: LayerHandle): [dtype: DTypeCode, device: DeviceCode];
   /** Moves all layers, each to its own placement, or none where it throws. */
   moveLayers(
     layers: readonly LayerHandle[],
@@ -144,8 +151,21 @@ export interface NativeBinding {
   ): void;
   disposeLayer(layer: LayerHandle): void;
 
-  /** Runs on the device's executor thread. Resolves to [output] or [tokens, attention]. */
-  forward(layer: LayerHandle, input: TensorArg, how: ForwardArg): Promise<NativeTensor[]>;
+  /**
+   * Runs on the device's executor thread; resolves to the layer's outputs. `id` is for {@link cancel}, 0 for nobody; a request
+   * that has not begun after `timeoutMs` fails with ERR_TIMEOUT.
+   */
+  forward(
+    layer: LayerHandle,
+    inputs: readonly TensorArg[],
+    how: CallOptions | undefined,
+    id: number,
+    timeoutMs?: number,
+  ): Promise<NativeTensor[]>;
   /** Runs on this thread. */
-  forwardSync(layer: LayerHandle, input: TensorArg, how: ForwardArg): NativeTensor[];
+  forwardSync(layer: LayerHandle, inputs: readonly TensorArg[], how?: CallOptions): NativeTensor[];
+  /** Takes a request out of the queue, or has a running one drop its outputs: it fails with ERR_CLOSED. False if there is none. */
+  cancel(id: number): boolean;
+  /** The most requests that may wait for each device; Infinity for no limit. */
+  setQueueLimit(limit: number): void;
 }

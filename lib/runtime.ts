@@ -5,7 +5,7 @@ import { types } from 'node:util';
 import { addonPath, binding, libtorchLocation, requireLibtorch, setLibtorchPath } from './binding';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { NativeBinding, ThreadsReason } from './native-interface';
-import { checkOptions, checkString } from './validate';
+import { checkInteger, checkOptions, checkString } from './validate';
 
 /** What went wrong, without an exception. */
 export interface RuntimeProblem {
@@ -88,6 +88,18 @@ export interface RuntimeMemory {
   liveLayers: number;
 }
 
+/** Options of {@link runtime}.configure(). */
+export interface RuntimeOptions {
+  /** The libtorch to use, named before the first module is made: its root, its lib folder, or a Python site-packages/torch. */
+  libtorch?: string;
+  /**
+   * The most forwards that may wait for each device; one more is ERR_QUEUE_FULL. At least 0; those that run do not count.
+   *
+   * @default Infinity
+   */
+  maxQueueSize?: number;
+}
+
 /** 'unknown' where there is no package.json, as in a bundle, or it may not be read. */
 function packageVersion(): string {
   try {
@@ -162,12 +174,17 @@ export const runtime = {
   },
 
   /**
-   * Names the libtorch to use, before the first module is made: its root, its lib folder, or a Python site-packages/torch.
+   * Settings of this Node environment.
    *
-   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE once another one is loaded.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; ERR_INVALID_ARG_VALUE once another libtorch is loaded.
    */
-  configure(options: { libtorch?: string }): void {
-    const { libtorch } = checkOptions('options', options, ['libtorch']);
+  configure(options: RuntimeOptions): void {
+    const { libtorch, maxQueueSize } = checkOptions('options', options, ['libtorch', 'maxQueueSize']);
     if (libtorch !== undefined) setLibtorchPath(checkString('options.libtorch', libtorch));
+    if (maxQueueSize === undefined) return;
+    const isUnlimited = maxQueueSize === Infinity;
+    binding().setQueueLimit(
+      isUnlimited ? Infinity : checkInteger('options.maxQueueSize', maxQueueSize, { min: 0 }),
+    );
   },
 };

@@ -7,8 +7,8 @@ import { checkInteger, type IntegerRange, unexpected } from './validate';
 /** Sizes of dimensions, outermost first. */
 export type Shape = readonly number[];
 
-// PyTorch's own limit.
-const MAX_DIMENSIONS = 64;
+/** The most dimensions of a tensor: PyTorch's limit and NumPy's. */
+export const MAX_DIMENSIONS = 64;
 
 /** '(2, 3)', and '(3,)' for one dimension, as Python writes a tuple. */
 export function formatShape(shape: Shape): string {
@@ -16,31 +16,36 @@ export function formatShape(shape: Shape): string {
 }
 
 /**
- * The number of elements. Throws ERR_OUT_OF_RANGE where it, or its bytes at `itemSize`, are no safe integer; sizes of 0 are
- * left out there, so that the strides of an empty tensor are exact too.
+ * The number of elements; undefined if the elements, or their bytes at `itemSize`, exceed 2^53 - 1. This check counts sizes of
+ * 0 as 1, so that the strides of an empty tensor are exact too.
  */
-export function elementCount(shape: Shape, itemSize = 1): number {
+export function countElements(shape: Shape, itemSize = 1): number | undefined {
   let count = 1;
   for (const size of shape) {
     count *= Math.max(size, 1);
-    if (count * itemSize > Number.MAX_SAFE_INTEGER) {
-      throw new TokenLearnerError(
-        'ERR_OUT_OF_RANGE',
-        `A tensor of shape ${formatShape(shape)} has too many elements`,
-      );
-    }
+    if (count * itemSize > Number.MAX_SAFE_INTEGER) return undefined;
   }
   return shape.includes(0) ? 0 : count;
 }
 
-/** A shape from a caller: an array of non-negative integers. */
+/** As {@link countElements}. Throws ERR_OUT_OF_RANGE where that is undefined. */
+export function elementCount(shape: Shape, itemSize = 1): number {
+  const count = countElements(shape, itemSize);
+  if (count !== undefined) return count;
+  throw new TokenLearnerError(
+    'ERR_OUT_OF_RANGE',
+    `A tensor of shape ${formatShape(shape)} has too many elements`,
+  );
+}
+
+/** Checks a shape from a caller: an array of non-negative integers. Returns a copy. */
 export function checkShape(name: string, value: unknown): number[] {
   const shape = checkIntegers(name, value, { min: 0 });
   elementCount(shape);
   return shape;
 }
 
-/** A copy of an array of integers, at most as long as a shape. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+/** Copies an array of integers that is at most as long as a shape. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkIntegers(name: string, value: unknown, range: IntegerRange): number[] {
   if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
   const { length } = value;
@@ -50,7 +55,7 @@ export function checkIntegers(name: string, value: unknown, range: IntegerRange)
       `Expected at most ${MAX_DIMENSIONS} dimensions for \`${name}\` but received ${length}`,
     );
   }
-  // By index: an iterator of the caller's may give anything. Holes are visited too.
+  // Read by index: the caller's iterator may return anything. Holes are visited too.
   return Array.from({ length }, (_, i) => checkInteger(`${name}[${i}]`, value[i], range));
 }
 
@@ -63,22 +68,22 @@ export function contiguousStrides(shape: Shape): number[] {
   return strides;
 }
 
-/** Whether the elements lie row by row without gaps. */
+/** True if the elements lie row by row without gaps. Dimensions of size 1 and empty tensors may have any strides. */
 export function isContiguous(shape: Shape, strides: Shape): boolean {
   if (shape.includes(0)) return true;
   const expected = contiguousStrides(shape);
   return shape.every((size, i) => size === 1 || strides[i] === expected[i]);
 }
 
-/** A dimension that may count from the end. Throws ERR_OUT_OF_RANGE. */
+/** Resolves a dimension that may count from the end. Throws ERR_OUT_OF_RANGE. */
 export function checkDimension(name: string, value: unknown, dimensions: number): number {
   const at = checkInteger(name, value, { min: -dimensions, max: dimensions - 1 });
   return at < 0 ? at + dimensions : at;
 }
 
 /**
- * Replaces one -1 by what the element count leaves. Throws ERR_INVALID_ARG_VALUE for a second one, and ERR_SHAPE_MISMATCH
- * where the counts differ or a -1 beside a 0 has no one answer.
+ * Replaces one -1 by the size that the element count implies. Throws ERR_INVALID_ARG_VALUE for a second -1, and
+ * ERR_SHAPE_MISMATCH if the counts differ or if a 0 beside the -1 makes it ambiguous.
  */
 export function resolveReshape(name: string, value: unknown, from: Shape): number[] {
   const asked = checkIntegers(name, value, { min: -1 });
@@ -106,7 +111,7 @@ interface Run {
   stride: number;
 }
 
-/** Merges neighbouring dimensions that memory steps through as one; dimensions of size 1 vanish. */
+/** Merges neighbouring dimensions that form one evenly strided run; drops dimensions of size 1. */
 function contiguousRuns(shape: Shape, strides: Shape): Run[] {
   return shape.reduce<Run[]>((runs, size, i) => {
     if (size === 1) return runs;
@@ -119,13 +124,13 @@ function contiguousRuns(shape: Shape, strides: Shape): Run[] {
   }, []);
 }
 
-/** The strides under which a view of (shape, strides) has shape `to`, or undefined where only a copy will do. */
+/** The strides with which a view of (shape, strides) has shape `to`; undefined if that needs a copy. */
 export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] | undefined {
   if (elementCount(shape) === 0) return contiguousStrides(to);
   const runs = contiguousRuns(shape, strides);
   const result = to.map(() => 1);
   let run = runs.length - 1;
-  // How much of the current run has been given to dimensions, counted from the innermost.
+  // Elements of the current run that dimensions of `to` cover so far, from the innermost.
   let taken = 1;
   for (let i = to.length - 1; i >= 0; i--) {
     const size = to[i] ?? 1;

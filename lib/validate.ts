@@ -6,12 +6,12 @@ import { type ErrorCode, TokenLearnerError } from './errors';
 
 const SHOWN = 60;
 
-/** What was received, for people: the value where it is short, and its type. */
+/** Describes a received value for a message: the value itself if it is short, and its type. */
 export function describe(value: unknown): string {
   try {
     return describeUnguarded(value);
   } catch {
-    // The value's own getters or proxy traps threw.
+    // A getter or proxy trap of the value threw.
     return 'an object';
   }
 }
@@ -29,7 +29,7 @@ function describeUnguarded(value: unknown): string {
   return `${text} of type ${Array.isArray(value) ? 'array' : typeof value}`;
 }
 
-/** The error of an argument that is not what it must be. */
+/** Makes the error for a bad argument. */
 export function unexpected(
   code: ErrorCode,
   name: string,
@@ -51,7 +51,7 @@ function describeRange({ min, max }: IntegerRange): string {
   return min === undefined ? 'an integer' : `an integer of at least ${min}`;
 }
 
-/** A safe integer in a range. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+/** Checks for a safe integer in a range. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkInteger(name: string, value: unknown, range: IntegerRange = {}): number {
   if (typeof value !== 'number') {
     throw unexpected('ERR_INVALID_ARG_TYPE', name, describeRange(range), value);
@@ -63,7 +63,7 @@ export function checkInteger(name: string, value: unknown, range: IntegerRange =
   return value;
 }
 
-/** A finite number of at least `min`. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+/** Checks for a finite number of at least `min`. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkNumber(name: string, value: unknown, min = -Infinity): number {
   const expected = min === -Infinity ? 'a finite number' : `a finite number of at least ${min}`;
   if (typeof value !== 'number') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
@@ -71,17 +71,19 @@ export function checkNumber(name: string, value: unknown, min = -Infinity): numb
   return value;
 }
 
+/** Checks for a boolean. Throws ERR_INVALID_ARG_TYPE. */
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a boolean', value);
   return value;
 }
 
+/** Checks for a string. Throws ERR_INVALID_ARG_TYPE. */
 export function checkString(name: string, value: unknown): string {
   if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a string', value);
   return value;
 }
 
-/** One of a few strings. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
+/** Checks for one of a few strings. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
 export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   const expected = `one of ${allowed.map((item) => `'${item}'`).join(', ')}`;
   if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
@@ -91,20 +93,20 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   return value as T;
 }
 
-/** An object literal, or one without a prototype; of any realm. */
+/** True for an object literal and for an object without a prototype, from any realm. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** The options of what has none, so that one which does not apply is not silently ignored. */
+/** The options type of a function without options: passing one is an error, not silently ignored. */
 export type NoOptions = Record<string, never>;
 
 /**
- * A plain options object with no other keys than `allowed`, so that a misspelt option is not silently ignored: a copy of its
- * own properties, each read once, that inherits none. `undefined` stands for no options, and for an option's default; null
- * stands for nothing.
+ * Checks for a plain options object that has only `allowed` keys, so that a misspelt option is not silently ignored. Returns a
+ * copy of its own properties, each read once; the copy inherits nothing. `undefined` means no options, or an option's default;
+ * null is not a value.
  */
 export function checkOptions<K extends string>(
   name: string,

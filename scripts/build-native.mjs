@@ -1,17 +1,20 @@
 /**
- * Builds the native addon, and its tests if asked, with CMake through cmake-js.
+ * Builds the native addon, and its tests if asked. cmake-js configures CMake in build/cmake; Ninja or make decide there what is out of date.
+ * The addon is written to build/Release, where node-gyp-build looks for it.
  *
- * CMake works in build/cmake; the addon comes to lie in build/Release, where node-gyp-build looks for it.
  * TOKENLEARNER_CUDA=ON|OFF|AUTO decides about the CUDA kernels; AUTO, the default, builds them where nvcc is found.
+ *
+ *     node scripts/build-native.mjs [--libtorch FOLDER]
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { ensureTypeScript } from './build-ts.mjs';
 import { ensureDependencies } from './dependencies.mjs';
-import { ensureLibtorch } from './libtorch.mjs';
+import { ensureLibtorch, libtorchOptions } from './libtorch.mjs';
 import { checkToolchain } from './toolchain.mjs';
 import {
+  commandLine,
   hashInputs,
   isFresh,
   isMain,
@@ -20,75 +23,83 @@ import {
   markFresh,
   output,
   root,
+  run,
   runPackage,
   say,
   SetupError,
 } from './tools.mjs';
 
-const SOURCES = ['CMakeLists.txt', 'cmake', 'native', 'lib/error-codes.json', 'package.json'];
-const TEST_SOURCES = ['test/native'];
-
 /** CMake's build folder, where `ctest` runs. */
 export const cmakeFolder = path.join(root, 'build', 'cmake');
 
-/** The addon that the build makes. */
-const addon = path.join(root, 'build', 'Release', 'tokenlearner.node');
-
-/** Builds what is not up to date. `tests` adds the CTest programs. */
+/** Builds the parts that are out of date. `tests` adds the CTest programs. */
 export function ensureNative({ includeDir, version, tests = false }) {
   const cuda = process.env.TOKENLEARNER_CUDA ?? 'AUTO';
   if (!['ON', 'OFF', 'AUTO'].includes(cuda)) {
     throw new SetupError(`Expected ON, OFF or AUTO for TOKENLEARNER_CUDA but received ${cuda}`);
   }
-  const rest = surroundings({ includeDir, version, cuda });
-  const stamps = {
-    native: hashInputs(SOURCES, rest),
-    'native-tests': hashInputs([...SOURCES, ...TEST_SOURCES], rest),
-  };
-  const wanted = tests ? 'native-tests' : 'native';
-  if (existsSync(addon) && isFresh(wanted, stamps[wanted])) return;
-  checkToolchain();
-  say(`Building the native addon${tests ? ' and its tests' : ''}`);
-  build(settings({ includeDir, cuda }), tests);
-  markFresh('native', stamps.native);
-  if (tests) markFresh('native-tests', stamps['native-tests']);
+  ensureConfigured({ includeDir, version, cuda });
+  buildTargets(cmakeFolder, tests ? [] : ['tokenlearner']);
 }
 
-/** What decides the result beside the sources. */
-function surroundings({ includeDir, version, cuda }) {
+/** Runs CMake's configuration in a folder below the checkout, through cmake-js, with these cache entries. */
+export function configure(folder, settings) {
+  const out = ['--out', path.relative(root, folder), '--log-level', 'warn'];
+  const entries = Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`);
+  runPackage('cmake-js/bin/cmake-js', ['configure', ...out, ...entries]);
+}
+
+/** Builds some targets of a configured folder, or all. */
+export function buildTargets(folder, targets = []) {
+  const chosen = targets.length > 0 ? ['--target', ...targets] : [];
+  const parallel = ['--parallel', String(availableParallelism())];
+  run('cmake', ['--build', folder, '--config', 'Release', ...parallel, ...chosen]);
+}
+
+/**
+ * CMake keeps its compilers and flags for the life of a build folder, so another toolchain gets a new folder. Another option is configured
+ * again, and the build tool rebuilds the targets that it changes.
+ */
+function ensureConfigured({ includeDir, version, cuda }) {
+  const stamps = {
+    'native-toolchain': hashInputs([], toolchain(cuda)),
+    'native-options': hashInputs([], options({ includeDir, version, cuda })),
+  };
+  const isNew = !existsSync(path.join(cmakeFolder, 'CMakeCache.txt')) || isForeign();
+  const isStale = (name) => !isFresh(name, stamps[name]);
+  if (!isNew && !isStale('native-toolchain') && !isStale('native-options')) return;
+  checkToolchain();
+  say('Configuring the native build');
+  if (isNew || isStale('native-toolchain')) rmSync(cmakeFolder, { recursive: true, force: true });
+  // The tests are always configured, so that a build with them and one without share one folder.
+  configure(cmakeFolder, {
+    TOKENLEARNER_TORCH_INCLUDE: includeDir,
+    TOKENLEARNER_CUDA: cuda,
+    BUILD_TESTING: 'ON',
+  });
+  for (const [name, hash] of Object.entries(stamps)) markFresh(name, hash);
+}
+
+/** The compilers and their flags. */
+function toolchain(cuda) {
   const { CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS, CUDAARCHS, CUDACXX } = process.env;
   return {
-    includeDir,
-    version,
-    cuda,
     environment: { CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS, CUDAARCHS, CUDACXX },
-    nvcc: cuda === 'OFF' ? null : output('nvcc', ['--version']),
-    packages: lockedVersions(['cmake-js', 'node-addon-api', 'node-api-headers']),
+    compiler: output(CXX ?? 'c++', ['--version']),
+    nvcc: cuda === 'OFF' ? null : output(CUDACXX ?? 'nvcc', ['--version']),
   };
 }
 
-function settings({ includeDir, cuda }) {
-  // The tests are always configured, so that building with and without them does not start from nothing each time.
-  return ['--out', 'build/cmake', '--log-level', 'warn'].concat(
-    [`TOKENLEARNER_TORCH_INCLUDE=${includeDir}`, `TOKENLEARNER_CUDA=${cuda}`, 'BUILD_TESTING=ON'].map(
-      (each) => `--CD${each}`,
-    ),
-  );
+/** The inputs of the configuration that CMake itself does not watch. */
+function options({ includeDir, version, cuda }) {
+  const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const packages = lockedVersions(['cmake-js', 'node-addon-api', 'node-api-headers']);
+  return { includeDir, version, cuda, packages, own: manifest.version };
 }
 
-function build(options, tests) {
-  const cmakeJs = (command, ...more) => runPackage('cmake-js/bin/cmake-js', [command, ...options, ...more]);
-  if (isForeign()) rmSync(cmakeFolder, { recursive: true });
-  cmakeJs('configure');
-  const target = tests ? [] : ['--target', 'tokenlearner'];
-  cmakeJs('build', '--parallel', String(availableParallelism()), ...target);
-}
-
-/** CMake refuses a build folder that was configured in another place or with another generator. */
+/** True for a build folder that CMake would refuse: configured in another place or with another generator. */
 function isForeign() {
-  const cache = path.join(cmakeFolder, 'CMakeCache.txt');
-  if (!existsSync(cache)) return false;
-  const text = readFileSync(cache, 'utf8');
+  const text = readFileSync(path.join(cmakeFolder, 'CMakeCache.txt'), 'utf8');
   const value = (name) => new RegExp(`^${name}:[A-Z]+=(.*)$`, 'm').exec(text)?.[1]?.trim();
   if (path.resolve(value('CMAKE_HOME_DIRECTORY') ?? '') !== root) return true;
   // cmake-js takes Ninja where it is installed, and make otherwise.
@@ -98,8 +109,9 @@ function isForeign() {
 
 if (isMain(import.meta.url)) {
   await main(async () => {
+    const { values } = commandLine(libtorchOptions);
     ensureDependencies();
     await ensureTypeScript();
-    ensureNative(await ensureLibtorch());
+    ensureNative(await ensureLibtorch(values.libtorch));
   });
 }

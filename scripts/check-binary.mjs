@@ -1,23 +1,23 @@
 /**
- * Checks a prebuilt addon for Linux: what it asks of the system, and that it names no folder of the machine it was built on.
+ * Checks a prebuilt addon for Linux: that it needs nothing unusual of the system, and names no folder of the machine it was built on.
  *
  *     node scripts/check-binary.mjs FILE...
  */
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { isMain, main, output, root, say, SetupError } from './tools.mjs';
+import { compareVersions, isMain, main, output, readRequirements, root, say, SetupError } from './tools.mjs';
 
-/** The oldest glibc that the addon loads on: what Node's own binaries and libtorch's wheels ask for. */
-export const GLIBC_FLOOR = '2.28';
+/** The oldest glibc that the addon loads on: the one that Node's own binaries and libtorch's wheels need. */
+const GLIBC_FLOOR = readRequirements().glibc;
 
-/** Whatever has glibc and Node has these. */
+/** Libraries of every system with glibc and Node. */
 const SYSTEM_LIBRARIES = /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d)$/;
 
-/** What Node looks up. */
+/** The symbols that Node looks up. */
 const ENTRY_POINTS = new Set(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
 
-/** The complaints about a binary, and what it asks for. */
+/** The complaints about a binary, the glibc it needs, and its size in bytes. */
 export function checkBinary(file) {
   const header = demand(file, ['-h', '-d', '-S', '-l', '-W']);
   const symbols = parseSymbols(demand(file, ['--dyn-syms', '-W']));
@@ -37,7 +37,7 @@ function demand(file, args) {
   return text;
 }
 
-/** Dynamic symbols: name, version ('' without one), whether it is defined here, whether it is weak. */
+/** Dynamic symbols: {name, version ('' without one), defined, weak}. */
 export function parseSymbols(text) {
   return text.split('\n').flatMap((line) => {
     const found = /^\s*\d+:\s+\S+\s+\d+\s+\S+\s+(\S+)\s+\S+\s+(\S+)\s+([^\s@]+)(?:@+(\S+))?/.exec(line);
@@ -47,19 +47,15 @@ export function parseSymbols(text) {
   });
 }
 
-function compare(a, b) {
-  const [left, right] = [a, b].map((version) => version.split('.').map(Number));
-  return left[0] - right[0] || (left[1] ?? 0) - (right[1] ?? 0) || (left[2] ?? 0) - (right[2] ?? 0);
-}
-
 function newest(versions) {
-  return versions.sort(compare).at(-1) ?? null;
+  return versions.sort(compareVersions).at(-1) ?? null;
 }
 
 function checkVersions(symbols) {
   return symbols.flatMap(({ name, version }) => {
     const glibc = /^GLIBC_([\d.]+)$/.exec(version)?.[1];
-    if (glibc !== undefined && compare(glibc, GLIBC_FLOOR) > 0) return [`${name} needs glibc ${glibc}`];
+    if (glibc !== undefined && compareVersions(glibc, GLIBC_FLOOR) > 0)
+      return [`${name} needs glibc ${glibc}`];
     if (/^(?:GLIBCXX|CXXABI)_/.test(version)) return [`${name} needs a libstdc++ of the system (${version})`];
     return [];
   });
@@ -69,7 +65,7 @@ function checkNames(symbols) {
   return symbols.flatMap(({ name, version, defined, weak }) => {
     if (defined) return ENTRY_POINTS.has(name) || version === name ? [] : [`exports ${name}`];
     const isKnown = weak || version !== '' || /^(?:napi|node_api)_/.test(name);
-    return isKnown ? [] : [`${name} comes from nowhere in particular`];
+    return isKnown ? [] : [`${name} comes from no known library`];
   });
 }
 

@@ -2,8 +2,8 @@
  * One addon, many libtorch: with the very binary that is shipped, the parity tests on the pinned CPU libtorch, and all tests on a CUDA build of a
  * later version, which falls back to the CPU where there is no GPU.
  *
- * The CUDA build (4.4 GB, through pip) is fetched into build/cuda-libtorch and kept there. Where it cannot be had, that half
- * is skipped, and says so; with --required it fails.
+ * The CUDA build (4.4 GB, through pip) is fetched into build/cuda-libtorch and kept there. Where it is not available, that half
+ * is skipped with a message; with --required it fails.
  */
 import { statfsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,15 +11,15 @@ import path from 'node:path';
 import { ensureLibtorch } from './libtorch.mjs';
 import { prebuild } from './prebuild.mjs';
 import { jestSuite } from './test.mjs';
-import { main, root, say, SetupError } from './tools.mjs';
+import { commandLine, main, root, say, SetupError } from './tools.mjs';
 
 const VARIANT = 'cu130';
-/** Bytes: the wheels, and what is in them. */
+/** Free bytes: for the wheels and their contents. */
 const NEEDED = 8e9;
 
 const compiled = (name) => createRequire(import.meta.url)(path.join(root, 'dist', 'libtorch', `${name}.js`));
 
-/** The lib folder of the CUDA build, or why there is none. */
+/** {libDir, version} of the CUDA build, or {reason} where there is none. */
 async function obtainCuda() {
   const { installLibtorch, inspectInstalled } = compiled('install');
   const folder = path.join(root, 'build', 'cuda-libtorch');
@@ -43,6 +43,7 @@ async function obtainCuda() {
 const on = (libDir) => ({ ...process.env, TOKENLEARNER_LIBTORCH: libDir, PREBUILDS_ONLY: '1' });
 
 await main(async () => {
+  const { values } = commandLine({ required: { type: 'boolean' } });
   await prebuild();
   const { libDir, version } = await ensureLibtorch();
   say(`\nParity on libtorch ${version} (cpu)`);
@@ -54,6 +55,6 @@ await main(async () => {
     say(`\nThe same binary passes on ${version} (cpu) and ${cuda.version} (${VARIANT}).`);
     return;
   }
-  if (process.argv.includes('--required')) throw new SetupError(`No ${VARIANT} libtorch: ${cuda.reason}`);
-  say(`\nSKIPPED: tests on a CUDA build of libtorch, which could not be had here: ${cuda.reason}`);
+  if (values.required) throw new SetupError(`No ${VARIANT} libtorch: ${cuda.reason}`);
+  say(`\nSKIPPED: tests on a CUDA build of libtorch, which is not available here: ${cuda.reason}`);
 });

@@ -1,27 +1,16 @@
 /**
- * Checks what keeps the project in one piece and no compiler does: imports point only downward, each outside interface has
- * one place, files stay short, and no file names a machine or a package registry.
+ * Checks the rules of the house that no compiler checks: imports point only downward, each outside interface has
+ * one place, files stay short, and no file names a machine or a package registry. The rules for lib/ are in lib-layers.mjs.
  *
  *     node scripts/check-layers.mjs [--root FOLDER]
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
-import { argument, main, root, say, SetupError } from './tools.mjs';
+import { ensureDependencies } from './dependencies.mjs';
+import { libLayers } from './lib-layers.mjs';
+import { commandLine, isMain, main, root, say, SetupError } from './tools.mjs';
 
-/** lib/ from the bottom up. A file may import from its own layer and from those before it. */
-const LIB_LAYERS = [
-  ['errors', /^(?:errors|error-codes|native-interface)\./],
-  ['values', /^(?:dispose|dtype|shape|uncloneable|validate)\.|^(?:formats|libtorch)\//],
-  ['binding', /^(?:binding|device|random)\./],
-  ['tensor', /^tensor\/|^(?:init|runtime)\./],
-  ['modules', /^modules\//],
-  ['files', /^files[./]/],
-  ['index', /^index\./],
-  ['doctor', /^doctor\//],
-  ['cli', /^cli\//],
-];
-
-/** What a native folder must not include, and the files that are excused. */
+/** Includes that a native folder must not have, and the files that are excused. */
 const NATIVE_RULES = [
   { folder: 'native/kernels/', forbidden: /^(?:torch|ATen|c10)\//, what: 'torch' },
   { folder: 'native/kernels/', forbidden: /^(?:napi|node_api|js_native_api)/, what: 'Node-API' },
@@ -32,13 +21,28 @@ const NATIVE_RULES = [
     folder: 'native/engine/',
     forbidden: /^(?:torch|ATen|c10)\//,
     what: 'torch',
-    except: /^native\/engine\/torch-abi\.[ch]pp$/,
+    except: /^native\/engine\/torch\/abi\.[ch]pp$/,
   },
   { folder: 'native/boundary/', forbidden: /^(?:torch|ATen|c10)\//, what: 'torch' },
 ];
 
-/** One finds the addon, the other loads it. */
+/** The rooms of native/engine from the bottom up, by the beginning of a path. A file includes from its own room and from those before it. */
+const ENGINE = 'native/engine/';
+const ENGINE_ROOMS = [
+  'error.',
+  'memory/',
+  'run/exit-gate.',
+  'torch/',
+  'cuda/',
+  'run/',
+  'token-learner/',
+  'layers/',
+];
+
+/** The first finds the addon, the second loads it. */
 const ADDON_LOADERS = ['lib/libtorch/addon-file.ts', 'lib/binding.ts'];
+
+const LOADS_ADDON = /require\('node-gyp-build|from 'node-gyp-build|process\.dlopen|\.node['"`]/;
 
 const MAXIMUM_LINES = 400;
 const SOURCE = /\.(?:ts|mts|mjs|cjs|cpp|hpp|cu|cuh|py)$/;
@@ -70,15 +74,16 @@ const MACHINE_FOLDER = new RegExp(
 );
 
 /** The complaints about a tree, each `file:line: what is wrong`. */
-export function checkTree(folder) {
-  const complaints = [];
+export async function checkTree(root) {
+  const folder = realpathSync(root);
+  const complaints = await checkImports(folder);
   for (const file of walk(folder, '')) {
     if (!TEXT.test(file)) continue;
     const lines = readFileSync(path.join(folder, file), 'utf8').split('\n');
     const complain = (line, text) => complaints.push(`${file}:${line}: ${text}`);
     checkTexts(lines, complain);
     if (SOURCE.test(file)) checkLength(lines, complain);
-    if (/^lib\/.*\.ts$/.test(file)) checkLibrary(file, lines, folder, complain);
+    if (/^lib\/.*\.ts$/.test(file) && !ADDON_LOADERS.includes(file)) checkLoading(lines, complain);
     if (file.startsWith('native/')) checkNative(file, lines, complain);
   }
   return complaints;
@@ -107,40 +112,37 @@ function checkLength(lines, complain) {
   complain(MAXIMUM_LINES + 1, `has ${count} lines; split it, or say "Long because ..." in its head`);
 }
 
-function layerOf(file) {
-  return LIB_LAYERS.findIndex(([, pattern]) => pattern.test(file.replace(/^lib\//, '')));
+/** The layers of lib/, by eslint. The packages are loaded here, once they are installed. */
+async function checkImports(folder) {
+  ensureDependencies();
+  const [{ ESLint }, { parser }] = await Promise.all([import('eslint'), import('typescript-eslint')]);
+  const eslint = new ESLint({
+    cwd: folder,
+    overrideConfigFile: true,
+    overrideConfig: [{ files: ['lib/**/*.ts'], languageOptions: { parser } }, ...libLayers],
+    allowInlineConfig: false,
+  });
+  const results = await eslint.lintFiles(['lib/**/*.ts']);
+  return results.flatMap(({ filePath, messages }) => {
+    const file = path.relative(folder, filePath).replaceAll(path.sep, '/');
+    return messages.map(({ line, message }) => `${file}:${line}: ${message}`);
+  });
 }
 
-function checkLibrary(file, lines, folder, complain) {
-  const own = layerOf(file);
-  if (own < 0) complain(1, 'belongs to no layer: name it in scripts/check-layers.mjs');
+function checkLoading(lines, complain) {
   for (const [i, line] of lines.entries()) {
-    if (
-      !ADDON_LOADERS.includes(file) &&
-      /require\('node-gyp-build|from 'node-gyp-build|process\.dlopen|\.node['"`]/.test(line)
-    ) {
-      complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(' and ')} may`);
-    }
-    const specifier = /(?:from|import|require)\s*\(?\s*['"](\.[^'"]*)['"]/.exec(line)?.[1];
-    if (specifier === undefined || own < 0) continue;
-    const target = resolveImport(folder, file, specifier);
-    const other = layerOf(target);
-    if (other > own) complain(i + 1, `${LIB_LAYERS[own][0]} imports upward, from ${LIB_LAYERS[other][0]}`);
-    if (file.startsWith('lib/libtorch/') && other > 0 && !target.startsWith('lib/libtorch/')) {
-      complain(i + 1, 'libtorch/ imports only errors');
-    }
+    if (!LOADS_ADDON.test(line)) continue;
+    complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(' and ')} may`);
   }
 }
 
-function resolveImport(folder, file, specifier) {
-  const target = path.posix.join(path.posix.dirname(file), specifier.replace(/\.js$/, ''));
-  const candidates = [target, `${target}.ts`, `${target}/index.ts`];
-  return (
-    candidates.find((each) => /\.\w+$/.test(each) && existsSync(path.join(folder, each))) ?? `${target}.ts`
-  );
+function roomOf(name) {
+  return ENGINE_ROOMS.findIndex((room) => name.startsWith(room));
 }
 
 function checkNative(file, lines, complain) {
+  const own = file.startsWith(ENGINE) && SOURCE.test(file) ? roomOf(file.slice(ENGINE.length)) : undefined;
+  if (own === -1) complain(1, 'belongs to no room: name it in scripts/check-layers.mjs');
   for (const [i, line] of lines.entries()) {
     const included = /^\s*#\s*include\s*[<"]([^>"]+)[>"]/.exec(line)?.[1];
     if (included === undefined) continue;
@@ -148,12 +150,17 @@ function checkNative(file, lines, complain) {
       if (!file.startsWith(folder) || except?.test(file) || !forbidden.test(included)) continue;
       complain(i + 1, `${folder} must not include ${what}: ${included}`);
     }
+    const other = included.startsWith('engine/') ? roomOf(included.slice('engine/'.length)) : -1;
+    if (own >= 0 && other > own) complain(i + 1, `includes upward, from engine/${ENGINE_ROOMS[other]}`);
   }
 }
 
-await main(() => {
-  const complaints = checkTree(path.resolve(argument('root') ?? root));
-  for (const complaint of complaints) say(complaint);
-  if (complaints.length > 0) throw new SetupError(`${complaints.length} complaint(s)`);
-  say('Layers, lengths and texts are in order.');
-});
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    const { values } = commandLine({ root: { type: 'string', default: root } });
+    const complaints = await checkTree(values.root);
+    for (const complaint of complaints) say(complaint);
+    if (complaints.length > 0) throw new SetupError(`${complaints.length} complaint(s)`);
+    say('Layers, lengths and texts are in order.');
+  });
+}

@@ -1,4 +1,4 @@
-/** Removes what the scripts made. The user's cache, with libtorch in it, stays. */
+/** Removes everything that the scripts made. The cache of the user, with libtorch in it, stays. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { root } from './tools.mjs';

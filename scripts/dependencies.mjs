@@ -1,10 +1,7 @@
-/** Installs the npm packages that package-lock.json names, when they are not there already. */
+/** Installs the npm packages that package-lock.json names, unless they are installed already. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { isMain, main, root, run, say, SetupError } from './tools.mjs';
-
-/** undici, which fetches libtorch, needs it. */
-const MINIMUM_NODE = [20, 18, 1];
+import { compareVersions, isMain, main, readRequirements, root, runNpm, say, SetupError } from './tools.mjs';
 
 export function ensureDependencies() {
   checkNode();
@@ -12,25 +9,17 @@ export function ensureDependencies() {
   say('Installing npm packages');
   // Not `npm ci`: it refuses a lock file that does not name the binaries of every other platform, also where the
   // registry in use has none of them. This installs what the lock file names, and leaves that file as it is.
-  const args = ['install', '--no-save', '--no-audit', '--no-fund'];
-  // Inside `npm run`, npm tells where it is itself; this needs no shell on Windows.
-  const npm = process.env.npm_execpath;
-  if (npm?.endsWith('.js') && existsSync(npm)) run(process.execPath, [npm, ...args]);
-  else run('npm', args, { shell: process.platform === 'win32' });
+  runNpm(['install', '--no-save', '--no-audit', '--no-fund']);
 }
 
 function checkNode() {
-  const version = process.versions.node.split('.').map(Number);
-  const difference = MINIMUM_NODE.map((number, i) => version[i] - number).find((each) => each !== 0) ?? 0;
-  if (difference < 0) {
-    throw new SetupError(
-      `Node ${MINIMUM_NODE.join('.')} or later is needed, this is ${process.versions.node}`,
-    );
-  }
+  const { node } = readRequirements();
+  if (compareVersions(process.versions.node, node) >= 0) return;
+  throw new SetupError(`Node ${node} or later is needed, this is ${process.versions.node}`);
 }
 
 /**
- * npm keeps what it installed in node_modules/.package-lock.json. Comparing contents rather than times keeps a fresh
+ * npm lists the installed packages in node_modules/.package-lock.json. Comparing contents rather than times keeps a fresh
  * clone or a touched file from installing everything again.
  */
 function isInstalled() {

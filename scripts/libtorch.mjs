@@ -1,16 +1,21 @@
 /**
- * Finds or obtains the libtorch that the checkout is built with: the one that `--libtorch` or TOKENLEARNER_LIBTORCH names,
- * or else the pinned one, in the user's cache. The work is done by lib/libtorch, compiled.
+ * Finds the libtorch that the checkout is built with: the one that `--libtorch` or TOKENLEARNER_LIBTORCH names, or else the pinned one,
+ * which it downloads into the user's cache. The compiled lib/libtorch does the work.
+ *
+ *     node scripts/libtorch.mjs [--libtorch FOLDER]
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureTypeScript } from './build-ts.mjs';
-import { argument, isMain, main, root, say, SetupError } from './tools.mjs';
+import { commandLine, isMain, main, root, say, SetupError } from './tools.mjs';
 
-/** Needs dist/. Returns the lib folder, the include folder and the version. */
-export async function ensureLibtorch(explicit = argument('libtorch')) {
+/** Options of every script that takes another libtorch. */
+export const libtorchOptions = { libtorch: { type: 'string' } };
+
+/** Needs dist/. `explicit` is a folder that comes before the environment's. Returns the lib folder, the include folder and the version. */
+export async function ensureLibtorch(explicit) {
   const require = createRequire(import.meta.url);
   const compiled = (name) => require(path.join(root, 'dist', 'libtorch', `${name}.js`));
   const named = explicit ?? process.env.TOKENLEARNER_LIBTORCH;
@@ -41,9 +46,10 @@ function withHeaders({ libDir, root: folder, version }, place) {
 
 if (isMain(import.meta.url)) {
   await main(async () => {
+    const { values } = commandLine(libtorchOptions);
     ensureDependencies();
     await ensureTypeScript();
-    const { libDir, version } = await ensureLibtorch();
+    const { libDir, version } = await ensureLibtorch(values.libtorch);
     say(`libtorch ${version ?? 'of no stated version'}: ${libDir}`);
   });
 }

@@ -1,11 +1,13 @@
 /**
- * What is shipped and under which licence: THIRD-PARTY.md for the packed package, and a CycloneDX bill of materials.
+ * The licences of everything in the packages: THIRD-PARTY.md, and a CycloneDX bill of materials. `npm sbom` lists the npm packages; the parts
+ * that are compiled or linked into the addon, which npm does not know, are listed here.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { npm } from './npm-pack.mjs';
 import { root, SetupError } from './tools.mjs';
 
-/** Linked into the addon, so no package manager knows of them. */
+/** Compiled or linked into the addon. */
 const LINKED = [
   {
     name: 'node-addon-api',
@@ -31,17 +33,21 @@ const LINKED = [
   },
 ];
 
-/** The packages that a user gets with this one, and theirs: name, version, licence. */
-export function runtimeDependencies() {
-  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
-  return Object.entries(packages)
-    .filter(([folder, entry]) => folder !== '' && !entry.dev && !entry.devOptional && !entry.optional)
-    .map(([folder]) => {
-      const manifest = JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8'));
-      if (typeof manifest.license !== 'string') throw new SetupError(`${manifest.name} states no licence`);
-      return { name: manifest.name, version: manifest.version, licence: manifest.license, folder };
-    })
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+/** npm's bill of materials of this package and its runtime dependencies, out of package-lock.json. */
+function npmBill() {
+  const options = ['--sbom-format=cyclonedx', '--package-lock-only', '--omit=dev', '--omit=optional'];
+  const { status, stdout, stderr } = npm(['sbom', ...options], { cwd: root });
+  if (status !== 0) throw new SetupError(`npm sbom failed:\n${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/** The npm packages that a user gets with this one: name, version, licence. */
+export function runtimeDependencies({ components } = npmBill()) {
+  return components.map(({ name, version, licenses = [] }) => {
+    const licence = licenses.map((each) => each.expression ?? each.license.id ?? each.license.name)[0];
+    if (licence === undefined) throw new SetupError(`${name} ${version} states no licence`);
+    return { name, version, licence };
+  });
 }
 
 function licenceText(folder) {
@@ -49,7 +55,7 @@ function licenceText(folder) {
   return name === undefined ? null : readFileSync(path.join(root, folder, name), 'utf8').trim();
 }
 
-/** THIRD-PARTY.md: what is compiled into the addon, and the packages that npm brings beside it. */
+/** THIRD-PARTY.md: the parts compiled into the addon, and the npm packages that come beside it. */
 export function thirdPartyNotice({ cuda }) {
   const linked = LINKED.filter((each) => cuda || !each.cudaOnly);
   const rows = [
@@ -72,42 +78,32 @@ export function thirdPartyNotice({ cuda }) {
   ].join('\n\n');
 }
 
-/** A CycloneDX 1.6 bill of materials. `files` are what is shipped: name, sha256. */
-export function billOfMaterials({ name, version, files, cuda, libtorch }) {
-  const component = (each) => ({
+/** npm's bill of materials with the parts that npm does not know. `files` are the packed files: name, sha256. */
+export function billOfMaterials({ name, files, cuda, libtorch }) {
+  const bill = npmBill();
+  runtimeDependencies(bill); // each states its licence
+  bill.metadata.component.name = name; // npm takes the folder's
+  const linked = LINKED.filter((each) => cuda || !each.cudaOnly).map((each) => ({
     type: 'library',
     name: each.name,
-    ...(each.version && { version: each.version }),
     licenses: [{ expression: each.licence }],
-  });
-  return {
-    bomFormat: 'CycloneDX',
-    specVersion: '1.6',
-    version: 1,
-    metadata: { component: { type: 'library', name, version, licenses: [{ expression: 'MIT' }] } },
-    components: [
-      ...LINKED.filter((each) => cuda || !each.cudaOnly).map(component),
-      ...runtimeDependencies().map((each) => ({
-        ...component(each),
-        purl: `pkg:npm/${each.name.replace('@', '%40')}@${each.version}`,
-      })),
-      {
-        type: 'library',
-        name: 'libtorch',
-        version: libtorch.version,
-        licenses: [{ expression: 'BSD-3-Clause' }],
-        hashes: [{ alg: 'SHA-256', content: libtorch.sha256 }],
-      },
-      ...files.map((file) => ({
-        type: 'file',
-        name: file.name,
-        hashes: [{ alg: 'SHA-256', content: file.sha256 }],
-      })),
-    ],
+  }));
+  const runtime = {
+    type: 'library',
+    name: 'libtorch',
+    version: libtorch.version,
+    licenses: [{ expression: 'BSD-3-Clause' }],
+    hashes: [{ alg: 'SHA-256', content: libtorch.sha256 }],
   };
+  const packed = files.map((file) => ({
+    type: 'file',
+    name: file.name,
+    hashes: [{ alg: 'SHA-256', content: file.sha256 }],
+  }));
+  return { ...bill, components: [...bill.components, ...linked, runtime, ...packed] };
 }
 
-/** Whether the prebuilt addon has CUDA kernels: those bring NVIDIA's static runtime. */
+/** True when the prebuilt addon has CUDA kernels, which bring NVIDIA's static runtime. */
 export function hasCudaKernels(prebuilds) {
   if (!existsSync(prebuilds)) return false;
   return readdirSync(prebuilds, { recursive: true })

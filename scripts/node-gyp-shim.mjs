@@ -1,17 +1,23 @@
 #!/usr/bin/env node
 /**
- * Stands in for node-gyp, for prebuildify: `rebuild --arch=ARCH ...` builds the addon with CMake instead. prebuildify then
+ * Replaces node-gyp for prebuildify: `rebuild --arch=ARCH ...` builds the addon with CMake. prebuildify then
  * takes build/Release/*.node.
  */
+import { parseArgs } from 'node:util';
 import { setup } from './setup.mjs';
-import { argument, main, SetupError } from './tools.mjs';
+import { main, SetupError } from './tools.mjs';
 
 await main(async () => {
-  const [command] = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
-  if (command !== 'rebuild')
-    throw new SetupError(`Expected the command rebuild but received ${command ?? 'none'}`);
-  const arch = argument('arch');
-  if (arch !== undefined && arch !== process.arch) {
+  // prebuildify passes more options, those of node-gyp, which do not matter here.
+  const { values, positionals } = parseArgs({
+    strict: false,
+    allowPositionals: true,
+    options: { arch: { type: 'string' } },
+  });
+  const [command = 'none'] = positionals;
+  if (command !== 'rebuild') throw new SetupError(`Expected the command rebuild but received ${command}`);
+  const { arch = process.arch } = values;
+  if (arch !== process.arch) {
     throw new SetupError(`Expected --arch=${process.arch}, this machine's, but received ${arch}`);
   }
   await setup();

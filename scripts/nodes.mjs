@@ -1,10 +1,10 @@
 /**
- * `npm run test:nodes`: what depends on the Node version, under the other versions of Node.
+ * `npm run test:nodes`: runs the tests that depend on the version of Node, on other versions of Node.
  *
  *     node scripts/nodes.mjs [JEST ARGUMENTS]
  *
  * The binaries come from the npm packages `node-<platform>-<arch>`, at the versions below, into .cache/nodes. Needs a built
- * checkout; the permission test also what `npm run test:packaging` packs. The results of all versions are summed up in
+ * checkout; the permission test also the packages that `npm run test:packaging` makes. The results of all versions are added up in
  * build/test-results/jest.json.
  */
 import { spawnSync } from 'node:child_process';
@@ -17,7 +17,7 @@ import { isMain, main, root, run, say, SetupError } from './tools.mjs';
 const VERSIONS = ['22.23.3', '24.21.0', '26.10.0'];
 const CACHE = path.join(root, '.cache', 'nodes');
 const RESULTS = path.join(root, 'build', 'test-results');
-/** What depends on the version: memory and workers, typed arrays, cloning, files. */
+/** The tests that depend on the version: memory and workers, typed arrays, cloning, files. */
 const SUITES = [
   'test/lifetime',
   'test/lib/tensor',
@@ -29,7 +29,7 @@ const SUITES = [
   'test/examples',
 ];
 const PERMISSION = 'test/packaging/permission.test.ts';
-/** What is summed up of jest's report. */
+/** The counts of jest's report that are added up. */
 const COUNTS = [
   'numTotalTests',
   'numPassedTests',
@@ -49,7 +49,7 @@ function ensureNode(version) {
   mkdirSync(fresh, { recursive: true });
   try {
     const { status, stderr } = npm(['pack', '--ignore-scripts', '--pack-destination', fresh, name]);
-    if (status !== 0) throw new SetupError(`${name} cannot be had:\n${stderr}`);
+    if (status !== 0) throw new SetupError(`${name} cannot be fetched:\n${stderr}`);
     const [archive] = readdirSync(fresh);
     // The program alone: jest would take the package.json of each version for one package.
     run('tar', ['-xzf', path.join(fresh, archive), '-C', fresh, '--strip-components=1', 'package/bin']);
@@ -61,7 +61,7 @@ function ensureNode(version) {
   return program;
 }
 
-/** The permission test takes the packed package, which only `npm run test:packaging` makes. */
+/** The permission test needs the packed package, which only `npm run test:packaging` makes. */
 function defaultTests() {
   const isPacked =
     existsSync(packagesFolder) && readdirSync(packagesFolder).some((name) => name.endsWith('.tgz'));

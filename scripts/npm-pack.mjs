@@ -1,10 +1,10 @@
-/** Packs folders as npm does, without any script of theirs. */
+/** Runs npm, and packs folders with it without running their scripts. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { root, SetupError } from './tools.mjs';
+import { npmCommand, root, SetupError } from './tools.mjs';
 
-/** Where packed files come to lie. */
+/** The folder of the packed files. */
 export const packagesFolder = path.join(root, 'build', 'packages');
 
 /** Packs a folder into {@link packagesFolder}. Returns the path of the file. */
@@ -24,10 +24,8 @@ export function packFolder(folder) {
   return path.join(packagesFolder, filename.replace(/^@/, '').replace('/', '-'));
 }
 
-/** Runs npm. Inside `npm run`, npm tells where it is itself; this needs no shell on Windows. */
-export function npm(args) {
-  const own = process.env.npm_execpath;
-  const [command, ...first] = own?.endsWith('.js') && existsSync(own) ? [process.execPath, own] : ['npm'];
-  const shell = command === 'npm' && process.platform === 'win32';
-  return spawnSync(command, [...first, ...args], { encoding: 'utf8', shell, maxBuffer: 1 << 26 });
+/** Runs npm and returns its output. */
+export function npm(args, options = {}) {
+  const { command, first, shell } = npmCommand();
+  return spawnSync(command, [...first, ...args], { encoding: 'utf8', shell, maxBuffer: 1 << 26, ...options });
 }

@@ -30,7 +30,10 @@ export async function packLibtorch() {
     throw new SetupError(`No hash of libtorch ${version} for ${here} is pinned, so it cannot be packed`);
   }
   const file = path.join(packagesFolder, `${name.slice(1).replace('/', '-')}-${version}.tgz`);
-  const inputs = hashInputs(['packages/libtorch-cpu', 'scripts/pack-libtorch.mjs'], entry);
+  const inputs = hashInputs(['packages/libtorch-cpu', 'scripts/pack-libtorch.mjs'], {
+    entry,
+    publisher: publisher(),
+  });
   if (isFresh('pack-libtorch', inputs) && statSync(file, { throwIfNoEntry: false })) return file;
   const folder = path.join(packagesFolder, 'libtorch');
   rmSync(folder, { recursive: true, force: true });
@@ -48,9 +51,17 @@ async function fill(folder, { name, version, entry }) {
   const record = { version, variant: 'cpu', platform, arch, wheelSha256: entry.archive.sha256, files };
   writeFileSync(path.join(folder, 'runtime.json'), `${JSON.stringify(record, null, 2)}\n`);
   const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-  Object.assign(manifest, { name, version, os: [platform], cpu: [arch] });
+  Object.assign(manifest, { name, version, ...publisher(), os: [platform], cpu: [arch] });
   if (platform !== 'linux') delete manifest.libc;
   writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** The fields of the main package.json that the package has too. */
+function publisher() {
+  const { author, homepage, repository, bugs } = JSON.parse(
+    readFileSync(path.join(root, 'package.json'), 'utf8'),
+  );
+  return { author, homepage, repository, bugs };
 }
 
 /** The wheel's libraries and licences; relative path -> bytes. */

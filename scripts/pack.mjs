@@ -16,15 +16,16 @@ import { isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
 const LIMIT = 8e6;
 const LIMIT_WITH_CUDA = 25e6;
 
-/** What the published package.json has of the checkout's. */
+/** The fields of package.json that are published. */
 const PUBLISHED = [
   'name',
   'version',
   'description',
   'keywords',
   'license',
-  'repository',
+  'author',
   'homepage',
+  'repository',
   'bugs',
   'type',
   'main',
@@ -36,7 +37,7 @@ const PUBLISHED = [
   'dependencies',
 ];
 
-/** Packs both. Returns their paths. */
+/** Packs both packages. Returns their paths, {main, libtorch}. */
 export async function pack() {
   await prebuild();
   const libtorch = await packLibtorch();
@@ -76,7 +77,7 @@ export function publishedManifest(platforms = readdirSync(path.join(root, 'prebu
   return { ...kept, optionalDependencies };
 }
 
-/** Whether ESM, CommonJS and the types are what package.json says. */
+/** Checks that ESM, CommonJS and the types are as package.json says. */
 function check(file) {
   runPackage('publint/src/cli.js', ['run', file, '--strict']);
   runPackage('@arethetypeswrong/cli/dist/index.js', [file]);

@@ -19,8 +19,8 @@ export function pythonProgram(name) {
 }
 
 /**
- * The absolute path of the system's Python; null where there is none. Entries of PATH that are not absolute stand for the
- * working directory, and those in a node_modules for what a package brings.
+ * The absolute path of the system's Python; null where there is none. It skips entries of PATH that are not absolute, which mean the
+ * working directory, and those in a node_modules, which belong to packages.
  */
 export function systemPython() {
   const name = process.platform === 'win32' ? 'python.exe' : 'python3';
@@ -47,7 +47,7 @@ export function runPython(program, args) {
   run(...isolated(program, args));
 }
 
-/** Whether a Python succeeds, without its output shown. */
+/** Runs a Python without its output; true when it succeeds. */
 export function pythonSucceeds(program, args) {
   if (program === null) return false;
   const [command, all, options] = isolated(program, args);

@@ -1,5 +1,5 @@
 /**
- * Everything of a release but publishing it: checks, packs, tests the packed packages, writes their hashes and the bill of
+ * All steps of a release except publishing: checks, packs, tests the packed packages, writes their hashes and the bill of
  * materials to build/packages, and prints the commands that publish them.
  *
  *     node scripts/release.mjs                   the version that package.json states
@@ -13,7 +13,18 @@ import { billOfMaterials, hasCudaKernels } from './licences.mjs';
 import { packagesFolder } from './npm-pack.mjs';
 import { pack } from './pack.mjs';
 import { libtorchPackage } from './pack-libtorch.mjs';
-import { argument, isMain, main, output, root, run, say, SetupError } from './tools.mjs';
+import {
+  commandLine,
+  compareVersions,
+  isMain,
+  main,
+  output,
+  root,
+  run,
+  runNpm,
+  say,
+  SetupError,
+} from './tools.mjs';
 
 const changelog = path.join(root, 'CHANGELOG.md');
 const VERSION = /^(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?$/;
@@ -38,27 +49,33 @@ export function cutVersion(text, version, date) {
   return text.replace('## [Unreleased]', `## [Unreleased]\n\n## [${version}] - ${date}`);
 }
 
-/** Negative when `a` comes before `b`. */
-export function compareReleases(a, b) {
-  const [left, right] = [a, b].map((each) => VERSION.exec(each).slice(1, 4).map(Number));
-  return left.map((number, i) => number - right[i]).find((difference) => difference !== 0) ?? 0;
-}
-
 function setVersion(version) {
   const current = readManifest().version;
   if (!VERSION.test(version))
     throw new SetupError(`Expected a version such as 1.2.3 but received ${version}`);
-  if (compareReleases(version, current) <= 0)
+  if (compareVersions(version, current) <= 0)
     throw new SetupError(`${version} does not come after ${current}`);
   const text = cutVersion(readFileSync(changelog, 'utf8'), version, new Date().toISOString().slice(0, 10));
-  run('npm', ['version', '--no-git-tag-version', version], { shell: process.platform === 'win32' });
+  runNpm(['version', '--no-git-tag-version', version]);
   writeFileSync(changelog, text);
   say(
     `Set to ${version}. Commit package.json, package-lock.json and CHANGELOG.md, then run it again without --version.`,
   );
 }
 
+/** Marks the fields of package.json that a maintainer fills in before the first release. */
+const PLACEHOLDER = 'YOUR-ORGANISATION';
+
+/** The fields of a package.json that still hold the placeholder. */
+export function unfilledFields(manifest) {
+  return Object.keys(manifest).filter((key) => JSON.stringify(manifest[key]).includes(PLACEHOLDER));
+}
+
 function checkState(version) {
+  const unfilled = unfilledFields(readManifest());
+  if (unfilled.length > 0) {
+    throw new SetupError(`package.json still names ${PLACEHOLDER} in: ${unfilled.join(', ')}`);
+  }
   if (output('git', ['status', '--porcelain']) !== '')
     throw new SetupError('There are changes that are not committed');
   if (changesOf(readFileSync(changelog, 'utf8'), version) === null) {
@@ -81,7 +98,6 @@ function writeRecords(version, packed) {
   const { sha256 } = entry.archive;
   const bill = billOfMaterials({
     name: 'tokenlearner',
-    version,
     files,
     cuda,
     libtorch: { version: libtorch, sha256 },
@@ -115,7 +131,7 @@ if (isMain(import.meta.url)) {
   await main(async () => {
     // Fails early, with a clear message, where the packages are not installed.
     createRequire(import.meta.url)('node-gyp-build');
-    const version = argument('version');
+    const { version } = commandLine({ version: { type: 'string' } }).values;
     await (version === undefined ? release() : setVersion(version));
   });
 }

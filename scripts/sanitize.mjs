@@ -2,18 +2,18 @@
  * `npm run test:sanitize -- address|thread [--quick]`: builds the native code with sanitizers and runs the tests under them.
  *
  * "address" (AddressSanitizer and UndefinedBehaviorSanitizer): CTest, then the suites of test/lifetime that do not measure
- * memory, on an addon built so, with its runtime preloaded into Node. "thread" (ThreadSanitizer): CTest. Anything a sanitizer
- * finds ends the program that it found it in. --quick leaves out what computes CUDA kernels on the host, some ten minutes.
+ * memory, on an addon built with it, with its runtime preloaded into Node. "thread" (ThreadSanitizer): CTest. The first finding of a
+ * sanitizer ends the program under test. --quick leaves out the tests that compute CUDA kernels on the host, some ten minutes.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { buildTargets, configure } from './build-native.mjs';
 import { ensureTypeScript } from './build-ts.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureLibtorch } from './libtorch.mjs';
-import { main, output, root, run, runPackage, say, SetupError } from './tools.mjs';
+import { commandLine, main, output, root, run, runPackage, say, SetupError } from './tools.mjs';
 
-// Measure resident memory, which a sanitizer's shadow and quarantine change.
+// These measure resident memory, which a sanitizer's shadow and quarantine change.
 const MEASURING = ['memory.test', 'sync-loop.test', 'event-loop.test'];
 
 const RESULTS = path.join(root, 'build', 'test-results');
@@ -26,24 +26,16 @@ const OPTIONS = {
 };
 
 function build(kind, folder, includeDir) {
-  const settings = {
+  configure(folder, {
     TOKENLEARNER_TORCH_INCLUDE: includeDir,
     TOKENLEARNER_CUDA: 'OFF',
     TOKENLEARNER_SANITIZE: kind,
     BUILD_TESTING: 'ON',
-  };
-  const options = [
-    '--out',
-    path.relative(root, folder),
-    '--log-level',
-    'warn',
-    ...Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`),
-  ];
-  runPackage('cmake-js/bin/cmake-js', ['configure', ...options]);
-  runPackage('cmake-js/bin/cmake-js', ['build', ...options, '--parallel', String(availableParallelism())]);
+  });
+  buildTargets(folder);
 }
 
-/** A checkout whose addon is the sanitized one: the package finds it where it always looks. */
+/** Makes a checkout with the sanitized addon in the place where the package always looks. */
 function assemble(folder) {
   const checkout = path.join(folder, 'checkout');
   rmSync(checkout, { recursive: true, force: true });
@@ -69,9 +61,10 @@ function preloaded() {
 }
 
 await main(async () => {
-  const [kind] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+  const { values, positionals } = commandLine({ quick: { type: 'boolean' } }, { allowPositionals: true });
+  const [kind = 'nothing'] = positionals;
   if (kind !== 'address' && kind !== 'thread') {
-    throw new SetupError(`Expected address or thread but received ${kind ?? 'nothing'}`);
+    throw new SetupError(`Expected address or thread but received ${kind}`);
   }
   ensureDependencies();
   await ensureTypeScript();
@@ -82,7 +75,7 @@ await main(async () => {
   );
   build(kind, folder, includeDir);
   const env = { ...process.env, ...OPTIONS };
-  const quick = process.argv.includes('--quick') ? ['--exclude-regex', 'cuda/fused-forward'] : [];
+  const quick = values.quick ? ['--exclude-regex', 'cuda/fused-forward'] : [];
   mkdirSync(RESULTS, { recursive: true });
   const junit = ['--output-junit', path.join(RESULTS, 'ctest.xml')];
   run('ctest', ['--test-dir', folder, '--output-on-failure', '--timeout', '1800', ...junit, ...quick], {

@@ -1,16 +1,16 @@
 /**
- * Makes a checkout ready: npm packages, dist/, libtorch, the native addon. Does only what is not done yet, so every
- * command may call it first.
+ * Sets a checkout up: npm packages, dist/, libtorch, the native addon. It does only what is not done yet, so every
+ * command can call it first.
  *
  *     node scripts/setup.mjs [--libtorch FOLDER] [--tests]
  */
 import { ensureTypeScript } from './build-ts.mjs';
 import { ensureNative } from './build-native.mjs';
 import { ensureDependencies } from './dependencies.mjs';
-import { ensureLibtorch } from './libtorch.mjs';
-import { isMain, main, say } from './tools.mjs';
+import { ensureLibtorch, libtorchOptions } from './libtorch.mjs';
+import { commandLine, isMain, main, say } from './tools.mjs';
 
-/** `tests` also builds the native tests. */
+/** `tests` also builds the native tests; `libtorch` is a folder. */
 export async function setup({ tests = false, libtorch } = {}) {
   ensureDependencies();
   await ensureTypeScript();
@@ -21,7 +21,8 @@ export async function setup({ tests = false, libtorch } = {}) {
 
 if (isMain(import.meta.url)) {
   await main(async () => {
-    const { libDir, version } = await setup({ tests: process.argv.includes('--tests') });
+    const { values } = commandLine({ tests: { type: 'boolean' }, ...libtorchOptions });
+    const { libDir, version } = await setup(values);
     say(`Ready, with libtorch ${version ?? 'of no stated version'} in ${libDir}`);
   });
 }

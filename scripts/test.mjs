@@ -1,6 +1,6 @@
 /**
  * `npm test`: sets the checkout up, then runs the native tests and the JavaScript ones.
- * `npm test -- ARGS` hands ARGS to jest and leaves the native tests out. Without ARGS the tests of the packed package,
+ * `npm test -- ARGS` passes ARGS to jest and leaves the native tests out. Without ARGS the tests of the packed package,
  * `npm run test:packaging`, are left out: they pack and install it.
  * Both write their results to build/test-results, in machine-readable form.
  */
@@ -14,18 +14,18 @@ const RESULTS = path.join(root, 'build', 'test-results');
 const REPORT = path.join(RESULTS, 'jest.json');
 
 /**
- * Runs jest on what is chosen, by default all tests but those of the packed package. A SetupError where one fails. `report` is the file for the
+ * Runs jest on the chosen tests, by default all except those of the packed package. Throws a SetupError when one fails. `report` is the file for the
  * results; null makes none.
  */
 export function jestSuite({ chosen = [], env = process.env, report = REPORT } = {}) {
   if (report !== null) mkdirSync(path.dirname(report), { recursive: true });
-  const what =
+  const selection =
     chosen.length > 0 ? chosen : ['--testPathIgnorePatterns', '/node_modules/', '/test/packaging/'];
   const json = report === null ? [] : ['--json', `--outputFile=${report}`];
-  runPackage('jest/bin/jest.js', [...(env.CI ? ['--ci'] : []), ...json, ...what], { env });
+  runPackage('jest/bin/jest.js', [...(env.CI ? ['--ci'] : []), ...json, ...selection], { env });
 }
 
-/** CTest on the native tests. A SetupError where one fails. */
+/** Runs CTest on the native tests. Throws a SetupError when one fails. */
 function nativeSuite() {
   const report = path.join(RESULTS, 'ctest.xml');
   mkdirSync(RESULTS, { recursive: true });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { output, SetupError } from './tools.mjs';
 
-/** Throws an error that names everything that is missing and the packages that bring it. */
+/** Throws an error that names all missing programs and the packages that have them. */
 export function checkToolchain() {
   if (process.platform === 'win32') return;
   const missing = [checkCMake(), checkCompiler(), checkMake()].filter((each) => each !== null);
@@ -45,5 +45,5 @@ function checkCompiler() {
 
 function checkMake() {
   const found = output('ninja', ['--version']) ?? output('make', ['--version']);
-  return found === null ? { reason: 'neither ninja nor make is there', packages: ['ninja-build'] } : null;
+  return found === null ? { reason: 'neither ninja nor make is installed', packages: ['ninja-build'] } : null;
 }

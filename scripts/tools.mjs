@@ -1,19 +1,20 @@
 /**
- * What the other scripts share. Nothing here or in any script that runs before the packages are installed imports a package.
+ * Shared by the other scripts. No script that runs before the npm packages are installed may import one, so this file imports none.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 /** The checkout. */
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Where the scripts note what they made from what; never packed. */
+/** One file per product, with the hash of its inputs; never packed. */
 const stampFolder = path.join(root, 'build', 'stamps');
 
-/** A failure whose message is all that a person needs: no stack. */
+/** An expected failure: the message says it all, so no stack is printed. */
 export class SetupError extends Error {}
 
 export function say(line) {
@@ -36,7 +37,24 @@ export function runPackage(file, args, options) {
   run(process.execPath, [path.join(root, 'node_modules', file), ...args], options);
 }
 
-/** What a program prints; null when it is missing or fails. */
+/**
+ * npm as {command, first, shell}: the program, its first arguments, and spawn's option. Inside `npm run` the environment names npm's file, which
+ * needs no shell on Windows.
+ */
+export function npmCommand() {
+  const own = process.env.npm_execpath;
+  if (own?.endsWith('.js') && existsSync(own))
+    return { command: process.execPath, first: [own], shell: false };
+  return { command: 'npm', first: [], shell: process.platform === 'win32' };
+}
+
+/** Runs npm with its output shown. Throws unless it succeeds. */
+export function runNpm(args, options = {}) {
+  const { command, first, shell } = npmCommand();
+  run(command, [...first, ...args], { shell, ...options });
+}
+
+/** A program's trimmed stdout; null when it is missing or fails. */
 export function output(command, args) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   return result.status === 0 ? result.stdout.trim() : null;
@@ -55,7 +73,7 @@ export function listFiles(names) {
   return files.sort();
 }
 
-/** One hash over the names and contents of files, and over whatever else decides the result. */
+/** One hash over the names and contents of files, and over everything else that decides the result. */
 export function hashInputs(names, rest = {}) {
   const hash = createHash('sha256').update(JSON.stringify(rest));
   for (const name of listFiles(names)) {
@@ -65,7 +83,7 @@ export function hashInputs(names, rest = {}) {
   return hash.digest('hex');
 }
 
-/** Whether `name` was last made from just these inputs. */
+/** True when `name` was last made from exactly these inputs. */
 export function isFresh(name, inputs) {
   const file = path.join(stampFolder, name);
   return existsSync(file) && readFileSync(file, 'utf8') === inputs;
@@ -76,27 +94,40 @@ export function markFresh(name, inputs) {
   writeFileSync(path.join(stampFolder, name), inputs);
 }
 
+/** The lowest versions that the package supports: node, glibc, ... */
+export function readRequirements() {
+  return JSON.parse(readFileSync(path.join(root, 'lib', 'requirements.json'), 'utf8'));
+}
+
+/** Compares the numbers of two versions such as 2.28 or 1.2.3-rc.1: negative when `a` comes before `b`. */
+export function compareVersions(a, b) {
+  const [left, right] = [a, b].map((version) => version.split('-')[0].split('.').map(Number));
+  const length = Math.max(left.length, right.length);
+  const differences = Array.from({ length }, (_, i) => (left[i] ?? 0) - (right[i] ?? 0));
+  return differences.find((difference) => difference !== 0) ?? 0;
+}
+
 /** Versions of packages as package-lock.json has them. */
 export function lockedVersions(names) {
   const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
   return Object.fromEntries(names.map((name) => [name, packages[`node_modules/${name}`]?.version]));
 }
 
-/** The value of `--name value` or `--name=value` among the arguments. */
-export function argument(name, args = process.argv.slice(2)) {
-  const at = args.findIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
-  if (at < 0) return undefined;
-  const value = args[at].includes('=') ? args[at].slice(name.length + 3) : args[at + 1];
-  if (!value || value.startsWith('--')) throw new SetupError(`--${name} needs a value`);
-  return value;
+/** This script's command line by node:util's parseArgs: {values, positionals}. A wrong one is a SetupError. */
+export function commandLine(options = {}, { args = process.argv.slice(2), allowPositionals = false } = {}) {
+  try {
+    return parseArgs({ args, options, allowPositionals });
+  } catch (error) {
+    throw new SetupError(error.message);
+  }
 }
 
-/** Whether a script was started itself, rather than imported. */
+/** True when the script was started itself, false when it was imported. */
 export function isMain(url) {
   return process.argv[1] !== undefined && path.resolve(process.argv[1]) === fileURLToPath(url);
 }
 
-/** Runs a script's work; a failure that is not a defect is told without a stack. */
+/** Runs a script's work. An expected failure prints its message without a stack. */
 export async function main(work) {
   try {
     await work();

@@ -1,4 +1,4 @@
-// The demonstration model: a small convolutional backbone -> TokenLearner -> Flatten -> Linear, as scripts/train-mnist.py
+// The demonstration model: a small convolutional backbone -> TokenLearner -> Flatten -> Linear, as test/fixtures/generate/train_mnist.py
 // builds and trains it in PyTorch.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

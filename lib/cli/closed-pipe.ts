@@ -1,14 +1,14 @@
 import { TokenLearnerError } from '../errors';
 
-/** Whether an error, or what caused it, is that nobody reads any more: `tokenlearner info | head -1`. */
+/** True if an error, or its cause, is EPIPE: the reader has closed the pipe, as in `tokenlearner info | head -1`. */
 export function isClosedPipe(error: unknown): boolean {
   if ((error as NodeJS.ErrnoException | null | undefined)?.code === 'EPIPE') return true;
   return error instanceof TokenLearnerError && isClosedPipe(error.cause);
 }
 
 /**
- * Has writing to a closed pipe do nothing, where Node would end the process with a stack. The work goes on: what a command
- * writes to files does not depend on who reads its messages. Any other failure, such as a full disk, fails the command.
+ * Ignores writes to a closed pipe, which would otherwise end the process with a stack trace. The work continues: the files that a
+ * command writes do not depend on who reads its messages. Any other failure, such as a full disk, fails the command.
  */
 export function ignoreClosedPipes(
   streams: readonly NodeJS.EventEmitter[] = [process.stdout, process.stderr],

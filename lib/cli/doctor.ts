@@ -7,11 +7,11 @@ import { version } from './version';
 
 const MARKS: Record<Status, string> = { ok: 'ok', warning: 'warn', failed: 'FAIL' };
 
-/** Continued lines of a long value stand under its first. */
+/** The lines of a long value are aligned under its first line. */
 function rows({ name, status, value, remedy }: Finding): string[][] {
   const [head = '', ...rest] = value.split('\n');
-  const mend = remedy === null ? [] : [['', '', `-> ${remedy}`]];
-  return [[MARKS[status], name, head], ...rest.map((line) => ['', '', line]), ...mend];
+  const advice = remedy === null ? [] : [['', '', `-> ${remedy}`]];
+  return [[MARKS[status], name, head], ...rest.map((line) => ['', '', line]), ...advice];
 }
 
 /** The report for people. */
@@ -22,7 +22,7 @@ export function formatReport({ version: own, ok, findings }: DoctorReport): stri
   return `tokenlearner ${own}\n\n${table(findings.flatMap(rows))}\n\n${sum}${warnings}.`;
 }
 
-/** `tokenlearner doctor`: exit code 0 when nothing failed, 1 otherwise. */
+/** `tokenlearner doctor`: exit code 0 if nothing failed, 1 otherwise. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Examine this machine and this installation, and compute a known case on each device.')

@@ -22,7 +22,7 @@ function rows(info: RuntimeInfo): [string, string][] {
   ];
 }
 
-/** `tokenlearner info`: what this installation runs on. */
+/** `tokenlearner info`: describes this installation. */
 export function infoCommand(): Command {
   return new Command('info')
     .description('Show versions, libtorch, devices, and why a GPU is not used.')

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * The command line. Exit codes: 0 done, 1 the work failed, 2 the command was used wrongly.
+ * The command line. Exit codes: 0 success, 1 failure, 2 wrong usage.
  */
 import { Command, CommanderError } from 'commander';
-import { TokenLearnerError } from '../errors';
+import { messageOf, TokenLearnerError } from '../errors';
 import { ignoreClosedPipes, isClosedPipe } from './closed-pipe';
 import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
@@ -28,25 +28,25 @@ function program(): Command {
   return root;
 }
 
-/** Has a command and those under it throw instead of ending the process. */
+/** Makes a command and its subcommands throw instead of ending the process. */
 function neverExit(command: Command): void {
   command.exitOverride();
   command.commands.forEach(neverExit);
 }
 
-/** What a person reads: no stack, but the code, which can be looked up. */
+/** Formats an error for people: the message and the code, without a stack trace. */
 function describe(error: unknown): string {
   if (error instanceof TokenLearnerError) return `${error.message} [${error.code}]`;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
-/** Runs the command line on `argv` (as `process.argv`) and gives the exit code. */
+/** Runs the command line on `argv` (as `process.argv`) and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     await program().parseAsync([...argv]);
     return 0;
   } catch (error) {
-    // Commander has printed its own message; help and version end with its exit code 0.
+    // Commander has printed its own message. Its exit code for help and version is 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
     if (error instanceof SilentFailure) return FAILED;
     if (isClosedPipe(error)) return 0;

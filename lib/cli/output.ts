@@ -4,7 +4,7 @@ import { type AnyTensor, saveNpy } from '../index';
 
 const STDOUT = 1;
 
-/** Whether a path names this process's standard output, by whatever name: /dev/stdout, /dev/fd/1, a file it goes to. */
+/** True if a path names this process's standard output: /dev/stdout, /dev/fd/1, or the file that it is redirected to. */
 export function isStandardOutput(file: string): boolean {
   try {
     const [named, own] = [statSync(file, { bigint: true }), fstatSync(STDOUT, { bigint: true })];
@@ -15,10 +15,10 @@ export function isStandardOutput(file: string): boolean {
 }
 
 /**
- * Writes a result as .npy. Standard output is written to as it stands: replacing it as other files are would cut off what it
- * held, and a socket cannot be opened by its name.
+ * Writes a result as .npy. Standard output is appended to, not replaced like other files: replacing would delete its earlier
+ * content, and a socket cannot be opened by its name.
  *
- * NumPy has no bfloat16: those results are written as float32, which holds every one of their values.
+ * NumPy has no bfloat16: such results are written as float32, which holds every bfloat16 value.
  */
 export async function saveOutput(file: string, result: AnyTensor): Promise<void> {
   const tensor = result.dtype === 'bfloat16' ? result.to('float32') : result;

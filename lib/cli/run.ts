@@ -17,7 +17,7 @@ interface RunOptions {
   quiet: boolean;
 }
 
-/** The entries under the prefix, without it. Those of other names are not read. */
+/** Loads the entries whose names begin with the prefix, and removes it from the names. Does not read the others. */
 async function weightsOf({ weights, key, prefix }: RunOptions): Promise<StateDict> {
   const chosen = await loadWeights(weights, {
     filter: (name) => name.startsWith(prefix),
@@ -43,14 +43,14 @@ async function run(options: RunOptions): Promise<void> {
   await saveOutput(options.output, tokens);
   if (options.attention !== undefined) await saveOutput(options.attention, attention);
   if (options.quiet) return;
-  // Where standard output is an array, nothing else goes there.
+  // If an array goes to standard output, the message must not.
   const isTaken = [options.output, options.attention ?? ''].some(isStandardOutput);
   (isTaken ? process.stderr : process.stdout).write(
     `(${input.shape.join(', ')}) -> (${tokens.shape.join(', ')}) in ${milliseconds.toFixed(1)} ms on ${model.device}: ${options.output}\n`,
   );
 }
 
-/** `tokenlearner run`: one forward from files to files. */
+/** `tokenlearner run`: one forward pass from files to files. */
 export function runCommand(): Command {
   return new Command('run')
     .description('Run a trained TokenLearner on a feature map (..., C, H, W) in a .npy file.')
@@ -61,7 +61,7 @@ export function runCommand(): Command {
     .requiredOption('-i, --input <file>', 'feature map, .npy')
     .requiredOption('-o, --output <file>', 'tokens (..., C, G), .npy')
     .option('-a, --attention <file>', 'also write the attention maps (..., G, H, W), .npy')
-    .option('--key <name>', "the checkpoint's entry that holds the state dict, where it holds more")
+    .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
     .option('--prefix <text>', 'take only the entries whose names start with this, and drop it', '')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
     .addOption(

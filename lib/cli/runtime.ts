@@ -8,14 +8,14 @@ import { progressRenderer, type ProgressStream } from '../libtorch/progress';
 import { listRuntimes, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
 import { table } from './table';
 
-/** What these commands need of the process; tests give their own. */
+/** The parts of the process that these commands use. Tests pass their own. */
 export interface RuntimeIo {
   host: Host;
-  /** Results. */
+  /** Prints results. */
   out: (line: string) => void;
-  /** What is going on. */
+  /** Prints messages. */
   log: (line: string) => void;
-  /** Where progress is painted. */
+  /** The stream for the progress bar. */
   progress: ProgressStream;
 }
 
@@ -28,7 +28,7 @@ const processIo = (): RuntimeIo => ({
 
 const VARIANTS = Object.keys(manifest.variants).join(', ');
 
-/** The folder that the running process would load; null when there is none. */
+/** The folder that the running process would load; null if there is none. */
 function folderInUse(host: Host): string | null {
   try {
     return locateLibtorch({ host }).libDir;
@@ -123,12 +123,12 @@ function showPath(io: RuntimeIo, variant: string | undefined): void {
   io.out(found.libDir);
 }
 
-/** `tokenlearner runtime`: the libtorch in the user's cache. */
+/** `tokenlearner runtime`: manages the libtorch in the user's cache. */
 export function runtimeCommand(io: RuntimeIo = processIo()): Command {
   const root = new Command('runtime').description('List, install and remove libtorch, CPU or CUDA.');
   root
     .command('list')
-    .description('What can be installed, what is, and which libtorch is in use.')
+    .description('List what can be installed, what is installed, and which libtorch is in use.')
     .option('--json', 'print JSON', false)
     .action(({ json }: { json: boolean }) => {
       list(io, json);

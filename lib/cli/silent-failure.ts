@@ -1,2 +1,2 @@
-/** Thrown by a command that has said all there is to say: nothing more is printed, and the exit code is 1. */
+/** Thrown by a command that has already printed its failure. Nothing more is printed, and the exit code is 1. */
 export class SilentFailure extends Error {}

@@ -1,14 +1,14 @@
-/** `warning`: it works, but not as well as it could. `failed`: it does not work. */
+/** `warning`: works, but not as well as it could. `failed`: does not work. */
 export type Status = 'ok' | 'warning' | 'failed';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Finding {
   /** Such as 'libtorch'. */
   name: string;
   status: Status;
-  /** What was found. */
+  /** For people. */
   value: string;
-  /** What mends it; null when nothing needs to be. */
+  /** The remedy; null if none is needed. */
   remedy: string | null;
 }
 

@@ -1,12 +1,13 @@
-import { compareVersions, parseVersion } from '../libtorch/version';
+import { isOlder } from '../libtorch/version';
+import requirements from '../requirements.json';
 import { failed, fine, type Finding, warning } from './finding';
 import type { Machine } from './machine';
 
-/** What undici, which fetches libtorch, and node:zlib's crc32 need. */
-const OLDEST_NODE = '20.18.1';
-/** What Node's own binaries, libtorch's wheels and the prebuilt addon ask for. */
-const OLDEST_GLIBC = '2.28';
-/** libtorch alone maps about half of it. */
+/** undici, which downloads libtorch, and crc32 of node:zlib need this version. */
+const OLDEST_NODE = requirements.node;
+/** Node's own binaries, libtorch's wheels and the prebuilt addon need this version. */
+const OLDEST_GLIBC = requirements.glibc;
+/** In bytes. libtorch alone maps about half of it. */
 const LITTLE_MEMORY = 1e9;
 
 /** The checks that need no native code. */
@@ -20,16 +21,11 @@ export function checkMachine(machine: Machine): Finding[] {
   ];
 }
 
-function isOlder(version: string, oldest: string): boolean {
-  const [found, wanted] = [parseVersion(version), parseVersion(oldest)];
-  return found !== null && wanted !== null && compareVersions(found, wanted) < 0;
-}
-
 function checkNode({ node }: Machine): Finding {
   if (!isOlder(node, OLDEST_NODE)) return fine('Node', node);
   return failed(
     'Node',
-    `${node}, and ${OLDEST_NODE} or later is needed`,
+    `${node}, and ${OLDEST_NODE} or later is required`,
     `Install Node ${OLDEST_NODE} or later.`,
   );
 }
@@ -38,13 +34,9 @@ function checkPlatform({ platform, arch, glibc }: Machine): Finding {
   const name = `${platform}-${arch}`;
   if (platform !== 'linux') {
     if (['darwin-arm64', 'win32-x64'].includes(name)) {
-      return warning(
-        'platform',
-        `${name}, for which the build is prepared but untested`,
-        'Build it from source.',
-      );
+      return warning('platform', `${name}, whose build is prepared but untested`, 'Build it from source.');
     }
-    return failed('platform', `${name}, for which there is no build`, 'Use Linux on x64.');
+    return failed('platform', `${name}, which has no build`, 'Use Linux on x64.');
   }
   if (glibc === null) {
     return failed(
@@ -56,7 +48,7 @@ function checkPlatform({ platform, arch, glibc }: Machine): Finding {
   const value = `${name}, glibc ${glibc}`;
   if (isOlder(glibc, OLDEST_GLIBC)) {
     const remedy = `Use a distribution with glibc ${OLDEST_GLIBC} or later (Debian 10, Ubuntu 20.04, RHEL 8).`;
-    return failed('platform', `${value}, and ${OLDEST_GLIBC} or later is needed`, remedy);
+    return failed('platform', `${value}, and ${OLDEST_GLIBC} or later is required`, remedy);
   }
   if (arch === 'x64') return fine('platform', value);
   return warning('platform', `${value}: untested`, 'Build it from source.');
@@ -92,6 +84,6 @@ function checkDriver({ nvidiaDriver, nvidiaGpus }: Machine): Finding {
   return warning(
     'NVIDIA driver',
     `none, though there are ${nvidiaGpus} NVIDIA GPUs`,
-    'Install the NVIDIA driver (525 or later); in a container, start it with the GPUs passed through.',
+    `Install the NVIDIA driver (${requirements.nvidiaDriver.cuda12} or later); in a container, start it with the GPUs passed through.`,
   );
 }

@@ -3,24 +3,24 @@ import { cpus, freemem, totalmem } from 'node:os';
 import path from 'node:path';
 import { glibcVersion } from '../libtorch/libc';
 
-/** What can be said about a machine without loading native code. */
+/** The properties of a machine that are known without native code. */
 export interface Machine {
   /** '20.18.1' */
   node: string;
   platform: NodeJS.Platform;
   arch: string;
-  /** '2.36'; null on musl and where there is none. */
+  /** '2.36'; null on musl and on other systems without glibc. */
   glibc: string | null;
   cpu: { model: string; cores: number; flags: string[] };
-  /** Bytes. `limit` is the container's; null when there is none. */
+  /** Bytes. `limit` is the container's; null if there is none. */
   memory: { total: number; free: number; limit: number | null };
-  /** The NVIDIA kernel module's version; null when it is not loaded. */
+  /** The version of NVIDIA's kernel module; null if it is not loaded. */
   nvidiaDriver: string | null;
-  /** NVIDIA GPUs on the PCI bus, whether or not a driver is there. */
+  /** NVIDIA GPUs on the PCI bus, with or without a driver. */
   nvidiaGpus: number;
 }
 
-/** Looks at the running machine. Reads files of the system; starts nothing. */
+/** Describes the running machine. Reads system files; starts no processes. */
 export function thisMachine(): Machine {
   const processors = cpus();
   return {
@@ -39,7 +39,7 @@ function cpuFlags(): string[] {
   return parseCpuFlags(read('/proc/cpuinfo'));
 }
 
-/** x86 says `flags`, ARM says `Features`. */
+/** x86 lists them under `flags`, ARM under `Features`. */
 export function parseCpuFlags(cpuinfo: string): string[] {
   return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo)?.[1]?.split(/\s+/) ?? [];
 }
@@ -48,7 +48,7 @@ export function parseDriverVersion(text: string): string | null {
   return /Kernel Module.*?\s(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
 }
 
-/** Free and reclaimable, where the kernel tells. */
+/** Free and reclaimable memory, if the kernel reports it, else free memory. */
 function availableMemory(): number {
   const kibibytes = /^MemAvailable:\s*(\d+) kB/m.exec(read('/proc/meminfo'))?.[1];
   return kibibytes === undefined ? freemem() : Number(kibibytes) * 1024;
@@ -59,7 +59,7 @@ function memoryLimit(): number | null {
   return limit > 0 && limit < totalmem() ? limit : null;
 }
 
-/** Display and 3D controllers (PCI class 3) of vendor 10de. */
+/** Counts display and 3D controllers (PCI class 3) of vendor 10de. */
 export function countNvidiaGpus(folder: string): number {
   let names: string[];
   try {

@@ -6,16 +6,16 @@ import type { ProbeEvent, ProbeReport } from './probe-report';
 import { remedyForCode } from './remedies';
 import type { SelfTest } from './self-test';
 
-const UNTRIED = 'Every native step was left untried.';
+const UNTRIED = 'No native code was tried.';
 
-/** What the probing process found. `version` is the package's. */
+/** Turns the probe's report into findings. `version` is the package's. */
 export function checkProbe({ events, crash }: ProbeReport, machine: Machine, version: string): Finding[] {
   const findings = events.flatMap((event) => checkEvent(event, machine, version));
   if (crash === null) return findings;
   const name = crash.step === 'start' ? 'probe' : crash.step;
   const isGpu = name === 'cuda' || name.startsWith('self-test cuda');
   const remedy = isGpu
-    ? `Use the CPU meanwhile: CUDA_VISIBLE_DEVICES= hides the GPUs. ${remedyForCuda('driver-error') ?? ''}`
+    ? `Use the CPU until this is fixed: CUDA_VISIBLE_DEVICES= hides the GPUs. ${remedyForCuda('driver-error') ?? ''}`
     : name === 'probe'
       ? `${UNTRIED} Let Node start child processes (--allow-child-process).`
       : 'Report it with the output of tokenlearner doctor --json.';
@@ -52,7 +52,7 @@ function checkAddon(
   );
 }
 
-/** No GPU is a finding only where there is one. */
+/** Warns about unavailable CUDA only on a machine with an NVIDIA GPU or driver. */
 function checkCuda(
   { available, reason, detail, devices }: CudaReport,
   { nvidiaGpus, nvidiaDriver }: Machine,
@@ -69,7 +69,7 @@ function checkCuda(
   const hasGpu = nvidiaGpus > 0 || nvidiaDriver !== null;
   return [
     hasGpu
-      ? warning('CUDA', value, remedyForCuda(reason) ?? 'See the message; the CPU is used meanwhile.')
+      ? warning('CUDA', value, remedyForCuda(reason) ?? 'See the message. The CPU is used until then.')
       : fine('CUDA', value),
   ];
 }

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import type { ProbeEvent, ProbeReport } from './probe-report';
 
-/** Milliseconds: a first CUDA context on a busy machine takes seconds. */
+/** Milliseconds. The first CUDA context on a busy machine takes seconds. */
 const TIMEOUT = 120_000;
 
-/** Tries everything native in a process of its own. Never throws; blocks until that process has ended. */
+/** Tries all native code in a child process. Never throws; blocks until the child has ended. */
 export function runProbe(script: string = path.join(__dirname, 'probe.js'), timeout = TIMEOUT): ProbeReport {
   let child;
   try {
@@ -16,7 +16,7 @@ export function runProbe(script: string = path.join(__dirname, 'probe.js'), time
       windowsHide: true,
     });
   } catch (error) {
-    // Node's permission model forbids child processes by throwing.
+    // Node throws if its permission model forbids child processes.
     return { events: [], crash: { step: 'start', reason: (error as Error).message } };
   }
   const events = parseEvents(child.output[3] ?? '');
@@ -25,7 +25,7 @@ export function runProbe(script: string = path.join(__dirname, 'probe.js'), time
   return { events, crash: { step: last?.step ?? 'start', reason: describeEnd(child) } };
 }
 
-/** A line that was cut off by the crash is no event. */
+/** Ignores a line that a crash cut off. */
 function parseEvents(text: string): ProbeEvent[] {
   return text.split('\n').flatMap((line): ProbeEvent[] => {
     try {

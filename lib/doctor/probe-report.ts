@@ -2,16 +2,16 @@ import type { ErrorCode } from '../errors';
 import type { CudaReport } from '../native-interface';
 import type { SelfTest } from './self-test';
 
-/** What can end in a crash, in the order in which it is tried. */
+/** The steps that may crash, in the order in which they are tried. */
 export type ProbeStep = 'addon' | 'libtorch' | 'cuda' | `self-test ${string}`;
 
 export interface ProbeProblem {
-  /** null for what is not a TokenLearnerError. */
+  /** null for an error that is not a TokenLearnerError. */
   code: ErrorCode | null;
   message: string;
 }
 
-/** What the probing process writes, one JSON text a line: `begin` before each step, so that a crash has a name. */
+/** The probe writes one event per line, as JSON. `begin` precedes each step, so that a crash can be attributed. */
 export type ProbeEvent =
   | { step: ProbeStep; begin: true }
   | { step: ProbeStep; problem: ProbeProblem }
@@ -29,9 +29,9 @@ export type ProbeEvent =
   | { step: 'cuda'; cuda: CudaReport }
   | { step: ProbeStep; selfTest: SelfTest };
 
-/** What the probing process came to. */
+/** The outcome of the probe. */
 export interface ProbeReport {
   events: ProbeEvent[];
-  /** Set when it did not end well: the step it was in, and how it ended. */
+  /** The step that failed and how the process ended; null if it ended normally. */
   crash: { step: ProbeStep | 'start'; reason: string } | null;
 }

@@ -1,10 +1,10 @@
 /**
- * The process that tries everything native, so that a crash is a finding and not the end of the one who asked. Writes
+ * The child process that tries all native code, so that a crash becomes a finding and does not end the doctor. Writes
  * {@link ProbeEvent}s to file descriptor 3.
  */
 import { writeSync } from 'node:fs';
 import { addonPath, binding, libtorchLocation, requireLibtorch } from '../binding';
-import { TokenLearnerError } from '../errors';
+import { messageOf, TokenLearnerError } from '../errors';
 import type { CudaReport } from '../native-interface';
 import type { ProbeEvent, ProbeStep } from './probe-report';
 import { selfTest } from './self-test';
@@ -15,20 +15,20 @@ function write(event: ProbeEvent): void {
   writeSync(REPORT, `${JSON.stringify(event)}\n`);
 }
 
-/** Announces a step, takes it and tells the outcome; undefined when it failed. */
+/** Announces a step, runs it and reports the outcome. Returns undefined if it failed. */
 async function attempt<T>(
   step: ProbeStep,
   work: () => T | Promise<T>,
-  tell: (value: T) => ProbeEvent,
+  report: (value: T) => ProbeEvent,
 ): Promise<T | undefined> {
   write({ step, begin: true });
   try {
     const value = await work();
-    write(tell(value));
+    write(report(value));
     return value;
   } catch (error) {
     const code = error instanceof TokenLearnerError ? error.code : null;
-    write({ step, problem: { code, message: error instanceof Error ? error.message : String(error) } });
+    write({ step, problem: { code, message: messageOf(error) } });
     return undefined;
   }
 }

@@ -7,15 +7,15 @@ export interface SelfTest {
   engine: string;
   /** Relative L2 error against float64: the larger of the tokens' and the maps'. */
   error: number;
-  /** What it may be. */
+  /** The largest allowed error. */
   tolerance: number;
-  /** Of the first run, which loads and warms up, in milliseconds. */
+  /** Milliseconds of the first run, which includes loading and warm-up. */
   first: number;
-  /** Of the second. */
+  /** Milliseconds of the second run. */
   second: number;
 }
 
-/** The numbers of scripts/fixtures/lcg.py, which made the reference: multiples of 2^-23 in [-1, 1). */
+/** The generator of test/fixtures/generate/lcg.py, which made the reference: multiples of 2^-23 in [-1, 1). */
 class Lcg {
   #state: number;
 
@@ -44,9 +44,9 @@ export function relativeL2Error(actual: ArrayLike<number>, exact: readonly numbe
 }
 
 /**
- * Runs the embedded reference case, whose outputs PyTorch computed in float64.
+ * Runs the embedded reference case. PyTorch computed its outputs in float64.
  *
- * @throws TokenLearnerError what the device or the engine throws.
+ * @throws TokenLearnerError the errors of the device or the engine.
  */
 export async function selfTest(
   device: 'cpu' | `cuda:${number}`,

@@ -1,9 +1,9 @@
-/** Files -> tensors. Memory is native, and filled in place by reads that run off JavaScript's thread. */
+/** Files -> tensors. Reads on Node's thread pool fill native memory in place. */
 import type { DType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { ArrayEntries } from '../formats/array-entry';
 import { type CheckpointOptions, readCheckpointFrom } from '../formats/checkpoint';
-import { type NameFilter, passes } from '../formats/filter';
+import { checkChoice, type Choice, passes } from '../formats/filter';
 import { formatErrors, quote } from '../formats/format-error';
 import { checkKind, identify, type Kind } from '../formats/identify';
 import { type FileInput, type OpenInput, withInput } from '../formats/input';
@@ -14,33 +14,28 @@ import { readIndex } from '../formats/safetensors-index';
 import type { StateDict } from '../modules/state-dict';
 import { type AnyTensor, Tensor } from '../tensor/tensor';
 import { checkOptions, type NoOptions } from '../validate';
-import { bitsOf, filterOption, keyOption } from './arguments';
+import { bitsOf } from './elements';
 
 /** Which tensors to load. */
 export interface LoadOptions {
   /**
-   * Says by name which tensors to load. The others are not read from the file, and may be of dtypes that tensors do not have.
+   * Returns true for the names of the tensors to load. The others are not read from the file and may have any dtype.
    *
-   * @default all
+   * @default loads all tensors
    */
   filter?: (name: string) => boolean;
 }
 
-/** What to load of any file of weights. */
+/** What to load from a file of weights. */
 export interface LoadWeightsOptions extends LoadOptions {
-  /** The entry of a PyTorch checkpoint that holds the state dict, where the checkpoint holds more. */
+  /** The entry of a PyTorch checkpoint that holds the state dict, if the checkpoint holds more. */
   key?: string;
 }
 
-interface Choice {
-  key: string | undefined;
-  filter: NameFilter | undefined;
-}
-
-/** What a loader takes. */
+/** The kinds of files that a loader accepts. */
 interface Loader {
   kinds: readonly Kind[];
-  /** Whose reader says what is wrong with a file of no known kind. */
+  /** The kind whose reader reports the problem of an unknown file. */
   otherwise: Kind;
 }
 
@@ -49,7 +44,7 @@ const CHECKPOINTS: Loader = { kinds: ['checkpoint', 'pickle'], otherwise: 'check
 const WEIGHTS: Loader = { kinds: [...SAFETENSORS.kinds, ...CHECKPOINTS.kinds], otherwise: 'unknown' };
 const ARRAYS: Loader = { kinds: ['npy'], otherwise: 'npy' };
 
-/** Tensors as they are made, by name. */
+/** The tensors loaded so far, by name. */
 class Loading {
   readonly dict = Object.create(null) as StateDict;
 
@@ -59,14 +54,14 @@ class Loading {
     return bitsOf(tensor);
   };
 
-  /** Takes arrays in JavaScript's memory as they are. */
+  /** Makes tensors over arrays in JavaScript's memory, without a copy. */
   adopt(entries: ArrayEntries): void {
     for (const [name, { data, shape, dtype }] of Object.entries(entries))
       this.dict[name] = Tensor.from<DType>(data, shape, { dtype });
   }
 }
 
-/** The tensors that `fill` makes. Where it fails, they are given back. */
+/** Returns the tensors that `fill` makes. If it fails, disposes them. */
 async function loaded(fill: (loading: Loading) => Promise<void>): Promise<StateDict> {
   const loading = new Loading();
   try {
@@ -78,19 +73,11 @@ async function loaded(fill: (loading: Loading) => Promise<void>): Promise<StateD
   }
 }
 
-async function readArchive(
-  { source, name }: OpenInput,
-  { key, filter }: Choice,
-  loading: Loading,
-): Promise<void> {
-  const options: CheckpointOptions = {
-    ...(key === undefined ? {} : { key }),
-    ...(filter === undefined ? {} : { filter }),
-  };
-  loading.adopt(await readCheckpointFrom(source, name, options));
+async function readArchive({ source, name }: OpenInput, choice: Choice, loading: Loading): Promise<void> {
+  loading.adopt(await readCheckpointFrom(source, name, choice));
 }
 
-/** The shards of an index, one after the other, each for the tensors that the index says it has. */
+/** Reads the shards of an index in turn, and from each the tensors that the index assigns to it. */
 async function readShards(
   { source, name }: OpenInput,
   { key, filter }: Choice,
@@ -109,10 +96,10 @@ async function readShards(
   }
 }
 
-/** What a source is, by its content. */
+/** Determines the kind of a source by its content. */
 async function kindOf({ source, name, path }: OpenInput, { kinds, otherwise }: Loader): Promise<Kind> {
   const identity = await identify(source);
-  // An index names files beside it: without a path there are none.
+  // An index names files beside it, so it needs a path.
   checkKind(
     identity,
     path === undefined ? kinds.filter((kind) => kind !== 'json') : kinds,
@@ -129,7 +116,7 @@ async function readWeights(open: OpenInput, choice: Choice, loader: Loader, load
       await readSafetensorsFrom(source, name, { filter: choice.filter, allocate: loading.allocate });
       return;
     case 'json':
-      // Shards are no indexes.
+      // A shard must not be an index itself.
       await readShards(
         open,
         choice,
@@ -143,7 +130,7 @@ async function readWeights(open: OpenInput, choice: Choice, loader: Loader, load
       return;
     default:
       throw formatErrors(name)(
-        'this is no format of weights that is known: neither safetensors nor a PyTorch checkpoint',
+        'this is not a known format of weights: neither safetensors nor a PyTorch checkpoint',
       );
   }
 }
@@ -152,7 +139,7 @@ function checkNoKey(key: string | undefined, name: string): void {
   if (key === undefined) return;
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_VALUE',
-    `Expected no \`options.key\` for ${name} but received ${quote(key)}: safetensors holds one state dict`,
+    `Expected no \`options.key\` for ${name} but received ${quote(key)}: a safetensors file holds one state dict`,
   );
 }
 
@@ -161,56 +148,54 @@ function load(from: FileInput, choice: Choice, loader: Loader): Promise<StateDic
 }
 
 /**
- * Loads weights from any file that holds them: safetensors, PyTorch checkpoints (.pt, .pth, .bin, .ckpt, ...), and the index of
- * a checkpoint in shards (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name.
- * No code in a file ever runs.
+ * Loads weights from safetensors, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt, ...), or the index of a sharded checkpoint
+ * (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name. Code in a file never runs.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
  * @param options - `key`: the entry of a PyTorch checkpoint that holds the state dict; `filter`: which tensors to load, by name.
- * @returns tensors by name, in native memory where the format is safetensors.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for safetensors); ERR_FILE_FORMAT where the
- * file cannot be read, breaks its format, or is of another (the message says which, and what to do);
- * ERR_UNSAFE_PICKLE; ERR_OUT_OF_MEMORY.
+ * @returns tensors by name, in native memory if the format is safetensors.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for safetensors); ERR_FILE_IO
+ * if the file cannot be read, with the system's error as `cause`; ERR_FILE_FORMAT if its content is malformed or of another
+ * format (the message names it and the next step); ERR_UNSAFE_PICKLE; ERR_DETACHED if the input's memory is transferred
+ * meanwhile; ERR_OUT_OF_MEMORY.
  */
 export async function loadWeights(from: FileInput, options?: LoadWeightsOptions): Promise<StateDict> {
-  const { key, filter } = checkOptions('options', options, ['key', 'filter']);
-  return load(from, { key: keyOption(key), filter: filterOption(filter) }, WEIGHTS);
+  return load(from, checkChoice(options, ['key', 'filter']), WEIGHTS);
 }
 
 /**
- * Loads a safetensors file, or all files of an index in JSON. Each tensor is read straight into native memory of its own.
+ * Loads a safetensors file, or all files of a JSON index. Each tensor is read directly into its own native memory.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
  * @param options - `filter`: which tensors to load, by name.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_FORMAT where the file cannot be read or breaks
- * the format, or where a tensor that was asked for has a dtype that tensors do not have; ERR_OUT_OF_MEMORY.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if a tensor that the
+ * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
  */
 export async function loadSafetensors(from: FileInput, options?: LoadOptions): Promise<StateDict> {
-  const { filter } = checkOptions('options', options, ['filter']);
-  return load(from, { key: undefined, filter: filterOption(filter) }, SAFETENSORS);
+  return load(from, checkChoice(options, ['filter']), SAFETENSORS);
 }
 
 /**
- * Loads the state dict of a PyTorch checkpoint (.pt, .pth) through an unpickler that can build nothing but tensors and plain
- * containers: no code in the file ever runs.
+ * Loads the state dict of a PyTorch checkpoint (.pt, .pth) through an unpickler that builds only tensors and plain containers.
+ * Code in the file never runs.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
- * @param options - `key`: the entry that holds the state dict, where the checkpoint holds more; `filter`: which tensors to load,
- * by name.
- * @throws TokenLearnerError ERR_UNSAFE_PICKLE; ERR_FILE_FORMAT; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_OUT_OF_MEMORY.
+ * @param options - `key`: the entry that holds the state dict, if the checkpoint holds more; `filter`: which tensors to load, by
+ * name.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_UNSAFE_PICKLE; ERR_FILE_IO; ERR_FILE_FORMAT;
+ * ERR_DETACHED; ERR_OUT_OF_MEMORY.
  */
 export async function loadCheckpoint(from: FileInput, options?: CheckpointOptions): Promise<StateDict> {
-  const { key, filter } = checkOptions('options', options, ['key', 'filter']);
-  return load(from, { key: keyOption(key), filter: filterOption(filter) }, CHECKPOINTS);
+  return load(from, checkChoice(options, ['key', 'filter']), CHECKPOINTS);
 }
 
 /**
- * Loads a NumPy array file, into native memory.
+ * Loads a NumPy array file into native memory.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
  * @param options - there are none.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_FORMAT (also for dtypes that tensors do not
- * have); ERR_OUT_OF_MEMORY.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also for unsupported
+ * dtypes); ERR_DETACHED; ERR_OUT_OF_MEMORY.
  */
 export async function loadNpy(from: FileInput, options?: NoOptions): Promise<AnyTensor> {
   checkOptions('options', options, []);

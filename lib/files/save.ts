@@ -8,9 +8,9 @@ import { asRecord, type StateDict } from '../modules/state-dict';
 import { formatShape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkOptions, type NoOptions } from '../validate';
-import { bitsOf } from './arguments';
+import { bitsOf } from './elements';
 
-/** So many bytes are copied at the call, in about 20 ms: what is written are the numbers of that moment. */
+/** Bytes that are copied at the call, in about 20 ms, so that later changes to the tensors do not reach the file. */
 const COPIED_BYTES = 2 ** 25;
 
 /** How to save safetensors. */
@@ -20,8 +20,8 @@ export interface SaveSafetensorsOptions {
 }
 
 /**
- * The elements of tensors for the time of a save. Up to 32 MiB are copied. What is more is held, so that disposing a tensor
- * meanwhile does no harm, and written as it is then; where its memory was transferred, the save fails.
+ * Holds the elements of tensors during a save. Copies up to 32 MiB. Larger tensors are held, so that disposing them meanwhile is
+ * safe; the file gets their content at the time of the write. If their memory was transferred, the save fails.
  */
 class Holding {
   readonly #held: AnyTensor[] = [];
@@ -52,7 +52,7 @@ class Holding {
   }
 }
 
-/** Saves what `take` takes, and lets go of it. */
+/** Calls `save`, then releases the tensors that it held. */
 async function holding(save: (holding: Holding) => Promise<void>): Promise<void> {
   const held = new Holding();
   try {
@@ -63,16 +63,16 @@ async function holding(save: (holding: Holding) => Promise<void>): Promise<void>
 }
 
 /**
- * Saves tensors (of any device) as a safetensors file: byte for byte as Python's library does. The file is replaced when all is
- * written; on any error the old one stays. Where the system allows no replacing it is overwritten: see docs/files.md.
+ * Saves tensors (on any device) as a safetensors file, byte for byte as Python's library does. The file is replaced after
+ * everything is written; on any error the old file stays. If the system cannot replace it, it is overwritten: see docs/files.md.
  *
- * Up to 32 MiB are copied at the call. Do not write into, or transfer, the memory of larger tensors before the promise is settled.
+ * Copies up to 32 MiB at the call. Do not write to or transfer the memory of larger tensors before the promise is settled.
  *
  * @param path - a path or a file URL; a symbolic link is followed.
  * @param tensors - tensors by name.
  * @param options - `metadata`: strings by name.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_DISPOSED; ERR_DETACHED where memory was
- * transferred before it was written; ERR_FILE_FORMAT where the file cannot be written, with the system's error as its cause.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_DISPOSED; ERR_DETACHED if memory
+ * was transferred before it was written; ERR_FILE_IO if the file cannot be written, with the system's error as `cause`.
  */
 export async function saveSafetensors(
   path: FilePath,
@@ -90,10 +90,11 @@ export async function saveSafetensors(
 }
 
 /**
- * Saves a tensor (of any device) as a NumPy array file, as {@link saveSafetensors} does. NumPy has no bfloat16: ERR_DTYPE_MISMATCH.
+ * Saves a tensor (on any device) as a NumPy array file, in the same way as {@link saveSafetensors}. NumPy has no bfloat16:
+ * ERR_DTYPE_MISMATCH.
  *
  * @param path - a path or a file URL; a symbolic link is followed.
- * @param tensor - a tensor of any dtype but bfloat16.
+ * @param tensor - a tensor of any dtype except bfloat16.
  * @param options - there are none.
  * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
  */

@@ -2,42 +2,55 @@ import type { FileHandle } from 'node:fs/promises';
 import { types } from 'node:util';
 
 import { TokenLearnerError } from '../errors';
-import { unexpected } from '../validate';
+import { checkInteger, unexpected } from '../validate';
 import { allocateBytes, readFully } from './file-io';
-import { formatErrors, messageOf } from './format-error';
+import { formatErrors, ioError } from './format-error';
 import { Pace } from './pace';
 
-/** Memory of a stream is taken in blocks of so many bytes. */
+/** A stream is kept in blocks of this many bytes. */
 const BLOCK_BYTES = 2 ** 22;
 
 /** Bytes that can be read from any position: a file, or memory. */
 export interface ByteSource {
   /** In bytes. */
   readonly size: number;
-  /** Fills `target` from `position` on, all within the size. */
+  /** Fills `target` from `position` on. The range must lie within `size`. */
   read(target: Uint8Array, position: number): Promise<void>;
 }
 
-/** An open file, whose handle the caller closes. */
+/** Reads an open file. The caller closes the handle. */
 export function fileSource(handle: FileHandle, size: number, path: string): ByteSource {
   return { size, read: (target, position) => readFully(handle, target, position, path) };
 }
 
-/** Memory. Reading fails with ERR_FILE_FORMAT where it was transferred meanwhile. */
+/** Views a buffer as bytes. Throws ERR_DETACHED if its memory was transferred. */
+export function bytesOver(buffer: ArrayBufferLike, name: string): Uint8Array {
+  try {
+    return new Uint8Array(buffer);
+  } catch (cause) {
+    throw new TokenLearnerError('ERR_DETACHED', `${name}: the memory was detached (transferred)`, { cause });
+  }
+}
+
+/** Reads memory. Throws ERR_DETACHED if the memory was transferred; reading fails with it if that happens meanwhile. */
 export function bytesSource(bytes: Uint8Array, name = 'the given bytes'): ByteSource {
   const size = bytes.byteLength;
+  // An array over detached memory has no bytes.
+  if (size === 0) bytesOver(bytes.buffer, name);
   return {
     size,
     read(target, position) {
-      if (bytes.byteLength !== size)
-        return Promise.reject(formatErrors(name)('the memory was transferred while it was read'));
+      if (bytes.byteLength !== size) {
+        const message = `${name}: the memory was detached (transferred) while it was read`;
+        return Promise.reject(new TokenLearnerError('ERR_DETACHED', message));
+      }
       target.set(bytes.subarray(position, position + target.byteLength));
       return Promise.resolve();
     },
   };
 }
 
-/** What a Blob is to a reader. Structural, so that it needs no types of Node's or of a browser's. */
+/** The parts of a Blob that a reader uses. A structural type, so that it needs neither Node's nor a browser's types. */
 export interface BlobLike {
   /** In bytes. */
   readonly size: number;
@@ -47,10 +60,11 @@ export interface BlobLike {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-/** A Blob or File, read part by part. */
+/** Reads a Blob or File part by part. Throws ERR_OUT_OF_RANGE if its size is not an integer of 0 or more. */
 export function blobSource(blob: BlobLike, name: string): ByteSource {
+  const size = checkInteger('path.size', blob.size, { min: 0, max: Number.MAX_SAFE_INTEGER });
   return {
-    size: blob.size,
+    size,
     async read(target, position) {
       for (let done = 0; done < target.byteLength; done += BLOCK_BYTES) {
         const length = Math.min(target.byteLength - done, BLOCK_BYTES);
@@ -68,11 +82,11 @@ async function blobPart(blob: BlobLike, start: number, end: number, name: string
   try {
     return new Uint8Array(await blob.slice(start, end).arrayBuffer());
   } catch (cause) {
-    throw formatErrors(name)(`cannot be read: ${messageOf(cause)}`, cause);
+    throw ioError('read', name, cause);
   }
 }
 
-/** Memory in blocks, for what comes as a stream: it takes as much as came, and no one buffer holds it all. */
+/** Collects a stream in blocks: memory grows with the stream, and no single buffer has to hold it all. */
 class Blocks implements ByteSource {
   readonly #name: string;
   readonly #blocks: Uint8Array[] = [];
@@ -86,14 +100,19 @@ class Blocks implements ByteSource {
     return this.#size;
   }
 
-  append(chunk: Uint8Array): void {
-    for (let done = 0; done < chunk.byteLength;) {
+  /** Copies a chunk in slices of a few milliseconds. */
+  async append(chunk: Uint8Array, pace: Pace): Promise<void> {
+    const source = bytesSource(chunk, this.#name);
+    for (let done = 0; done < source.size;) {
       const at = this.#size % BLOCK_BYTES;
-      if (at === 0) this.#blocks.push(allocateBytes(BLOCK_BYTES, this.#name));
-      const part = chunk.subarray(done, done + BLOCK_BYTES - at);
-      this.#blocks.at(-1)?.set(part, at);
-      done += part.byteLength;
-      this.#size += part.byteLength;
+      const block = at === 0 ? undefined : this.#blocks.at(-1);
+      const target = block ?? allocateBytes(BLOCK_BYTES, this.#name);
+      if (block === undefined) this.#blocks.push(target);
+      const length = Math.min(source.size - done, BLOCK_BYTES - at);
+      await source.read(target.subarray(at, at + length), done);
+      done += length;
+      this.#size += length;
+      await pace.pause();
     }
   }
 
@@ -111,10 +130,10 @@ class Blocks implements ByteSource {
 }
 
 /**
- * Takes a stream in, whole. Chunks are copied.
+ * Reads a stream to its end into memory. Chunks are copied.
  *
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE for chunks that are no Uint8Array; ERR_OUT_OF_MEMORY; ERR_FILE_FORMAT, with the
- * stream's own error as its cause.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE for a chunk that is not a Uint8Array; ERR_DETACHED for a chunk whose memory was
+ * transferred; ERR_OUT_OF_MEMORY; ERR_FILE_IO with the stream's error as its cause.
  */
 export async function streamSource(chunks: AsyncIterable<unknown>, name: string): Promise<ByteSource> {
   const blocks = new Blocks(name);
@@ -123,12 +142,11 @@ export async function streamSource(chunks: AsyncIterable<unknown>, name: string)
     for await (const chunk of chunks) {
       if (!types.isUint8Array(chunk))
         throw unexpected('ERR_INVALID_ARG_TYPE', 'chunk', 'a Uint8Array', chunk);
-      blocks.append(chunk);
+      await blocks.append(chunk, pace);
       await pace.pause();
     }
   } catch (cause) {
-    if (cause instanceof TokenLearnerError) throw cause;
-    throw formatErrors(name)(`cannot be read: ${messageOf(cause)}`, cause);
+    throw ioError('read', name, cause);
   }
   return blocks;
 }

@@ -13,18 +13,23 @@ import { Pace } from './pace';
 const STORED = 0;
 const DEFLATED = 8;
 /**
- * What a file may make this process take beyond its own size, by compressed records, strided tensors and wider dtypes: 20 bytes a byte and
- * 64 MiB. torch.save compresses nothing, so that whatever expands further is no checkpoint but a bomb.
+ * Limits the memory that a file may take beyond its own size, through compressed records, strided tensors and wider dtypes: 20
+ * times its size and 64 MiB. torch.save does not compress, so a file that expands further is an attack.
  */
 const EXPANSION_PER_BYTE = 20;
 const FREE_EXPANSION = 2 ** 26;
-/** Bytes read, checked and converted at once: some milliseconds of work, and a multiple of every element's size. */
+/** Bytes read, checked and converted at once: a few milliseconds of work, and a multiple of every element size. */
 const CHUNK_BYTES = 2 ** 21;
 
-/** Changes a part of a record in place, before anybody sees it. Parts are whole elements of up to 16 bytes. */
+/** Without a prototype, which zlib would read options from. */
+const INFLATE_OPTIONS = Object.freeze(
+  Object.assign(Object.create(null) as { chunkSize?: number }, { chunkSize: CHUNK_BYTES }),
+);
+
+/** Converts a part of a record in place. A part is a whole number of elements, which have up to 16 bytes. */
 export type Convert = (part: Uint8Array<ArrayBuffer>) => void;
 
-/** Takes a record's bytes as they come: a running checksum, and memory of the declared size. */
+/** Collects a record's bytes in memory of the declared size, with a running checksum. */
 class RecordSink {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #convert: Convert;
@@ -47,12 +52,12 @@ class RecordSink {
     return this.#checksum;
   }
 
-  /** The memory that the next bytes go to. */
+  /** The memory for the next bytes. */
   next(length: number): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(this.#written, this.#written + length);
   }
 
-  /** Tells that the next bytes are there. */
+  /** Accounts for bytes that were written to {@link next}. */
   async wrote(length: number): Promise<void> {
     this.#checksum = crc32(this.next(length), this.#checksum);
     this.#written += length;
@@ -64,7 +69,7 @@ class RecordSink {
   }
 }
 
-/** The records of torch.save's zip archive, which all lie in one folder of it. */
+/** The records of torch.save's zip archive. They all lie in one folder. */
 export class CheckpointArchive {
   readonly #source: ByteSource;
   readonly #directory: CheckpointZip.ArchiveDirectory;
@@ -84,11 +89,11 @@ export class CheckpointArchive {
   /**
    * Reads the archive's directory.
    *
-   * @param path - what error messages call the source
+   * @param path - names the source in error messages
    * @throws TokenLearnerError ERR_FILE_FORMAT
    */
   static async open(source: ByteSource, path: string): Promise<CheckpointArchive> {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- it loads a package that nothing else needs
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- it loads a package that only checkpoints need
     const { readDirectory } = require('./checkpoint-zip') as typeof CheckpointZip;
     const window = new WindowSource(source);
     return new CheckpointArchive(window, await readDirectory(window, formatErrors(path)), path);
@@ -98,20 +103,20 @@ export class CheckpointArchive {
     return this.#directory.entries.get(this.#directory.folder + name);
   }
 
-  /** Whether there is such a record. */
+  /** True if the archive has that record. */
   has(name: string): boolean {
     return this.#find(name) !== undefined;
   }
 
-  /** The size of a record, in bytes; undefined when there is none. */
+  /** The size of a record in bytes; undefined if there is none. */
   sizeOf(name: string): number | undefined {
     return this.#find(name)?.uncompressedSize;
   }
 
   /**
-   * Counts memory that the file makes this process take beyond its own size, and refuses when it is too much.
+   * Counts memory that the file takes beyond its own size.
    *
-   * @throws TokenLearnerError ERR_FILE_FORMAT
+   * @throws TokenLearnerError ERR_FILE_FORMAT if that is over the limit
    */
   chargeExpansion(bytes: number): void {
     this.#expandedBytes += bytes;
@@ -124,9 +129,9 @@ export class CheckpointArchive {
   }
 
   /**
-   * Reads a record into memory of its own, in slices of some milliseconds, and verifies its checksum.
+   * Reads a record into new memory, in slices of a few milliseconds, and verifies its checksum.
    *
-   * @param convert - changes each part once its checksum is taken
+   * @param convert - converts each part after its bytes are in the checksum
    * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
    */
   async read(name: string, convert: Convert = () => undefined): Promise<Uint8Array<ArrayBuffer>> {
@@ -174,7 +179,7 @@ export class CheckpointArchive {
     const fail = this.#fail;
     await pipeline(
       this.#compressedParts(start, entry.compressedSize),
-      createInflateRaw({ chunkSize: CHUNK_BYTES }),
+      createInflateRaw(INFLATE_OPTIONS),
       async (parts: AsyncIterable<Uint8Array>) => {
         for await (const part of parts) {
           const target = sink.next(part.byteLength);
@@ -187,7 +192,7 @@ export class CheckpointArchive {
     );
   }
 
-  /** PyTorch writes a checksum of 0 where it is told to compute none. */
+  /** PyTorch writes a checksum of 0 if it was told to compute none. */
   #verify(entry: Entry, sink: RecordSink, name: string): void {
     if (sink.written !== entry.uncompressedSize) {
       throw this.#fail(

@@ -1,18 +1,18 @@
-/** Which of a checkpoint's dicts is the state dict. */
+/** Finds the state dict among a checkpoint's dicts. */
 import type { TokenLearnerError } from '../errors';
 import { quote, type Fail } from './format-error';
 import { isTensor, PickledDict, pythonType, type PickleValue } from './pickle-values';
 
-/** Where training scripts keep the state dict beside the epoch and the optimizer. */
+/** Keys under which training scripts save the state dict, beside the epoch and the optimizer. */
 const USUAL_KEYS: readonly string[] = ['state_dict', 'model_state_dict', 'model'];
-/** PyTorch's name for what a module keeps beside its tensors; it may be a dict of tensors itself. */
+/** PyTorch's name for a module's data beside its tensors. It may be a dict of tensors itself. */
 const EXTRA_STATE = /(?:^|\.)_extra_state$/;
-/** Names in a message. */
+/** The most names in a message. */
 const SHOWN = 10;
 
 interface Content {
   tensors: number;
-  /** Values that are neither tensors nor some module's extra state. */
+  /** Values that are neither tensors nor a module's extra state. */
   others: number;
 }
 
@@ -40,16 +40,16 @@ function keyList(dict: PickledDict): string {
 }
 
 function notStateDict(value: PickleValue, where: string, fail: Fail): TokenLearnerError {
-  if (!(value instanceof PickledDict)) return fail(`${where} is ${pythonType(value)} and not a state dict`);
+  if (!(value instanceof PickledDict)) return fail(`${where} is ${pythonType(value)}, not a state dict`);
   const [first] = value.entries;
   const [key, item] = first ?? value.others[0] ?? [null, null];
   const name = typeof key === 'string' ? quote(key) : pythonType(key);
-  return fail(`${where} is not a state dict: its value for ${name} is ${pythonType(item)} and not a tensor`);
+  return fail(`${where} is not a state dict: its value for ${name} is ${pythonType(item)}, not a tensor`);
 }
 
 /**
- * The value under a dotted path: at each step the longest own key with which the rest of the path begins, so that a key with the very name of
- * the path wins.
+ * Looks up a dotted path. Each step takes the longest key that begins the rest of the path, so a key with the path's exact name
+ * takes precedence.
  */
 function lookUp(root: PickledDict, path: string, fail: Fail): PickleValue {
   let value: PickleValue = root;
@@ -78,8 +78,8 @@ function underKey(root: PickledDict, key: string, fail: Fail): PickledDict {
 }
 
 /**
- * The dicts of the root that hold tensors: under a usual key, or with nothing but tensors in them. A dict that lies under several keys counts once,
- * under the usual one, and is looked at once.
+ * The dicts of the root that hold tensors and either have a usual key or hold nothing else. A dict under several keys counts
+ * once, under the usual key.
  */
 function candidatesIn(root: PickledDict): [name: string, dict: PickledDict][] {
   const contents = new Map<PickledDict, Content>([[root, { tensors: 0, others: 0 }]]);
@@ -95,10 +95,10 @@ function candidatesIn(root: PickledDict): [name: string, dict: PickledDict][] {
 }
 
 /**
- * The state dict of a checkpoint.
+ * Finds the state dict of a checkpoint.
  *
  * @param key - a path of keys, such as 'model.state_dict', or '' for the checkpoint itself; undefined to search
- * @throws TokenLearnerError ERR_FILE_FORMAT: there is none, or several
+ * @throws TokenLearnerError ERR_FILE_FORMAT if there is none, or several
  */
 export function findStateDict(root: PickleValue, key: string | undefined, fail: Fail): PickledDict {
   if (!(root instanceof PickledDict)) throw notStateDict(root, 'the checkpoint', fail);

@@ -1,23 +1,25 @@
-/** The numbers of a checkpoint's tensors. */
+/** Reads the elements of a checkpoint's tensors. */
 import { dtypeInfo, isDType, type TypedArray } from '../dtype';
+import { countElements, formatShape, isContiguous } from '../shape';
 import type { ArrayEntry } from './array-entry';
 import type { CheckpointArchive } from './checkpoint-archive';
-import { allocateElements, elementCount, toHost, type ByteOrder } from './elements';
+import { allocateElements, toHost, type ByteOrder } from './elements';
+import { tensorNamed } from './file-shape';
 import { quote, type Fail } from './format-error';
 import { Pace } from './pace';
 import type { PickledStorage, PickledTensor, UnreadableTensor } from './pickle-values';
-import { gatherStrided, isContiguous } from './strided';
+import { gatherStrided } from './strided';
 import { widen, wideningOf, type RawArray, type Widening } from './widening';
 
 const LEAVE_OUT = 'leave it out with `filter`';
 
-/** How the elements of a dtype lie in a storage, and the dtype that they have here. */
+/** The representation of a dtype's elements in a storage, and the dtype that they get here. */
 interface Layout extends Omit<Widening, 'table'> {
   itemSize: number;
   widening: Widening | undefined;
 }
 
-/** Undefined for a dtype that is not read. */
+/** Undefined for an unsupported dtype. */
 function layoutOf(name: string): Layout | undefined {
   if (isDType(name)) {
     const { array, itemSize } = dtypeInfo(name);
@@ -33,7 +35,7 @@ interface Storage {
   data: RawArray;
 }
 
-/** Reads storages, each once, and makes arrays of the tensors on them. */
+/** Reads each storage once, and makes arrays of the tensors on it. */
 export class TensorReader {
   readonly #archive: CheckpointArchive;
   readonly #order: ByteOrder;
@@ -48,13 +50,13 @@ export class TensorReader {
   }
 
   /**
-   * The elements in C order: a view on the storage where the tensor is contiguous, a copy elsewhere and where its dtype becomes a wider one.
+   * Reads a tensor's elements in C order: a view of the storage if the tensor is contiguous and keeps its dtype, else a copy.
    *
    * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
    */
   async read(name: string, tensor: PickledTensor | UnreadableTensor): Promise<ArrayEntry> {
     await this.#pace.pause();
-    const what = `tensor ${quote(name)}`;
+    const what = tensorNamed(name);
     if (tensor.kind === 'unreadable-tensor')
       throw this.#fail(`${what} ${tensor.what}, which is not supported; ${LEAVE_OUT}`);
     const layout = layoutOf(tensor.dtype);
@@ -70,14 +72,14 @@ export class TensorReader {
     return { dtype, shape, data: await widen(elements, widening, what, this.#fail, this.#pace) };
   }
 
-  /** The number of elements. */
+  /** Returns the number of elements. */
   #checkBounds(what: string, { shape, strides, offset }: PickledTensor, length: number): number {
-    const count = elementCount(shape);
+    const count = countElements(shape, 8);
     // Sums beyond 2^53 are rounded, but never to less than 2^53, which no storage reaches.
     const last = shape.reduce((index, size, axis) => index + (size - 1) * (strides[axis] ?? 0), offset);
-    if (Number.isSafeInteger(count * 8) && (count === 0 ? offset : last + 1) <= length) return count;
+    if (count !== undefined && (count === 0 ? offset : last + 1) <= length) return count;
     throw this.#fail(
-      `${what} of shape [${shape.join(', ')}], stride [${strides.join(', ')}] and offset ${offset} ` +
+      `${what} of shape ${formatShape(shape)}, stride ${formatShape(strides)} and offset ${offset} ` +
         `lies outside its storage of ${length} elements`,
     );
   }
@@ -95,11 +97,13 @@ export class TensorReader {
     return target;
   }
 
-  /** The size that a storage's record must have, in bytes. */
+  /** The required size of a storage's record, in bytes. */
   #sizeOf(what: string, { type, size }: PickledStorage, { itemSize }: Layout): number {
     if (type.dtype === undefined) {
       if (size % itemSize === 0) return size;
-      throw this.#fail(`the storage of ${what} has ${size} bytes, no multiple of its elements' ${itemSize}`);
+      throw this.#fail(
+        `the storage of ${what} has ${size} bytes, which is not a multiple of its elements' ${itemSize}`,
+      );
     }
     const stored = layoutOf(type.dtype);
     if (stored === undefined)
@@ -125,7 +129,7 @@ export class TensorReader {
       this.#storages.set(storage.key, known);
     }
     if (known.dtype !== dtype || known.data.byteLength !== expected) {
-      throw this.#fail(`storage ${quote(storage.key)} is described in two ways`);
+      throw this.#fail(`storage ${quote(storage.key)} has two contradicting descriptions`);
     }
     return known.data;
   }

@@ -1,13 +1,13 @@
 import type { ByteSource } from './byte-source';
 
-/** How much is read at once where little is asked for. */
+/** Bytes read at once for small requests. */
 const WINDOW_BYTES = 2 ** 18;
-/** What is read on its own: more than this. */
+/** Larger requests bypass the window. */
 const SMALL_BYTES = 2 ** 16;
 
 /**
- * A source that keeps the part of it that was read last. An archive's directory, and the records of small tensors, are tens of bytes that lie one after
- * the other: each would be a read of its own.
+ * A source that caches the part it read last. The directory of an archive, and the records of small tensors, are pieces of tens
+ * of bytes in sequence. Without the cache each would be a read of its own.
  */
 export class WindowSource implements ByteSource {
   readonly #source: ByteSource;
@@ -24,7 +24,7 @@ export class WindowSource implements ByteSource {
     return this.#source.size;
   }
 
-  /** Calls follow one another: the next begins when the one before is done. */
+  /** Calls must not overlap: await one before the next. */
   async read(target: Uint8Array, position: number): Promise<void> {
     const end = position + target.byteLength;
     if (target.byteLength > SMALL_BYTES || end > this.size) {
@@ -37,7 +37,7 @@ export class WindowSource implements ByteSource {
 
   async #move(position: number): Promise<void> {
     const start = Math.min(position, this.size - this.#window.byteLength);
-    // Nothing is in it while it is filled, so that a read that fails leaves nothing wrong behind.
+    // Mark the window as empty while it is filled, so that a failed read leaves no wrong bytes in it.
     [this.#start, this.#end] = [0, 0];
     await this.#source.read(this.#window, start);
     [this.#start, this.#end] = [start, start + this.#window.byteLength];

@@ -1,23 +1,24 @@
-/** The directory of torch.save's zip archive: where its records lie. Loads yauzl, so it is loaded when it is needed. */
+/** The directory of torch.save's zip archive. This file imports yauzl, so it is loaded at first use. */
 import { types } from 'node:util';
 import { fromRandomAccessReaderPromise, type Entry, RandomAccessReader, type ZipFile } from 'yauzl';
 
+import { messageOf } from '../errors';
 import type { ByteSource } from './byte-source';
-import { archiveError, type Fail, messageOf, quote } from './format-error';
+import { archiveError, type Fail, quote } from './format-error';
 
-/** A record per storage; no model comes near. */
+/** A sanity limit, far above one record for each storage of any model. */
 const MAX_RECORDS = 1_000_000;
 const END_BYTES = 22;
 const END_SIGNATURE = 0x06054b50;
-/** The longest comment of an archive, and the most bytes after one that PyTorch looks past. */
+/** The longest comment of an archive, and the most trailing bytes that PyTorch tolerates. */
 const MAX_TAIL_BYTES = 2 ** 16 - 1;
-/** In archives over 4 GiB this lies right before the end, and has the numbers that do not fit there. */
+/** In archives over 4 GiB this lies right before the end record and has the numbers that do not fit there. */
 const LOCATOR_SIGNATURE = 0x07064b50;
 const LOCATOR_BYTES = 20;
 
 /**
- * A source as yauzl reads it. Positions come from the archive itself: one out of bounds is an error here, whereas yauzl's own
- * readers throw it inside a callback, where nothing can catch it.
+ * Adapts a source for yauzl. Positions come from the archive, so they may be out of bounds. That is an error here; yauzl's own
+ * readers throw inside a callback, where nothing can catch it.
  */
 export class SourceReader extends RandomAccessReader {
   readonly #source: ByteSource;
@@ -46,7 +47,7 @@ export class SourceReader extends RandomAccessReader {
   }
 }
 
-/** torch.save before 1.6 wrote a bare sequence of pickles, and before 0.1.10 a tar archive. */
+/** Refuses old formats: torch.save before 1.6 wrote a bare sequence of pickles, and before 0.1.10 a tar archive. */
 async function refuseLegacy(source: ByteSource, fail: Fail): Promise<void> {
   const start = new Uint8Array(Math.min(source.size, 512));
   await source.read(start, 0);
@@ -58,12 +59,12 @@ async function refuseLegacy(source: ByteSource, fail: Fail): Promise<void> {
         'torch.save(state_dict, path), which writes the zip format',
     );
   }
-  throw fail('not a PyTorch checkpoint: it is no zip archive');
+  throw fail('not a PyTorch checkpoint: it is not a zip archive');
 }
 
 /**
- * Where the archive ends: bytes may follow it, as PyTorch allows. yauzl takes whatever follows for a part of the archive's comment, and refuses
- * it. Where there is no end it is the size of the source, and yauzl says what is wrong.
+ * Finds the end of the archive. PyTorch allows bytes after it; yauzl would treat them as part of the archive's comment and refuse
+ * the file. Without an end record this returns the size of the source, and yauzl reports the problem.
  */
 async function archiveEnd(source: ByteSource): Promise<number> {
   const tail = Buffer.alloc(Math.min(source.size, LOCATOR_BYTES + END_BYTES + MAX_TAIL_BYTES));
@@ -80,19 +81,18 @@ async function archiveEnd(source: ByteSource): Promise<number> {
 }
 
 /**
- * The name of a record. Nothing here becomes a path of this machine, so that the folder may have any name that a checkpoint's file has, such as
- * one with a colon.
+ * Decodes the name of a record. Names never become paths on this machine, so the folder may have any name, even one with a colon.
  */
 function nameOf(entry: Entry, fail: Fail): string {
   const raw = entry.fileNameRaw.toString('utf8');
-  // Some archivers on Windows write no other separator.
+  // Some archivers on Windows write only backslashes.
   const name = raw.includes('/') ? raw : raw.replaceAll('\\', '/');
   if (name.split('/').includes('..'))
     throw fail(`not a valid zip archive: the record ${quote(name)} leaves its folder`);
   return name;
 }
 
-/** The one folder that holds data.pkl, with its slash. */
+/** Finds the one folder that holds data.pkl. Its name ends in a slash. */
 function folderOf(pickles: readonly string[], entries: ReadonlyMap<string, Entry>, fail: Fail): string {
   const [pickle] = pickles;
   if (pickle === undefined || pickles.length > 1) {
@@ -102,16 +102,16 @@ function folderOf(pickles: readonly string[], entries: ReadonlyMap<string, Entry
   }
   const folder = pickle.slice(0, -'data.pkl'.length);
   if (entries.has(`${folder}constants.pkl`)) {
-    throw fail('a TorchScript archive; save its state dict instead: torch.save(module.state_dict(), path)');
+    throw fail('a TorchScript archive; save the state dict instead: torch.save(module.state_dict(), path)');
   }
   return folder;
 }
 
-/** The records by their whole names, and the folder that a checkpoint keeps them in. */
+/** The records by their full names, and the folder of the checkpoint. */
 export interface ArchiveDirectory {
   zip: ZipFile;
   entries: ReadonlyMap<string, Entry>;
-  /** With its slash. */
+  /** Ends in a slash. */
   folder: string;
 }
 
@@ -124,8 +124,11 @@ export async function readDirectory(source: ByteSource, fail: Fail): Promise<Arc
   await refuseLegacy(source, fail);
   try {
     const zip = await fromRandomAccessReaderPromise(new SourceReader(source), await archiveEnd(source), {
+      // All of them: yauzl would inherit those that are left out.
       autoClose: false,
       decodeStrings: false,
+      validateEntrySizes: true,
+      strictFileNames: false,
     });
     const entries = new Map<string, Entry>();
     const pickles: string[] = [];

@@ -1,5 +1,4 @@
-/** PyTorch checkpoints: the zip archives that torch.save has written since PyTorch 1.6, holding a state dict. */
-import { checkOptions, checkString, unexpected } from '../validate';
+/** PyTorch checkpoints: the zip archives with a state dict that torch.save writes since PyTorch 1.6. */
 import { emptyEntries, type ArrayEntries } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { CheckpointArchive } from './checkpoint-archive';
@@ -7,49 +6,49 @@ import { findStateDict } from './checkpoint-state-dict';
 import { TensorReader } from './checkpoint-tensors';
 import type { ByteOrder } from './elements';
 import { checkBytes, checkPath, withFile } from './file-io';
-import { passes, type NameFilter } from './filter';
+import { checkChoice, EVERYTHING, passes, type Choice, type NameFilter } from './filter';
 import { formatErrors, quote, type Fail } from './format-error';
 import { unpickle } from './pickle';
 import { isTensor, pythonType, type PickledDict } from './pickle-values';
 
-/** Takes the descriptions of about 100,000 tensors; the numbers themselves are not in the pickle. */
+/** Enough to describe about 100,000 tensors; their elements are not in the pickle. */
 const MAX_PICKLE_BYTES = 2 ** 25;
 
 /** How to read a checkpoint. */
 export interface CheckpointOptions {
   /**
-   * The key of the checkpoint's dict under which the state dict lies. Dots lead into nested dicts: 'model.state_dict'; a key with that very
-   * name wins. '' is the checkpoint's dict itself.
+   * The key of the state dict in the checkpoint's dict. Dots lead into nested dicts: 'model.state_dict'. A key with exactly that
+   * name takes precedence. '' is the checkpoint's dict itself.
    *
-   * @default the dict itself when it holds tensors and no other values than modules' `_extra_state`; else what lies under 'state_dict', 'model_state_dict'
-   * or 'model' and holds tensors, where it is the only state dict there is; else the dict itself when it holds tensors beside other values
+   * @default the dict itself if it holds only tensors and modules' `_extra_state`; else the dict of tensors under 'state_dict',
+   * 'model_state_dict' or 'model', if it is the only state dict; else the dict itself if it holds tensors beside other values
    */
   key?: string;
   /**
-   * Whether to read the tensor of that name. The numbers of those that are left out are not read from the file, and their dtypes may be any.
+   * Returns true for the names of the tensors to read. The others are not read from the file and may have any dtype.
    *
-   * @default all tensors are read
+   * @default reads all tensors
    */
   filter?: NameFilter;
 }
 
-/** Files from before PyTorch 2.1 have no such record; they were little-endian but for rare machines. */
+/** Files from before PyTorch 2.1 have no such record. They are little-endian, except from rare machines. */
 async function readByteOrder(archive: CheckpointArchive, fail: Fail): Promise<ByteOrder> {
   if (!archive.has('byteorder')) return 'little';
   if ((archive.sizeOf('byteorder') ?? 0) > 16) throw fail('the record byteorder is malformed');
   const order = Buffer.from(await archive.read('byteorder')).toString('latin1');
   if (order === 'little' || order === 'big') return order;
-  throw fail(`the byte order is ${quote(order)} and neither little nor big`);
+  throw fail(`the byte order is ${quote(order)}, which is neither little nor big`);
 }
 
 async function readTensors(
   stateDict: PickledDict,
   reader: TensorReader,
-  { filter }: CheckpointOptions,
+  { filter }: Choice,
   fail: Fail,
 ): Promise<ArrayEntries> {
   for (const [key, value] of stateDict.others) {
-    if (isTensor(value)) throw fail(`the state dict has ${pythonType(key)} as a key and not a string`);
+    if (isTensor(value)) throw fail(`the state dict has ${pythonType(key)} as a key instead of a string`);
   }
   const entries = emptyEntries();
   for (const [name, value] of stateDict.entries) {
@@ -60,14 +59,14 @@ async function readTensors(
 }
 
 /**
- * As {@link readCheckpoint}, from any source, with options that are checked already.
+ * As {@link readCheckpoint}, from any source.
  *
- * @param name - what error messages call the source
+ * @param name - names the source in error messages
  */
 export async function readCheckpointFrom(
   source: ByteSource,
   name: string,
-  options: CheckpointOptions = {},
+  choice: Choice = EVERYTHING,
 ): Promise<ArrayEntries> {
   const fail = formatErrors(name);
   const archive = await CheckpointArchive.open(source, name);
@@ -77,47 +76,36 @@ export async function readCheckpointFrom(
   }
   const order = await readByteOrder(archive, fail);
   const root = await unpickle(await archive.read('data.pkl'), name, source.size);
-  const stateDict = findStateDict(root, options.key, fail);
-  return readTensors(stateDict, new TensorReader(archive, order, fail), options, fail);
-}
-
-/** Own properties only, and none but those that there are. */
-function readOptions(options: unknown): CheckpointOptions {
-  const { key, filter } = checkOptions('options', options, ['key', 'filter']);
-  const checked: CheckpointOptions = {};
-  if (key !== undefined) checked.key = checkString('options.key', key);
-  if (filter === undefined) return checked;
-  if (typeof filter !== 'function')
-    throw unexpected('ERR_INVALID_ARG_TYPE', 'options.filter', 'a function', filter);
-  return { ...checked, filter: filter as NameFilter };
+  const stateDict = findStateDict(root, choice.key, fail);
+  return readTensors(stateDict, new TensorReader(archive, order, fail), choice, fail);
 }
 
 /**
- * Reads the state dict of a checkpoint: a zip archive by torch.save (PyTorch 1.6 and later), of any byte order, holding a
- * dict of tensors or a dict that holds one ({@link CheckpointOptions.key}). Its pickle is read by a machine that builds
- * tensors and plain containers only; no code runs. It takes what PyTorch's own loader takes with `weights_only`.
+ * Reads the state dict of a checkpoint: a zip archive by torch.save (PyTorch 1.6 and later), of any byte order, with a dict of
+ * tensors or a dict that contains one ({@link CheckpointOptions.key}). A restricted unpickler reads it. It builds only tensors
+ * and plain containers and runs no code. It accepts what PyTorch's own loader accepts with `weights_only`.
  *
- * Values of the state dict that are no tensors, and attributes of dicts (`_metadata`), are dropped. Tensors on the same storage share memory
- * here too; those that are not contiguous are brought into C order. int8, int16 and uint16 become int32, uint32 and uint64 become int64, and 8-bit floats
- * become float32. Only the storages in use are read, and their checksums verified. Long work is done in slices of some
- * milliseconds, and what a file may cost is in proportion to its size.
+ * Drops values of the state dict that are not tensors, and attributes of dicts (`_metadata`). Tensors on the same storage share
+ * memory here too. Tensors that are not contiguous are copied into C order. int8, int16 and uint16 become int32, uint32 and
+ * uint64 become int64, and 8-bit floats become float32. Reads only the storages in use, and verifies their checksums. Long work
+ * is done in slices of a few milliseconds. Memory and time are bounded in proportion to the size of the file.
  *
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE (an unknown option), ERR_OUT_OF_MEMORY; ERR_UNSAFE_PICKLE: the pickle asks
- * for something else, which the message names; ERR_FILE_FORMAT: the file is malformed, damaged, of an older format, costs more than a file of
- * its size may, holds no state dict or several, holds a tensor of an unsupported dtype or kind that the filter lets pass, or cannot be read
- * (Node's own error is the cause).
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE (an unknown option), ERR_OUT_OF_MEMORY;
+ * ERR_UNSAFE_PICKLE if the pickle asks for something else, which the message names; ERR_FILE_IO if the file cannot be read (the
+ * system's error is the cause); ERR_FILE_FORMAT if the file is malformed, damaged, of an older format, over the limits for its
+ * size, has no state dict or several, or has a tensor of an unsupported dtype or kind that the filter accepts.
  */
 export async function readCheckpoint(path: string, options?: CheckpointOptions): Promise<ArrayEntries> {
   checkPath(path);
-  const checked = readOptions(options);
-  return withFile(path, (handle, size) => readCheckpointFrom(fileSource(handle, size, path), path, checked));
+  const choice = checkChoice(options, ['key', 'filter']);
+  return withFile(path, (handle, size) => readCheckpointFrom(fileSource(handle, size, path), path, choice));
 }
 
 /**
  * As {@link readCheckpoint}, from memory.
  *
- * @param bytes - the whole file
- * @param source - what error messages call the bytes
+ * @param bytes - the complete file
+ * @param source - names the bytes in error messages
  */
 export async function parseCheckpoint(
   bytes: Uint8Array,
@@ -125,5 +113,5 @@ export async function parseCheckpoint(
   source = 'checkpoint data',
 ): Promise<ArrayEntries> {
   const whole = checkBytes(bytes);
-  return readCheckpointFrom(bytesSource(whole), source, readOptions(options));
+  return readCheckpointFrom(bytesSource(whole), source, checkChoice(options, ['key', 'filter']));
 }

@@ -7,11 +7,10 @@ import { quote } from './format-error';
 const CHUNK_BYTES = 2 ** 22;
 
 /**
- * The elements as a file holds them (little-endian), in copies: what is written is what was read at one moment, whoever writes
- * into the array meanwhile.
+ * Yields the elements as a file holds them (little-endian). Each chunk is a copy, so later writes to the array do not change it.
  *
- * @param byteLength - of the elements, when the array was taken
- * @throws TokenLearnerError ERR_DETACHED where the memory was transferred since.
+ * @param byteLength - bytes of the elements at the time of the call to save
+ * @throws TokenLearnerError ERR_DETACHED if the memory was transferred since then.
  */
 export function* elementChunks(data: TypedArray, byteLength: number, name: string): Generator<Uint8Array> {
   const step = CHUNK_BYTES / data.BYTES_PER_ELEMENT;
@@ -27,7 +26,7 @@ export function* elementChunks(data: TypedArray, byteLength: number, name: strin
   }
 }
 
-/** All of a content in memory. */
+/** Collects a content in memory. */
 export function wholeContent(content: FileContent): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(content.byteLength);
   let offset = 0;

@@ -3,23 +3,13 @@ import { endianness } from 'node:os';
 import { dtypeInfo, type DType, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 
-/** The order of the bytes of one element in a file. */
+/** The byte order of the elements of a file. */
 export type ByteOrder = 'little' | 'big';
 
-/** The order in which this machine keeps the bytes of a number. */
+/** The byte order of this machine. */
 export const HOST_ORDER: ByteOrder = endianness() === 'LE' ? 'little' : 'big';
 
-/** The number of elements of a shape; Infinity where a partial product leaves the exact integers (2^53 - 1). */
-export function elementCount(shape: readonly number[]): number {
-  let count = 1;
-  for (const size of shape) {
-    count *= size;
-    if (!Number.isSafeInteger(count)) return Infinity;
-  }
-  return count;
-}
-
-/** Zeros. @throws TokenLearnerError ERR_OUT_OF_MEMORY */
+/** Allocates zeros. @throws TokenLearnerError ERR_OUT_OF_MEMORY */
 export function allocateElements(dtype: DType, count: number): TypedArray {
   const { array, itemSize } = dtypeInfo(dtype);
   try {
@@ -44,8 +34,8 @@ function swapped(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Turns elements as a file holds them into this machine's, in place: the order of their bytes, and for bool every byte but 0
- * into 1, since native code relies on 0 and 1.
+ * Converts elements of a file to this machine's representation, in place: swaps bytes if the orders differ, and turns every
+ * nonzero byte of a bool into 1, since native code relies on 0 and 1.
  *
  * @param bytes - a whole number of elements
  */
@@ -59,7 +49,7 @@ export function toHost(bytes: Uint8Array, dtype: DType, order: ByteOrder): void 
     swapBytes(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), itemSize);
 }
 
-/** The elements' bytes in little-endian order: a view on the same memory on a little-endian machine. */
+/** The elements' bytes in little-endian order. On a little-endian machine this is a view of the same memory. */
 export function littleEndianBytes(data: TypedArray): Uint8Array {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const size = data.BYTES_PER_ELEMENT;

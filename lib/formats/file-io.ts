@@ -1,52 +1,41 @@
+import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { types } from 'node:util';
 
 import { TokenLearnerError } from '../errors';
-import { messageOf } from './format-error';
+import { checkString, unexpected } from '../validate';
+import { formatErrors, ioError } from './format-error';
 
+/**
+ * Opening a named pipe waits for its other end, in a thread of Node's pool. With O_NONBLOCK it does not wait. The flag has no
+ * effect on regular files, and Windows does not have it.
+ */
+const NONBLOCK = (constants as Partial<typeof constants>).O_NONBLOCK ?? 0;
+/** Flags to open a file for reading, without waiting if it is a pipe. */
+const READ = constants.O_RDONLY | NONBLOCK;
+/** Flags to open a pipe or device for writing, without waiting. */
+export const WRITE_STREAM = constants.O_WRONLY | NONBLOCK;
 /** One call of read(2) moves less than 2 GiB. */
 const MAX_TRANSFER = 2 ** 30;
 
-/** @throws TokenLearnerError ERR_INVALID_ARG_TYPE or, when empty, ERR_INVALID_ARG_VALUE. */
-export function checkPath(path: unknown): asserts path is string {
-  if (typeof path !== 'string') {
-    throw new TokenLearnerError(
-      'ERR_INVALID_ARG_TYPE',
-      `Expected a string for \`path\` but received a value of type ${path === null ? 'null' : typeof path}`,
-    );
-  }
-  if (path === '' || path.includes('\0')) {
-    throw new TokenLearnerError(
-      'ERR_INVALID_ARG_VALUE',
-      `Expected a non-empty path without NUL for \`path\` but received ${JSON.stringify(path)}`,
-    );
-  }
+/** Checks a path. @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE if it is empty or holds NUL. */
+export function checkPath(value: unknown): string {
+  const path = checkString('path', value);
+  if (path !== '' && !path.includes('\0')) return path;
+  throw unexpected('ERR_INVALID_ARG_VALUE', 'path', 'a non-empty path without NUL', path);
 }
 
 /**
- * Checks a whole file in memory. Shared memory is copied, since another thread could change it after it was validated.
+ * Checks the bytes of a complete file. Copies shared memory, since another thread could change it after validation.
  *
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE
  */
 export function checkBytes(bytes: unknown): Uint8Array<ArrayBuffer> {
-  if (!types.isUint8Array(bytes)) {
-    throw new TokenLearnerError(
-      'ERR_INVALID_ARG_TYPE',
-      `Expected a Uint8Array for \`bytes\` but received a value of type ${bytes === null ? 'null' : typeof bytes}`,
-    );
-  }
+  if (!types.isUint8Array(bytes)) throw unexpected('ERR_INVALID_ARG_TYPE', 'bytes', 'a Uint8Array', bytes);
   return types.isSharedArrayBuffer(bytes.buffer) ? new Uint8Array(bytes) : (bytes as Uint8Array<ArrayBuffer>);
 }
 
-/** Wraps an error of the file system; the original stays as the cause. */
-export function ioError(doing: string, path: string, cause: unknown): TokenLearnerError {
-  if (cause instanceof TokenLearnerError) return cause;
-  return new TokenLearnerError('ERR_FILE_FORMAT', `${path}: cannot be ${doing}: ${messageOf(cause)}`, {
-    cause,
-  });
-}
-
-/** Zeroed memory of its own (never a slice of Node's pool). */
+/** Allocates zeroed memory that is not a slice of Node's pool. */
 export function allocateBytes(size: number, path: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(size);
@@ -55,7 +44,7 @@ export function allocateBytes(size: number, path: string): Uint8Array<ArrayBuffe
   }
 }
 
-/** Fills `target` from `position` on. Throws ERR_FILE_FORMAT when the file ends before, or cannot be read. */
+/** Fills `target` from `position` on. Throws ERR_FILE_FORMAT if the file ends early, and ERR_FILE_IO if it cannot be read. */
 export async function readFully(
   handle: FileHandle,
   target: Uint8Array,
@@ -72,7 +61,7 @@ export async function readFully(
       throw ioError('read', path, cause);
     }
     if (bytesRead === 0) {
-      throw new TokenLearnerError('ERR_FILE_FORMAT', `${path}: the file became shorter while it was read`);
+      throw formatErrors(path)('the file became shorter while it was read');
     }
     done += bytesRead;
   }
@@ -81,14 +70,14 @@ export async function readFully(
 async function sizeOf(handle: FileHandle, path: string): Promise<number> {
   const status = await handle.stat();
   if (status.isFile()) return status.size;
-  const what = status.isDirectory() ? 'a folder; name a file in it' : 'no file but a device or a pipe';
-  throw new TokenLearnerError('ERR_FILE_FORMAT', `${path}: is not a regular file: it is ${what}`);
+  const what = status.isDirectory() ? 'a folder; name a file in it' : 'a device or a pipe';
+  throw new TokenLearnerError('ERR_FILE_IO', `${path}: is not a regular file: it is ${what}`);
 }
 
 /**
- * Opens a regular file for the time of `use`, whose own errors pass as they are.
+ * Opens a regular file, calls `use` and closes the file. Errors of `use` pass through.
  *
- * @throws TokenLearnerError ERR_FILE_FORMAT, with Node's own error as its cause, when it cannot be opened.
+ * @throws TokenLearnerError ERR_FILE_IO if it cannot be opened, with the system's error as its cause, or is not a regular file.
  */
 export async function withFile<T>(
   path: string,
@@ -98,7 +87,7 @@ export async function withFile<T>(
   try {
     let size: number;
     try {
-      handle = await open(path, 'r');
+      handle = await open(path, READ);
       size = await sizeOf(handle, path);
     } catch (cause) {
       throw ioError('read', path, cause);

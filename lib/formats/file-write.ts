@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { open, readlink, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, sep } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import { TokenLearnerError } from '../errors';
-import { ioError } from './file-io';
+import { WRITE_STREAM } from './file-io';
+import { ioError } from './format-error';
 
-/** What is to be written: `chunks` gives it from its beginning, as often as it is called, in `byteLength` bytes. */
+/** The content to write. Each call of `chunks` yields it from the beginning, `byteLength` bytes in all. */
 export interface FileContent {
   readonly byteLength: number;
   chunks(): Iterable<Uint8Array>;
@@ -15,19 +17,22 @@ export interface FileContent {
 /** One call of write(2) moves less than 2 GiB. */
 const MAX_TRANSFER = 2 ** 30;
 const COPY_BYTES = 2 ** 20;
-/** As many links as Linux follows. */
+/** Milliseconds until the next attempt to write to a pipe that is full. The time doubles with each attempt. */
+const [FIRST_WAIT, LAST_WAIT] = [1, 64];
+/** Linux follows at most this many links, too. */
 const MAX_LINKS = 40;
-/** A file may not be made in the folder, which says nothing of the file itself. */
+/** No file can be created in the folder. The target itself may still be writable. */
 const NO_NEW_FILE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG']);
-/** The name may not be given to another file: a mount point, a file that others hold open, another's file in a shared folder. */
+/** The target cannot be replaced by a rename: a mount point, a file held open, another user's file in a shared folder. */
 const NO_RENAME = new Set(['EBUSY', 'EACCES', 'EPERM', 'EROFS', 'EXDEV']);
 
 function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof error !== 'object' || error === null || !Object.hasOwn(error, 'code')) return '';
+  const { code } = error as { code: unknown };
   return typeof code === 'string' ? code : '';
 }
 
-/** Some file systems know no modes, or cannot wait for the disk. */
+/** Ignores that a file system does not support modes, or cannot sync. */
 async function whereSupported(doing: Promise<void>): Promise<void> {
   try {
     await doing;
@@ -36,16 +41,28 @@ async function whereSupported(doing: Promise<void>): Promise<void> {
   }
 }
 
+/** Writes some bytes. Waits while a pipe that was opened with {@link WRITE_STREAM} is full. */
+async function writeSome(handle: FileHandle, chunk: Uint8Array, done: number): Promise<number> {
+  const length = Math.min(chunk.byteLength - done, MAX_TRANSFER);
+  for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LAST_WAIT)) {
+    try {
+      return (await handle.write(chunk, done, length)).bytesWritten;
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') throw error;
+    }
+    await setTimeout(wait);
+  }
+}
+
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let done = 0; done < chunk.byteLength;) {
-    const length = Math.min(chunk.byteLength - done, MAX_TRANSFER);
-    const { bytesWritten } = await handle.write(chunk, done, length);
-    if (bytesWritten === 0) throw new Error('the system takes no more bytes');
+    const bytesWritten = await writeSome(handle, chunk, done);
+    if (bytesWritten === 0) throw new Error('the system accepts no more bytes');
     done += bytesWritten;
   }
 }
 
-/** Writes the content, and compares how much was written with how much there is. */
+/** Writes the content and checks its length. */
 async function writeContent(handle: FileHandle, content: FileContent): Promise<void> {
   let written = 0;
   for (const chunk of content.chunks()) {
@@ -59,7 +76,7 @@ function checkWritten(written: number, wanted: number): void {
   if (written !== wanted) throw new Error(`${written} bytes were written instead of ${wanted}`);
 }
 
-/** The content of an open file, from its beginning. */
+/** Copies an open file from its beginning. */
 async function copyTo(target: FileHandle, source: FileHandle, byteLength: number): Promise<void> {
   const buffer = new Uint8Array(COPY_BYTES);
   let position = 0;
@@ -72,13 +89,13 @@ async function copyTo(target: FileHandle, source: FileHandle, byteLength: number
   checkWritten(position, byteLength);
 }
 
-/** Overwrites a regular file, or makes it. */
+/** Overwrites a regular file, or creates it. */
 async function writeInPlace(
   target: string,
   byteLength: number,
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  // Not truncated before all is written: the old content may be longer, and is worth more than nothing.
+  // Truncate only after everything is written: if that fails, the rest of a longer old content is still there.
   const handle = await open(target, 'r+').catch(async (error: unknown) => {
     if (codeOf(error) !== 'ENOENT') throw error;
     return open(target, 'w');
@@ -92,7 +109,7 @@ async function writeInPlace(
   }
 }
 
-/** Writes the content into a new file in a folder and gives its path; undefined where no file may be made there. */
+/** Writes the content to a new file in a folder and returns its path; undefined if no file can be created there. */
 async function stage(
   folder: string,
   mode: number | undefined,
@@ -108,7 +125,7 @@ async function stage(
   }
   try {
     try {
-      // The mode that open takes is cut by the process's mask.
+      // The process's umask limits the mode that open sets.
       if (mode !== undefined) await whereSupported(handle.chmod(mode));
       await writeContent(handle, content);
       checkWritten((await handle.stat()).size, content.byteLength);
@@ -123,7 +140,7 @@ async function stage(
   }
 }
 
-/** Stages the content in the system's folder for such files. Undefined where that fails for any reason but the content's own. */
+/** Stages the content in the system's temporary folder. Undefined if that fails; errors of the content itself pass through. */
 async function stageElsewhere(content: FileContent): Promise<string | undefined> {
   try {
     return await stage(tmpdir(), 0o600, content);
@@ -150,7 +167,7 @@ async function replaceFile(target: string, mode: number | undefined, content: Fi
   await unlink(staged);
 }
 
-/** Gives the target's name to a staged file; false where the name may not change. */
+/** Renames a staged file to the target; returns false if the target cannot be replaced. */
 async function takesName(staged: string, target: string): Promise<boolean> {
   try {
     await rename(staged, target);
@@ -170,7 +187,7 @@ async function overwrite(target: string, staged: string, byteLength: number): Pr
   }
 }
 
-/** The file that a path stands for, through symbolic links, also where that file is not there yet. */
+/** Resolves symbolic links, also if the file that they lead to does not exist yet. */
 async function followLinks(path: string): Promise<string> {
   let current = path;
   for (let links = 0; links < MAX_LINKS; links += 1) {
@@ -178,17 +195,28 @@ async function followLinks(path: string): Promise<string> {
     try {
       link = await readlink(current);
     } catch {
-      // No link, or nothing at all.
+      // Not a link, or it does not exist.
       return current;
     }
-    // Not normalised: the system resolves what lies between, which may be links too.
+    // Not normalised: folders in between may be links, which the system resolves.
     current = isAbsolute(link) ? link : `${dirname(current)}${sep}${link}`;
   }
   throw new Error(`over ${MAX_LINKS} symbolic links`);
 }
 
+/** Opens a pipe or device. Fails if it is a pipe that no process reads. */
+async function openStream(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, WRITE_STREAM);
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENXIO') throw cause;
+    const message = `${path}: cannot be written: no process has this pipe open for reading`;
+    throw new TokenLearnerError('ERR_FILE_IO', message, { cause });
+  }
+}
+
 async function writeStream(path: string, content: FileContent): Promise<void> {
-  const handle = await open(path, 'w');
+  const handle = await openStream(path);
   try {
     await writeContent(handle, content);
   } finally {
@@ -197,12 +225,13 @@ async function writeStream(path: string, content: FileContent): Promise<void> {
 }
 
 /**
- * Writes a file so that readers see the old content or all of the new, never a part: into a temporary file in the
- * same folder, which takes the name when it is whole. A symbolic link is followed and an existing file's mode is kept. Where no
- * file may be made in the folder, or the name may not change (a mounted file), the file itself is overwritten, from a whole file in
- * the system's temporary folder if it can be. What is no regular file (a pipe, a device) is written straight to.
+ * Writes a file so that readers see the old content or all of the new, never a part. The content goes to a temporary file in the
+ * same folder, which is then renamed. Symbolic links are followed, and an existing file keeps its mode. If no file can be created
+ * in the folder, or the target cannot be replaced (a mounted file), the target itself is overwritten, if possible from a complete
+ * file in the system's temporary folder. A target that is not a regular file (a pipe, a device) is written directly; a named pipe
+ * must have a reader.
  *
- * @throws TokenLearnerError ERR_FILE_FORMAT, with Node's own error as its cause; and those that `content` throws.
+ * @throws TokenLearnerError ERR_FILE_IO, with the system's error as its cause; and the errors of `content`.
  */
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   try {
@@ -211,7 +240,6 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
       await replaceFile(await followLinks(path), status?.mode, content);
     else await writeStream(path, content);
   } catch (error) {
-    if (error instanceof TokenLearnerError) throw error;
     throw ioError('written', path, error);
   }
 }

@@ -1,27 +1,36 @@
-import { types } from 'node:util';
+import { messageOf, TokenLearnerError } from '../errors';
 
-import { TokenLearnerError } from '../errors';
-
-/** Makes the error for something wrong with one source of bytes. */
+/** Makes the error for malformed content of one source of bytes. */
 export type Fail = (what: string, cause?: unknown) => TokenLearnerError;
 
-/** Errors ERR_FILE_FORMAT that begin with the source: a path, or what the bytes are. */
+/**
+ * Makes ERR_FILE_FORMAT errors whose message begins with the source.
+ *
+ * @param source - a path, or a name for the bytes
+ */
 export function formatErrors(source: string): Fail {
   return (what, cause) =>
-    new TokenLearnerError('ERR_FILE_FORMAT', `${source}: ${what}`, cause === undefined ? {} : { cause });
+    new TokenLearnerError('ERR_FILE_FORMAT', `${source}: ${what}`, cause === undefined ? undefined : { cause });
 }
 
-/** What a caught value says. Node's own errors may come from another realm, where instanceof Error fails. */
-export function messageOf(error: unknown): string {
-  return types.isNativeError(error) ? error.message : String(error);
+/**
+ * Turns an error of the system, or of a stream or Blob, into ERR_FILE_IO, with that error as its cause. Our own errors pass.
+ *
+ * @param doing - 'read' or 'written'
+ */
+export function ioError(doing: 'read' | 'written', source: string, cause: unknown): TokenLearnerError {
+  if (cause instanceof TokenLearnerError) return cause;
+  return new TokenLearnerError('ERR_FILE_IO', `${source}: cannot be ${doing}: ${messageOf(cause)}`, {
+    cause,
+  });
 }
 
-/** A name from a file, quoted and cut to a length that a message can take. */
+/** Quotes a name from a file, cut to 200 characters. */
 export function quote(name: string): string {
   return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}...` : name);
 }
 
-/** yauzl's and zlib's errors become ERR_FILE_FORMAT with the original as the cause; our own pass. */
+/** Turns an error of yauzl or zlib into ERR_FILE_FORMAT, with that error as its cause. Our own errors pass. */
 export function archiveError(error: unknown, fail: Fail): TokenLearnerError {
   if (error instanceof TokenLearnerError) return error;
   return fail(`not a valid zip archive: ${messageOf(error)}`, error);

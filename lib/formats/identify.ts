@@ -1,12 +1,12 @@
-/** Tells from a file's first bytes what it is. The name of a file says nothing: weights are called .pt, .pth.tar, .bin, .ckpt, ... */
+/** Identifies a file by its first bytes. Names are no help: weights are called .pt, .pth.tar, .bin, .ckpt, ... */
 import type { ByteSource } from './byte-source';
 import { quote, type Fail } from './format-error';
 import { MAX_HEADER_BYTES } from './safetensors-header';
 
-/** What readers here take: `pickle` stands for PyTorch's formats before 1.6, `json` may be an index of shards. */
+/** The kinds that readers distinguish: `pickle` is PyTorch's formats before 1.6, `json` may be an index of shards. */
 export type Kind = 'safetensors' | 'checkpoint' | 'pickle' | 'npy' | 'json' | 'other' | 'unknown';
 
-/** What a file is, for people, and what to do about it. */
+/** The kind of a file, and for people a description and the next step. */
 export interface Identity {
   kind: Kind;
   what: string;
@@ -18,7 +18,7 @@ const DOWNLOAD = 'download the file itself';
 
 const ZIP: Identity = {
   kind: 'checkpoint',
-  what: 'a zip archive, as PyTorch checkpoints are',
+  what: 'a zip archive, like a PyTorch checkpoint',
   remedy: 'load it with loadCheckpoint or loadWeights',
 };
 const SAFETENSORS: Identity = {
@@ -26,7 +26,7 @@ const SAFETENSORS: Identity = {
   what: 'a safetensors file',
   remedy: 'load it with loadSafetensors or loadWeights',
 };
-const UNKNOWN: Identity = { kind: 'unknown', what: 'no format that is known', remedy: '' };
+const UNKNOWN: Identity = { kind: 'unknown', what: 'an unknown format', remedy: '' };
 
 function other(what: string, remedy: string): Identity {
   return { kind: 'other', what, remedy };
@@ -36,7 +36,7 @@ function compressed(name: string, command: string): Identity {
   return other(`compressed with ${name}`, `decompress it first (${command})`);
 }
 
-/** What begins with certain bytes (in latin1) at certain positions. */
+/** Signatures: bytes (in latin1) at a position. */
 const SIGNATURES: readonly (readonly [at: number, bytes: string, identity: Identity])[] = [
   [
     0,
@@ -47,11 +47,7 @@ const SIGNATURES: readonly (readonly [at: number, bytes: string, identity: Ident
       remedy: 'load it with loadNpy; as weights, save a state dict',
     },
   ],
-  [
-    0,
-    'version https://git-lfs',
-    other('a Git LFS pointer and not the file that it stands for', 'run `git lfs pull`'),
-  ],
+  [0, 'version https://git-lfs', other('a Git LFS pointer instead of the file itself', 'run `git lfs pull`')],
   [0, '\x1f\x8b', compressed('gzip', 'gunzip')],
   [0, 'BZh', compressed('bzip2', 'bunzip2')],
   [0, '\xfd7zXZ\0', compressed('xz', 'unxz')],
@@ -74,12 +70,12 @@ const SIGNATURES: readonly (readonly [at: number, bytes: string, identity: Ident
   ],
 ];
 
-/** A safetensors file: a length within the format's limit, and a header that begins as one does. */
+/** True for a length within the format's limit, and a header that begins with a brace. */
 function isSafetensors(head: Buffer): boolean {
   return head.length > 8 && head[8] === 0x7b && head.readBigUInt64LE() <= MAX_HEADER_BYTES;
 }
 
-/** A protobuf whose first fields are those of onnx.ModelProto: ir_version (1, a small number), then another that it has. */
+/** True for a protobuf that begins like onnx.ModelProto: with ir_version (field 1, a small number), then another of its fields. */
 function isOnnx(head: Buffer): boolean {
   const [tag, version = 0, next = 0] = head;
   return (
@@ -96,34 +92,33 @@ function identifyZip(head: Buffer): Identity {
   );
 }
 
-/** Characters alone, in UTF-8; the last may be cut off. */
+/** True for printable UTF-8. The last character may be cut off. */
 function isText(head: Buffer): boolean {
   if (head.some((byte) => byte < 0x20 && ![0x09, 0x0a, 0x0c, 0x0d].includes(byte))) return false;
   return !head.toString('utf8').slice(0, -3).includes('\ufffd');
 }
 
-/** What is written in characters: web pages and error messages in the place of a file, JSON. */
+/** Identifies text: JSON, or a web page or error message in place of a file. */
 function identifyText(head: Buffer): Identity {
   const text = head
     .toString('utf8')
     .replace(/^\ufeff/, '')
     .trimStart();
   if (/^<(?:!doctype\s+html|html|head|body)/i.test(text))
-    return other('an HTML page, such as a web site sends for an error, a log-in or a preview', DOWNLOAD);
+    return other('an HTML page, perhaps a server error, a log-in or a preview', DOWNLOAD);
   if (/^<(?:\?xml|[a-z!])/i.test(text))
-    return other('an XML or HTML document, such as a server sends for an error', DOWNLOAD);
+    return other('an XML or HTML document, perhaps a server error', DOWNLOAD);
   if (/^[{[]/.test(text))
     return {
       kind: 'json',
-      what: 'a JSON document and no weights',
-      remedy:
-        'name the file of weights; an index of shards (.index.json) is loaded by its path, with loadWeights',
+      what: 'a JSON document, not weights',
+      remedy: 'name the file of weights; load an index of shards (.index.json) by its path, with loadWeights',
     };
   if (text === '') return UNKNOWN;
   const start = text.split('\n', 1)[0] ?? '';
   return other(
-    `a text that begins with ${quote(start.slice(0, 60))}`,
-    `${DOWNLOAD}: it may be a server's error message`,
+    `text that begins with ${quote(start.slice(0, 60))}`,
+    `${DOWNLOAD}: this may be a server's error message`,
   );
 }
 
@@ -137,7 +132,7 @@ function identifyBytes(head: Buffer, size: number): Identity {
   if (head[0] === 0x80 && (head[1] ?? 0) <= 5)
     return {
       kind: 'pickle',
-      what: 'a pickle, as PyTorch wrote before 1.6',
+      what: 'a pickle, the format of PyTorch before 1.6',
       remedy:
         'load it in Python and save it again with torch.save(state_dict, path), which writes the zip format',
     };
@@ -149,14 +144,14 @@ function identifyBytes(head: Buffer, size: number): Identity {
   return isText(head) ? identifyText(head) : UNKNOWN;
 }
 
-/** Reads the beginning of a source and tells what it is. */
+/** Identifies a source by its first bytes. */
 export async function identify(source: ByteSource): Promise<Identity> {
   const head = Buffer.alloc(Math.min(source.size, HEAD_BYTES));
   await source.read(head, 0);
   return identifyBytes(head, source.size);
 }
 
-/** Refuses what is of another known kind: the message says which, and what to do. What is unknown is left to the reader. */
+/** Refuses a file of another known kind. The message names the kind and the next step. Unknown files are left to the reader. */
 export function checkKind({ kind, what, remedy }: Identity, accepted: readonly Kind[], fail: Fail): void {
   if (kind === 'unknown' || accepted.includes(kind)) return;
   throw fail(`this is ${what}; ${remedy}`);

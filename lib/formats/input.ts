@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
-import { TokenLearnerError } from '../errors';
-import { unexpected } from '../validate';
+import { messageOf, TokenLearnerError } from '../errors';
+import { describe, unexpected } from '../validate';
 import {
   blobSource,
+  bytesOver,
   bytesSource,
   fileSource,
   streamSource,
@@ -12,9 +13,11 @@ import {
   type ByteSource,
 } from './byte-source';
 import { checkPath, withFile } from './file-io';
-import { messageOf } from './format-error';
 
-/** A file URL: `new URL('w.safetensors', import.meta.url)`. Structural, so that it needs no types of Node's or of a browser's. */
+/**
+ * A file URL: `new URL('w.safetensors', import.meta.url)`. A structural type, so that it needs neither Node's nor a browser's
+ * types.
+ */
 export interface UrlLike {
   /** The whole URL. */
   readonly href: string;
@@ -22,21 +25,24 @@ export interface UrlLike {
   readonly protocol: string;
 }
 
-/** Where a file is: its path, or its URL (a URL object, or a string that begins with `file://`). */
+/** A file's path, or its URL (a URL object, or a string that begins with `file://`). */
 export type FilePath = string | UrlLike;
 
 /**
- * What a file is loaded from: its path or file URL, its bytes (a Uint8Array or Buffer, or an ArrayBuffer), a Blob or File, or a
- * stream of Uint8Arrays (a Readable, a web stream, an async generator), which is taken in whole first.
+ * The input of a loader: a path or file URL, bytes (a Uint8Array or Buffer, or an ArrayBuffer), a Blob or File, or a stream of
+ * Uint8Arrays (a Readable, a web stream, an async generator). A stream is read to its end first.
  */
 export type FileInput = FilePath | Uint8Array | ArrayBuffer | BlobLike | AsyncIterable<Uint8Array>;
 
-/** A source of bytes that is open. */
+/** Names bytes in error messages. */
+const GIVEN_BYTES = 'the given bytes';
+
+/** An open source of bytes. */
 export interface OpenInput {
   source: ByteSource;
-  /** What error messages call it. */
+  /** Its name in error messages. */
   name: string;
-  /** Of a file. */
+  /** Undefined for everything but files. */
   path: string | undefined;
 }
 
@@ -61,24 +67,25 @@ function pathOfUrl(href: string): string {
   } catch (cause) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `Expected a file URL for \`path\` but received ${JSON.stringify(href)}: ${messageOf(cause)}`,
+      `Expected a file URL for \`path\` but received ${describe(href)}: ${messageOf(cause)}`,
       { cause },
     );
   }
 }
 
-/** The path of a file. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
+/** Checks a path or file URL and returns the path. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
 export function checkFilePath(value: unknown): string {
   if (isUrl(value)) return pathOfUrl(value.href);
-  checkPath(value);
-  return /^file:\/\//i.test(value) ? pathOfUrl(value) : value;
+  const path = checkPath(value);
+  return /^file:\/\//i.test(path) ? pathOfUrl(path) : path;
 }
 
-/** Opens a source of bytes for the time of `use`, whose own errors pass as they are. */
+/** Opens a source of bytes, calls `use` and closes the source. Errors of `use` pass through. */
 export async function withInput<T>(input: unknown, use: (open: OpenInput) => Promise<T>): Promise<T> {
   const inMemory = (source: ByteSource, name: string): Promise<T> => use({ source, name, path: undefined });
-  if (types.isUint8Array(input)) return inMemory(bytesSource(input), 'the given bytes');
-  if (types.isAnyArrayBuffer(input)) return inMemory(bytesSource(new Uint8Array(input)), 'the given bytes');
+  if (types.isUint8Array(input)) return inMemory(bytesSource(input, GIVEN_BYTES), GIVEN_BYTES);
+  if (types.isAnyArrayBuffer(input))
+    return inMemory(bytesSource(bytesOver(input, GIVEN_BYTES), GIVEN_BYTES), GIVEN_BYTES);
   if (typeof input === 'string' || isUrl(input)) {
     const path = checkFilePath(input);
     return withFile(path, (handle, size) =>

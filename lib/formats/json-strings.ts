@@ -6,10 +6,10 @@ import type { Pace } from './pace';
 export const MAX_NAMES = 2 ** 17;
 /** The longest name, in bytes as it is written. */
 export const MAX_NAME_BYTES = 2 ** 16;
-/** The longest string that is no name, in bytes as it is written. */
+/** The longest string that is not a name, in bytes as it is written. */
 export const MAX_STRING_BYTES = 2 ** 22;
 
-/** Reads an object of strings. @param what - what error messages call it */
+/** Reads an object of strings. @param what - names it in error messages */
 export async function readStrings(
   cursor: JsonCursor,
   what: string,

@@ -1,14 +1,14 @@
-/** NumPy's names of dtypes, as `numpy.dtype` takes them. */
+/** NumPy's names of dtypes, as `numpy.dtype` accepts them. */
 import type { DType } from '../dtype';
 import { quote, type Fail } from './format-error';
 
-/** Ours: the code that `numpy.save` writes first, then the other ways to write it, byte order apart. */
+/** Our dtypes: first the code that `numpy.save` writes, then the other spellings, without the byte order. */
 const SPELLINGS: readonly (readonly [dtype: DType, ...codes: string[]])[] = [
   ['float16', 'f2', 'e', 'float16', 'half'],
   ['float32', 'f4', 'f', 'float32', 'single'],
   ['float64', 'f8', 'd', 'float64', 'double', 'float'],
   ['int32', 'i4', 'i', 'int32', 'intc'],
-  // A C long has 32 bits on Windows; there the elements would not fill the file, which is an error.
+  // A C long has 32 bits on Windows. The elements then do not fill the file, which is an error.
   ['int64', 'i8', 'l', 'q', 'p', 'int64', 'longlong', 'intp', 'long', 'int'],
   ['uint8', 'u1', 'B', 'uint8', 'ubyte'],
   ['bool', 'b1', '?', 'bool', 'bool_'],
@@ -18,7 +18,7 @@ const DTYPES: ReadonlyMap<string, DType> = new Map(
   SPELLINGS.flatMap(([dtype, ...codes]) => codes.map((code): [string, DType] => [code, dtype])),
 );
 
-/** Those that NumPy has and tensors do not. */
+/** NumPy's dtypes that tensors do not have. */
 const OTHERS: ReadonlyMap<string, string> = new Map(
   [
     ['int8', 'i1', 'b', 'int8', 'byte'],
@@ -34,27 +34,27 @@ const OTHERS: ReadonlyMap<string, string> = new Map(
   ].flatMap(([name = '', ...codes]) => codes.map((code): [string, string] => [code, name])),
 );
 
-/** Those that carry a length or a unit. */
+/** NumPy's dtypes with a length or a unit. */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^U\d*$/, 'text'],
   [/^[Sa]\d*$/, 'bytes'],
-  [/^V2$/, 'raw bytes of 2, as which ml_dtypes saves bfloat16'],
+  [/^V2$/, 'raw bytes of length 2, which is how ml_dtypes saves bfloat16'],
   [/^V\d*$/, 'raw bytes'],
   [/^(?:M8?|datetime64)(?:\[.*\])?$/, 'datetime64'],
   [/^(?:m8?|timedelta64)(?:\[.*\])?$/, 'timedelta64'],
 ];
 
-/** The `descr` of a dtype, little-endian; undefined for bfloat16, which NumPy has no type for. */
+/** The little-endian `descr` of a dtype; undefined for bfloat16, which NumPy does not have. */
 export function npyDescr(dtype: DType): string | undefined {
   const code = SPELLINGS.find(([known]) => known === dtype)?.[1];
   return code === undefined ? undefined : `${code.endsWith('1') ? '|' : '<'}${code}`;
 }
 
 /**
- * The dtype of a code without its mark of the byte order.
+ * Returns the dtype of a code without its byte-order mark.
  *
- * @param descr - with the mark, for messages
- * @throws TokenLearnerError ERR_FILE_FORMAT, which names a dtype that NumPy has and tensors do not.
+ * @param descr - the code with the mark, for messages
+ * @throws TokenLearnerError ERR_FILE_FORMAT. The message names a dtype that NumPy has and tensors do not.
  */
 export function npyDtype(code: string, descr: string, fail: Fail): DType {
   const dtype = DTYPES.get(code);

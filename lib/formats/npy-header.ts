@@ -1,26 +1,28 @@
+import { isUtf8 } from 'node:buffer';
+
 import type { DType } from '../dtype';
+import { formatShape, MAX_DIMENSIONS } from '../shape';
 import { HOST_ORDER, type ByteOrder } from './elements';
-import { MAX_AXES } from './file-shape';
 import { quote, type Fail } from './format-error';
 import { npyDtype } from './npy-dtypes';
 import { LiteralParser, type Literal } from './npy-literal';
 
-/** NumPy's own limit on the header's text, in bytes. It bounds what the text's literals take, too. */
+/** NumPy's own limit on the header's text, in bytes. It also bounds the memory of the text's literals. */
 const MAX_HEADER_BYTES = 10_000;
-/** So many bytes from the beginning of a file hold any header. */
+/** A header lies within this many bytes from the beginning of a file. */
 export const MAX_START_BYTES = 12 + MAX_HEADER_BYTES;
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const ALIGNMENT = 64;
-/** NumPy leaves room for the first axis to grow to 21 digits without a longer header. */
+/** NumPy pads the header so that the first dimension can grow to 21 digits. */
 const GROWTH_DIGITS = 21;
 
-/** What an npy header says. */
+/** The content of an npy header. */
 export interface NpyHeader {
   dtype: DType;
   order: ByteOrder;
   fortranOrder: boolean;
   shape: number[];
-  /** Where the elements begin, in bytes from the start of the file. */
+  /** The position of the first element, in bytes from the start of the file. */
   dataStart: number;
 }
 
@@ -35,15 +37,15 @@ function readDescr(descr: Literal | undefined, fail: Fail): { dtype: DType; orde
 
 function readShape(shape: Literal | undefined, fail: Fail): number[] {
   if (typeof shape !== 'object' || shape?.kind !== 'tuple') throw fail("the header has no tuple 'shape'");
-  if (shape.items.length > MAX_AXES)
-    throw fail(`${shape.items.length} axes are over the limit of ${MAX_AXES}`);
+  if (shape.items.length > MAX_DIMENSIONS)
+    throw fail(`${shape.items.length} dimensions are over the limit of ${MAX_DIMENSIONS}`);
   return shape.items.map((size) => {
     if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return size;
-    throw fail("'shape' does not hold integers from 0 to 2^53 - 1 alone");
+    throw fail("'shape' holds something other than integers from 0 to 2^53 - 1");
   });
 }
 
-/** Where the header's text lies, by the version of the format. */
+/** Finds the header's text and its encoding, which depend on the version of the format. */
 function locateText(
   bytes: Uint8Array,
   fileSize: number,
@@ -66,19 +68,16 @@ function locateText(
   return { start, end, encoding: major === 3 ? 'utf-8' : 'latin1' };
 }
 
-function decodeText(bytes: Uint8Array, encoding: 'latin1' | 'utf-8', fail: Fail): string {
-  if (encoding === 'latin1') return Buffer.from(bytes).toString('latin1');
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw fail('the header is not valid UTF-8', cause);
-  }
+function checkEncoding(bytes: Uint8Array, encoding: 'latin1' | 'utf-8', fail: Fail): void {
+  if (encoding === 'utf-8' && !isUtf8(bytes)) throw fail('the header is not valid UTF-8');
 }
 
-/** Parses the header in the first {@link MAX_START_BYTES} of a file, or all of it where it is shorter. */
+/** Parses the header in the first {@link MAX_START_BYTES} of a file, or in all of a shorter file. */
 export function parseNpyHeader(bytes: Uint8Array, fileSize: number, fail: Fail): NpyHeader {
   const { start, end, encoding } = locateText(bytes, fileSize, fail);
-  const dict = new LiteralParser(decodeText(bytes.subarray(start, end), encoding, fail), fail).parseDict();
+  const text = bytes.subarray(start, end);
+  checkEncoding(text, encoding, fail);
+  const dict = new LiteralParser(text, encoding, fail).parseDict();
   const keys = [...dict.keys()].sort();
   if (keys.join() !== 'descr,fortran_order,shape') {
     throw fail(
@@ -91,10 +90,9 @@ export function parseNpyHeader(bytes: Uint8Array, fileSize: number, fail: Fail):
   return { dtype, order, fortranOrder, shape: readShape(dict.get('shape'), fail), dataStart: end };
 }
 
-/** A version 1.0 header as numpy.save writes it, for C order. */
+/** Makes a version 1.0 header as numpy.save writes it, for C order. */
 export function npyHeader(descr: string, shape: readonly number[]): Buffer {
-  const tuple = shape.length === 1 ? `(${shape.join()},)` : `(${shape.join(', ')})`;
-  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${formatShape(shape)}, }`;
   const growth = shape.length === 0 ? 0 : GROWTH_DIGITS - String(shape[0]).length;
   const used = 10 + dict.length + growth + 1;
   const total = used + ALIGNMENT - (used % ALIGNMENT);

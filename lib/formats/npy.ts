@@ -1,9 +1,10 @@
 /** NumPy's npy format: one array in a file, behind a header that is a Python dict literal. */
 import { dtypeInfo } from '../dtype';
+import { formatShape } from '../shape';
 import type { ArrayEntry } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { checkBytes, checkPath, withFile } from './file-io';
-import { bytesOfShape, showShape } from './file-shape';
+import { bytesOfShape } from './file-shape';
 import { formatErrors, type Fail } from './format-error';
 import { MAX_START_BYTES, parseNpyHeader, type NpyHeader } from './npy-header';
 import { Pace } from './pace';
@@ -15,7 +16,7 @@ function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: number, fai
   if (found === expected) return;
   const what = found < expected ? 'truncated' : 'trailing bytes';
   throw fail(
-    `${what}: ${dtype} of shape ${showShape(shape)} takes ${expected} bytes, the file holds ${found}`,
+    `${what}: ${dtype} of shape ${formatShape(shape)} takes ${expected} bytes, the file holds ${found}`,
   );
 }
 
@@ -23,8 +24,8 @@ function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: number, fai
  * Reads npy (versions 1.0, 2.0 and 3.0) from any source: float16, float32, float64, int32, int64, uint8 and bool, of either byte
  * order and in C or Fortran order. The array is in C order.
  *
- * @param name - what error messages call the source
- * @param allocate - gives the memory, which is filled in place
+ * @param name - names the source in error messages
+ * @param allocate - allocates the memory, which is filled in place
  * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
  */
 export async function readNpyFrom(
@@ -40,7 +41,7 @@ export async function readNpyFrom(
   const { dtype, order, shape, dataStart } = header;
   const data = allocate('array', dtype, shape);
   const place = { dtype, order, position: dataStart };
-  // With at most one axis longer than 1, both orders are the same.
+  // With at most one dimension longer than 1, both orders are the same.
   const isPlain = !header.fortranOrder || shape.filter((size) => size !== 1).length <= 1;
   if (isPlain) await readElements(source, data, place, new Pace());
   else await readFortranElements(source, data, shape, place, new Pace());

@@ -1,11 +1,11 @@
 import type { Fail } from './format-error';
 
-/** Bounds whatever the size of the file. State dicts of 100,000 tensors fit twice. */
+/** Absolute limits. State dicts of 100,000 tensors take less than half of each. */
 const MAX_OPERATIONS = 10_000_000;
 const MAX_ELEMENTS = 2 ** 24;
 const MAX_MEMORY = 2 ** 29;
 
-/** What each byte of the file allows, beyond what any file has. */
+/** Limits in proportion to the file: an allowance for each byte, plus a free amount. */
 const OPERATIONS_PER_BYTE = 4;
 const ELEMENTS_PER_BYTE = 4;
 const MEMORY_PER_BYTE = 64;
@@ -17,15 +17,15 @@ const FREE_MEMORY = 2 ** 24;
 const MEMORY_PER_WORK = 64;
 
 /**
- * What a pickle may cost, in proportion to the size of the file that holds it:
+ * Bounds the cost of a pickle in proportion to the size of its file:
  *
- * - operations: 4 a byte and 65,536, at most 10 million;
- * - elements put into lists, tuples, sets, sizes and dicts, or copied from one to another: 4 a byte and 65,536, at most
+ * - operations: 4 per byte plus 65,536, at most 10 million;
+ * - elements put into lists, tuples, sets, sizes and dicts, or copied from one to another: 4 per byte plus 65,536, at most
  *   16.8 million (2^24);
- * - memory for strings, numbers, containers, elements and the memo: 64 bytes a byte and 16 MiB, at most 512 MiB.
+ * - memory for strings, numbers, containers, elements and the memo: 64 bytes per byte plus 16 MiB, at most 512 MiB.
  *
- * torch.save's own pickles of up to 100,000 tensors take less than half of each. A cost is charged before it arises: a call that copies a long list costs
- * as much as the list is long, however often the pickle asks for it.
+ * torch.save's own pickles of up to 100,000 tensors take less than half of each. Costs are charged before the work is done. A
+ * call that copies a list costs the length of the list each time.
  */
 export class PickleBudget {
   readonly #fail: Fail;
@@ -34,7 +34,7 @@ export class PickleBudget {
   #elements = 0;
   #memory = 0;
 
-  /** @param fileBytes - the size of the file that holds the pickle, or of the pickle where that is less */
+  /** @param fileBytes - the size of the file that holds the pickle, or the size of the pickle if that is less */
   constructor(fileBytes: number, fail: Fail) {
     this.#fail = fail;
     this.#limits = {
@@ -44,12 +44,12 @@ export class PickleBudget {
     };
   }
 
-  /** All that was charged so far, in units that take about the same time. */
+  /** Everything charged so far, in units of about the same time. */
   get work(): number {
     return this.#operations + this.#elements + this.#memory / MEMORY_PER_WORK;
   }
 
-  /** One operation of the machine. */
+  /** Charges one operation of the machine. */
   operation(): void {
     this.#operations += 1;
     if (this.#operations > this.#limits.operations)
@@ -58,7 +58,7 @@ export class PickleBudget {
       );
   }
 
-  /** Elements that are put into a container, or copied. */
+  /** Charges elements that are put into a container, or copied. */
   elements(count: number): void {
     this.#elements += count;
     if (this.#elements > this.#limits.elements)
@@ -67,7 +67,7 @@ export class PickleBudget {
       );
   }
 
-  /** About the memory that a value takes, in bytes. */
+  /** Charges the approximate memory of a value, in bytes. */
   memory(bytes: number): void {
     this.#memory += bytes;
     if (this.#memory > this.#limits.memory)

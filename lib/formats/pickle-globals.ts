@@ -1,4 +1,4 @@
-/** What a pickle's globals stand for (their names: pickle-names.ts), and what is built where it calls them. */
+/** The values of a pickle's globals (pickle-names.ts has their names), and the results of calls to them. */
 import type { Fail } from './format-error';
 import { DTYPE_NAMES, OPAQUE_NAMES, STORAGES, TENSOR_CLASSES } from './pickle-names';
 import { isSize, readSizes, REBUILDS, type Build, type CallContext } from './pickle-tensors';
@@ -14,11 +14,11 @@ import {
   type StorageType,
 } from './pickle-values';
 
-/** The most pairs that one operation may put into a dict: 2^17 take some 20 ms, and Python's pickler writes 1,000 at once. */
+/** The most pairs that one operation may put into a dict: 2^17 take about 20 ms. Python's pickler writes 1,000 at once. */
 const MAX_PAIRS_AT_ONCE = 2 ** 17;
-/** Characters of a key that count as one element: to hash and compare them takes about as long. */
+/** Characters of a key that count as one element: hashing and comparing them takes about as long. */
 const KEY_CHARACTERS_PER_ELEMENT = 64;
-/** About what an entry of a dict takes, in bytes. */
+/** The approximate size of a dict entry, in bytes. */
 const DICT_ENTRY_BYTES = 56;
 
 function checkPairs(pairs: number, fail: Fail): void {
@@ -32,7 +32,7 @@ function setItem(dict: PickledDict, key: PickleValue, value: PickleValue, { budg
   dict.set(key, value);
 }
 
-/** Sets items of a dict: keys and values in turn. */
+/** Sets items of a dict. `items` alternates keys and values. */
 export function setItems(dict: PickledDict, items: readonly PickleValue[], context: CallContext): void {
   if (items.length % 2 !== 0) throw context.fail('the pickle sets a key without a value');
   checkPairs(items.length / 2, context.fail);
@@ -75,7 +75,7 @@ const set: Build = (args, { fail, budget }) => {
   return { kind: 'set', items: items.slice() };
 };
 
-/** The bytes of a str. Of Python's codecs only those that pickles use are known; others may expand what they are given. */
+/** Encodes a str. Supports only the codecs that pickles use; others may expand their input. */
 function encode(text: string, codec: PickleValue | undefined, { fail, budget }: CallContext): Uint8Array {
   budget.memory(2 * text.length);
   if (codec === undefined || codec === 'utf-8' || codec === 'utf8') return new Uint8Array(Buffer.from(text));
@@ -106,11 +106,11 @@ const size: Build = (args, context) => {
   return readSizes(args[0], 'torch.Size', context);
 };
 
-/** `_rebuild_from_type_v2(func, type, args, state)`: the tensor of `func(*args)`; type and attributes have no counterpart here. */
+/** `_rebuild_from_type_v2(func, type, args, state)`: the tensor of `func(*args)`. Type and attributes are dropped. */
 const rebuildFromType: Build = ([callee, , args], context) => {
   const build = isKind(callee, 'constructor') ? REBUILDS.get(callee.name) : undefined;
   if (build === undefined || !Array.isArray(args))
-    throw context.fail('a tensor is not rebuilt by a function and its arguments');
+    throw context.fail('a tensor is rebuilt by something other than a function and its arguments');
   return build(args, context);
 };
 
@@ -136,7 +136,7 @@ const CONSTRUCTORS: ReadonlyMap<string, Build> = new Map<string, Build>([
   ]),
 ]);
 
-/** The value of a global; undefined when it is not on the list. */
+/** Returns the value of a global; undefined if it is not on the list. */
 export function resolveGlobal(
   module: string,
   name: string,
@@ -149,21 +149,21 @@ export function resolveGlobal(
   return OPAQUE_NAMES.has(path) ? { kind: 'opaque', name: path } : undefined;
 }
 
-/** Builds what the call of an allowed constructor stands for. */
+/** Returns the result of a call to an allowed constructor. */
 export function construct(
   callee: Constructor,
   args: readonly PickleValue[],
   context: CallContext,
 ): PickleValue {
   const build = CONSTRUCTORS.get(callee.name);
-  if (build === undefined) throw context.fail(`the pickle calls ${callee.name}, which is no constructor`);
+  if (build === undefined) throw context.fail(`the pickle calls ${callee.name}, which is not a constructor`);
   return build(args, context);
 }
 
-/** The storage for torch.save's persistent id: `('storage', type, key, location, numel)`. */
+/** Returns the storage of torch.save's persistent id: `('storage', type, key, location, numel)`. */
 export function persistentStorage(id: PickleValue, fail: Fail): PickledStorage {
   if (!Array.isArray(id) || id.length !== 5 || id[0] !== 'storage') {
-    throw fail(`a persistent id is ${pythonType(id)} and not a storage's five values`);
+    throw fail(`a persistent id is ${pythonType(id)}, not a storage's five values`);
   }
   const [, type, key, , length] = id;
   if (!isKind(type, 'storage-type')) throw fail('a persistent id names no storage type');

@@ -3,9 +3,9 @@ import type { Fail } from './format-error';
 import { PickleBudget } from './pickle-budget';
 import { PickledDict, type PickleValue } from './pickle-values';
 
-/** An integer of more bytes has no use in a checkpoint, and converting it is not linear in its length. */
+/** Checkpoints have no longer integers, and the time to convert one grows faster than its length. */
 const MAX_INTEGER_BYTES = 256;
-/** About what values take, in bytes, beside their elements. */
+/** The approximate size of values in bytes, without their elements. */
 const NUMBER_BYTES = 16;
 const ARRAY_BYTES = 48;
 const DICT_BYTES = 320;
@@ -22,7 +22,7 @@ function footprint(value: PickleValue): number {
   return value instanceof PickledDict ? DICT_BYTES : OBJECT_BYTES;
 }
 
-/** The registers of a pickle machine: the bytes, a stack with marks, a memo, and the budget that all of it is charged to. */
+/** The state of a pickle machine: the bytes, a stack with marks, a memo, and the budget that everything is charged to. */
 export class PickleMachine {
   /** Makes ERR_FILE_FORMAT errors. */
   readonly fail: Fail;
@@ -44,13 +44,13 @@ export class PickleMachine {
     this.refuse = refuse;
   }
 
-  /** The next opcode. */
+  /** Reads the next opcode. */
   operation(): number {
     this.budget.operation();
     return this.uint8();
   }
 
-  /** Where the next byte lies. */
+  /** The position of the next byte. */
   get position(): number {
     return this.#at;
   }
@@ -82,7 +82,7 @@ export class PickleMachine {
     return this.#bytes.readInt32LE(this.#advance(4));
   }
 
-  /** An 8-byte length; one that is no exact number is beyond the end of any file. */
+  /** Reads an 8-byte length. A length that is not exact as a number is beyond the end of any file. */
   uint64(): number {
     return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
   }
@@ -91,7 +91,7 @@ export class PickleMachine {
     return this.#bytes.readDoubleBE(this.#advance(8));
   }
 
-  /** A copy of the next bytes. */
+  /** Reads a copy of the next bytes. */
   bytes(length: number): Uint8Array {
     const start = this.#advance(length);
     return new Uint8Array(this.#bytes.subarray(start, start + length));
@@ -106,7 +106,7 @@ export class PickleMachine {
     }
   }
 
-  /** The text up to the next newline. */
+  /** Reads the text up to the next newline. */
   line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#at);
     if (end < 0) throw this.fail('the pickle is truncated: a line does not end');
@@ -115,7 +115,7 @@ export class PickleMachine {
     return text;
   }
 
-  /** A little-endian two's complement integer; a number where it is exact. */
+  /** Reads a little-endian two's complement integer; a number if that is exact, else a bigint. */
   integer(length: number): number | bigint {
     if (length > MAX_INTEGER_BYTES) throw this.fail(`the pickle has an integer of ${length} bytes`);
     const digits = Buffer.from(this.bytes(length)).reverse().toString('hex');
@@ -123,7 +123,7 @@ export class PickleMachine {
     return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   }
 
-  /** Puts a new value on the stack. */
+  /** Pushes a new value onto the stack. */
   push(value: PickleValue): void {
     if (Array.isArray(value)) this.budget.elements(value.length);
     this.budget.memory(footprint(value) + SLOT_BYTES);
@@ -136,14 +136,14 @@ export class PickleMachine {
     this.budget.memory(SLOT_BYTES * count);
   }
 
-  /** Takes the topmost value that lies above the last mark. */
+  /** Pops the top value above the last mark. */
   pop(): PickleValue {
     const value = this.#stack.length > (this.#marks.at(-1) ?? 0) ? this.#stack.pop() : undefined;
-    if (value === undefined) throw this.fail(`the pickle takes from an empty stack at ${this.#at}`);
+    if (value === undefined) throw this.fail(`the pickle pops from an empty stack at ${this.#at}`);
     return value;
   }
 
-  /** The value that pop would take. */
+  /** Returns the value that {@link pop} would pop. */
   top(): PickleValue {
     const value = this.pop();
     this.#stack.push(value);
@@ -155,7 +155,7 @@ export class PickleMachine {
     this.#marks.push(this.#stack.length);
   }
 
-  /** Takes the last mark and all values above it. */
+  /** Pops the last mark and all values above it. */
   popToMark(): PickleValue[] {
     const mark = this.#marks.pop();
     if (mark === undefined) throw this.fail(`the pickle has no mark for the operation at ${this.#at}`);
@@ -169,12 +169,12 @@ export class PickleMachine {
 
   recall(index: number): void {
     const value = this.#memo.get(index);
-    if (value === undefined) throw this.fail(`the pickle recalls ${index}, which it never put into its memo`);
+    if (value === undefined) throw this.fail(`the pickle recalls ${index}, which is not in its memo`);
     this.budget.memory(SLOT_BYTES);
     this.#stack.push(value);
   }
 
-  /** The one value that is left at the end. */
+  /** Returns the only value that is left at the end. */
   result(): PickleValue {
     const value = this.pop();
     if (this.#stack.length > 0) throw this.fail('the pickle leaves more than one value');

@@ -1,9 +1,9 @@
 /**
- * The names that a pickle may refer to: those that PyTorch 2.13 allows by default where it loads weights only. There is no import, no
- * attribute look-up and no call of anything else.
+ * The names that a pickle may refer to: those that PyTorch 2.13 allows by default with `weights_only`. Nothing else is imported,
+ * looked up or called.
  */
 
-/** PyTorch's name of the dtype of each storage class that CUDA has too. */
+/** PyTorch's storage classes that exist for the CPU and CUDA, and the names of their dtypes. */
 const STORAGE_CLASSES: readonly (readonly [name: string, dtype: string])[] = [
   ['FloatStorage', 'float32'],
   ['DoubleStorage', 'float64'],
@@ -34,7 +34,7 @@ export const STORAGES: ReadonlyMap<string, string | undefined> = new Map([
 const numbered = (prefix: string, widths: readonly number[]): string[] =>
   widths.map((width) => `${prefix}${width}`);
 
-/** PyTorch's dtypes, by the names under which it pickles them. */
+/** PyTorch's dtypes, by their names in pickles. */
 export const DTYPE_NAMES: ReadonlySet<string> = new Set([
   ...['float64', 'float32', 'float16', 'bfloat16', 'bool', 'complex32', 'complex64', 'complex128'],
   ...['float8_e5m2', 'float8_e4m3fn', 'float8_e5m2fnuz', 'float8_e4m3fnuz', 'float8_e8m0fnu'],
@@ -45,7 +45,7 @@ export const DTYPE_NAMES: ReadonlySet<string> = new Set([
   ...['bits1x8', 'bits2x4', 'bits4x2', 'bits8', 'bits16'],
 ]);
 
-/** Values that need no meaning here. */
+/** Values that this reader accepts and ignores. */
 export const OPAQUE_NAMES: ReadonlySet<string> = new Set([
   'torch.per_tensor_affine',
   'torch.per_tensor_symmetric',
@@ -57,7 +57,7 @@ export const OPAQUE_NAMES: ReadonlySet<string> = new Set([
 
 const ELEMENTS = ['Float', 'Double', 'Half', 'BFloat16', 'Int', 'Long', 'Byte', 'Char', 'Short'];
 
-/** Tensor classes of PyTorch's first years. */
+/** Tensor classes of early PyTorch versions. */
 export const TENSOR_CLASSES: ReadonlySet<string> = new Set([
   ...['torch.Tensor', 'torch.BoolTensor', 'torch.cuda.BoolTensor'],
   ...['torch', 'torch.cuda', 'torch.sparse', 'torch.cuda.sparse'].flatMap((module) =>

@@ -5,7 +5,7 @@ import { isKind, PickledDict, pythonType, type PickleValue } from './pickle-valu
 
 type Operation = (machine: PickleMachine) => void;
 
-/** PROTO names the version; 5 is Python's newest. */
+/** The newest version that PROTO may name: Python's newest. */
 const MAX_PROTOCOL = 5;
 /** Ends the pickle. */
 export const STOP = 0x2e;
@@ -16,7 +16,7 @@ function proto(machine: PickleMachine): void {
     throw machine.fail(`pickle protocol ${version} is not supported (up to ${MAX_PROTOCOL} are)`);
 }
 
-/** A frame only tells how many bytes belong together; the bytes themselves follow as ever. */
+/** A frame gives only the number of bytes that belong together; its operations follow as usual. */
 function frame(machine: PickleMachine): void {
   machine.uint64();
 }
@@ -41,7 +41,7 @@ function stackGlobal(machine: PickleMachine): void {
   const name = machine.pop();
   const module = machine.pop();
   if (typeof module !== 'string' || typeof name !== 'string')
-    throw machine.fail('the pickle names a global by no string');
+    throw machine.fail('the pickle names a global with something other than strings');
   pushGlobal(machine, module, name);
 }
 
@@ -58,7 +58,7 @@ function reduce(machine: PickleMachine): void {
   machine.push(construct(callee, args, machine));
 }
 
-/** An OrderedDict's attributes, such as a state dict's `_metadata`, are not kept; nothing else may have any. */
+/** Drops an OrderedDict's attributes, such as a state dict's `_metadata`. Nothing else may have attributes. */
 function build(machine: PickleMachine): void {
   const state = machine.pop();
   const target = machine.top();
@@ -150,14 +150,14 @@ function longBinGet(machine: PickleMachine): void {
   machine.recall(machine.uint32());
 }
 
-/** Pushes what `read` reads. */
+/** Makes an operation that pushes the result of `read`. */
 function pushing(read: (machine: PickleMachine) => PickleValue): Operation {
   return (machine) => {
     machine.push(read(machine));
   };
 }
 
-/** What torch.save writes for state dicts with protocols 2 to 5, and the other plain values of these protocols. */
+/** The operations that torch.save writes for state dicts with protocols 2 to 5, and those for other plain values. */
 export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [0x80, proto],
   [0x95, frame],
@@ -210,7 +210,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   [0x51, pushing((m) => persistentStorage(m.pop(), m.fail))], // BINPERSID
 ]);
 
-/** Python's other operations: they make objects that a state dict has no need of, or belong to protocols 0 and 1. */
+/** Python's other operations. They make objects that a state dict does not need, or belong to protocols 0 and 1. */
 export const REFUSED: ReadonlyMap<number, string> = new Map([
   [0x81, 'NEWOBJ'],
   [0x92, 'NEWOBJ_EX'],

@@ -1,32 +1,31 @@
-/** What PyTorch's functions that rebuild tensors stand for. None of them looks at a storage. */
+/** The counterparts of PyTorch's functions that rebuild tensors. None of them reads a storage. */
+import { MAX_DIMENSIONS } from '../shape';
 import type { Fail } from './format-error';
 import type { PickleBudget } from './pickle-budget';
 import { isKind, isTensor, PickledDict, type PickledTensor, type PickleValue } from './pickle-values';
 
-const MAX_AXES = 64;
-
-/** What a constructor needs to know beside its arguments. */
+/** The context of a constructor's call. */
 export interface CallContext {
   fail: Fail;
   budget: PickleBudget;
 }
 
-/** Makes the value of a call. */
+/** Returns the value of a call. */
 export type Build = (args: readonly PickleValue[], context: CallContext) => PickleValue;
 
-/** Whether the value is an exact integer of 0 or more. */
+/** True for an exact integer of 0 or more. */
 export function isSize(value: PickleValue | undefined): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** A copy of a tuple of sizes. */
+/** Copies a tuple of sizes. */
 export function readSizes(
   value: PickleValue | undefined,
   what: string,
   { fail, budget }: CallContext,
 ): number[] {
-  if (!Array.isArray(value) || value.length > MAX_AXES || !value.every(isSize)) {
-    throw fail(`a tensor's ${what} is not a tuple of at most ${MAX_AXES} integers of 0 or more`);
+  if (!Array.isArray(value) || value.length > MAX_DIMENSIONS || !value.every(isSize)) {
+    throw fail(`a tensor's ${what} is not a tuple of at most ${MAX_DIMENSIONS} integers of 0 or more`);
   }
   budget.elements(value.length);
   return value.slice();
@@ -36,7 +35,7 @@ function unreadable(what: string): PickleValue {
   return { kind: 'unreadable-tensor', what };
 }
 
-/** The strided tensor of the first four arguments of all rebuild functions. */
+/** Makes the strided tensor of the first four arguments, which all rebuild functions share. */
 function strided(
   args: readonly PickleValue[],
   dtype: string | undefined,
@@ -54,7 +53,7 @@ function strided(
   return { kind: 'tensor', dtype: named, storage, offset, shape, strides };
 }
 
-/** Metadata are flags, such as those of a conjugate view: the numbers in the storage are not those of the tensor. */
+/** Metadata are flags, such as those of a conjugate view: the storage does not hold the tensor's values as they are. */
 function withMetadata(tensor: PickledTensor, metadata: PickleValue | undefined): PickleValue {
   const plain = metadata === undefined || metadata === null;
   if (plain || (metadata instanceof PickledDict && metadata.size === 0)) return tensor;
@@ -86,18 +85,18 @@ const rebuildTensorV3: Build = (args, context) => {
   return withMetadata(strided(args, dtype.name, context), args[7]);
 };
 
-/** A parameter is its tensor, its first argument; gradients and attributes have no counterpart here. */
+/** A parameter is its tensor, the first argument. Gradients and attributes are dropped. */
 const parameter: Build = (args, { fail }) => {
   if (!isTensor(args[0])) throw fail('a parameter is not made from a tensor');
   return args[0];
 };
 
-/** `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: the tensor is the one of the CPU. */
+/** `_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: returns the CPU's tensor. */
 const deviceTensor: Build = (args, { fail }) => {
   const [data, dtype] = args;
-  if (!isTensor(data)) throw fail('a tensor of a device is not made from a tensor');
+  if (!isTensor(data)) throw fail('a device tensor is not made from a tensor');
   if (!isKind(data, 'tensor') || !isKind(dtype, 'dtype') || dtype.name === data.dtype) return data;
-  return unreadable(`is kept as ${data.dtype} and used as ${dtype.name}`);
+  return unreadable(`is stored as ${data.dtype} and used as ${dtype.name}`);
 };
 
 /** `_rebuild_qtensor(storage, ...)`. */
@@ -106,7 +105,7 @@ const quantized: Build = ([storage], { fail }) => {
   return unreadable(`is a quantized tensor of dtype ${storage.type.dtype ?? 'unknown'}`);
 };
 
-/** PyTorch's functions that rebuild tensors, all but _rebuild_from_type_v2, which calls one of them. */
+/** PyTorch's functions that rebuild tensors, except _rebuild_from_type_v2, which calls one of them. */
 export const REBUILDS: ReadonlyMap<string, Build> = new Map<string, Build>([
   ['torch._utils._rebuild_tensor', rebuildTensor],
   ['torch._utils._rebuild_tensor_v2', rebuildTensorV2],
@@ -115,13 +114,13 @@ export const REBUILDS: ReadonlyMap<string, Build> = new Map<string, Build>([
   ['torch._utils._rebuild_parameter_with_state', parameter],
   ['torch.nn.parameter.Parameter', parameter],
   ['torch._utils._rebuild_device_tensor_from_cpu_tensor', deviceTensor],
-  ['torch._utils._rebuild_device_tensor_from_numpy', () => unreadable('is kept as a NumPy array')],
+  ['torch._utils._rebuild_device_tensor_from_numpy', () => unreadable('is stored as a NumPy array')],
   ['torch._utils._rebuild_qtensor', quantized],
   ['torch._utils._rebuild_sparse_tensor', () => unreadable('is a sparse tensor')],
   ['torch._utils._rebuild_nested_tensor', () => unreadable('is a nested tensor')],
   [
     'torch._utils._rebuild_meta_tensor_no_storage',
-    () => unreadable('is on the meta device, without numbers'),
+    () => unreadable('is on the meta device, without elements'),
   ],
-  ['torch._utils._rebuild_wrapper_subclass', () => unreadable('is of a tensor subclass without numbers')],
+  ['torch._utils._rebuild_wrapper_subclass', () => unreadable('is of a tensor subclass without elements')],
 ]);

@@ -5,13 +5,13 @@ export interface StorageType {
   dtype: string | undefined;
 }
 
-/** A dtype as a value of its own, by PyTorch's name. */
+/** A dtype as a value, by PyTorch's name. */
 export interface PickledDType {
   kind: 'dtype';
   name: string;
 }
 
-/** A storage that the archive keeps as a record of its own. `size` is in elements of its type. */
+/** A storage, which is a record of the archive. `size` is in elements of its type. */
 export interface PickledStorage {
   kind: 'storage';
   key: string;
@@ -19,10 +19,10 @@ export interface PickledStorage {
   size: number;
 }
 
-/** A strided tensor over a storage; nothing is validated against the storage yet. Offsets and strides are in elements. */
+/** A strided tensor over a storage, not yet validated against that storage. Offsets and strides are in elements. */
 export interface PickledTensor {
   kind: 'tensor';
-  /** By PyTorch's name; it may be one that tensors here do not have. */
+  /** By PyTorch's name. Our tensors may not have that dtype. */
   dtype: string;
   storage: PickledStorage;
   offset: number;
@@ -30,20 +30,20 @@ export interface PickledTensor {
   strides: number[];
 }
 
-/** A tensor of a kind that has no counterpart here. It does no harm until somebody asks for it. */
+/** A tensor of an unsupported kind. It is an error only if the filter asks for it. */
 export interface UnreadableTensor {
   kind: 'unreadable-tensor';
-  /** What it is, for messages: 'is a sparse tensor'. */
+  /** For messages: 'is a sparse tensor'. */
   what: string;
 }
 
-/** A set. Its elements are not compared with each other. */
+/** A set. Duplicates are not removed. */
 export interface PickledSet {
   kind: 'set';
   items: PickleValue[];
 }
 
-/** A value that is known and harmless, and that nothing here needs: a device, a layout, a complex number. */
+/** A known and harmless value that nothing here needs: a device, a layout, a complex number. */
 export interface Opaque {
   kind: 'opaque';
   name: string;
@@ -56,8 +56,8 @@ export interface Constructor {
 }
 
 /**
- * A dict, an OrderedDict or a Counter. Values under other keys than strings stay in a list: nothing looks them up, and to hash
- * keys that a file chooses would let it choose keys that collide.
+ * A dict, an OrderedDict or a Counter. Entries whose keys are not strings stay in a list: nothing looks them up, and hashing them
+ * would let a file choose colliding keys.
  */
 export class PickledDict {
   readonly entries = new Map<string, PickleValue>();
@@ -73,7 +73,7 @@ export class PickledDict {
   }
 }
 
-/** All that a pickle can become here. Tuples and lists are both arrays. */
+/** Every value that a pickle can have here. Tuples and lists are both arrays. */
 export type PickleValue =
   | null
   | boolean
@@ -92,7 +92,7 @@ export type PickleValue =
   | Opaque
   | Constructor;
 
-/** What a value is, in Python's words, for messages. */
+/** Describes a value in Python's terms, for messages. */
 export function pythonType(value: PickleValue): string {
   if (value === null) return 'None';
   if (typeof value === 'boolean') return 'a bool';
@@ -107,15 +107,16 @@ export function pythonType(value: PickleValue): string {
 
 type Kinded = Extract<PickleValue, { kind: string }>;
 
-/** Whether the value is of that kind. */
+/** True if the value is of that kind. */
 export function isKind<K extends Kinded['kind']>(
   value: PickleValue | undefined,
   kind: K,
 ): value is Extract<Kinded, { kind: K }> {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind;
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'kind')) return false;
+  return (value as Kinded).kind === kind;
 }
 
-/** Whether the value is a tensor of the pickle. */
+/** True if the value is a tensor, readable or not. */
 export function isTensor(value: PickleValue | undefined): value is PickledTensor | UnreadableTensor {
   return isKind(value, 'tensor') || isKind(value, 'unreadable-tensor');
 }

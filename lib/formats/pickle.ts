@@ -1,6 +1,6 @@
 /**
- * A restricted unpickler. A pickle is a program for a stack machine; this machine knows the operations that plain
- * data need, and of globals only a fixed list (pickle-names.ts). No code of the file or named by it ever runs.
+ * A restricted unpickler. A pickle is a program for a stack machine. This machine knows only the operations for plain data, and a
+ * fixed list of globals (pickle-names.ts). It never runs code from the file, or code that the file names.
  */
 import { TokenLearnerError } from '../errors';
 import { formatErrors } from './format-error';
@@ -9,7 +9,7 @@ import { PickleMachine } from './pickle-machine';
 import { OPERATIONS, REFUSED, STOP } from './pickle-opcodes';
 import type { PickleValue } from './pickle-values';
 
-/** Units of the budget's work between two looks at the clock: a fraction of a millisecond. */
+/** Units of the budget's work between two checks of the clock: a fraction of a millisecond. */
 const WORK_BETWEEN_PAUSES = 4096;
 
 function step(machine: PickleMachine, opcode: number): void {
@@ -21,19 +21,19 @@ function step(machine: PickleMachine, opcode: number): void {
   const name = REFUSED.get(opcode);
   if (name !== undefined) throw machine.refuse(`the pickle uses the operation ${name}, which is not allowed`);
   throw machine.fail(
-    `the pickle has 0x${opcode.toString(16)} at ${machine.position - 1}, which is no operation`,
+    `the pickle has 0x${opcode.toString(16)} at ${machine.position - 1}, which is not an operation`,
   );
 }
 
 /**
- * Reads a pickle of what PyTorch's own loader of weights allows: numbers, strings, bytes, bools, None, tuples, lists, dicts, sets, devices,
- * dtypes, and tensors whose storages are persistent ids of torch.save. It works in slices of some milliseconds, so that the event loop
- * goes on turning, and within a budget that is in proportion to the file (pickle-budget.ts).
+ * Reads a pickle of the values that PyTorch's own loader of weights allows: numbers, strings, bytes, bools, None, tuples, lists,
+ * dicts, sets, devices, dtypes, and tensors whose storages are persistent ids of torch.save. It works in slices of a few
+ * milliseconds, so that the event loop can run, and within a budget in proportion to the file (pickle-budget.ts).
  *
- * @param source - what error messages call the bytes
- * @param fileBytes - the size of the file that holds the pickle, which may be less than the pickle's where it is compressed
- * @throws TokenLearnerError ERR_UNSAFE_PICKLE for everything else that a pickle can ask for, and ERR_FILE_FORMAT when it is
- * malformed or costs more than its budget.
+ * @param source - names the bytes in error messages
+ * @param fileBytes - the size of the file that holds the pickle; less than the pickle's size if it is compressed
+ * @throws TokenLearnerError ERR_UNSAFE_PICKLE for everything else that a pickle can ask for; ERR_FILE_FORMAT if it is malformed
+ * or exceeds its budget.
  */
 export async function unpickle(
   bytes: Uint8Array,

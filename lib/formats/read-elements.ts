@@ -1,27 +1,28 @@
 import { dtypeInfo, type DType, type TypedArray } from '../dtype';
+import { contiguousStrides, elementCount } from '../shape';
 import type { ByteSource } from './byte-source';
-import { allocateElements, elementCount, toHost, type ByteOrder } from './elements';
+import { allocateElements, toHost, type ByteOrder } from './elements';
 import type { Fail } from './format-error';
 import type { Pace } from './pace';
 import { widen, type Widening } from './widening';
 
-/** What one read takes, in bytes: a few milliseconds of work on JavaScript's thread, and the memory beside the arrays. */
+/** Bytes of one read: a few milliseconds of work on JavaScript's thread. It also bounds the memory used beside the arrays. */
 const CHUNK_BYTES = 2 ** 22;
 
-/** Elements in Fortran order that are placed at once: each may touch another page of new memory. */
+/** Elements in Fortran order that are placed at once. It is small because each may touch another page of new memory. */
 const FORTRAN_ELEMENTS = 2 ** 14;
 
 /** Elements that are widened at once. */
 const WIDENED_ELEMENTS = 2 ** 18;
 
-/** Gives the memory for an array: as many elements as the shape has, of the dtype's typed array. */
+/** Allocates the memory for an array: the shape's number of elements in the dtype's typed array. */
 export type Allocate = (name: string, dtype: DType, shape: readonly number[]) => TypedArray;
 
-/** JavaScript's own memory. @throws TokenLearnerError ERR_OUT_OF_MEMORY */
+/** Allocates JavaScript's own memory. @throws TokenLearnerError ERR_OUT_OF_MEMORY */
 export const allocateInJavaScript: Allocate = (_name, dtype, shape) =>
   allocateElements(dtype, elementCount(shape));
 
-/** Where elements lie, and how. */
+/** The position and representation of elements in a source. */
 export interface ElementPlace {
   dtype: DType;
   order: ByteOrder;
@@ -42,7 +43,7 @@ export async function readBytes(
   }
 }
 
-/** Fills `data` with elements in the order in which they lie, straight into its memory. */
+/** Fills `data` with elements in their order in the source, directly into its memory. */
 export async function readElements(
   source: ByteSource,
   data: TypedArray,
@@ -58,7 +59,7 @@ export async function readElements(
   }
 }
 
-/** As {@link readElements}, for an array that lies in Fortran order (the first index runs fastest): `data` gets C order. */
+/** As {@link readElements}, for an array in Fortran order (the first index runs fastest). `data` gets C order. */
 export async function readFortranElements(
   source: ByteSource,
   data: TypedArray,
@@ -79,7 +80,7 @@ export async function readFortranElements(
   }
 }
 
-/** As {@link readElements}, for little-endian elements of a dtype that becomes a wider one. @param what - what messages call them */
+/** As {@link readElements}, for little-endian elements that are converted to a wider dtype. @param what - names them in messages */
 export async function readWidened(
   source: ByteSource,
   data: TypedArray,
@@ -99,21 +100,17 @@ export async function readWidened(
   }
 }
 
-/** Goes through the C-order positions of an array in Fortran order. */
+/** Walks through the C-order positions of an array in Fortran order. */
 class FortranWalk {
   readonly #shape: readonly number[];
-  readonly #strides: number[] = [];
+  readonly #strides: readonly number[];
   readonly #index: number[];
   #at = 0;
 
   constructor(shape: readonly number[]) {
     this.#shape = shape;
     this.#index = shape.map(() => 0);
-    let stride = 1;
-    for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
-      this.#strides[axis] = stride;
-      stride *= shape[axis] ?? 1;
-    }
+    this.#strides = contiguousStrides(shape);
   }
 
   /** Puts the next elements at their positions. */
@@ -130,7 +127,7 @@ class FortranWalk {
     }
   }
 
-  /** Goes on by elements of the first axis, to its end at most. */
+  /** Advances by `run` elements of the first axis, at most to its end. */
   #advance(run: number): void {
     let count = run;
     for (let axis = 0; axis < this.#shape.length; axis += 1) {

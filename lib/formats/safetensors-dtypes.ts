@@ -1,7 +1,7 @@
 import type { DType } from '../dtype';
 import { wideningOf, type Widening } from './widening';
 
-/** The format's names of our dtypes, in ascending order of the alignment by which files are laid out. */
+/** The format's names of our dtypes, in ascending order of the alignment that determines a file's layout. */
 export const FORMAT_DTYPES: readonly (readonly [name: string, dtype: DType])[] = [
   ['BOOL', 'bool'],
   ['U8', 'uint8'],
@@ -15,7 +15,7 @@ export const FORMAT_DTYPES: readonly (readonly [name: string, dtype: DType])[] =
 
 const DTYPE_BY_NAME: ReadonlyMap<string, DType> = new Map(FORMAT_DTYPES);
 
-/** The bits of one element of each dtype that the format has, ours and others. */
+/** Bits per element of every dtype of the format. */
 const BITS: ReadonlyMap<string, number> = new Map([
   ['F4', 4],
   ['F6_E2M3', 6],
@@ -41,7 +41,7 @@ const BITS: ReadonlyMap<string, number> = new Map([
   ['U64', 64],
 ]);
 
-/** PyTorch's names of those that become a wider dtype. */
+/** PyTorch's names of the dtypes that are converted to a wider one. */
 const WIDENED: ReadonlyMap<string, string> = new Map([
   ['I8', 'int8'],
   ['I16', 'int16'],
@@ -55,13 +55,13 @@ const WIDENED: ReadonlyMap<string, string> = new Map([
   ['F8_E5M2FNUZ', 'float8_e5m2fnuz'],
 ]);
 
-/** How a dtype is read: as one of ours, which may be wider than the file's. */
+/** How to read a dtype: as one of ours, which may be wider than the file's. */
 export interface ReadAs {
   dtype: DType;
   widening: Widening | undefined;
 }
 
-/** How the dtype of that name is read; undefined for one that is not. */
+/** How to read the dtype with that name; undefined for an unsupported one. */
 export function readAs(formatDtype: string): ReadAs | undefined {
   const dtype = DTYPE_BY_NAME.get(formatDtype);
   if (dtype !== undefined) return { dtype, widening: undefined };
@@ -69,12 +69,12 @@ export function readAs(formatDtype: string): ReadAs | undefined {
   return widening && { dtype: widening.dtype, widening };
 }
 
-/** What messages call a dtype: our name where it is ours, else the format's. */
+/** The name of a dtype in messages: ours if we have that dtype, else the format's. */
 export function dtypeName(formatDtype: string): string {
   return DTYPE_BY_NAME.get(formatDtype) ?? formatDtype;
 }
 
-/** The bits of one element; undefined for a dtype that is not known at all. */
+/** Bits per element; undefined for an unknown dtype. */
 export function bitsOf(formatDtype: string): number | undefined {
   return BITS.get(formatDtype);
 }

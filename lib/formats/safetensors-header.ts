@@ -1,13 +1,15 @@
 /**
- * The header of a safetensors file. What it takes is bounded by its own size: each tensor costs its name, its dtype and at most
- * 64 sizes; there are at most 2^17 tensors and 2^17 metadata; what the format does not know is passed over.
+ * The header of a safetensors file. Its own size bounds the memory: each tensor costs its name, its dtype and at most 64 sizes.
+ * There are at most 2^17 tensors and 2^17 metadata entries. Unknown fields are skipped.
  */
-import { bytesOfShape, MAX_AXES, showShape, tensorNamed } from './file-shape';
+import { formatShape, MAX_DIMENSIONS } from '../shape';
+import { bytesOfShape, tensorNamed } from './file-shape';
 import { quote, type Fail } from './format-error';
 import { JsonCursor } from './json-cursor';
 import { MAX_NAME_BYTES, MAX_NAMES, readStrings } from './json-strings';
 import type { Pace } from './pace';
 import { bitsOf, dtypeName, readAs, type ReadAs } from './safetensors-dtypes';
+import { sorted } from './sort';
 
 /** The format's own limit on the header, in bytes. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -17,25 +19,24 @@ export const METADATA_KEY = '__metadata__';
 
 /** The longest description of one tensor, in bytes. */
 const MAX_DESCRIPTION_BYTES = 2 ** 16;
-const SORTED_AT_ONCE = 2 ** 13;
 
-/** One tensor's place: `begin` and `end` are in bytes from the first byte after the header. */
+/** The place of one tensor. `begin` and `end` are in bytes from the first byte after the header. */
 export interface TensorPlace {
   name: string;
-  /** As the format calls it; it may be one that tensors do not have. */
+  /** The format's name. Our tensors may not have that dtype. */
   formatDtype: string;
   shape: number[];
   begin: number;
   end: number;
 }
 
-/** What a header says. `tensors` are in the order of their bytes. */
+/** The content of a header. `tensors` are in the order of their bytes. */
 export interface SafetensorsHeader {
   tensors: TensorPlace[];
   metadata: Record<string, string>;
 }
 
-/** The integers of an array, charged as they come. */
+/** Reads an array of at most `limit` integers. */
 function readSizes(cursor: JsonCursor, limit: number, problem: string, fail: Fail): number[] {
   if (!cursor.nextIs('[')) throw fail(problem);
   const sizes: number[] = [];
@@ -90,8 +91,8 @@ class PlaceReader {
       this.#formatDtype = cursor.string(MAX_NAME_BYTES);
     } else if (key === 'shape') {
       this.#once(key, this.#shape);
-      const problem = `${what} has no shape of at most ${MAX_AXES} integers from 0 to 2^53 - 1`;
-      this.#shape = readSizes(cursor, MAX_AXES, problem, this.#fail);
+      const problem = `${what} has no shape of at most ${MAX_DIMENSIONS} integers from 0 to 2^53 - 1`;
+      this.#shape = readSizes(cursor, MAX_DIMENSIONS, problem, this.#fail);
     } else if (key === 'data_offsets') {
       this.#once(key, this.#offsets);
       this.#offsets = readSizes(cursor, 2, `${what} has no data_offsets of two integers`, this.#fail);
@@ -109,26 +110,20 @@ function checkSize({ name, formatDtype, shape, begin, end }: TensorPlace, fail: 
   const what = tensorNamed(name);
   const bits = bitsOf(formatDtype);
   const wanted = bytesOfShape(shape, (bits ?? 1) / 8, what, fail);
-  // Of a dtype that is not known, only the place is.
+  // Only the place of a tensor of unknown dtype can be checked.
   if (bits === undefined || wanted === end - begin) return;
   throw fail(
-    `${what} has data_offsets [${begin}, ${end}]: ${end - begin} bytes, but ${dtypeName(formatDtype)} of shape ${showShape(shape)} ` +
+    `${what} has data_offsets [${begin}, ${end}]: ${end - begin} bytes, but ${dtypeName(formatDtype)} of shape ${formatShape(shape)} ` +
       `takes ${wanted}`,
   );
 }
 
-/** Sorted by their bytes: in pieces first, of which the whole is then merged, so that no one call takes long. */
-async function inOrder(places: readonly TensorPlace[], pace: Pace): Promise<TensorPlace[]> {
-  const order = (a: TensorPlace, b: TensorPlace): number => a.begin - b.begin || a.end - b.end;
-  const sorted: TensorPlace[] = [];
-  for (let done = 0; done < places.length; done += SORTED_AT_ONCE) {
-    for (const place of places.slice(done, done + SORTED_AT_ONCE).sort(order)) sorted.push(place);
-    await pace.pause();
-  }
-  return sorted.sort(order);
+/** The order of the tensors' bytes. */
+function byPlace(a: TensorPlace, b: TensorPlace): number {
+  return a.begin - b.begin || a.end - b.end;
 }
 
-/** What is wrong with a place behind data that end at `expected`; undefined where all is well. */
+/** Describes the problem of a place after data that end at `expected`; undefined if there is none. */
 function misplaced({ begin, end }: TensorPlace, expected: number, dataBytes: number): string | undefined {
   if (end < begin) return ': it ends before it begins';
   if (end > dataBytes) return `, but the file holds ${dataBytes} bytes of data`;
@@ -136,7 +131,7 @@ function misplaced({ begin, end }: TensorPlace, expected: number, dataBytes: num
   return begin > expected ? `: nothing describes the bytes from ${expected} on` : undefined;
 }
 
-/** Sizes must be those of the shapes, and the tensors lie one after the other over the whole of the data. */
+/** Checks that sizes match the shapes, and that the tensors cover the data without gaps or overlaps. */
 async function checkLayout(
   tensors: readonly TensorPlace[],
   dataBytes: number,
@@ -155,9 +150,15 @@ async function checkLayout(
   if (expected !== dataBytes) throw fail(`the tensors end at byte ${expected} of ${dataBytes} bytes of data`);
 }
 
-function toRecord(strings: ReadonlyMap<string, string> | undefined): Record<string, string> {
+async function toRecord(
+  strings: ReadonlyMap<string, string> | undefined,
+  pace: Pace,
+): Promise<Record<string, string>> {
   const record = Object.create(null) as Record<string, string>;
-  for (const [key, value] of strings ?? []) record[key] = value;
+  for (const [key, value] of strings ?? []) {
+    record[key] = value;
+    await pace.pause();
+  }
   return record;
 }
 
@@ -183,16 +184,16 @@ export async function parseHeader(
     }
     await pace.pause();
   }
-  await cursor.end(() => pace.pause());
-  const tensors = await inOrder([...places.values()], pace);
+  await cursor.paddedEnd(() => pace.pause());
+  const tensors = await sorted([...places.values()], byPlace, pace);
   await checkLayout(tensors, dataBytes, fail, pace);
-  return { tensors, metadata: toRecord(metadata) };
+  return { tensors, metadata: await toRecord(metadata, pace) };
 }
 
 /**
- * How a tensor that was asked for is read.
+ * How to read a tensor that was asked for.
  *
- * @throws TokenLearnerError ERR_FILE_FORMAT for a dtype that is not.
+ * @throws TokenLearnerError ERR_FILE_FORMAT for an unsupported dtype.
  */
 export function howToRead({ name, formatDtype }: TensorPlace, fail: Fail): ReadAs {
   const how = readAs(formatDtype);

@@ -1,4 +1,4 @@
-/** The index of a sharded checkpoint (`model.safetensors.index.json`): which file holds which tensor. */
+/** The index of a sharded checkpoint (`model.safetensors.index.json`). It maps tensors to files. */
 import path from 'node:path';
 
 import type { ByteSource } from './byte-source';
@@ -11,7 +11,7 @@ import { readBytes } from './read-elements';
 import { MAX_HEADER_BYTES } from './safetensors-header';
 
 const WEIGHT_MAP = 'weight_map';
-/** What else is in an index is passed over, up to so many bytes a value. */
+/** Other values of an index are skipped, up to this many bytes each. */
 const MAX_SKIPPED_BYTES = 2 ** 20;
 
 /** The names of the tensors of each shard, by the shard's path. */
@@ -25,21 +25,21 @@ async function readWeightMap(
   const cursor = new JsonCursor(bytes, 'the index', fail);
   let weightMap: ReadonlyMap<string, string> | undefined;
   if (!cursor.nextIs('{'))
-    throw fail('this is a JSON document and no index of shards; name the file of weights');
+    throw fail('this is a JSON document but not an index of shards; name the file of weights');
   for (const key of cursor.keys(MAX_NAME_BYTES)) {
     if (key !== WEIGHT_MAP) cursor.skip(MAX_SKIPPED_BYTES);
     else if (weightMap !== undefined) throw fail(`the index has the key ${WEIGHT_MAP} twice`);
     else weightMap = await readStrings(cursor, WEIGHT_MAP, fail, pace);
     await pace.pause();
   }
-  await cursor.end(() => pace.pause());
+  await cursor.paddedEnd(() => pace.pause());
   if (weightMap !== undefined) return weightMap;
   throw fail(
-    `this is a JSON document without a ${WEIGHT_MAP} and so no index of shards; name the file of weights`,
+    `this is a JSON document without a ${WEIGHT_MAP}, so it is not an index of shards; name the file of weights`,
   );
 }
 
-/** A shard lies beside its index: a name that leads elsewhere, on any system, is refused. */
+/** A shard lies beside its index. Refuses a name that leads elsewhere on any system. */
 function checkShardName(name: string, fail: Fail): void {
   const isPlain = path.win32.basename(name) === name && path.posix.basename(name) === name;
   if (isPlain && !['', '.', '..'].includes(name) && !/[\0:]/.test(name)) return;
@@ -49,7 +49,7 @@ function checkShardName(name: string, fail: Fail): void {
 /**
  * Reads an index. The shards are not opened.
  *
- * @param indexPath - its path; shards are looked for beside it
+ * @param indexPath - its path; the shards lie beside it
  * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
  */
 export async function readIndex(source: ByteSource, indexPath: string): Promise<Shards> {
@@ -68,7 +68,13 @@ export async function readIndex(source: ByteSource, indexPath: string): Promise<
       shards.set(file, names);
     }
     names.add(name);
+    await pace.pause();
   }
   const folder = path.dirname(indexPath);
-  return new Map([...shards].map(([file, names]) => [path.join(folder, file), names]));
+  const byPath = new Map<string, ReadonlySet<string>>();
+  for (const [file, names] of shards) {
+    byPath.set(path.join(folder, file), names);
+    await pace.pause();
+  }
+  return byPath;
 }

@@ -1,12 +1,10 @@
-/** Writing safetensors files: the bytes that the reference implementation gives. */
-import { types } from 'node:util';
-
+/** Writes safetensors files: the same bytes as the reference implementation. */
 import { TokenLearnerError } from '../errors';
-import { checkArrayEntry, describe, type ArrayEntries, type ArrayEntry } from './array-entry';
+import { checkString, isPlainObject, unexpected } from '../validate';
+import { checkArrayEntry, type ArrayEntries, type ArrayEntry } from './array-entry';
 import { elementChunks, wholeContent } from './element-chunks';
 import { checkPath } from './file-io';
 import { writeFileAtomic, type FileContent } from './file-write';
-import { MAX_AXES } from './file-shape';
 import { MAX_NAME_BYTES, MAX_NAMES, MAX_STRING_BYTES } from './json-strings';
 import { FORMAT_DTYPES } from './safetensors-dtypes';
 import { MAX_HEADER_BYTES, METADATA_KEY } from './safetensors-header';
@@ -19,7 +17,7 @@ interface NamedEntry {
   nameBytes: Buffer;
   rank: number;
   entry: ArrayEntry;
-  /** Of the elements, at the time of the call. */
+  /** Bytes of the elements at the time of the call. */
   byteLength: number;
 }
 
@@ -27,7 +25,7 @@ const FORMAT_RANKS: ReadonlyMap<string, number> = new Map(
   FORMAT_DTYPES.map(([, dtype], rank) => [dtype, rank]),
 );
 
-/** What readers take, ours too. */
+/** Checks text against the limits of readers, ours included. */
 function checkText(text: string, what: string, limit: number): void {
   if (LONE_SURROGATE.test(text)) {
     throw new TokenLearnerError(
@@ -55,29 +53,16 @@ function checkCount(what: string, count: number): void {
   );
 }
 
-function checkAxes(name: string, { shape }: ArrayEntry): void {
-  if (shape.length <= MAX_AXES) return;
-  throw new TokenLearnerError(
-    'ERR_OUT_OF_RANGE',
-    `Expected at most ${MAX_AXES} axes for \`entries[${JSON.stringify(name)}].shape\` but received ${shape.length}`,
-  );
+function checkRecord(name: string, value: unknown): [key: string, value: unknown][] {
+  if (!isPlainObject(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a plain object', value);
+  const pairs = Object.entries(value);
+  checkCount(name, pairs.length);
+  return pairs;
 }
 
-function checkRecord(value: unknown, what: string): asserts value is Record<string, unknown> {
-  const isList = Array.isArray(value) || types.isMap(value) || types.isTypedArray(value);
-  if (typeof value === 'object' && value !== null && !isList) return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_ARG_TYPE',
-    `Expected a plain object for \`${what}\` but received ${describe(value)}`,
-  );
-}
-
-/** The widest dtypes first, so that every array is aligned; then by the name's bytes in UTF-8. */
+/** Sorts the widest dtypes first, so that every array is aligned, and then by the name's bytes in UTF-8. */
 function inFileOrder(entries: unknown): NamedEntry[] {
-  checkRecord(entries, 'entries');
-  const pairs = Object.entries(entries);
-  checkCount('entries', pairs.length);
-  const named = pairs.map(([name, entry]): NamedEntry => {
+  const named = checkRecord('entries', entries).map(([name, value]): NamedEntry => {
     checkName(name, 'a name in `entries`');
     if (name === METADATA_KEY) {
       throw new TokenLearnerError(
@@ -85,8 +70,7 @@ function inFileOrder(entries: unknown): NamedEntry[] {
         `Expected names other than '${METADATA_KEY}' in \`entries\`: the format reserves it for the metadata`,
       );
     }
-    checkArrayEntry(`entries[${JSON.stringify(name)}]`, entry);
-    checkAxes(name, entry);
+    const entry = checkArrayEntry(`entries[${JSON.stringify(name)}]`, value);
     const { byteLength } = entry.data;
     return {
       name,
@@ -101,24 +85,17 @@ function inFileOrder(entries: unknown): NamedEntry[] {
 
 function metadataMember(metadata: unknown): string[] {
   if (metadata === undefined) return [];
-  checkRecord(metadata, 'metadata');
-  const pairs = Object.entries(metadata);
-  checkCount('metadata', pairs.length);
-  for (const [key, value] of pairs) {
+  const members = checkRecord('metadata', metadata).map(([key, value]) => {
     checkName(key, 'a key in `metadata`');
-    if (typeof value !== 'string') {
-      throw new TokenLearnerError(
-        'ERR_INVALID_ARG_TYPE',
-        `Expected a string for \`metadata[${JSON.stringify(key)}]\` but received a value of type ${typeof value}`,
-      );
-    }
-    checkText(value, `\`metadata[${JSON.stringify(key)}]\``, MAX_STRING_BYTES);
-  }
-  const members = pairs.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+    const name = `metadata[${JSON.stringify(key)}]`;
+    const text = checkString(name, value);
+    checkText(text, `\`${name}\``, MAX_STRING_BYTES);
+    return `${JSON.stringify(key)}:${JSON.stringify(text)}`;
+  });
   return [`"${METADATA_KEY}":{${members.join(',')}}`];
 }
 
-/** The length and the header, padded with spaces to a multiple of 8 bytes. */
+/** Makes the length and the header, padded with spaces to a multiple of 8 bytes. */
 function headerChunk(named: readonly NamedEntry[], metadata: unknown): Buffer {
   const members = metadataMember(metadata);
   let offset = 0;
@@ -134,7 +111,7 @@ function headerChunk(named: readonly NamedEntry[], metadata: unknown): Buffer {
   if (headerBytes > MAX_HEADER_BYTES) {
     throw new TokenLearnerError(
       'ERR_OUT_OF_RANGE',
-      `Expected names and metadata that fit a header of ${MAX_HEADER_BYTES} bytes but they take ${headerBytes}`,
+      `Expected names and metadata that fit a header of ${MAX_HEADER_BYTES} bytes but they need ${headerBytes}`,
     );
   }
   const chunk = Buffer.alloc(LENGTH_BYTES + headerBytes, ' ');
@@ -156,11 +133,11 @@ function fileContent(entries: ArrayEntries, metadata: Record<string, string> | u
 }
 
 /**
- * The bytes of a safetensors file, the same as the reference implementation's for the same content: arrays in descending order
- * of their dtype's alignment and then by name, the header padded to 8 bytes. Metadata keep their own order.
+ * Makes the bytes of a safetensors file, the same as the reference implementation's: arrays in descending order of their dtype's
+ * alignment and then by name, the header padded to 8 bytes. Metadata keep their own order.
  *
  * @param entries - arrays by name
- * @param metadata - free-form strings for `__metadata__`; left out of the file when undefined
+ * @param metadata - free-form strings for `__metadata__`; undefined leaves it out of the file
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE (a name), ERR_OUT_OF_RANGE (a shape, or a header over
  * 100 MB), ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH
  */
@@ -173,8 +150,8 @@ export function serializeSafetensors(
 
 /**
  * Writes a safetensors file atomically: the file is replaced whole or stays as it was. The bytes and the errors are those of
- * {@link serializeSafetensors}; also ERR_DETACHED where memory was transferred before it was written, and ERR_FILE_FORMAT when the
- * file cannot be written (Node's own error is the cause).
+ * {@link serializeSafetensors}; also ERR_DETACHED if memory was transferred before it was written, and ERR_FILE_IO if the file
+ * cannot be written (the system's error is the cause).
  */
 export async function writeSafetensors(
   path: string,

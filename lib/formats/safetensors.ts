@@ -1,6 +1,6 @@
 /**
  * The safetensors format: an 8-byte little-endian length, a JSON header of that length, and the tensors' bytes.
- * Reading validates as strictly as the format's text and its reference implementation together.
+ * Reading enforces both the specification of the format and the checks of its reference implementation.
  */
 import { emptyEntries, type ArrayEntries } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
@@ -15,21 +15,24 @@ import { MAX_HEADER_BYTES, parseHeader, howToRead, type TensorPlace } from './sa
 
 const LENGTH_BYTES = 8;
 
-/** What a safetensors file holds. */
+/** The content of a safetensors file. */
 export interface SafetensorsContent {
-  /** Those that were asked for, in the order of their bytes in the file. */
+  /** The tensors that were asked for, in the order of their bytes in the file. */
   entries: ArrayEntries;
   /** The free-form strings of `__metadata__`. */
   metadata: Record<string, string>;
 }
 
-/** What to read of a file, and into what. */
+/** How to read a file. */
 export interface ReadSafetensorsOptions {
-  /** Which tensors to read. @default all */
-  filter?: NameFilter | undefined;
-  /** Memory for each array, before it is filled. @default JavaScript's own */
-  allocate?: Allocate;
+  /** Returns true for the names of the tensors to read. Undefined reads all. */
+  filter: NameFilter | undefined;
+  /** Allocates the memory for each array. */
+  allocate: Allocate;
 }
+
+/** Reads everything into JavaScript's own memory. */
+const READ_ALL: ReadSafetensorsOptions = { filter: undefined, allocate: allocateInJavaScript };
 
 async function readHeaderBytes(
   source: ByteSource,
@@ -52,18 +55,17 @@ async function readHeaderBytes(
 }
 
 /**
- * Reads safetensors from any source: the header, and of the tensors those that pass the filter, each straight into its memory.
+ * Reads safetensors from any source: the header, and the tensors that the filter accepts, each directly into its memory.
  *
- * @param name - what error messages call the source
- * @throws TokenLearnerError ERR_FILE_FORMAT (also for a tensor that was asked for, of a dtype that is not read);
- * ERR_OUT_OF_MEMORY; ERR_INVALID_ARG_TYPE where the filter gives no boolean.
+ * @param name - names the source in error messages
+ * @throws TokenLearnerError ERR_FILE_FORMAT (also for a tensor that the filter accepts, of an unsupported dtype);
+ * ERR_OUT_OF_MEMORY; ERR_INVALID_ARG_TYPE if the filter returns no boolean.
  */
 export async function readSafetensorsFrom(
   source: ByteSource,
   name: string,
-  options: ReadSafetensorsOptions = {},
+  { filter, allocate }: ReadSafetensorsOptions = READ_ALL,
 ): Promise<SafetensorsContent> {
-  const { filter, allocate = allocateInJavaScript } = options;
   const fail = formatErrors(name);
   const pace = new Pace();
   const header = await readHeaderBytes(source, name, fail, pace);
@@ -87,19 +89,17 @@ export async function readSafetensorsFrom(
 }
 
 /** As {@link readSafetensorsFrom}, from a file; also ERR_INVALID_ARG_TYPE and ERR_INVALID_ARG_VALUE for the path. */
-export async function readSafetensors(
-  path: string,
-  options?: ReadSafetensorsOptions,
-): Promise<SafetensorsContent> {
+export async function readSafetensors(path: string): Promise<SafetensorsContent> {
   checkPath(path);
-  return withFile(path, (handle, size) => readSafetensorsFrom(fileSource(handle, size, path), path, options));
+  return withFile(path, (handle, size) => readSafetensorsFrom(fileSource(handle, size, path), path));
 }
 
 /** As {@link readSafetensorsFrom}, from memory. */
 export async function parseSafetensors(
   bytes: Uint8Array,
   source = 'safetensors data',
-  options?: ReadSafetensorsOptions,
+  filter?: NameFilter,
 ): Promise<SafetensorsContent> {
+  const options = { filter, allocate: allocateInJavaScript };
   return readSafetensorsFrom(bytesSource(checkBytes(bytes), source), source, options);
 }

@@ -1,35 +1,17 @@
 import { Pace } from './pace';
 
-/** Elements between two looks at the clock: a fraction of a millisecond. */
+/** Elements between two checks of the clock: a fraction of a millisecond of work. */
 const ELEMENTS_PER_STEP = 2 ** 14;
-
-/** Strides, in elements, of a C-ordered array of that shape. */
-export function contiguousStrides(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length);
-  let stride = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
-    strides[axis] = stride;
-    stride *= shape[axis] ?? 1;
-  }
-  return strides;
-}
-
-/** Whether the strides (in elements) are those of C order; axes of size 1 and empty arrays may have any. */
-export function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
-  if (shape.includes(0)) return true;
-  const expected = contiguousStrides(shape);
-  return shape.every((size, axis) => size === 1 || strides[axis] === expected[axis]);
-}
 
 /** Elements by index: a typed array of numbers or of bigints. */
 type Elements = Record<number, unknown>;
 
-/** The next row of a strided array, over its outer axes. */
+/** Iterates over the rows of a strided array, along its outer axes. */
 class Rows {
   readonly #sizes: number[];
   readonly #strides: number[];
   readonly #index: number[];
-  /** Where the row begins in the source. */
+  /** The index in the source where the row begins. */
   at: number;
 
   constructor(sizes: number[], strides: number[], offset: number) {
@@ -39,7 +21,7 @@ class Rows {
     this.at = offset;
   }
 
-  /** False after the last row. */
+  /** Moves to the next row. Returns false after the last one. */
   next(): boolean {
     for (let axis = this.#sizes.length - 1; axis >= 0; axis -= 1) {
       const stride = this.#strides[axis] ?? 0;
@@ -56,7 +38,7 @@ class Rows {
   }
 }
 
-/** Does the work of {@link gatherStrided}, and yields after every {@link ELEMENTS_PER_STEP} elements or so. */
+/** Does the work of {@link gatherStrided}. Yields about every {@link ELEMENTS_PER_STEP} elements. */
 function* gatherSteps(
   target: Elements,
   source: Elements,
@@ -65,7 +47,7 @@ function* gatherSteps(
   offset: number,
 ): Generator<void> {
   if (shape.includes(0)) return;
-  // Axes of size 1 tell nothing; without them a step to the next row goes through two axes at most, on average.
+  // Axes of size 1 do not matter. Without them a step to the next row visits at most two axes on average.
   const sizes = shape.filter((size) => size !== 1);
   const steps = strides.filter((_, axis) => shape[axis] !== 1);
   const width = sizes.pop() ?? 1;
@@ -87,10 +69,10 @@ function* gatherSteps(
 }
 
 /**
- * Copies a strided array into C order, in slices of some milliseconds: the event loop goes on turning.
+ * Copies a strided array into C order, in slices of a few milliseconds so that the event loop can run.
  *
- * @param target - room for the product of `shape`
- * @param source - its elements, all within bounds for `shape`, `strides` and `offset` (in elements)
+ * @param target - has at least as many elements as `shape`
+ * @param source - `shape`, `strides` and `offset` (in elements) must lie within its bounds
  */
 export async function gatherStrided(
   target: Elements,

@@ -1,17 +1,18 @@
 /**
- * Dtypes of PyTorch that tensors here do not have, and that are read all the same, as the next dtype which holds each of their values exactly:
- * int8, int16 and uint16 as int32; uint32 and uint64 as int64; the 8-bit floats as float32.
+ * PyTorch's dtypes that our tensors do not have, but that can be read as a wider dtype. It holds each of their values exactly:
+ * int32 for int8, int16 and uint16; int64 for uint32 and uint64; float32 for the 8-bit floats.
  */
 import type { DType, TypedArray } from '../dtype';
 import { allocateElements } from './elements';
 import type { Fail } from './format-error';
 import { Pace } from './pace';
+import { FLOAT8 } from './small-floats';
 
-/** Elements between two looks at the clock: a fraction of a millisecond. */
+/** Elements between two checks of the clock: a fraction of a millisecond of work. */
 const ELEMENTS_PER_STEP = 2 ** 14;
 const INT64_MAX = 2n ** 63n - 1n;
 
-/** The typed arrays in which elements lie in a file. */
+/** The typed arrays for elements as they are in a file. */
 export type RawArray =
   | TypedArray
   | Int8Array<ArrayBuffer>
@@ -19,89 +20,48 @@ export type RawArray =
   | Uint32Array<ArrayBuffer>
   | BigUint64Array<ArrayBuffer>;
 
-/** How the elements of a dtype lie in a file, and what they become. */
+/** How to read the elements of a dtype, and the dtype that they are converted to. */
 export interface Widening {
-  /** The dtype that they become. */
+  /** The dtype that they are converted to. */
   readonly dtype: DType;
-  /** One of our dtypes with elements of the same size as those in the file. */
+  /** One of our dtypes whose elements have the same size as those in the file. */
   readonly sizedAs: DType;
-  /** The typed array that holds them as they are. */
+  /** The typed array for the elements in the file. */
   readonly raw: new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => RawArray;
-  /** The value of each byte, where the elements are 8-bit floats. */
-  readonly table?: () => Float32Array;
+  /** The value of each byte, for 8-bit floats; undefined for integers. */
+  readonly table: (() => Float32Array) | undefined;
 }
 
-/** An 8-bit float's layout. `special` gives NaN or an infinity, where the bits below the sign stand for one. */
-interface Float8 {
-  mantissaBits: number;
-  bias: number;
-  special: (byte: number) => number | undefined;
-}
-
-function decode(byte: number, { mantissaBits, bias, special }: Float8): number {
-  const magnitude = byte & 0x7f;
-  const named = special(byte);
-  if (named !== undefined) return named;
-  const exponent = magnitude >> mantissaBits;
-  const fraction = (magnitude & ((1 << mantissaBits) - 1)) / 2 ** mantissaBits;
-  const value = exponent === 0 ? fraction * 2 ** (1 - bias) : (1 + fraction) * 2 ** (exponent - bias);
-  return byte > 0x7f ? -value : value;
-}
-
-/** A table of 256 values, made where it is first asked for. */
-function tableOf(value: (byte: number) => number): () => Float32Array {
+/** Makes the table of an 8-bit float's 256 values at its first use. */
+function float8(value: (bits: number) => number): Widening {
   let table: Float32Array | undefined;
-  return () => (table ??= Float32Array.from({ length: 256 }, (_, byte) => value(byte)));
-}
-
-/** e5m2 has the infinities and NaNs of IEEE 754. */
-function e5m2Special(byte: number): number | undefined {
-  if ((byte & 0x7f) < 0x7c) return undefined;
-  if ((byte & 0x7f) > 0x7c) return NaN;
-  return byte > 0x7f ? -Infinity : Infinity;
-}
-
-/** "fnuz": finite, NaN where negative zero would be. */
-const fnuzSpecial = (byte: number): number | undefined => (byte === 0x80 ? NaN : undefined);
-/** "fn": finite, NaN where all bits below the sign are 1. */
-const fnSpecial = (byte: number): number | undefined => ((byte & 0x7f) === 0x7f ? NaN : undefined);
-
-function float8(format: Float8): Widening {
   return {
     dtype: 'float32',
     sizedAs: 'uint8',
     raw: Uint8Array,
-    table: tableOf((byte) => decode(byte, format)),
+    table: () => (table ??= Float32Array.from({ length: 256 }, (_, bits) => value(bits))),
   };
 }
 
+function integer(dtype: DType, sizedAs: DType, raw: Widening['raw']): Widening {
+  return { dtype, sizedAs, raw, table: undefined };
+}
+
 const WIDENINGS: ReadonlyMap<string, Widening> = new Map<string, Widening>([
-  ['int8', { dtype: 'int32', sizedAs: 'uint8', raw: Int8Array }],
-  ['int16', { dtype: 'int32', sizedAs: 'float16', raw: Int16Array }],
-  ['uint16', { dtype: 'int32', sizedAs: 'float16', raw: Uint16Array }],
-  ['uint32', { dtype: 'int64', sizedAs: 'int32', raw: Uint32Array }],
-  ['uint64', { dtype: 'int64', sizedAs: 'int64', raw: BigUint64Array }],
-  ['float8_e4m3fn', float8({ mantissaBits: 3, bias: 7, special: fnSpecial })],
-  ['float8_e5m2', float8({ mantissaBits: 2, bias: 15, special: e5m2Special })],
-  ['float8_e4m3fnuz', float8({ mantissaBits: 3, bias: 8, special: fnuzSpecial })],
-  ['float8_e5m2fnuz', float8({ mantissaBits: 2, bias: 16, special: fnuzSpecial })],
-  [
-    'float8_e8m0fnu',
-    {
-      dtype: 'float32',
-      sizedAs: 'uint8',
-      raw: Uint8Array,
-      table: tableOf((byte) => (byte === 0xff ? NaN : 2 ** (byte - 127))),
-    },
-  ],
+  ['int8', integer('int32', 'uint8', Int8Array)],
+  ['int16', integer('int32', 'float16', Int16Array)],
+  ['uint16', integer('int32', 'float16', Uint16Array)],
+  ['uint32', integer('int64', 'int32', Uint32Array)],
+  ['uint64', integer('int64', 'int64', BigUint64Array)],
+  ...[...FLOAT8].map(([name, value]): [string, Widening] => [name, float8(value)]),
 ]);
 
-/** How a dtype of that name (PyTorch's) is read; undefined for our own dtypes and for those that are not read. */
+/** The widening of the dtype with that name (PyTorch's); undefined for our own dtypes and for unsupported ones. */
 export function wideningOf(name: string): Widening | undefined {
   return WIDENINGS.get(name);
 }
 
-/** The conversion of one element. */
+/** Returns the conversion of one element. */
 function converter(
   { dtype, table }: Widening,
   what: string,
@@ -114,16 +74,16 @@ function converter(
   if (dtype !== 'int64') return (value) => value;
   return (value) => {
     const wide = BigInt(value);
-    if (wide > INT64_MAX) throw fail(`${what} holds ${wide}, which is no int64`);
+    if (wide > INT64_MAX) throw fail(`${what} holds ${wide}, which does not fit int64`);
     return wide;
   };
 }
 
 /**
- * The elements of `raw` as the wider dtype, in slices of some milliseconds.
+ * Converts the elements of `raw` to the wider dtype, in slices of a few milliseconds.
  *
- * @param what - what messages call the tensor
- * @throws TokenLearnerError ERR_OUT_OF_MEMORY; ERR_FILE_FORMAT: a uint64 is over 2^63 - 1.
+ * @param what - names the tensor in messages
+ * @throws TokenLearnerError ERR_OUT_OF_MEMORY; ERR_FILE_FORMAT if a uint64 is over 2^63 - 1.
  */
 export async function widen(
   raw: RawArray,

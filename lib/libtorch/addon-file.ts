@@ -7,8 +7,8 @@ interface NodeGypBuild {
 }
 
 /**
- * What node-gyp-build would take from the environment: another folder to load from, another platform's binary. `LIBC` is
- * told, since it would look for it outside the package, which Node's permission model may forbid.
+ * The variables that control node-gyp-build. They could name another folder or another platform's binary, so they are cleared.
+ * `LIBC` is set, since node-gyp-build would detect it outside the package, which Node's permission model may forbid.
  */
 function environment(): Record<string, string | undefined> {
   return {
@@ -23,7 +23,7 @@ function libc(): string {
   return process.env.LIBC ?? (process.platform === 'linux' && glibcVersion() === null ? 'musl' : 'glibc');
 }
 
-/** Runs `use` with variables set, or absent where undefined. */
+/** Runs `use` with environment variables set, or removed if undefined. */
 function withEnvironment<T>(variables: Record<string, string | undefined>, use: () => T): T {
   const put = (name: string, value: string | undefined): void => {
     if (value === undefined) Reflect.deleteProperty(process.env, name);
@@ -39,12 +39,12 @@ function withEnvironment<T>(variables: Record<string, string | undefined>, use: 
 }
 
 /**
- * The addon's file, as node-gyp-build finds it: what was built in a checkout, or the prebuilt one for this platform
- * (`PREBUILDS_ONLY` takes that one alone). Never one outside the package's folder, whatever the environment says.
+ * Finds the addon's file with node-gyp-build: the build of a checkout, or the prebuilt binary for this platform
+ * (`PREBUILDS_ONLY` allows only that one). It is never outside the package's folder, whatever the environment says.
  *
  * @param root - the package's folder.
- * @returns its absolute path; null when there is none.
- * @throws Node's own error where its permission model forbids to look.
+ * @returns its absolute path; null if there is none.
+ * @throws Node's own error if its permission model forbids looking.
  */
 export function findAddon(root: string): string | null {
   const nodeGypBuild = withEnvironment(environment(), loadNodeGypBuild);
@@ -58,7 +58,7 @@ export function findAddon(root: string): string | null {
   return path.relative(root, file).startsWith('..') ? null : file;
 }
 
-/** Undefined where Node's permission model forbids to read it: a process may be granted this package's folder alone. */
+/** Undefined if Node's permission model forbids reading it: a process may be granted only this package's folder. */
 function loadNodeGypBuild(): NodeGypBuild | undefined {
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- it reads the environment when it is loaded
@@ -69,7 +69,7 @@ function loadNodeGypBuild(): NodeGypBuild | undefined {
   }
 }
 
-/** The prebuilt addon, by the name that prebuildify gives it. */
+/** Finds the prebuilt addon by prebuildify's naming. */
 function prebuilt(root: string): string | null {
   const tag = process.platform === 'linux' ? `.${libc()}` : '';
   const folder = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`);

@@ -3,21 +3,21 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { unreadable } from './access';
 
-/** The parts of the process that decide where things lie; tests give their own. */
+/** The parts of the process that determine locations. Tests pass their own. */
 export interface Host {
   env: Readonly<Record<string, string | undefined>>;
   platform: NodeJS.Platform;
   arch: string;
-  /** The user's home folder; null where there is none. */
+  /** The user's home folder; null if there is none. */
   home: string | null;
 }
 
-/** The running process's own. */
+/** The host of the running process. */
 export function thisHost(): Host {
   return { env: process.env, platform: process.platform, arch: process.arch, home: userHome() };
 }
 
-/** Node throws where HOME is not set and the user has no entry in the system's list, as in some containers. */
+/** Node throws if HOME is not set and the user has no entry in the system's list, as in some containers. */
 function userHome(): string | null {
   try {
     return homedir();
@@ -26,16 +26,16 @@ function userHome(): string | null {
   }
 }
 
-/** What a message says where {@link cacheFolder} is null. */
+/** For messages: why {@link cacheFolder} is null. */
 export const NO_CACHE =
   'none, since this user has no home folder (HOME is not an absolute path); TOKENLEARNER_CACHE can name one';
 
 /**
  * The user's cache folder of this package, shared by all projects: `TOKENLEARNER_CACHE`, or `tokenlearner` in the
- * platform's cache folder (`XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches`; `%LOCALAPPDATA%`). Where those are not
- * absolute they are ignored: code is loaded from there, and the working directory may be anybody's.
+ * platform's cache folder (`XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches`; `%LOCALAPPDATA%`). Ignores paths that are not
+ * absolute: code is loaded from the cache, and anybody may control the working directory.
  *
- * @returns an absolute path; null when there is no such folder.
+ * @returns an absolute path; null if there is no such folder.
  */
 export function cacheFolder(host: Host): string | null {
   const { env, platform, home } = host;
@@ -47,24 +47,24 @@ export function cacheFolder(host: Host): string | null {
   return within(env.XDG_CACHE_HOME) ?? within(home, '.cache');
 }
 
-/** Where the cache keeps its libtorch folders, one per version and variant; null without a cache. */
+/** The folder of the cache with one libtorch folder per version and variant; null without a cache. */
 export function cachedLibtorchFolder(host: Host): string | null {
   const cache = cacheFolder(host);
   return cache && path.join(cache, 'libtorch');
 }
 
-/** The folder of one version and variant, whether it exists or not; null without a cache. */
+/** The folder of one version and variant. It may not exist. Null without a cache. */
 export function runtimeFolder(host: Host, version: string, variant: string): string | null {
   const folder = cachedLibtorchFolder(host);
   return folder && path.join(folder, `${version}-${variant}`);
 }
 
-/** Absolute paths of what lies in the cache; temporary and lock files left out. */
+/** Absolute paths of the libtorch folders in the cache, without temporary and lock files. */
 export function cachedRuntimeFolders(host: Host): string[] {
   return listCache(host).folders;
 }
 
-/** What lies in the cache, and why it may be nothing: a reason, or null. */
+/** The libtorch folders in the cache. `reason` explains an unreadable cache, else it is null. */
 export function listCache(host: Host): { folders: string[]; reason: string | null } {
   const folder = cachedLibtorchFolder(host);
   if (folder === null) return { folders: [], reason: NO_CACHE };

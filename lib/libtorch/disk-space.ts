@@ -3,10 +3,10 @@ import { installError } from './install-error';
 import type { ManifestEntry } from './manifest';
 
 /**
- * Checks that an install fits: its files in `target`, what is fetched for it in `downloads` (null when nothing is), which
- * may be on another disk. Both folders come to exist.
+ * Checks that an install fits on disk: its files in `target`, and its downloads in `downloads` (null if nothing is downloaded),
+ * which may be on another disk. Creates both folders.
  *
- * @throws TokenLearnerError when it does not fit, with both sizes.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL with both sizes if it does not fit.
  */
 export async function checkSpace(
   entry: ManifestEntry,

@@ -7,17 +7,17 @@ import { EnvHttpProxyAgent, fetch, type Response } from 'undici';
 import { installError } from './install-error';
 import type { OnProgress } from './progress';
 
-/** A file to fetch, and what it must be. */
+/** A file to download, and its expected size and hash. */
 export interface DownloadOptions {
   url: string;
-  /** Absolute path; an interrupted download leaves `<target>.part`, which the next one continues. */
+  /** Absolute path. An interrupted download leaves `<target>.part`, and the next one continues it. */
   target: string;
   /** Bytes. */
   size: number;
   /** Lower-case hexadecimal. */
   sha256: string;
   onProgress?: OnProgress | undefined;
-  /** Attempts in a row that get no further before it gives up. @default 5 */
+  /** Consecutive attempts without progress before it gives up. @default 5 */
   attempts?: number;
   /** Milliseconds before the second attempt; doubles with each further one. @default 500 */
   retryDelay?: number;
@@ -25,24 +25,24 @@ export interface DownloadOptions {
   timeout?: number;
 }
 
-/** What `<target>.part` holds so far. */
+/** The state of `<target>.part`. */
 interface Partial {
   file: string;
   received: number;
   hash: Hash;
-  /** The bytes before this attempt: they may be another file's. */
+  /** Bytes from earlier attempts. They may belong to another file. */
   resumedFrom: number;
 }
 
-/** A failure that another attempt may not have. */
+/** A failure that is worth another attempt. */
 class TransientError extends Error {}
 
 /**
- * Fetches a file over HTTP, through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name. The file appears at
- * `target` only when its size and sha256 are right. An interrupted transfer is continued with a Range request, or
- * started again where the server knows no ranges; a wrong one is deleted.
+ * Downloads a file over HTTP, through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name. The file appears at
+ * `target` only if its size and sha256 are right. An interrupted transfer continues with a Range request, or restarts if the
+ * server does not support ranges. A wrong file is deleted.
  *
- * @throws TokenLearnerError when the file cannot be had or is not the expected one.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if the download fails or the file is not the expected one.
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   const { attempts = 5, retryDelay = 500, timeout = 60_000, target } = options;
@@ -61,7 +61,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
         fruitless = partial.received > Math.max(furthest, partial.resumedFrom) ? 0 : fruitless + 1;
         furthest = Math.max(furthest, partial.received);
         if (fruitless >= attempts)
-          throw installError(`Fetching ${options.url} failed: ${error.message}`, error);
+          throw installError(`Downloading ${options.url} failed: ${error.message}`, error);
         await sleep(retryDelay * 2 ** fruitless);
         continue;
       }
@@ -73,7 +73,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   }
 }
 
-/** Reads what an earlier attempt left, so that the hash covers it. */
+/** Hashes what an earlier attempt left. */
 async function openPartial(file: string, size: number): Promise<Partial> {
   const hash = createHash('sha256');
   const existing = await stat(file).catch(() => null);
@@ -107,7 +107,7 @@ async function checkStatus(response: Response, partial: Partial, options: Downlo
   if (status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${partial.received}-`))
     return;
   if (status === 200) {
-    // The whole file, from its beginning: a server that knows no ranges.
+    // The server does not support ranges and sends the file from its beginning.
     partial.received = 0;
     partial.resumedFrom = 0;
     partial.hash = createHash('sha256');
@@ -116,15 +116,15 @@ async function checkStatus(response: Response, partial: Partial, options: Downlo
   await response.body?.cancel();
   if (status === 206 || status === 416) {
     await rm(partial.file, { force: true });
-    throw new TransientError(`the server refuses to continue at byte ${partial.received}`);
+    throw new TransientError(`the server refused to continue at byte ${partial.received}`);
   }
-  const message = `the server answers ${status}${response.statusText && ` ${response.statusText}`}`;
+  const message = `the server responded with ${status}${response.statusText && ` ${response.statusText}`}`;
   if (status >= 500 || status === 408 || status === 429) throw new TransientError(message);
-  throw installError(`Fetching ${options.url} failed: ${message}`);
+  throw installError(`Downloading ${options.url} failed: ${message}`);
 }
 
 async function store(response: Response, partial: Partial, options: DownloadOptions): Promise<void> {
-  if (response.body === null) throw new TransientError('the server answers without a body');
+  if (response.body === null) throw new TransientError('the server responded without a body');
   const handle = await open(partial.file, partial.received > 0 ? 'a' : 'w');
   try {
     for await (const chunk of withTransientErrors(response.body)) {
@@ -139,7 +139,7 @@ async function store(response: Response, partial: Partial, options: DownloadOpti
   }
 }
 
-/** A broken connection may be tried again; a full disk, which the consumer of the chunks meets, may not. */
+/** Marks errors of the connection as transient. Errors of the consumer, such as a full disk, are not. */
 async function* withTransientErrors(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
@@ -148,7 +148,7 @@ async function* withTransientErrors(body: AsyncIterable<Uint8Array>): AsyncGener
   }
 }
 
-/** False when the file is wrong but its beginning came from an earlier attempt, so a fresh start may mend it. */
+/** Returns false if the file is wrong but began with bytes of an earlier attempt, so a fresh start may fix it. */
 async function accept(partial: Partial, options: DownloadOptions, final: boolean): Promise<boolean> {
   const digest = partial.received === options.size ? partial.hash.digest('hex') : null;
   if (digest === options.sha256) {

@@ -1,38 +1,38 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import requirements from '../requirements.json';
 import { unreadable } from './access';
 import type { Host } from './cache';
-import { manifest } from './manifest';
-import { compareVersions, parseVersion, type TorchVersion } from './version';
+import { isOlder, parseVersion, type Version } from './version';
 
-/** The mark of a completed install in the cache or in the npm runtime package: `runtime.json` beside `lib`. */
+/** `runtime.json` beside `lib`. It marks a completed install in the cache or in the npm runtime package. */
 export interface RuntimeRecord {
   version: string;
   variant: string;
   platform: string;
   arch: string;
-  /** Path relative to the record -> bytes; a file of another size is damaged. */
+  /** Path relative to the record -> bytes. A file of another size is damaged. */
   files?: Readonly<Record<string, number>>;
 }
 
-/** A folder that holds a libtorch which can be used. */
+/** A usable libtorch. */
 export interface FoundLibtorch {
   /** Absolute path of the folder with libtorch_cpu and libc10. */
   libDir: string;
-  /** The folder above it, where `include` lies if there is one. */
+  /** The folder above it. `include` lies there, if it exists. */
   root: string;
-  /** Such as `2.13.0`; null when nothing beside the libraries says it. */
+  /** Such as `2.13.0`; null if no file beside the libraries states it. */
   version: string | null;
-  /** Such as `cpu` or `cu130`; null when nothing says it. */
+  /** Such as `cpu` or `cu130`; null if no file states it. */
   variant: string | null;
-  /** Whether it is a CUDA build. */
+  /** True for a CUDA build. */
   hasCuda: boolean;
 }
 
-/** Why a folder does not do. */
+/** Why a folder holds no usable libtorch. */
 export interface Rejected {
   reason: string;
-  /** Set when there is a libtorch whose version is too old. */
+  /** The version of a libtorch that is too old; else null. */
   tooOld: string | null;
 }
 
@@ -53,7 +53,7 @@ export function libraryNames(platform: NodeJS.Platform): LibraryNames {
 
 /**
  * Looks for a libtorch in a folder: the folder of the libraries itself, a libtorch root with `lib` in it, or a Python
- * `site-packages` with `torch/lib` in it. Loads nothing.
+ * `site-packages` with `torch/lib` in it. Does not load it.
  */
 export function inspectLibtorch(folder: string, host: Host): Inspection {
   try {
@@ -79,7 +79,7 @@ function inspectFolder(folder: string, host: Host): Inspection {
 
 function inspectFound(libDir: string, names: LibraryNames, host: Host): Inspection {
   const root = path.dirname(libDir);
-  // A CUDA runtime lies under its record as in a site-packages: `torch/lib`, `nvidia/...`.
+  // A CUDA runtime has the layout of a site-packages under its record: `torch/lib`, `nvidia/...`.
   const recordFolder = path.basename(root) === 'torch' ? path.dirname(root) : root;
   const record = readRuntimeRecord(recordFolder);
   if (record !== null) {
@@ -92,11 +92,10 @@ function inspectFound(libDir: string, names: LibraryNames, host: Host): Inspecti
     if (damaged !== null) return reject(`${recordFolder} is damaged: ${damaged}`);
   }
   const version = record === null ? readVersion(root) : parseVersion(record.version);
-  const minimum = parseVersion(manifest.minimum);
-  if (version !== null && minimum !== null && compareVersions(version, minimum) < 0) {
+  if (version !== null && isOlder(version.release, requirements.libtorch)) {
     return {
       ok: false,
-      reason: `${root} is libtorch ${version.release}, and ${manifest.minimum} or later is needed`,
+      reason: `${root} is libtorch ${version.release}, and ${requirements.libtorch} or later is required`,
       tooOld: version.release,
     };
   }
@@ -114,7 +113,7 @@ function reject(reason: string): Inspection {
   return { ok: false, reason, tooOld: null };
 }
 
-/** null when there is none, or it cannot be read. */
+/** Returns null if there is no valid record. */
 export function readRuntimeRecord(root: string): RuntimeRecord | null {
   try {
     const record = JSON.parse(
@@ -143,8 +142,8 @@ function damagedFile(root: string, record: RuntimeRecord): string | null {
   return null;
 }
 
-/** A Python wheel says its version in `version.py`, the official archive in `build-version`. */
-function readVersion(root: string): TorchVersion | null {
+/** A Python wheel states its version in `version.py`, the official archive in `build-version`. */
+function readVersion(root: string): Version | null {
   const python = /^__version__\s*=\s*['"]([^'"]+)['"]/m.exec(readText(path.join(root, 'version.py')));
   return parseVersion(python?.[1] ?? readText(path.join(root, 'build-version')));
 }

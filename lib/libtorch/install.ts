@@ -3,7 +3,7 @@ import path from 'node:path';
 import { cacheFolder, type Host, NO_CACHE, runtimeFolder, thisHost } from './cache';
 import { checkSpace } from './disk-space';
 import { type FoundLibtorch, inspectLibtorch, readRuntimeRecord, type RuntimeRecord } from './inspect';
-import { installError } from './install-error';
+import { asInstallError, installError } from './install-error';
 import { withLock } from './lock';
 import { entryVersion, type Manifest, manifest, manifestEntry, type ManifestEntry } from './manifest';
 import { checkGivenArchive, obtainArchive } from './obtain';
@@ -15,21 +15,21 @@ import type { OnProgress } from './progress';
 import { distrustPath } from './trust';
 import { destination, siteDestination, unpackLibtorch } from './unpack';
 
-/** How a libtorch is to be installed. */
+/** How to install a libtorch. */
 export interface InstallOptions {
   /** @default 'cpu' */
   variant?: string;
   /**
-   * A wheel or official archive on disk, or a folder with the wheels of a CUDA build, instead of fetching. One with the
-   * pinned file's name must have its hash; any other must be of the pinned version.
+   * A wheel or official archive on disk, or a folder with the wheels of a CUDA build, instead of a download. A file with the
+   * pinned name must have the pinned hash; any other must have the pinned version.
    */
   fromFile?: string | undefined;
   /**
-   * The folder that becomes the runtime, instead of one in the user's cache. Must be empty, not exist, or hold a libtorch
-   * that was installed before and nothing else.
+   * The folder to install into, instead of one in the user's cache. It must be empty, not exist, or hold only a libtorch that
+   * was installed before.
    */
   folder?: string | undefined;
-  /** Told in words what is being done. */
+  /** Receives messages about the progress of the install. */
   log?: (line: string) => void;
   onProgress?: OnProgress | undefined;
   /** For tests. */
@@ -48,23 +48,32 @@ interface Job extends Required<Pick<InstallOptions, 'variant' | 'log' | 'host' |
   pipAll: typeof pipDownloadAll | undefined;
   entry: ManifestEntry;
   version: string;
-  /** The folder that is to be filled. */
+  /** The folder to install into. */
   root: string;
-  /** Whether the user named it: then nothing in it is deleted that is not ours. */
+  /** True if the user named the folder. Then only files that we installed are deleted. */
   isNamed: boolean;
 }
 
 /**
- * Installs the pinned libtorch of a variant: its libraries, the headers of its stable ABI, its licences. Returns at once
- * when it is there and whole. It comes from `fromFile`, or pip, or PyTorch's download site, and its sha256 is checked;
- * where no hash is known, pip alone may fetch it. The folder appears complete or not at all, and any number of processes
- * may install at once.
+ * Installs the pinned libtorch of a variant: its libraries, the headers of its stable ABI, its licences. Returns immediately if
+ * a complete one is already installed. The source is `fromFile`, or pip, or PyTorch's download site. Its sha256 is checked; if no
+ * hash is known, only pip may download it. The folder appears complete or not at all. Several processes may install at the same
+ * time.
  *
  * `TOKENLEARNER_LIBTORCH_MIRROR` replaces the scheme and host of the download site.
  *
- * @throws TokenLearnerError when it cannot be had; the message says what was tried.
+ * @throws TokenLearnerError ERR_INVALID_ARG_VALUE for an unknown variant; ERR_LIBTORCH_INSTALL if the install fails. The message
+ * says what was tried; `cause` has the system's error, if there was one.
  */
 export async function installLibtorch(options: InstallOptions = {}): Promise<FoundLibtorch> {
+  try {
+    return await findOrInstall(await jobOf(options));
+  } catch (error) {
+    throw asInstallError('Installing libtorch failed', error);
+  }
+}
+
+async function jobOf(options: InstallOptions): Promise<Job> {
   const { variant = 'cpu', host = thisHost(), log = () => undefined } = options;
   const pinned = options.manifest ?? manifest;
   const entry = manifestEntry(variant, `${host.platform}-${host.arch}`, pinned);
@@ -73,7 +82,11 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Fou
   const isNamed = folder !== undefined;
   const root = isNamed ? await namedFolder(folder) : cachedFolder(host, version, variant);
   const { onProgress, fromFile, pip = pipDownload, pipAll } = options;
-  const job: Job = { variant, log, host, pip, pipAll, onProgress, fromFile, entry, version, root, isNamed };
+  return { variant, log, host, pip, pipAll, onProgress, fromFile, entry, version, root, isNamed };
+}
+
+async function findOrInstall(job: Job): Promise<FoundLibtorch> {
+  const { root, isNamed, log } = job;
   const existing = inspectWanted(job);
   if (existing !== null) return existing;
   if (isNamed) await demandReplaceable(root);
@@ -83,7 +96,7 @@ export async function installLibtorch(options: InstallOptions = {}): Promise<Fou
   return withLock(`${root}.lock`, async () => inspectWanted(job) ?? (await install(job)), { onWait });
 }
 
-/** Where a link leads, so that the link stays. */
+/** Resolves links, so that the install does not replace them. */
 async function namedFolder(folder: string): Promise<string> {
   const absolute = path.resolve(folder);
   return realpath(absolute).catch(() => absolute);
@@ -99,11 +112,11 @@ function cachedFolder(host: Host, version: string, variant: string): string {
 
 function demandCache(host: Host): string {
   const cache = cacheFolder(host);
-  if (cache === null) throw installError(`Expected a cache folder but there is ${NO_CACHE}`);
+  if (cache === null) throw installError(`Expected a cache folder but found ${NO_CACHE}`);
   return cache;
 }
 
-/** The libtorch in a runtime's folder; null when it is missing, incomplete or damaged. */
+/** The libtorch in a runtime's folder; null if it is missing, incomplete or damaged. */
 export function inspectInstalled(root: string, host: Host): FoundLibtorch | null {
   if (readRuntimeRecord(root) === null) return null;
   const inspection = inspectLibtorch(root, host);
@@ -120,7 +133,7 @@ async function install(job: Job): Promise<FoundLibtorch> {
   await deleteLeftovers(root);
   const downloads = downloadFolder(job);
   await checkSpace(entry, path.dirname(root), downloads);
-  const archives = await bringArchives(job, downloads);
+  const archives = await obtainArchives(job, downloads);
   const temporary = temporaryName(root);
   try {
     log(
@@ -144,16 +157,16 @@ async function install(job: Job): Promise<FoundLibtorch> {
   return installed;
 }
 
-/** Where what is fetched comes to lie; null when nothing is. */
+/** The folder for downloads; null if nothing is downloaded. */
 function downloadFolder({ host, fromFile, version, variant }: Job): string | null {
   if (fromFile !== undefined) return null;
   const folder = path.join(demandCache(host), 'downloads', `${version}-${variant}`);
   const reason = distrustPath(demandCache(host), folder);
-  if (reason !== null) throw installError(`Nothing is fetched into the cache: ${reason}`);
+  if (reason !== null) throw installError(`Nothing is downloaded into the cache: ${reason}`);
   return folder;
 }
 
-async function bringArchives(job: Job, folder: string | null): Promise<string[]> {
+async function obtainArchives(job: Job, folder: string | null): Promise<string[]> {
   const { entry, fromFile, host, version, variant, pip, pipAll, log, onProgress } = job;
   if (fromFile !== undefined || folder === null) return givenArchives(fromFile ?? '', entry);
   const title = `${version} (${variant}) for ${host.platform}-${host.arch}`;
@@ -173,7 +186,7 @@ async function givenArchives(fromFile: string, entry: ManifestEntry): Promise<st
   return isFolder ? checkGivenWheels(fromFile, entry) : [await checkGivenArchive(fromFile, entry.archive)];
 }
 
-/** A CUDA build in several wheels keeps their folders; anything else lies flat. */
+/** A CUDA build in several wheels keeps their folders; anything else is unpacked flat. */
 async function unpackAll(archives: string[], folder: string, job: Job): Promise<Record<string, number>> {
   const layout = archives.length > 1 ? siteDestination : destination;
   const files: Record<string, number> = {};
@@ -184,7 +197,7 @@ async function unpackAll(archives: string[], folder: string, job: Job): Promise<
   return files;
 }
 
-/** What was unpacked must be what was asked for, wherever the archive came from. */
+/** Checks that the unpacked libtorch is the requested one, whatever the source of the archive. */
 function checkUnpacked(folder: string, archive: string, { host, version, variant }: Job): void {
   const inspection = inspectLibtorch(folder, host);
   if (!inspection.ok) throw installError(`${archive} holds no usable libtorch: ${inspection.reason}`);

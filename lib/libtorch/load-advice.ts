@@ -1,15 +1,16 @@
+import requirements from '../requirements.json';
 import { exists } from './access';
 
 const FOREIGN =
-  'It is damaged or was built for another platform: install it again on this machine, rather than copy it from another.';
+  'It is damaged or was built for another platform: install it again on this machine instead of copying it from another one.';
 
-/** What the dynamic loader says, and what it means; null from a meaning: it is something else after all. */
+/** Messages of the dynamic loader and their meanings. A meaning returns null if it does not apply after all. */
 const MEANINGS: readonly (readonly [pattern: RegExp, meaning: (match: RegExpExecArray) => string | null])[] =
   [
     [
       /version [`'](GLIBC(?:XX)?_[\d.]+)' not found/,
       ([, version]) =>
-        `It needs ${version ?? ''}, which this distribution is too old for: use a newer one (glibc 2.28 or later).`,
+        `It needs ${version ?? ''}, which this distribution is too old for: use a newer one (glibc ${requirements.glibc} or later).`,
     ],
     [
       /ld-linux|ld-musl|libc\.musl|Error loading shared library/,
@@ -20,7 +21,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, meaning: (match: RegExpExec
       () => FOREIGN,
     ],
     [
-      // glibc's words for a file of another architecture, too.
+      // glibc says this also for a file of another architecture.
       /(\/[^:]+): cannot open shared object file/,
       ([, file]) => (file !== undefined && exists(file) ? FOREIGN : null),
     ],
@@ -42,7 +43,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, meaning: (match: RegExpExec
     [
       /undefined symbol: (\w+)/,
       ([, symbol]) =>
-        `${symbol ?? ''} is missing: parts of different versions lie together; install it again.`,
+        `${symbol ?? ''} is missing: the folder mixes files of different versions; install it again.`,
     ],
     [
       /[Cc]annot allocate memory|failed to map segment/,
@@ -55,7 +56,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, meaning: (match: RegExpExec
     ],
   ];
 
-/** What the loader's message means; null where there is nothing to add. */
+/** Explains the loader's message; null if there is nothing to add. */
 export function explainLoadFailure(message: string): string | null {
   for (const [pattern, meaning] of MEANINGS) {
     const match = pattern.exec(message);

@@ -1,21 +1,22 @@
 import { TokenLearnerError } from '../errors';
+import requirements from '../requirements.json';
 import type { Host } from './cache';
 import { explainLoadFailure } from './load-advice';
 import { platformName } from './libc';
 import type { LibtorchLocation } from './locate';
 import { remedies } from './remedies';
 
-/** There is no addon for this platform. */
+/** The error for a platform without an addon. */
 export function addonNotFound(): TokenLearnerError {
   return new TokenLearnerError(
     'ERR_ADDON_NOT_FOUND',
     `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
-      'Prebuilt binaries exist for linux-x64 (glibc 2.28 or later). In a checkout, `npm run setup` makes it for this ' +
-      'machine. In a bundled program, leave tokenlearner out of the bundle (esbuild: --external:tokenlearner).',
+      `Prebuilt binaries exist for linux-x64 (glibc ${requirements.glibc} or later). In a checkout, \`npm run setup\` builds it for ` +
+      'this machine. In a bundled program, leave tokenlearner out of the bundle (esbuild: --external:tokenlearner).',
   );
 }
 
-/** What Node's permission model says, by the code. */
+/** Explanations of Node's permission errors, by their codes. */
 const FORBIDDEN: Readonly<Record<string, string>> = {
   ERR_DLOPEN_DISABLED:
     'This process forbids native addons: start Node with --allow-addons, and without --no-addons.',
@@ -23,7 +24,7 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
     "This process may not read it: start Node with --allow-fs-read for the package's whole folder.",
 };
 
-/** The addon's file is there and does not load, or its folder may not be looked at. */
+/** The error for an addon whose file exists but does not load, or whose folder may not be read. */
 export function addonLoadFailed(file: string, cause: unknown): TokenLearnerError {
   const { message, code } = cause as NodeJS.ErrnoException;
   const meaning = FORBIDDEN[code ?? ''] ?? explainLoadFailure(message);
@@ -35,16 +36,16 @@ export function addonLoadFailed(file: string, cause: unknown): TokenLearnerError
   );
 }
 
-/** Adds to the addon's own words what they mean, where the libtorch came from, and what mends it. */
+/** Adds to the addon's message its meaning, the origin of the libtorch, and remedies. */
 export function libtorchLoadFailed(error: unknown, found: LibtorchLocation, host: Host): unknown {
   if (!(error instanceof TokenLearnerError)) return error;
   if (error.code !== 'ERR_LIBTORCH_LOAD' && error.code !== 'ERR_LIBTORCH_INCOMPATIBLE') return error;
-  // The process stands in the way, not the libtorch: no other one would do.
+  // The process is the problem, not this libtorch: another one would not help.
   if (/^This process has loaded|process\.chdir\(\)/.test(error.message)) return error;
   const origin = {
     option: 'named by runtime.configure',
     environment: 'named by TOKENLEARNER_LIBTORCH',
-    process: 'what this process had loaded already',
+    process: 'the one that this process had already loaded',
     package: 'from the npm runtime package',
     cache: 'from the cache of this user',
     python: "Python's installed torch",
@@ -53,7 +54,7 @@ export function libtorchLoadFailed(error: unknown, found: LibtorchLocation, host
     error.message,
     `This libtorch is ${origin}.`,
     explainLoadFailure(error.message),
-    'Any one of these mends it:',
+    'Any one of these fixes it:',
     ...remedies(host).map((remedy) => `  ${remedy}`),
   ];
   return new TokenLearnerError(error.code, lines.filter((line) => line !== null).join('\n'), {

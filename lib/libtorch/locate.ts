@@ -1,31 +1,31 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { TokenLearnerError } from '../errors';
+import requirements from '../requirements.json';
 import { isForbidden, unreadable } from './access';
 import { cachedLibtorchFolder, cacheFolder, type Host, listCache, thisHost } from './cache';
 import { type FoundLibtorch, inspectLibtorch, type Rejected } from './inspect';
-import { manifest } from './manifest';
 import { findPythonTorch, type PythonTorch } from './python';
 import { remedies } from './remedies';
 import { distrustRuntime } from './trust';
 import { compareVersions, parseVersion } from './version';
 
-/** Which of the places a libtorch was found in. */
+/** The place where a libtorch was found. */
 export type LibtorchSource = 'option' | 'environment' | 'process' | 'package' | 'cache' | 'python';
 
-/** A usable libtorch and where it came from. */
+/** A usable libtorch and its source. */
 export interface LibtorchLocation extends FoundLibtorch {
   source: LibtorchSource;
 }
 
-/** What to look for, and where; everything but `path` is for tests. */
+/** Where to look. Everything except `path` is for tests. */
 export interface LocateOptions {
-  /** A libtorch root, its lib folder, or a Python site-packages/torch. Only this is looked at when it is given. */
+  /** A libtorch root, its lib folder, or a Python site-packages/torch. If given, nothing else is searched. */
   path?: string | undefined;
-  /** The lib folder of a libtorch that the process has loaded; another one cannot be loaded beside it. */
+  /** The lib folder of a libtorch that the process has already loaded. A second one cannot be loaded beside it. */
   mapped?: string | null;
   host?: Host;
-  /** Absolute path of an npm package's package.json; null when it is not installed. Throws where it may not be read. */
+  /** Returns the absolute path of an npm package's package.json; null if it is not installed. Throws if it may not be read. */
   resolvePackage?: (name: string) => string | null;
   findPython?: (host: Host) => PythonTorch;
 }
@@ -37,14 +37,14 @@ interface Miss extends Rejected {
 type Search = (misses: Miss[]) => LibtorchLocation | null;
 
 /**
- * Finds a libtorch of at least the minimum version, without loading it: the explicit path, `TOKENLEARNER_LIBTORCH`, the
- * one that the process has loaded already, a CUDA build in the user's cache (which someone has put there on purpose), the npm runtime package (which comes by
- * itself), the rest of the cache, an installed Python torch, in this order.
+ * Finds a libtorch of at least the minimum version, without loading it. The order is: the explicit path,
+ * `TOKENLEARNER_LIBTORCH`, the one that the process has already loaded, a CUDA build in the user's cache (which somebody put
+ * there on purpose), the npm runtime package (which is installed by default), the rest of the cache, an installed Python torch.
  *
- * @throws TokenLearnerError `ERR_LIBTORCH_NOT_FOUND` with every place looked at, why it did not do, and the commands
- * that mend it; at once when the explicit path or the environment variable names nothing usable.
- * @throws TokenLearnerError `ERR_LIBTORCH_LOAD` where the process has loaded a libtorch that does not do.
- * @throws TokenLearnerError `ERR_LIBTORCH_INCOMPATIBLE` when only a libtorch that is too old was found.
+ * @throws TokenLearnerError `ERR_LIBTORCH_NOT_FOUND` with every place that was searched, the reason why it was rejected, and
+ * commands that fix it; immediately if the explicit path or the environment variable names nothing usable.
+ * @throws TokenLearnerError `ERR_LIBTORCH_LOAD` if the process has loaded a libtorch that is not usable.
+ * @throws TokenLearnerError `ERR_LIBTORCH_INCOMPATIBLE` if it found only a libtorch that is too old.
  */
 export function locateLibtorch(options: LocateOptions = {}): LibtorchLocation {
   const host = options.host ?? thisHost();
@@ -55,7 +55,7 @@ export function locateLibtorch(options: LocateOptions = {}): LibtorchLocation {
   return search(options, host);
 }
 
-/** The places that nobody named. */
+/** Searches the default places. */
 function search(options: LocateOptions, host: Host): LibtorchLocation {
   const misses: Miss[] = [
     { place: 'environment variable TOKENLEARNER_LIBTORCH', reason: 'not set', tooOld: null },
@@ -73,11 +73,11 @@ function search(options: LocateOptions, host: Host): LibtorchLocation {
   throw notFound(misses, host);
 }
 
-/** A libtorch that something else has loaded into the process. */
+/** Uses a libtorch that other code has loaded into the process. */
 function useMapped(folder: string, options: LocateOptions, host: Host): LibtorchLocation {
   const inspection = inspectLibtorch(folder, host);
   if (inspection.ok) return { ...inspection.found, source: 'process' };
-  const reason = `This process has loaded libtorch from ${folder} already, which cannot be used: ${inspection.reason}`;
+  const reason = `This process has already loaded libtorch from ${folder}, which cannot be used: ${inspection.reason}`;
   let other: string;
   try {
     other = `the one in ${search(options, host).libDir}`;
@@ -87,18 +87,18 @@ function useMapped(folder: string, options: LocateOptions, host: Host): Libtorch
   throw new TokenLearnerError('ERR_LIBTORCH_LOAD', `${reason}. It cannot load ${other} beside it.`);
 }
 
-/** The name of the optional npm package that carries the CPU libtorch for a platform. */
+/** The name of the optional npm package with the CPU libtorch for a platform. */
 export function runtimePackage(host: Host): string {
   return `@tokenlearner/libtorch-cpu-${host.platform}-${host.arch}`;
 }
 
-/** A place the user named: it must do. */
+/** Inspects a place that the user named. Throws if it holds no usable libtorch. */
 function demand(folder: string, source: LibtorchSource, place: string, host: Host): LibtorchLocation {
   const inspection = inspectLibtorch(folder, host);
   if (inspection.ok) return { ...inspection.found, source };
   throw new TokenLearnerError(
     inspection.tooOld === null ? 'ERR_LIBTORCH_NOT_FOUND' : 'ERR_LIBTORCH_INCOMPATIBLE',
-    `${place} (${folder}) names no usable libtorch: ${inspection.reason}.\n` +
+    `${place} (${folder}) is not a usable libtorch: ${inspection.reason}.\n` +
       'Name a libtorch folder, its lib folder, or the torch folder in a Python site-packages.',
   );
 }
@@ -145,7 +145,7 @@ function searchPython(host: Host, find: (host: Host) => PythonTorch): Search {
   return (misses) => {
     const answer = find(host);
     const place = 'Python torch';
-    // A relative answer would be a module of the working directory.
+    // A relative path would be a module of the working directory.
     const isUsable = answer.folder !== null && path.isAbsolute(answer.folder);
     if (isUsable) return tryFolder(answer.folder, 'python', place, host, misses);
     const reason = answer.folder === null ? answer.reason : `${answer.folder} is not an absolute path`;
@@ -173,12 +173,12 @@ function tryFolder(
 }
 
 function unfitInCache(folder: string, { version, libDir }: FoundLibtorch, host: Host): string | null {
-  // A cache folder without its record is an install that did not complete.
+  // A cache folder without its record is an incomplete install.
   if (version === null) return `${folder} has no runtime.json: its install did not complete`;
   return distrustRuntime(cacheFolder(host) ?? folder, libDir);
 }
 
-/** CUDA builds before others, and of each the newest. */
+/** Sorts CUDA builds before others, then newer versions before older ones. */
 function preferredFirst(a: LibtorchLocation, b: LibtorchLocation): number {
   const [first, second] = [parseVersion(a.version ?? ''), parseVersion(b.version ?? '')];
   const byVersion = first === null || second === null ? 0 : compareVersions(second, first);
@@ -189,13 +189,13 @@ function notFound(misses: Miss[], host: Host): TokenLearnerError {
   const old = misses.find((miss) => miss.tooOld !== null);
   const headline =
     old === undefined
-      ? `No libtorch was found (${manifest.minimum} or later is needed).`
-      : `libtorch ${old.tooOld ?? ''} was found, and ${manifest.minimum} or later is needed.`;
+      ? `No libtorch was found (${requirements.libtorch} or later is required).`
+      : `libtorch ${old.tooOld ?? ''} was found, and ${requirements.libtorch} or later is required.`;
   const places = misses.map(({ place, reason }) => `  - ${place}: ${reason}`);
   const commands = remedies(host).map((remedy) => `  ${remedy}`);
   return new TokenLearnerError(
     old === undefined ? 'ERR_LIBTORCH_NOT_FOUND' : 'ERR_LIBTORCH_INCOMPATIBLE',
-    [headline, 'Looked at:', ...places, 'Any one of these mends it:', ...commands].join('\n'),
+    [headline, 'Searched:', ...places, 'Any one of these fixes it:', ...commands].join('\n'),
   );
 }
 

@@ -3,15 +3,16 @@ import { link, lstat, mkdir, readFile, rename, rm, utimes, writeFile } from 'nod
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors';
 import { installError } from './install-error';
 
-/** How the lock is taken. */
+/** How to take the lock. */
 export interface LockOptions {
   /** Called once when another process holds the lock. */
   onWait?: (() => void) | undefined;
-  /** Milliseconds between two looks at a lock that is held. @default 250 */
+  /** Milliseconds between two checks of a held lock. @default 250 */
   poll?: number;
-  /** Milliseconds after which a lock that nobody renews counts as abandoned. @default 60000 */
+  /** Milliseconds after which a lock that is not renewed counts as stale. @default 60000 */
   stale?: number;
 }
 
@@ -21,23 +22,23 @@ interface Holder {
   host: string;
 }
 
-/** A lock as it was seen. */
+/** The state of a lock file. */
 interface Sighting {
-  /** null in a file that is still empty. */
+  /** null if the file is still empty. */
   holder: Holder | null;
   modified: number;
-  /** Changes with each renewal. */
+  /** Changes with every renewal. */
   mark: string;
 }
 
-/** Bytes that a lock may have. */
+/** The most bytes of a lock file. */
 const LARGEST = 4096;
 
 /**
- * Runs `work` while holding a lock file, so that one process at a time does it on this machine (or on this network
- * drive). A lock whose process is gone, or that is not renewed, is taken over; a file that is no lock is left alone.
+ * Runs `work` while holding a lock file, so that only one process at a time does it on this machine (or on this network drive).
+ * Takes over a lock whose process is gone, or that is not renewed. Leaves a file alone that is not a lock.
  *
- * @throws TokenLearnerError when the lock cannot be had, besides what `work` throws.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if the lock cannot be taken; and the errors of `work`.
  */
 export async function withLock<T>(
   file: string,
@@ -94,13 +95,13 @@ async function take(file: string, holder: Holder): Promise<boolean> {
 
 function refuse(file: string): (error: unknown) => never {
   return (error) => {
-    throw installError(`The lock ${file} cannot be made: ${(error as Error).message}`, error);
+    throw installError(`The lock ${file} cannot be created: ${messageOf(error)}`, error);
   };
 }
 
 /**
- * Whether a lock's process is gone or no longer renews it. Its time proves that only where it is past: clocks of two
- * machines differ, so a time to come is compared with nothing but this machine's own, and otherwise `unchanged` decides.
+ * True if a lock's process is gone or no longer renews the lock. Clocks of two machines differ, so a time in the future counts
+ * only for locks of this machine; for others, `unchanged` (milliseconds without a change) decides.
  */
 function isAbandoned({ holder, modified }: Sighting, unchanged: number, stale: number): boolean {
   const isLocal = holder?.host === hostname();
@@ -109,7 +110,10 @@ function isAbandoned({ holder, modified }: Sighting, unchanged: number, stale: n
   return age > stale || (isLocal && age < -stale) || unchanged > stale;
 }
 
-/** Moves an abandoned lock away. When it has become another one's meanwhile, it is put back. */
+/**
+ * Removes a stale lock. Two processes may find the same stale lock. If the file that was moved is a fresh lock of the other
+ * process, put it back.
+ */
 async function breakLock(file: string, token: string, { mark }: Sighting): Promise<void> {
   const aside = `${file}.${token}`;
   try {
@@ -117,7 +121,7 @@ async function breakLock(file: string, token: string, { mark }: Sighting): Promi
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw installError(
-      `The lock ${file} is abandoned and cannot be removed: ${(error as Error).message}. Delete it.`,
+      `The lock ${file} is stale and cannot be removed: ${messageOf(error)}. Delete it.`,
       error,
     );
   }
@@ -126,7 +130,7 @@ async function breakLock(file: string, token: string, { mark }: Sighting): Promi
   await rm(aside, { force: true });
 }
 
-/** null when there is none. Throws a TokenLearnerError for what is no lock of this package. */
+/** Reads a lock file; null if there is none. Throws a TokenLearnerError if the file is not a lock of this package. */
 async function look(file: string): Promise<Sighting | null> {
   try {
     const found = await lstat(file);
@@ -135,14 +139,14 @@ async function look(file: string): Promise<Sighting | null> {
     if (holder !== undefined) return { holder, modified: found.mtimeMs, mark: `${text} ${found.mtimeMs}` };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw installError(`The lock ${file} cannot be read: ${(error as Error).message}`, error);
+    throw installError(`The lock ${file} cannot be read: ${messageOf(error)}`, error);
   }
   throw installError(
-    `${file} is no lock of this package, and is in its place. Move it, or name another folder.`,
+    `${file} has the name of a lock but is not a lock of this package. Move it, or name another folder.`,
   );
 }
 
-/** undefined for what is no lock. */
+/** Returns undefined if the text is not a lock's. */
 function parseHolder(text: string): Holder | undefined {
   try {
     const holder = JSON.parse(text) as Partial<Holder> | null;

@@ -1,7 +1,7 @@
 import { TokenLearnerError } from '../errors';
 import pinned from './manifest.json';
 
-/** A file that can be fetched without pip. Its hash was computed from the real file; there is no entry without one. */
+/** A file that can be downloaded without pip. Its hash was computed from the real file; there is no entry without one. */
 export interface PinnedArchive {
   url: string;
   /** Bytes. */
@@ -10,7 +10,7 @@ export interface PinnedArchive {
   sha256: string;
 }
 
-/** A wheel that pip brings, and what it must be. Its hash was computed from the real file. */
+/** A wheel that pip downloads, with its expected size and hash. The hash was computed from the real file. */
 export interface PinnedWheel {
   /** Its file name. */
   file: string;
@@ -20,25 +20,25 @@ export interface PinnedWheel {
   sha256: string;
 }
 
-/** What pip is asked for. */
+/** The arguments for pip. */
 export interface PipSource {
   requirement: string;
   /** Wheel platform tags, so that any Python asks for the same file. */
   platforms: readonly string[];
-  /** PyTorch's own index, asked when pip's configured one has no such wheel. */
+  /** PyTorch's own index, for when pip's configured index has no such wheel. */
   index: string;
 }
 
-/** How one variant of libtorch is had on one platform. */
+/** The source of one variant of libtorch on one platform. */
 export interface ManifestEntry {
-  /** Where it is not the manifest's. */
+  /** @default the manifest's */
   version?: string;
   pip: PipSource;
-  /** null: no hash is known for this platform, so only pip, which checks its index's hashes, may fetch it. */
+  /** null: no hash is known for this platform, so only pip, which checks its index's hashes, may download it. */
   archive: PinnedArchive | null;
   /**
-   * Set for the CUDA builds, whose wheel needs NVIDIA's, which its metadata names: the hashes of them all, libtorch's own
-   * included; empty where none is known, so that they are pip's to vouch for.
+   * Set for CUDA builds. Their wheel needs NVIDIA's wheels, which its metadata names. These are the hashes of all of them,
+   * libtorch's own included. Empty if none is known: then only pip checks them.
    */
   wheels?: readonly PinnedWheel[];
   /** Bytes on disk, rounded up; for the check of free space. */
@@ -47,25 +47,23 @@ export interface ManifestEntry {
 
 /** The pinned libtorch. */
 export interface Manifest {
-  /** The version that is built and tested against. */
+  /** The version that the addon is built and tested against. The oldest usable version is in requirements.json. */
   version: string;
-  /** The oldest version whose stable ABI has what the addon needs. */
-  minimum: string;
   /** variant -> `<platform>-<arch>` -> entry */
   variants: Readonly<Record<string, Readonly<Record<string, ManifestEntry>>>>;
 }
 
 export const manifest: Manifest = pinned;
 
-/** The version that an entry stands for. */
+/** The version of an entry. */
 export function entryVersion(entry: ManifestEntry, from: Manifest = manifest): string {
   return entry.version ?? from.version;
 }
 
 /**
- * The manifest's entry for a variant on a platform.
+ * Returns the manifest's entry for a variant on a platform.
  *
- * @throws TokenLearnerError `ERR_INVALID_ARG_VALUE` when there is none, naming those there are.
+ * @throws TokenLearnerError `ERR_INVALID_ARG_VALUE` if there is none; the message lists the existing ones.
  */
 export function manifestEntry(variant: string, target: string, from: Manifest = manifest): ManifestEntry {
   const targets = from.variants[variant];

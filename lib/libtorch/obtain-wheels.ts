@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { messageOf } from '../errors';
 import { fileSha256 } from './file-hash';
 import { installError } from './install-error';
 import type { ManifestEntry, PinnedWheel } from './manifest';
@@ -7,33 +8,33 @@ import type { ObtainOptions } from './obtain';
 import { pipDownloadAll } from './pip';
 import { nvidiaRequirements } from './wheel-metadata';
 
-/** The wheels of a CUDA build that are to be had. */
+/** How to obtain the wheels of a CUDA build. */
 export interface ObtainWheelsOptions extends Omit<ObtainOptions, 'host' | 'onProgress'> {
   /** For tests. */
   pipAll?: typeof pipDownloadAll;
 }
 
 /**
- * Has pip bring a CUDA build: libtorch's wheel and the NVIDIA wheels that it needs. Where their hashes are pinned, each
- * must have its own, and files that an earlier try brought are not fetched again.
+ * Downloads a CUDA build through pip: libtorch's wheel and the NVIDIA wheels that it needs. If hashes are pinned, every file must
+ * have its pinned hash, and files from an earlier attempt are reused.
  *
  * @returns absolute paths, libtorch's own first.
- * @throws TokenLearnerError when one cannot be had or is not the expected one.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if a download fails or a file is not the expected one.
  */
 export async function obtainWheels(options: ObtainWheelsOptions): Promise<string[]> {
   const { entry, folder, title, log } = options;
   const pins = entry.wheels ?? [];
   await mkdir(folder, { recursive: true, mode: 0o755 });
   if (pins.length === 0) log(`No hashes of libtorch ${title} are pinned: pip checks what its index states.`);
-  const torch = await bringTorch(options, pins);
-  const rest = await bringNvidia(torch, options, pins);
+  const torch = await obtainTorch(options, pins);
+  const rest = await obtainNvidia(torch, options, pins);
   return [torch, ...rest];
 }
 
 /**
- * The wheels of a CUDA build that the user has put into a folder.
+ * Finds the wheels of a CUDA build in a folder of the user.
  *
- * @throws TokenLearnerError when one is missing or is not the expected one.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if one is missing or is not the expected one.
  */
 export async function checkGivenWheels(folder: string, entry: ManifestEntry): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.whl'));
@@ -56,7 +57,7 @@ function isNvidia(name: string): boolean {
   return name.startsWith('nvidia_');
 }
 
-async function bringTorch(options: ObtainWheelsOptions, pins: readonly PinnedWheel[]): Promise<string> {
+async function obtainTorch(options: ObtainWheelsOptions, pins: readonly PinnedWheel[]): Promise<string> {
   const { entry, folder, pip, log, title } = options;
   const pinned = pins.find(({ file }) => /^torch-\d/.test(file));
   if (pinned !== undefined) {
@@ -67,7 +68,7 @@ async function bringTorch(options: ObtainWheelsOptions, pins: readonly PinnedWhe
   const { wheel, reason } = await pip(entry.pip, folder, true);
   if (wheel === null) {
     throw installError(
-      `libtorch ${title} comes through pip alone, and pip brought none: ${reason}\n` +
+      `libtorch ${title} is available only through pip, and pip downloaded none: ${reason}\n` +
         'Set TOKENLEARNER_LIBTORCH to a libtorch or an installed Python torch instead.',
     );
   }
@@ -75,7 +76,7 @@ async function bringTorch(options: ObtainWheelsOptions, pins: readonly PinnedWhe
   return wheel;
 }
 
-async function bringNvidia(
+async function obtainNvidia(
   torch: string,
   options: ObtainWheelsOptions,
   pins: readonly PinnedWheel[],
@@ -88,13 +89,14 @@ async function bringNvidia(
     pins.length > 0
       ? await missingRequirements(folder, companions)
       : await nvidiaRequirements(torch).catch((error: unknown) => {
-          throw installError(`${torch} is no wheel: ${String(error)}`, error);
+          throw installError(`${torch} is not a wheel: ${messageOf(error)}`, error);
         });
   if (requirements.length > 0) {
     log(`Asking pip for ${requirements.length} of NVIDIA's packages`);
-    // Pinned versions are complete; the others are pip's to resolve.
+    // Pinned versions are complete; for others pip resolves the dependencies.
     const reason = await pipAll(requirements, folder, entry.pip.index, pins.length === 0);
-    if (reason !== null) throw installError(`pip brought not all that libtorch ${title} needs: ${reason}`);
+    if (reason !== null)
+      throw installError(`pip could not download everything that libtorch ${title} needs: ${reason}`);
   }
   const names = pins.length > 0 ? companions.map(({ file }) => file) : await readdir(folder);
   const files = names.filter((name) => name.endsWith('.whl')).map((name) => path.join(folder, name));
@@ -102,7 +104,7 @@ async function bringNvidia(
   return files;
 }
 
-/** `name==version` of what is not there yet, or is damaged. */
+/** `name==version` of the wheels that are missing or damaged. */
 async function missingRequirements(folder: string, pins: readonly PinnedWheel[]): Promise<string[]> {
   const requirements: string[] = [];
   for (const { file, sha256 } of pins) {
@@ -113,17 +115,17 @@ async function missingRequirements(folder: string, pins: readonly PinnedWheel[])
   return requirements;
 }
 
-/** With pins, a file without one is as wrong as a file with another hash. */
+/** Refuses a file without a pin, if there are pins, and a file with another hash. */
 async function demandPinned(file: string, pins: readonly PinnedWheel[]): Promise<void> {
   if (pins.length === 0) return;
   const name = path.basename(file);
   const pin = pins.find((each) => each.file === name);
   if (pin === undefined) {
-    throw installError(`pip brought ${name}, of which no hash is pinned; expected one of the pinned wheels`);
+    throw installError(`pip downloaded ${name}, which is not one of the pinned wheels`);
   }
   const actual = await fileSha256(file);
   if (actual === pin.sha256) return;
-  if (actual === null) throw installError(`pip brought no ${name}`);
+  if (actual === null) throw installError(`pip did not download ${name}`);
   await rm(file, { force: true });
   throw installError(
     `${name} is not the expected file and was deleted: its sha256 is ${actual}, expected ${pin.sha256}`,

@@ -1,6 +1,6 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { TokenLearnerError } from '../errors';
+import { messageOf, type TokenLearnerError } from '../errors';
 import type { Host } from './cache';
 import { downloadFile } from './download';
 import { fileSha256 } from './file-hash';
@@ -9,13 +9,13 @@ import type { ManifestEntry, PinnedArchive } from './manifest';
 import type { pipDownload } from './pip';
 import type { OnProgress } from './progress';
 
-/** A wheel or archive that is to be had. */
+/** How to obtain a wheel or archive. */
 export interface ObtainOptions {
   host: Host;
   entry: ManifestEntry;
-  /** What it is, for messages: `2.13.0 (cpu) for linux-x64`. */
+  /** For messages: `2.13.0 (cpu) for linux-x64`. */
   title: string;
-  /** The folder that the file comes into. */
+  /** The folder for the file. */
   folder: string;
   pip: typeof pipDownload;
   log: (line: string) => void;
@@ -23,11 +23,11 @@ export interface ObtainOptions {
 }
 
 /**
- * Brings libtorch's wheel: an earlier fetch of it, then pip, then PyTorch's download site. A file with a pinned hash is
- * refused and deleted when its hash differs.
+ * Obtains libtorch's wheel: from an earlier download, then pip, then PyTorch's download site. A file that should have a pinned
+ * hash but does not is deleted.
  *
  * @returns its absolute path.
- * @throws TokenLearnerError when nobody has it.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if every source fails.
  */
 export async function obtainArchive(options: ObtainOptions): Promise<string> {
   const { entry, folder, log, host } = options;
@@ -38,10 +38,10 @@ export async function obtainArchive(options: ObtainOptions): Promise<string> {
   }
   const byPip = await askPip(options);
   if (byPip.wheel !== null) return byPip.wheel;
-  log(`pip brought no usable wheel: ${byPip.reason}`);
+  log(`pip downloaded no usable wheel: ${byPip.reason}`);
   if (archive === null) {
     throw installError(
-      `libtorch ${options.title} can only come through pip, since no hash of it is known, and pip brought none: ` +
+      `libtorch ${options.title} is available only through pip, since no hash of it is known, and pip downloaded none: ` +
         `${byPip.reason}\nSet TOKENLEARNER_LIBTORCH to a libtorch or an installed Python torch instead.`,
     );
   }
@@ -51,18 +51,17 @@ export async function obtainArchive(options: ObtainOptions): Promise<string> {
   try {
     await downloadFile({ ...archive, url, target, onProgress: options.onProgress });
   } catch (error) {
-    throw nowhere(options.title, byPip.reason, error);
+    throw downloadFailed(options.title, byPip.reason, error);
   }
   return target;
 }
 
-function nowhere(title: string, pipReason: string, cause: unknown): TokenLearnerError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+function downloadFailed(title: string, pipReason: string, cause: unknown): TokenLearnerError {
   const lines = [
-    `libtorch ${title} could not be had:`,
+    `libtorch ${title} could not be downloaded:`,
     `  - pip: ${pipReason}`,
-    `  - download: ${reason}`,
-    'Any one of these mends it:',
+    `  - download: ${messageOf(cause)}`,
+    'Any one of these fixes it:',
     '  install pip (on Debian and Ubuntu: apt-get install python3-pip), set up with an index that has torch',
     '  name your proxy in HTTPS_PROXY, or a mirror of the download site in TOKENLEARNER_LIBTORCH_MIRROR',
     '  name a libtorch, or an installed Python torch, in TOKENLEARNER_LIBTORCH',
@@ -70,7 +69,7 @@ function nowhere(title: string, pipReason: string, cause: unknown): TokenLearner
   return installError(lines.join('\n'), cause);
 }
 
-/** A wheel that is not the pinned file, such as one for another Python, is pip's to vouch for. */
+/** Asks pip. A wheel that is not the pinned file, such as one for another Python, is checked only by pip. */
 async function askPip({ entry, folder, pip, log }: ObtainOptions): ReturnType<typeof pipDownload> {
   const { archive } = entry;
   log(`Asking pip for ${entry.pip.requirement}`);
@@ -87,9 +86,9 @@ async function askPip({ entry, folder, pip, log }: ObtainOptions): ReturnType<ty
 }
 
 /**
- * Checks a file that the user names: one with the pinned file's name must be the pinned file.
+ * Checks a file that the user named. A file with the pinned name must be the pinned file.
  *
- * @throws TokenLearnerError when it does not exist or is another.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if it does not exist or is another file.
  */
 export async function checkGivenArchive(file: string, archive: PinnedArchive | null): Promise<string> {
   const found = await stat(file).catch(() => null);

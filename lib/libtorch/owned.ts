@@ -1,28 +1,29 @@
 import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
+import { messageOf } from '../errors';
 import { libraryNames, readRuntimeRecord, type RuntimeRecord } from './inspect';
 import { installError } from './install-error';
 
 const RECORD = 'runtime.json';
 const UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 
-/** A name beside a runtime's folder for what is on its way in or out. */
+/** A name beside a runtime's folder, for a folder that is being installed or deleted. */
 export function temporaryName(root: string): string {
   return `${root}~${randomUUID()}`;
 }
 
-/** Whether a name beside a runtime's folder is one that {@link temporaryName} gave. */
+/** True if a name beside a runtime's folder comes from {@link temporaryName}. */
 export function isTemporaryName(name: string, root: string): boolean {
   const start = `${path.basename(root)}~`;
   return name.startsWith(start) && UUID.test(name.slice(start.length));
 }
 
 /**
- * What shows that a folder is not, or not only, a libtorch that was installed by this package: it has no valid record with
- * its files, or holds something that the record does not name. Null where all of it is ours; files may be missing or damaged.
+ * Explains why a folder is not exclusively a libtorch that this package installed: it has no valid record with its files, or it
+ * holds a file that the record does not list. Null if everything is ours; files may be missing or damaged.
  *
- * @throws what reading the folder throws.
+ * @throws the system's error if the folder cannot be read.
  */
 export async function foreignPart(root: string): Promise<string | null> {
   const record = readRuntimeRecord(root);
@@ -50,15 +51,15 @@ function ancestors(file: string): string[] {
 }
 
 /**
- * Refuses a folder that the user named where something would be deleted that is not ours: it may be missing, empty, or a
- * libtorch that was installed before.
+ * Checks that replacing a folder of the user deletes only our files: it may be missing, empty, or a libtorch that was installed
+ * before.
  *
- * @throws TokenLearnerError otherwise.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL for any other folder.
  */
 export async function demandReplaceable(root: string): Promise<void> {
   const names = await readdir(root).catch((error: unknown): string[] => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw installError(`${root} cannot be used: ${(error as Error).message}`, error);
+    throw installError(`${root} cannot be used: ${messageOf(error)}`, error);
   });
   if (names.length === 0) return;
   const foreign = await foreignPart(root);
@@ -69,10 +70,10 @@ export async function demandReplaceable(root: string): Promise<void> {
 }
 
 /**
- * Deletes a runtime's folder: gone at once for everyone who looks for it, however long deleting takes. One that the user
- * named is looked at again where nobody else can change it, and put back when it is not ours after all.
+ * Deletes a runtime's folder. It is renamed first, so that it disappears at once, however long deleting takes. A folder that the
+ * user named is checked again after the rename, when nobody else can change it, and put back if it is not ours after all.
  *
- * @throws TokenLearnerError when it is not ours.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if it is not ours.
  */
 export async function deleteRuntime(root: string, isNamedByUser: boolean): Promise<void> {
   const aside = temporaryName(root);
@@ -80,10 +81,10 @@ export async function deleteRuntime(root: string, isNamedByUser: boolean): Promi
     await rename(root, aside);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw installError(`${root} cannot be replaced: ${(error as Error).message}`, error);
+    throw installError(`${root} cannot be replaced: ${messageOf(error)}`, error);
   }
   if (isNamedByUser) {
-    // An empty folder goes without a look into it.
+    // An empty folder needs no check.
     if (
       await rmdir(aside).then(
         () => true,
@@ -101,7 +102,7 @@ export async function deleteRuntime(root: string, isNamedByUser: boolean): Promi
   await rm(aside, { recursive: true, force: true });
 }
 
-/** Deletes what ended installs left beside a runtime's folder. Only for who holds its lock, and so is alone. */
+/** Deletes what interrupted installs left beside a runtime's folder. The caller must hold its lock. */
 export async function deleteLeftovers(root: string): Promise<void> {
   const parent = path.dirname(root);
   for (const entry of await readdir(parent, { withFileTypes: true })) {

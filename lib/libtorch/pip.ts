@@ -5,24 +5,24 @@ import { thisHost } from './cache';
 import type { PipSource } from './manifest';
 import { findPython, ISOLATED, pythonName } from './python-program';
 
-/** The wheel that pip brought, or why it brought none. */
+/** The wheel that pip downloaded, or the reason why it did not. */
 export type PipResult = { wheel: string; reason: null } | { wheel: null; reason: string };
 
-/** Runs a program of PATH by its name; tests give their own. */
+/** Runs a program from PATH by its name. Tests pass their own. */
 export type RunProgram = (
   command: string,
   args: readonly string[],
 ) => Promise<{ status: number; stderr: string }>;
 
-/** The status of a program that could not be started, as a shell gives it. */
+/** The status of a program that could not be started, as in a shell. */
 const NOT_RUN = 127;
 
-/** The Python whose wheel is asked for. libtorch itself is the same in each. */
+/** The Python whose wheel to download. libtorch itself is the same for every Python. */
 const WHEEL_TAG = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
 
 /**
- * Has pip bring a wheel into a folder: from the index that it is set up with, and then, when `withIndex` is set, from
- * PyTorch's own. Nothing is installed.
+ * Downloads a wheel through pip into a folder: from pip's configured index and then, if `withIndex` is set, from PyTorch's own.
+ * Installs nothing.
  */
 export async function pipDownload(
   source: PipSource,
@@ -34,7 +34,7 @@ export async function pipDownload(
   const tags = [...WHEEL_TAG, ...source.platforms.flatMap((platform) => ['--platform', platform])];
   const attempts = [
     [...base, ...tags, source.requirement],
-    // An index may hold the wheel of its own Python only.
+    // An index may hold only the wheel for its own Python.
     [...base, source.requirement],
     ...(withIndex ? [[...base, ...tags, '--index-url', source.index, source.requirement]] : []),
   ];
@@ -52,10 +52,10 @@ export async function pipDownload(
 }
 
 /**
- * Has pip bring several packages into a folder, for the Python that runs it: from the index that it is set up with, and
- * then from PyTorch's own. `resolve` also brings what they need.
+ * Downloads several packages through pip into a folder, for the Python that runs pip: from pip's configured index, and then from
+ * PyTorch's own. `resolve` also downloads their dependencies.
  *
- * @returns why it failed; null when it did not.
+ * @returns the reason of a failure; null on success.
  */
 export async function pipDownloadAll(
   requirements: readonly string[],
@@ -88,7 +88,7 @@ function lastError(stderr: string): string {
   return (lines.reverse().find((line) => line.startsWith('ERROR')) ?? lines[0] ?? 'pip failed').trim();
 }
 
-/** pip's progress goes to stderr, as ours does; its complaints are kept for the message. */
+/** pip's progress goes to stderr, as ours does. Its error output is kept for the message. */
 function runProgram(command: string, args: readonly string[]): Promise<{ status: number; stderr: string }> {
   const host = thisHost();
   const python = findPython(host);

@@ -1,4 +1,4 @@
-/** How far a step of an install is. */
+/** The progress of a step of an install. */
 export interface Progress {
   phase: 'download' | 'unpack';
   /** Bytes. */
@@ -9,7 +9,7 @@ export interface Progress {
 
 export type OnProgress = (progress: Progress) => void;
 
-/** What the renderer needs of a stream such as `process.stderr`. */
+/** The parts of a stream such as `process.stderr` that the renderer uses. */
 export interface ProgressStream {
   isTTY?: boolean;
   write(text: string): unknown;
@@ -17,12 +17,11 @@ export interface ProgressStream {
 
 const VERBS = { download: 'Downloading', unpack: 'Unpacking' };
 const BAR_WIDTH = 24;
-/** Milliseconds between two paintings of the bar. */
+/** Milliseconds between two repaints of the bar. */
 const REPAINT = 100;
 
 /**
- * Shows progress as one line that repaints itself on a terminal, and as a line at every tenth elsewhere, so that a log
- * stays short.
+ * Shows progress: on a terminal as one line that is repainted, elsewhere as one line for every tenth, so that a log stays short.
  */
 export function progressRenderer(stream: ProgressStream, now: () => number = Date.now): OnProgress {
   let painted = -Infinity;

@@ -8,20 +8,20 @@ export function pythonName(platform: NodeJS.Platform): string {
   return platform === 'win32' ? 'python' : 'python3';
 }
 
-/** A Python, and how it is started so that nothing of the working directory runs. */
+/** A Python, and how to start it so that it runs no code from the working directory. */
 export interface PythonProgram {
   /** Absolute path. */
   program: string;
-  /** Its own folder: a working directory that nobody else chooses. */
+  /** Its own folder: a working directory that others cannot choose. */
   cwd: string;
 }
 
-/** Isolated mode: neither the working directory nor Python's variables say where modules come from. */
+/** Isolated mode: Python takes no modules from the working directory or from paths in environment variables. */
 export const ISOLATED = '-I';
 
 /**
- * The Python on PATH, or why none can be run. An entry that is not absolute stands for the working directory, and one in
- * a `node_modules` for what a project brings (`npm run` puts it first): both are passed over.
+ * Finds the Python on PATH, or explains why none can be run. Skips relative entries, which depend on the working directory, and
+ * entries in a `node_modules`, which belong to a project (`npm run` puts them first).
  */
 export function findPython(host: Host): PythonProgram | { program: null; reason: string } {
   const none = (reason: string) => ({

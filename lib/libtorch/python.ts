@@ -5,12 +5,12 @@ import { exists } from './access';
 import type { Host } from './cache';
 import { findPython, ISOLATED, pythonName, type PythonProgram } from './python-program';
 
-/** Where Python's torch is, or why it was not found. */
+/** The folder of Python's torch, or the reason why it was not found. */
 export type PythonTorch = { folder: string } | { folder: null; reason: string };
 
 /**
- * find_spec of a top-level name finds the package without importing it. Isolated mode leaves out what pip installs for one
- * user, which is wanted; its folder is not absolute where the user has no home.
+ * find_spec of a top-level name finds the package without importing it. Isolated mode leaves out the packages that pip installs
+ * for one user, so they are added back. Their folder is not absolute if the user has no home.
  */
 const FIND_TORCH = `
 import importlib.util, os, site, sys
@@ -24,8 +24,8 @@ if s and s.submodule_search_locations: sys.stdout.buffer.write(os.fsencode(s.sub
 const PYTHON_TIMEOUT = 5000;
 
 /**
- * Looks for an installed Python `torch`: in the active virtual and conda environments by their folders, and otherwise by
- * asking `python3` where it would import torch from. Nothing is imported, and nothing of the working directory is run.
+ * Looks for an installed Python `torch`: in the folders of the active virtual and conda environments, and otherwise by asking
+ * `python3` where it would import torch from. Imports nothing, and runs no code from the working directory.
  */
 export function findPythonTorch(host: Host): PythonTorch {
   for (const prefix of [host.env.VIRTUAL_ENV, host.env.CONDA_PREFIX]) {

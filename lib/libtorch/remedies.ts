@@ -3,7 +3,7 @@ import { exists } from './access';
 import type { Host } from './cache';
 import { manifest } from './manifest';
 
-/** Commands that bring a libtorch to this machine, the simplest first. */
+/** Commands that install or name a libtorch on this machine, the simplest first. */
 export function remedies(host: Host): string[] {
   const python = host.platform === 'win32' ? 'python' : 'python3';
   const entry = manifest.variants.cpu?.[`${host.platform}-${host.arch}`];

@@ -3,28 +3,28 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { cachedRuntimeFolders, type Host, runtimeFolder, thisHost } from './cache';
 import { inspectInstalled } from './install';
-import { installError } from './install-error';
+import { asInstallError, installError } from './install-error';
 import { withLock } from './lock';
 import { entryVersion, type Manifest, manifest } from './manifest';
 import { deleteRuntime, foreignPart } from './owned';
 
-/** A libtorch that can be installed, or is. */
+/** A libtorch that is installed or can be. */
 export interface RuntimeEntry {
   variant: string;
   version: string;
-  /** Where it is, or would come; null where this user has no cache. */
+  /** Its folder, also if it is not installed yet; null if this user has no cache. */
   folder: string | null;
   installed: boolean;
-  /** Bytes on disk where it is installed, an upper bound of them where it is not. */
+  /** Bytes on disk; an upper bound if it is not installed. */
   size: number;
   /**
-   * Who vouches for what is fetched: a sha256 in the manifest, or pip and its index alone. null: the manifest does not
-   * name it, so it can only be removed.
+   * How downloads are verified: by a sha256 in the manifest, or only by pip and its index. null: the manifest does not list it,
+   * so it can only be removed.
    */
   verified: 'sha256' | 'pip' | null;
 }
 
-/** What the manifest offers for this platform, and what else lies in the user's cache. */
+/** Lists the manifest's libtorch builds for this platform, and any others in the user's cache. */
 export function listRuntimes(host: Host, from: Manifest = manifest): RuntimeEntry[] {
   const offered = Object.entries(from.variants).flatMap(([variant, targets]): RuntimeEntry[] => {
     const entry = targets[`${host.platform}-${host.arch}`];
@@ -60,13 +60,17 @@ function folderSize(folder: string): number {
 /**
  * Deletes an installed libtorch. Processes that have loaded it keep it until they end.
  *
- * @param folder - one in the cache, or any other that holds what this package installed and nothing else.
- * @throws TokenLearnerError when it is another.
+ * @param folder - one in the cache, or any other that holds only what this package installed.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL for any other folder, and if deleting fails.
  */
 export async function removeRuntime(folder: string, host: Host = thisHost()): Promise<void> {
   const isCached = cachedRuntimeFolders(host).includes(folder);
   const root = isCached ? folder : await realpath(folder).catch(() => path.resolve(folder));
-  const foreign = isCached ? null : await foreignPart(root);
-  if (foreign !== null) throw installError(`${root} holds no libtorch that was installed here: ${foreign}`);
-  await withLock(`${root}.lock`, () => deleteRuntime(root, !isCached));
+  try {
+    const foreign = isCached ? null : await foreignPart(root);
+    if (foreign !== null) throw installError(`${root} holds no libtorch that was installed here: ${foreign}`);
+    await withLock(`${root}.lock`, () => deleteRuntime(root, !isCached));
+  } catch (error) {
+    throw asInstallError(`Removing ${root} failed`, error);
+  }
 }

@@ -5,21 +5,22 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import * as yauzl from 'yauzl';
+import { messageOf } from '../errors';
 import { installError } from './install-error';
 import type { OnProgress } from './progress';
 
-/** The headers of the stable ABI; they include nothing outside these folders. */
+/** The headers of the stable ABI. They include nothing outside these folders. */
 const HEADERS = ['torch/csrc/stable/', 'torch/csrc/inductor/aoti_torch/', 'torch/headeronly/'];
 
 /** Libraries that only Python, tests or distributed training load. */
 const UNUSED_LIBRARY = /python|test|(?<!nv)shm|custom_ops|backend_with_compiler|nnapi/;
 
-/** Where an entry of an archive goes, relative to the runtime's folder; null when it is not needed. */
+/** Returns the path of an archive's entry relative to the runtime's folder; null if the entry is not needed. */
 export type Layout = (entry: string) => string | null;
 
 /**
- * The layout of a libtorch that needs no other package: its `lib` comes to lie in the runtime's folder itself. A wheel has
- * everything under `torch/`, the official archive under `libtorch/`.
+ * The layout of a libtorch that needs no other package: `lib` lies directly in the runtime's folder. A wheel has everything
+ * under `torch/`, the official archive under `libtorch/`.
  */
 export function destination(entry: string): string | null {
   if (entry.endsWith('/')) return null;
@@ -38,8 +39,8 @@ export function destination(entry: string): string | null {
 }
 
 /**
- * The layout of a CUDA build out of wheels: that of a Python's site-packages, since libtorch's run path looks for NVIDIA's
- * libraries in `../../nvidia`.
+ * The layout of a CUDA build from wheels: that of a Python's site-packages, since libtorch's run path names `../../nvidia` for
+ * NVIDIA's libraries.
  */
 export function siteDestination(entry: string): string | null {
   const licence = /^([^/]+)\.dist-info\/(?:licenses\/)?((?:.*\/)?(?:LICEN[CS]E|NOTICE|COPYING)[^/]*)$/i.exec(
@@ -55,7 +56,7 @@ export function siteDestination(entry: string): string | null {
  * Unpacks libtorch's libraries, its stable headers and its licences from a wheel or an official archive.
  *
  * @returns path relative to `folder` -> bytes, of every file written.
- * @throws TokenLearnerError when the file is no zip, is damaged, or holds no libtorch.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if the file is not a zip, is damaged, or holds no libtorch.
  */
 export async function unpackLibtorch(
   archive: string,
@@ -68,8 +69,7 @@ export async function unpackLibtorch(
     if (total === 0) throw new Error('it holds no libtorch');
     return await extract(archive, folder, { total, layout, onProgress });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw installError(`Unpacking ${archive} failed: ${reason}`, error);
+    throw installError(`Unpacking ${archive} failed: ${messageOf(error)}`, error);
   }
 }
 

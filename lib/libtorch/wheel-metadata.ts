@@ -1,10 +1,10 @@
 import * as yauzl from 'yauzl';
 
 /**
- * What pip is to be asked for beside a CUDA build's wheel: the requirements on NVIDIA's packages in its metadata, without
- * their markers. Those on Python packages, such as cuda-bindings, are Python's affair.
+ * The requirements that a CUDA build's wheel has on NVIDIA's packages, from its metadata, without their markers. Leaves out
+ * Python packages, such as cuda-bindings, which only Python needs.
  *
- * @throws Error when the file is no wheel.
+ * @throws Error if the file is not a wheel.
  */
 export async function nvidiaRequirements(wheel: string): Promise<string[]> {
   const metadata = await readMetadata(wheel);

@@ -1,9 +1,8 @@
 import { TokenLearnerError } from '../errors';
-import { checkShape, formatShape, type Shape } from '../shape';
+import { checkShape, formatShape } from '../shape';
 import { Tensor } from '../tensor/tensor';
 import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../validate';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
-import { assertUsable } from './module';
 
 export interface LayerNormOptions extends PlacementOptions {
   /** Added to the variance. At least 0. @default 1e-5 */
@@ -20,10 +19,6 @@ function formatFloat(value: number): string {
 
 /** torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape. */
 export class LayerNorm extends UnaryLeaf {
-  readonly #normalizedShape: readonly number[];
-  readonly #eps: number;
-  readonly #affine: boolean;
-
   /**
    * @param normalizedShape - the sizes of the last dimensions, or the size of the last one.
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_CUDA_UNAVAILABLE.
@@ -42,37 +37,23 @@ export class LayerNorm extends UnaryLeaf {
     const eps = checkNumber('options.eps', given.eps ?? 1e-5, 0);
     const affine = checkBoolean('options.elementwiseAffine', given.elementwiseAffine ?? true);
     const placement = checkPlacement(given);
+    const { dtype } = placement;
+    const yes = affine ? 'True' : 'False';
     super({
       kind: 'layer-norm',
-      config: { eps, normalizedShape: sizes.join(',') },
-      ...placement,
-      specs: affine ? ['weight', 'bias'].map((name) => ({ name, shape: sizes })) : [],
-      values: affine
-        ? [Tensor.ones(sizes, { dtype: placement.dtype }), Tensor.zeros(sizes, { dtype: placement.dtype })]
-        : [],
+      config: { eps, normalizedShape: sizes },
+      placement,
+      parameters: affine ? ['weight', 'bias'].map((name) => ({ name, shape: sizes })) : [],
+      initial: () => (affine ? [Tensor.ones(sizes, { dtype }), Tensor.zeros(sizes, { dtype })] : []),
+      outputShape: (input) => {
+        const last = input.slice(-sizes.length);
+        if (last.length === sizes.length && last.every((size, i) => size === sizes[i])) return input;
+        throw new TokenLearnerError(
+          'ERR_SHAPE_MISMATCH',
+          `Expected an input of shape (..., ${sizes.join(', ')}) but received ${formatShape(input)}`,
+        );
+      },
+      repr: `LayerNorm(${formatShape(sizes)}, eps=${formatFloat(eps)}, elementwise_affine=${yes}, bias=${yes})`,
     });
-    this.#normalizedShape = sizes;
-    this.#eps = eps;
-    this.#affine = affine;
-  }
-
-  override outputShape(input: Shape): number[] {
-    assertUsable(this, LayerNorm);
-    const shape = checkShape('shape', input);
-    const sizes = this.#normalizedShape;
-    const last = shape.slice(-sizes.length);
-    if (last.length !== sizes.length || last.some((size, i) => size !== sizes[i])) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected an input of shape (..., ${sizes.join(', ')}) but received ${formatShape(shape)}`,
-      );
-    }
-    return shape;
-  }
-
-  override toString(): string {
-    assertUsable(this, LayerNorm);
-    const affine = this.#affine ? 'True' : 'False';
-    return `LayerNorm(${formatShape(this.#normalizedShape)}, eps=${formatFloat(this.#eps)}, elementwise_affine=${affine}, bias=${affine})`;
   }
 }

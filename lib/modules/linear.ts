@@ -1,9 +1,8 @@
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import { checkShape, elementCount, formatShape, type Shape } from '../shape';
+import { elementCount, formatShape } from '../shape';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
-import { assertUsable } from './module';
 
 export interface LinearOptions extends PlacementOptions {
   /** @default true */
@@ -12,10 +11,6 @@ export interface LinearOptions extends PlacementOptions {
 
 /** torch.nn.Linear: (..., in) to (..., out). Parameters: weight (out, in), bias (out). */
 export class Linear extends UnaryLeaf {
-  readonly #inFeatures: number;
-  readonly #outFeatures: number;
-  readonly #bias: boolean;
-
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_CUDA_UNAVAILABLE. */
   constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {
     const given = checkOptions('options', options, ['bias', ...PLACEMENT_OPTIONS]);
@@ -29,30 +24,17 @@ export class Linear extends UnaryLeaf {
     super({
       kind: 'linear',
       config: {},
-      ...placement,
-      specs: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outFeatures] }] : [])],
-      values: weightAndBias(shape, bias, placement.dtype),
+      placement,
+      parameters: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outFeatures] }] : [])],
+      initial: () => weightAndBias(shape, bias, placement.dtype),
+      outputShape: (input) => {
+        if (input.at(-1) === inFeatures) return [...input.slice(0, -1), outFeatures];
+        throw new TokenLearnerError(
+          'ERR_SHAPE_MISMATCH',
+          `Expected an input of shape (..., ${inFeatures}) but received ${formatShape(input)}`,
+        );
+      },
+      repr: `Linear(in_features=${inFeatures}, out_features=${outFeatures}, bias=${bias ? 'True' : 'False'})`,
     });
-    this.#inFeatures = inFeatures;
-    this.#outFeatures = outFeatures;
-    this.#bias = bias;
-  }
-
-  override outputShape(input: Shape): number[] {
-    assertUsable(this, Linear);
-    const shape = checkShape('shape', input);
-    if (shape.at(-1) !== this.#inFeatures) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected an input of shape (..., ${this.#inFeatures}) but received ${formatShape(shape)}`,
-      );
-    }
-    return checkShape('output.shape', [...shape.slice(0, -1), this.#outFeatures]);
-  }
-
-  override toString(): string {
-    assertUsable(this, Linear);
-    const bias = this.#bias ? 'True' : 'False';
-    return `Linear(in_features=${this.#inFeatures}, out_features=${this.#outFeatures}, bias=${bias})`;
   }
 }

@@ -1,8 +1,7 @@
 import { TokenLearnerError } from '../errors';
-import { checkShape, formatShape, type Shape } from '../shape';
+import { formatShape } from '../shape';
 import { checkBoolean, checkOptions } from '../validate';
 import { UnaryLeaf } from './leaf';
-import { assertUsable } from './module';
 import { checkPair, formatPair, type Pair } from './pair';
 
 /** Options of {@link MaxPool2d}. */
@@ -15,6 +14,14 @@ export interface MaxPool2dOptions {
   dilation?: Pair;
   /** Round output sizes up. @default false */
   ceilMode?: boolean;
+}
+
+interface Config {
+  kernel: [number, number];
+  stride: [number, number];
+  padding: [number, number];
+  dilation: [number, number];
+  ceilMode: boolean;
 }
 
 /** One dimension's output size, as torch computes it: with ceilMode the last window must start inside the input. */
@@ -35,15 +42,30 @@ function formatOne(pair: [number, number], asked: unknown): string {
   return Array.isArray(asked) ? formatPair(pair) : String(pair[0]);
 }
 
+function outputShape(input: readonly number[], config: Config): number[] {
+  const { kernel, stride, padding, dilation, ceilMode } = config;
+  if (input.length !== 3 && input.length !== 4) {
+    throw new TokenLearnerError(
+      'ERR_SHAPE_MISMATCH',
+      `Expected an input of shape (N, C, H, W) or (C, H, W) but received ${formatShape(input)}`,
+    );
+  }
+  const sizes = input
+    .slice(-2)
+    .map((size, i) =>
+      pooledSize(size, kernel[i] ?? 1, stride[i] ?? 1, padding[i] ?? 0, dilation[i] ?? 1, ceilMode),
+    );
+  if (sizes.some((size) => size < 1) || input.slice(-3).includes(0)) {
+    throw new TokenLearnerError(
+      'ERR_SHAPE_MISMATCH',
+      `An input of shape ${formatShape(input)} is too small for the kernel ${formatPair(kernel)}`,
+    );
+  }
+  return [...input.slice(0, -2), ...sizes];
+}
+
 /** torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). For feature maps too large for a TokenLearner. */
 export class MaxPool2d extends UnaryLeaf {
-  readonly #kernel: [number, number];
-  readonly #stride: [number, number];
-  readonly #padding: [number, number];
-  readonly #dilation: [number, number];
-  readonly #ceilMode: boolean;
-  readonly #repr: string;
-
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE. */
   constructor(kernelSize: Pair, options?: MaxPool2dOptions) {
     const given = checkOptions('options', options, ['stride', 'padding', 'dilation', 'ceilMode']);
@@ -58,67 +80,15 @@ export class MaxPool2d extends UnaryLeaf {
         `Expected at most half of the kernel ${formatPair(kernel)} for \`options.padding\` but received ${formatPair(padding)}`,
       );
     }
+    const config = { kernel, stride, padding, dilation, ceilMode };
     super({
       kind: 'max-pool2d',
-      config: {
-        kernelH: kernel[0],
-        kernelW: kernel[1],
-        strideH: stride[0],
-        strideW: stride[1],
-        paddingH: padding[0],
-        paddingW: padding[1],
-        dilationH: dilation[0],
-        dilationW: dilation[1],
-        ceilMode,
-      },
-      device: 'cpu',
-      dtype: 'float32',
-      specs: [],
-      values: [],
+      config,
+      outputShape: (input) => outputShape(input, config),
+      repr:
+        `MaxPool2d(kernel_size=${formatOne(kernel, kernelSize)}, stride=${formatOne(stride, given.stride ?? kernelSize)}, ` +
+        `padding=${formatOne(padding, given.padding)}, dilation=${formatOne(dilation, given.dilation)}, ` +
+        `ceil_mode=${ceilMode ? 'True' : 'False'})`,
     });
-    this.#kernel = kernel;
-    this.#stride = stride;
-    this.#padding = padding;
-    this.#dilation = dilation;
-    this.#ceilMode = ceilMode;
-    this.#repr =
-      `MaxPool2d(kernel_size=${formatOne(kernel, kernelSize)}, stride=${formatOne(stride, given.stride ?? kernelSize)}, ` +
-      `padding=${formatOne(padding, given.padding)}, dilation=${formatOne(dilation, given.dilation)}, ` +
-      `ceil_mode=${ceilMode ? 'True' : 'False'})`;
-  }
-
-  override outputShape(input: Shape): number[] {
-    assertUsable(this, MaxPool2d);
-    const shape = checkShape('shape', input);
-    if (shape.length !== 3 && shape.length !== 4) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected an input of shape (N, C, H, W) or (C, H, W) but received ${formatShape(shape)}`,
-      );
-    }
-    const sizes = shape
-      .slice(-2)
-      .map((size, i) =>
-        pooledSize(
-          size,
-          this.#kernel[i] ?? 1,
-          this.#stride[i] ?? 1,
-          this.#padding[i] ?? 0,
-          this.#dilation[i] ?? 1,
-          this.#ceilMode,
-        ),
-      );
-    if (sizes.some((size) => size < 1) || shape.slice(-3).includes(0)) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `An input of shape ${formatShape(shape)} is too small for the kernel ${formatPair(this.#kernel)}`,
-      );
-    }
-    return checkShape('output.shape', [...shape.slice(0, -2), ...sizes]);
-  }
-
-  override toString(): string {
-    assertUsable(this, MaxPool2d);
-    return this.#repr;
   }
 }

@@ -1,14 +1,22 @@
 import '../dispose';
 import { requireLibtorch } from '../binding';
-import { type Device, deviceCode, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
+import { type Device, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
 import { type DType, dtypeFromCode, dtypeInfo, DTYPES, isDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import type { ForwardArg, LayerHandle, NativeTensor, TensorArg } from '../native-interface';
+import type {
+  CallOptions,
+  DeviceCode,
+  DTypeCode,
+  LayerHandle,
+  NativeTensor,
+  TensorArg,
+} from '../native-interface';
 import type { Shape } from '../shape';
 import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { inspectSymbol } from '../tensor/format';
 import { uncloneable } from '../uncloneable';
 import { describe, type NoOptions, unexpected } from '../validate';
+import { request, type RequestOptions } from './request';
 import {
   checkStateDict,
   type LoadStateDictOptions,
@@ -25,8 +33,6 @@ export const FLOAT_DTYPES = DTYPES.filter(isFloatDType);
 function isFloatDType(dtype: DType): dtype is FloatDType {
   return dtypeInfo(dtype).floating;
 }
-
-const PLAIN: ForwardArg = { returnAttention: false, tokensFirst: false };
 
 function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): [Tensor<D>, ...Tensor<D>[]] {
   return natives.map((native) => adoptTensor(native)) as unknown as [Tensor<D>, ...Tensor<D>[]];
@@ -73,6 +79,7 @@ export abstract class Module {
   /** Makes structured cloning throw, with this text, instead of giving `{}`. @internal */
   readonly cloning = uncloneable('a module; send the tensors of module.stateDict() and load them there');
   #disposed = false;
+  #hasParameters: boolean | undefined;
 
   static {
     hasBrand = (value): value is Module => #disposed in value;
@@ -101,7 +108,7 @@ export abstract class Module {
   abstract outputShape(shape: Shape): number[];
 
   /** Runs on the device's executor thread; the event loop goes on meanwhile. The output is where the input is. */
-  abstract forward<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Promise<Tensor<D>>;
+  abstract forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>>;
 
   /** The same numbers as {@link forward}, on this thread. */
   abstract forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D>;
@@ -179,11 +186,10 @@ export abstract class Module {
     const device = dtype === undefined ? resolveDevice('target', target) : undefined;
     const moves = this.leaves().flatMap(({ leaf }) => leaf.planMove(dtype, device) ?? []);
     requireLibtorch().moveLayers(
-      moves.map(({ handle }) => handle),
-      moves.map(({ codes }) => codes[0]),
-      moves.map(({ codes }) => codes[1]),
+      moves.map((move) => move.handle),
+      moves.map((move) => move.dtype),
+      moves.map((move) => move.device),
     );
-    for (const { done } of moves) done();
     return this;
   }
 
@@ -210,27 +216,33 @@ export abstract class Module {
   /** Gives back what {@link dispose} must. @internal */
   protected abstract release(): void;
 
-  /** Checks an input and runs it on the device's executor. @internal */
+  /** Checks an input and runs it on the device's executor. `how` has the layer's own options. @internal */
   protected async submit<D extends FloatDType>(
     input: Tensor<D>,
-    how: ForwardArg = PLAIN,
+    how: CallOptions | undefined,
+    control: RequestOptions,
   ): Promise<[Tensor<D>, ...Tensor<D>[]]> {
-    return adopted(await requireLibtorch().forward(this.handle(), this.checkInput(input), how));
+    const native = requireLibtorch();
+    const outputs = await request(
+      control,
+      (id, timeoutMs) => native.forward(this.handle(), [this.checkInput(input)], how, id, timeoutMs),
+      (id) => {
+        native.cancel(id);
+      },
+    );
+    return adopted(outputs);
   }
 
   /** Checks an input and runs it on this thread. @internal */
-  protected runSync<D extends FloatDType>(
-    input: Tensor<D>,
-    how: ForwardArg = PLAIN,
-  ): [Tensor<D>, ...Tensor<D>[]] {
-    return adopted(requireLibtorch().forwardSync(this.handle(), this.checkInput(input), how));
+  protected runSync<D extends FloatDType>(input: Tensor<D>, how?: CallOptions): [Tensor<D>, ...Tensor<D>[]] {
+    return adopted(requireLibtorch().forwardSync(this.handle(), [this.checkInput(input)], how));
   }
 
   private checkInput(input: unknown): TensorArg {
     // What is checked is what native code gets, whatever properties the object shows.
     const argument = tensorArgument('input', input);
     const dtype = dtypeFromCode(argument.dtype);
-    const own = this.parameterDType();
+    const own = this.hasParameters() ? this.dtype : undefined;
     if (own === undefined && !isFloatDType(dtype)) {
       throw new TokenLearnerError(
         'ERR_DTYPE_MISMATCH',
@@ -248,8 +260,8 @@ export abstract class Module {
     return argument;
   }
 
-  private parameterDType(): FloatDType | undefined {
-    return this.leaves().find(({ leaf }) => leaf.parameterSpecs.length > 0)?.leaf.dtype;
+  private hasParameters(): boolean {
+    return (this.#hasParameters ??= this.leaves().some(({ leaf }) => leaf.parameterSpecs.length > 0));
   }
 
   private specs(): ParameterSpec[] {
@@ -267,12 +279,11 @@ export interface Leaf extends Module {
   planMove(dtype: FloatDType | undefined, device: Device | undefined): LeafMove | undefined;
 }
 
-/** A leaf's way to another placement. @internal */
+/** A leaf's way to another placement, in native codes. @internal */
 export interface LeafMove {
   handle: LayerHandle;
-  codes: [dtype: number, device: number];
-  /** To be called once native code has moved it. */
-  done: () => void;
+  dtype: DTypeCode;
+  device: DeviceCode;
 }
 
 /**
@@ -300,9 +311,4 @@ function writeParameters(
   } finally {
     for (const { present } of changed) for (const tensor of present) tensor.dispose();
   }
-}
-
-/** The native code of a placement. @internal */
-export function placementCodes(dtype: FloatDType, device: Device): [number, number] {
-  return [dtypeInfo(dtype).code, deviceCode(device)];
 }

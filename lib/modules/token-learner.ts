@@ -1,11 +1,13 @@
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import { checkShape, elementCount, formatShape, type Shape } from '../shape';
+import type { CallOptions } from '../native-interface';
+import { elementCount, formatShape } from '../shape';
 import type { AnyTensor, Tensor } from '../tensor/tensor';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange } from '../validate';
 import { inferConfig } from './infer-config';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import { assertUsable, type FloatDType, type ParameterSpec } from './module';
+import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
 import type { StateDict } from './state-dict';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
@@ -49,13 +51,16 @@ export interface TokenLearnerOptions extends PlacementOptions {
   allowTf32?: boolean;
 }
 
-/** Options of one {@link TokenLearner.forward}. */
-export interface TokenLearnerForwardOptions {
+/** Options of one {@link TokenLearner.forwardSync}. */
+export interface TokenLearnerSyncOptions {
   /** @default 'channels-first' */
   layout?: Layout;
   /** Also give the attention maps. @default false */
   returnAttention?: boolean;
 }
+
+/** Options of one {@link TokenLearner.forward}. */
+export interface TokenLearnerForwardOptions extends TokenLearnerSyncOptions, RequestOptions {}
 
 /** Tokens and the attention maps they were pooled with. */
 export interface TokensAndAttention<D extends FloatDType = 'float32'> {
@@ -65,8 +70,12 @@ export interface TokensAndAttention<D extends FloatDType = 'float32'> {
   attention: Tensor<D>;
 }
 
-type WithAttention = TokenLearnerForwardOptions & { returnAttention: true };
-type WithoutAttention = TokenLearnerForwardOptions & { returnAttention?: false };
+interface With {
+  returnAttention: true;
+}
+interface Without {
+  returnAttention?: false;
+}
 
 interface Config {
   dim: number;
@@ -149,11 +158,14 @@ export class TokenLearner extends LeafModule {
     super({
       kind: 'token-learner',
       config: { ...config },
-      ...placement,
-      specs,
-      values: specs
-        .filter((_, i) => i % 2 === 0)
-        .flatMap(({ shape }) => weightAndBias(shape, true, placement.dtype)),
+      placement,
+      parameters: specs,
+      initial: () =>
+        specs
+          .filter((_, i) => i % 2 === 0)
+          .flatMap(({ shape }) => weightAndBias(shape, true, placement.dtype)),
+      outputShape: (input) => outputShape(input, config),
+      repr: repr(config),
     });
     this.#config = config;
   }
@@ -201,32 +213,6 @@ export class TokenLearner extends LeafModule {
     return settings(this).numLayers;
   }
 
-  override outputShape(input: Shape): number[] {
-    const { dim, numOutputTokens } = settings(this);
-    const shape = checkShape('shape', input);
-    const expected = `(..., ${dim}, H, W)`;
-    if (shape.length < 3) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected an input of shape ${expected}, at least 3 dimensions, but received ${formatShape(shape)}`,
-      );
-    }
-    const [channels, height, width] = shape.slice(-3);
-    if (channels !== dim) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected ${dim} channels, an input of shape ${expected}, but received ${String(channels)} channels in ${formatShape(shape)}`,
-      );
-    }
-    if (height === 0 || width === 0) {
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected an input of shape ${expected} with at least one pixel but received ${formatShape(shape)}`,
-      );
-    }
-    return checkShape('output.shape', [...shape.slice(0, -3), dim, numOutputTokens]);
-  }
-
   /**
    * Runs on the device's executor thread; the event loop goes on meanwhile, and any number of calls may be under way.
    * On the CPU, work of some ten microseconds, less than the way to that thread and back, is done when this is called.
@@ -236,13 +222,17 @@ export class TokenLearner extends LeafModule {
    * @param input - (..., C, H, W), of the module's dtype; any strides.
    * @returns the tokens, (..., C, G); with `returnAttention` tokens and maps.
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
-   * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST, ERR_CLOSED.
+   * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_DEVICE_LOST,
+   * ERR_CLOSED; the signal's reason.
    */
   async forward<D extends FloatDType>(
     input: Tensor<D>,
-    options: WithAttention,
+    options: TokenLearnerForwardOptions & With,
   ): Promise<TokensAndAttention<D>>;
-  async forward<D extends FloatDType>(input: Tensor<D>, options?: WithoutAttention): Promise<Tensor<D>>;
+  async forward<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: TokenLearnerForwardOptions & Without,
+  ): Promise<Tensor<D>>;
   async forward<D extends FloatDType>(
     input: Tensor<D>,
     options?: TokenLearnerForwardOptions,
@@ -252,43 +242,82 @@ export class TokenLearner extends LeafModule {
     options?: TokenLearnerForwardOptions,
   ): Promise<Tensor<D> | TokensAndAttention<D>> {
     assertUsable(this, TokenLearner);
-    return results(await this.submit(input, forwardArgument(options)));
+    const { how, control } = checkForward(options, REQUEST_OPTIONS);
+    return results(await this.submit(input, how, control));
   }
 
   /** The same numbers as {@link forward}, on this thread, which it blocks; JavaScript's memory is used in place. */
-  forwardSync<D extends FloatDType>(input: Tensor<D>, options: WithAttention): TokensAndAttention<D>;
-  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: WithoutAttention): Tensor<D>;
   forwardSync<D extends FloatDType>(
     input: Tensor<D>,
-    options?: TokenLearnerForwardOptions,
+    options: TokenLearnerSyncOptions & With,
+  ): TokensAndAttention<D>;
+  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: TokenLearnerSyncOptions & Without): Tensor<D>;
+  forwardSync<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: TokenLearnerSyncOptions,
   ): Tensor<D> | TokensAndAttention<D>;
   forwardSync<D extends FloatDType>(
     input: Tensor<D>,
-    options?: TokenLearnerForwardOptions,
+    options?: TokenLearnerSyncOptions,
   ): Tensor<D> | TokensAndAttention<D> {
     assertUsable(this, TokenLearner);
-    return results(this.runSync(input, forwardArgument(options)));
-  }
-
-  override toString(): string {
-    const config = settings(this);
-    const groups = config.numOutputTokens;
-    const rest = `kernel_size=(1, 1), stride=(1, 1)${groups === 1 ? '' : `, groups=${groups}`}`;
-    const layers = layerSizes(config)
-      .map(([outputs, inputs]) => `Conv2d(${inputs * groups}, ${outputs * groups}, ${rest})`)
-      .flatMap((layer, i) => (i === 0 ? [layer] : ["GELU(approximate='none')", layer]));
-    const lines = layers.map((layer, i) => `    (${i}): ${layer}`);
-    return ['TokenLearner(', '  (net): Sequential(', ...lines, '  )', ')'].join('\n');
+    return results(this.runSync(input, checkForward(options, []).how));
   }
 }
 
-function forwardArgument(options: unknown): { returnAttention: boolean; tokensFirst: boolean } {
-  const { layout, returnAttention } = checkOptions('options', options, ['layout', 'returnAttention']);
-  return {
-    returnAttention:
-      returnAttention === undefined ? false : checkBoolean('options.returnAttention', returnAttention),
-    tokensFirst: layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first',
+function outputShape(input: readonly number[], { dim, numOutputTokens }: Config): number[] {
+  const expected = `(..., ${dim}, H, W)`;
+  const fail = (what: string): TokenLearnerError => new TokenLearnerError('ERR_SHAPE_MISMATCH', what);
+  if (input.length < 3) {
+    throw fail(
+      `Expected an input of shape ${expected}, at least 3 dimensions, but received ${formatShape(input)}`,
+    );
+  }
+  const [channels, height, width] = input.slice(-3);
+  if (channels !== dim) {
+    throw fail(
+      `Expected ${dim} channels, an input of shape ${expected}, but received ${String(channels)} channels in ${formatShape(input)}`,
+    );
+  }
+  if (height === 0 || width === 0) {
+    throw fail(
+      `Expected an input of shape ${expected} with at least one pixel but received ${formatShape(input)}`,
+    );
+  }
+  return [...input.slice(0, -3), dim, numOutputTokens];
+}
+
+function repr(config: Config): string {
+  const groups = config.numOutputTokens;
+  const rest = `kernel_size=(1, 1), stride=(1, 1)${groups === 1 ? '' : `, groups=${groups}`}`;
+  const layers = layerSizes(config)
+    .map(([outputs, inputs]) => `Conv2d(${inputs * groups}, ${outputs * groups}, ${rest})`)
+    .flatMap((layer, i) => (i === 0 ? [layer] : ["GELU(approximate='none')", layer]));
+  const lines = layers.map((layer, i) => `    (${i}): ${layer}`);
+  return ['TokenLearner(', '  (net): Sequential(', ...lines, '  )', ')'].join('\n');
+}
+
+interface ForwardCall {
+  /** Native options; none where all are the defaults. */
+  how: CallOptions | undefined;
+  control: RequestOptions;
+}
+
+function checkForward(options: unknown, allowed: readonly string[]): ForwardCall {
+  const given = checkOptions('options', options, ['layout', 'returnAttention', ...allowed]) as Record<
+    string,
+    unknown
+  >;
+  const { layout, returnAttention } = given;
+  const how = {
+    ...(returnAttention !== undefined && checkBoolean('options.returnAttention', returnAttention)
+      ? { returnAttention: true }
+      : {}),
+    ...(layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first'
+      ? { tokensFirst: true }
+      : {}),
   };
+  return { how: Object.keys(how).length === 0 ? undefined : how, control: checkRequest(given) };
 }
 
 /** Native code gives the maps only when they were asked for. */

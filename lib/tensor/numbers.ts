@@ -1,26 +1,10 @@
 /** Elements as JavaScript's numbers, and as JSON. */
 import type { DType } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import { contiguousStrides, elementCount, type Shape } from '../shape';
+import { fromBFloat16, fromFloat16 } from '../formats/small-floats';
+import { contiguousStrides, countElements, elementCount, MAX_DIMENSIONS, type Shape } from '../shape';
 
-// PyTorch's own limit.
-const MOST_DIMENSIONS = 64;
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-function fromFloat16(bits: number): number {
-  const sign = bits >> 15 === 0 ? 1 : -1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-function fromBFloat16(bits: number): number {
-  scratch.setUint32(0, bits << 16);
-  return scratch.getFloat32(0);
-}
+const MOST_ELEMENTS = 2 ** 27;
 
 /** What an element means: `raw` is as a tensor's memory holds it, 16-bit floats as their bits. */
 export function elementValue(dtype: DType, raw: number | bigint): number | bigint | boolean {
@@ -77,12 +61,19 @@ export function nested<T>(at: (index: number) => T, shape: Shape): Nested<T> {
 export function flattened(data: unknown): { values: unknown[]; shape: number[] } {
   const shape: number[] = [];
   for (let level = data; Array.isArray(level); level = level[0] as unknown) {
-    if (shape.length === MOST_DIMENSIONS)
+    if (shape.length === MAX_DIMENSIONS)
       throw new TokenLearnerError(
         'ERR_OUT_OF_RANGE',
-        `Expected at most ${MOST_DIMENSIONS} levels in \`data\``,
+        `Expected at most ${MAX_DIMENSIONS} levels in \`data\``,
       );
     shape.push(level.length);
+  }
+  // A Proxy can claim any length. A real array of so many elements takes a gigabyte by itself.
+  if ((countElements(shape) ?? Infinity) > MOST_ELEMENTS || shape.some((size) => size > MOST_ELEMENTS)) {
+    throw new TokenLearnerError(
+      'ERR_OUT_OF_RANGE',
+      `Expected at most ${MOST_ELEMENTS} numbers in \`data\`; pass a typed array`,
+    );
   }
   // Of [[], []] only the sizes up to the empty one are told.
   let level = [data];

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { types } from 'node:util';
 import { type DType, dtypeInfo, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
@@ -38,7 +39,20 @@ export function lengthOf(array: TypedArray): number {
 export function typedArrayOf(content: number | readonly (number | bigint)[], dtype: DType): TypedArray {
   const { array: Class, itemSize } = dtypeInfo(dtype);
   const length = typeof content === 'number' ? content : content.length;
-  const made = new Class(new Buffer(length * itemSize));
+  const bytes = length * itemSize;
+  if (bytes > constants.MAX_LENGTH) {
+    throw new TokenLearnerError(
+      'ERR_OUT_OF_RANGE',
+      `${bytes} bytes are more than an ArrayBuffer can have here (${constants.MAX_LENGTH} bytes)`,
+    );
+  }
+  let buffer: ArrayBuffer;
+  try {
+    buffer = new Buffer(bytes);
+  } catch (cause) {
+    throw new TokenLearnerError('ERR_OUT_OF_MEMORY', `Could not allocate ${bytes} bytes`, { cause });
+  }
+  const made = new Class(buffer);
   if (typeof content !== 'number') {
     for (let i = 0; i < length; i++) made[i] = content[i] as never;
   }

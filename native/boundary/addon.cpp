@@ -1,20 +1,20 @@
 #include "boundary/addon.hpp"
 
-#include "engine/cuda-probe.hpp"
-#include "engine/mapped-torch.hpp"
-#include "engine/torch-library.hpp"
+#include "engine/cuda/probe.hpp"
+#include "engine/torch/library.hpp"
+#include "engine/torch/mapped.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/topology.hpp"
 
 namespace tokenlearner {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
-    : storages_(env), generator_(std::random_device{}()), settler_(env, storages_, errors_) {
+    : storages_(env), generator_(std::random_device{}()), promises_(env, storages_, errors_) {
   auto build = Napi::Object::New(env);
   build.Set("version", TOKENLEARNER_VERSION);
   build.Set("cuda", static_cast<bool>(TOKENLEARNER_CUDA_BUILT));
   build.Set("cudaArchitectures", TOKENLEARNER_CUDA_ARCHITECTURES);
-  build.Set("torchTarget", "2.11");
+  build.Set("torchTarget", TOKENLEARNER_OLDEST_TORCH);
 
   DefineAddon(exports, {
                            InstanceValue("build", build, napi_enumerable),
@@ -36,23 +36,27 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("write", &Addon::write),
                            InstanceMethod("fill", &Addon::fill),
                            InstanceMethod("createLayer", &Addon::create_layer),
-                           InstanceMethod("createSequence", &Addon::create_sequence),
+                           InstanceMethod("createContainer", &Addon::create_container),
                            InstanceMethod("setParameters", &Addon::set_parameters),
                            InstanceMethod("parameters", &Addon::parameters),
+                           InstanceMethod("placement", &Addon::placement),
                            InstanceMethod("moveLayers", &Addon::move_layers),
                            InstanceMethod("disposeLayer", &Addon::dispose_layer),
                            InstanceMethod("forward", &Addon::forward),
                            InstanceMethod("forwardSync", &Addon::forward_sync),
+                           InstanceMethod("cancel", &Addon::cancel),
+                           InstanceMethod("setQueueLimit", &Addon::set_queue_limit),
                        });
 
-  // Last: a constructor that throws must leave nobody with `this`.
+  watch_collector(env);
+  // Last: if the constructor throws, nothing may keep `this`.
   close_on_exit(env);
-  // After the settler: hooks run in reverse, so executors end while their results can still be posted.
+  // After the promises: hooks run in reverse order, so the executors end while results can still be posted.
   env.AddCleanupHook([this] { shut_down(); });
 }
 
 void Addon::close_on_exit(Napi::Env env) {
-  // process.exit() runs no clean-up hooks in the main thread. See Note [Leaving while a forward runs].
+  // On the main thread process.exit() runs no clean-up hooks. See Note [Leaving while a forward runs].
   const Napi::Value process = env.Global().Get("process");
   const Napi::Value on = process.IsObject() ? process.As<Napi::Object>().Get("on") : env.Undefined();
   if (!on.IsFunction()) return;
@@ -60,10 +64,26 @@ void Addon::close_on_exit(Napi::Env env) {
   on.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
 }
 
+void Addon::watch_collector(Napi::Env env) {
+  // Nothing holds this External. The next garbage collection frees it, and its finalizer makes a new one.
+  auto self = std::make_unique<std::shared_ptr<Addon*>>(self_);
+  Napi::External<std::shared_ptr<Addon*>>::New(env, self.get(),
+                                               [](Napi::Env e, std::shared_ptr<Addon*>* held) {
+                                                 const std::unique_ptr<std::shared_ptr<Addon*>> owned(held);
+                                                 Addon* const addon = **owned;
+                                                 if (addon == nullptr) return;
+                                                 addon->storages_.after_collection(e);
+                                                 if (addon->layers_.is_cheap()) addon->sweep_layers(e);
+                                                 addon->watch_collector(e);
+                                               });
+  static_cast<void>(self.release());
+}
+
 void Addon::shut_down() {
   closed_ = true;
-  executors_.clear();  // Waits for the forward that runs on each; those that wait are dropped.
-  settler_.close();
+  *self_ = nullptr;
+  executors_.clear();  // Waits for running requests. Waiting requests fail.
+  promises_.close();
   storages_.close();
 }
 

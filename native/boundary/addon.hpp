@@ -2,31 +2,30 @@
 
 #include <napi.h>
 
+#include <limits>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "boundary/errors.hpp"
+#include "boundary/handle-table.hpp"
 #include "boundary/marshal.hpp"
-#include "boundary/request.hpp"
+#include "boundary/promise-queue.hpp"
 #include "boundary/storage-registry.hpp"
-#include "engine/executor.hpp"
-#include "engine/generator.hpp"
-#include "engine/op.hpp"
+#include "engine/memory/generator.hpp"
+#include "engine/run/executor.hpp"
+#include "engine/run/layer.hpp"
 
 namespace tokenlearner {
 
-/// One Node environment (the main thread, or a worker): owns its handles, its generator and its executors,
-/// and ends them from the environment's clean-up hook. There is no state outside it but libtorch itself and
-/// the compute pool.
+/// One Node environment: the main thread or a worker. It owns its handles, its generator and its executors,
+/// and ends them in the environment's clean-up hook. The only state outside it is libtorch, the compute pool
+/// and the exit gate.
 class Addon : public Napi::Addon<Addon> {
  public:
   Addon(Napi::Env env, Napi::Object exports);
 
  private:
-  /// A layer as JavaScript holds it: a cell whose operator is replaced when parameters, dtype or device
-  /// change.
-  struct Layer;
-
   // memory.cpp
   Napi::Value allocate(const Napi::CallbackInfo& info);
   Napi::Value share(const Napi::CallbackInfo& info);
@@ -42,13 +41,16 @@ class Addon : public Napi::Addon<Addon> {
 
   // layers.cpp
   Napi::Value create_layer(const Napi::CallbackInfo& info);
-  Napi::Value create_sequence(const Napi::CallbackInfo& info);
+  Napi::Value create_container(const Napi::CallbackInfo& info);
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
+  Napi::Value placement(const Napi::CallbackInfo& info);
   Napi::Value move_layers(const Napi::CallbackInfo& info);
   Napi::Value dispose_layer(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value forward_sync(const Napi::CallbackInfo& info);
+  Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value set_queue_limit(const Napi::CallbackInfo& info);
 
   // addon.cpp
   Napi::Value configure(const Napi::CallbackInfo& info);
@@ -58,19 +60,22 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value cpu(const Napi::CallbackInfo& info);
   Napi::Value cuda(const Napi::CallbackInfo& info);
   void close_on_exit(Napi::Env env);
+  /// After each garbage collection, the tables are swept in a turn of the event loop.
+  void watch_collector(Napi::Env env);
   void shut_down();
 
-  static Napi::Value wrap(Napi::Env env, std::unique_ptr<Layer> layer);
-  static std::shared_ptr<Layer>& unwrap_layer(Napi::Value handle);
-  static std::vector<std::shared_ptr<Layer>> unwrap_layers(Napi::Value handles);
-  /// Replaces the operators of several layers: of all, or of none where one cannot be made.
-  template <typename F>
-  static void replace(const std::vector<std::shared_ptr<Layer>>& layers, F&& make);
-  Executor& executor_of(Device device);
-  /// forward's options, with memory for the results where JavaScript must own it.
-  RunOptions options_for(const Op& op, const TensorArg& input, Napi::Value how);
+  Napi::Value wrap(Napi::Env env, std::shared_ptr<Layer> layer);
+  // Each of these throws ERR_INVALID_ARG_TYPE if the value is not a layer's handle.
+  Layer& unwrap(Napi::Value handle);
+  std::shared_ptr<Layer> unwrap_shared(Napi::Value handle);
+  std::vector<std::shared_ptr<Layer>> unwrap_each(Napi::Value handles);
+  void sweep_layers(Napi::Env env);
 
-  /// Runs a method's body; what it throws becomes a JavaScript exception.
+  Executor& executor_of(Device device);
+  /// The options of a forward. They include memory for the results if JavaScript must own it.
+  CallOptions options_for(const Op& op, const std::vector<TensorArg>& inputs, Napi::Value how);
+
+  /// Runs a method's body. Converts its exceptions to JavaScript exceptions.
   template <typename F>
   Napi::Value guarded(const Napi::CallbackInfo& info, F&& body) {
     try {
@@ -83,12 +88,22 @@ class Addon : public Napi::Addon<Addon> {
   }
 
   ErrorFactory errors_;
+  struct HeldLayer {
+    std::shared_ptr<Layer> layer;
+    /// The bytes that were reported to the garbage collector for this handle.
+    int64_t reported = 0;
+  };
+
   StorageRegistry storages_;
+  HandleTable<HeldLayer> layers_;
   Generator generator_;
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);
-  Settler settler_;
-  std::map<int32_t, std::unique_ptr<Executor>> executors_;
+  PromiseQueue promises_;
+  std::map<Device, std::unique_ptr<Executor>> executors_;
+  std::size_t queue_limit_ = std::numeric_limits<std::size_t>::max();
   bool closed_ = false;
+  /// The finalizer of watch_collector finds the addon through this. It may run after the addon is destroyed.
+  std::shared_ptr<Addon*> self_ = std::make_shared<Addon*>(this);
 };
 
 }  // namespace tokenlearner

@@ -10,49 +10,49 @@
 
 namespace tokenlearner {
 
-/// References that no storage needs any more. Any thread adds to it, the environment's empties it.
+/// References that no storage needs any more. Any thread adds to them. The environment's thread deletes them.
 struct JsMemory::Released {
   std::mutex mutex;
   std::vector<napi_ref> references;
   bool closed = false;
 };
 
-/// An ArrayBuffer that only native code holds, by a strong reference.
+/// An ArrayBuffer that only native code holds, through a strong reference.
 struct JsMemory::Hidden {
   napi_ref reference;
 };
 
-/// What a storage's last holder calls, on whatever thread it is.
+/// The deleter that a storage's last holder calls, on any thread.
 struct JsMemory::Release {
   std::shared_ptr<Released> released;
 
   void operator()(Hidden* hidden) const noexcept {
     const std::unique_ptr<Hidden> dead(hidden);
-    if (dead->reference == nullptr) return;  // JavaScript has it.
+    if (dead->reference == nullptr) return;  // JavaScript has the buffer now.
     const std::lock_guard lock(released->mutex);
     if (released->closed) return;
     try {
       released->references.push_back(dead->reference);
     } catch (...) {
-      // Without memory for one pointer the buffer stays until the environment ends.
+      // If there is no memory for this pointer, the buffer stays until the environment ends.
     }
   }
 };
 
 JsMemory::JsMemory(Napi::Env env) : released_(std::make_shared<Released>()) {
-  // Now, since scripts can replace the global.
+  // Read it now: scripts can replace the global later.
   const Napi::Value constructor = env.Global().Get("ArrayBuffer");
   if (constructor.IsFunction()) constructor_ = Napi::Persistent(constructor.As<Napi::Function>());
 }
 
 Napi::ArrayBuffer JsMemory::create(Napi::Env env, std::size_t bytes) const {
-  // Through the constructor, which throws: napi_create_arraybuffer ends the process where memory is short.
+  // Use the constructor, which throws if memory is short. napi_create_arraybuffer would end the process.
   try {
     const Napi::Value made = constructor_.New({Napi::Number::New(env, static_cast<double>(bytes))});
     if (made.IsArrayBuffer() && made.As<Napi::ArrayBuffer>().ByteLength() == bytes)
       return made.As<Napi::ArrayBuffer>();
   } catch (const Napi::Error&) {
-    // A RangeError, or a worker that is being terminated.
+    // A RangeError, or the worker is being terminated.
   }
   throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "Could not allocate " + std::to_string(bytes) + " bytes");
 }
@@ -90,14 +90,9 @@ void JsMemory::collect(Napi::Env env) {
     references.swap(released_->references);
   }
   if (references.empty()) return;
-  const Napi::HandleScope scope(env);
-  for (napi_ref reference : references) {
-    napi_value buffer = nullptr;
-    // Nobody else has seen it: detached, its memory is free at once.
-    if (napi_get_reference_value(env, reference, &buffer) == napi_ok && buffer != nullptr)
-      napi_detach_arraybuffer(env, buffer);
-    napi_delete_reference(env, reference);
-  }
+  // Do not detach the buffers, although that would free them at once: Node 20 ends the process if the worker
+  // is being terminated.
+  for (napi_ref reference : references) napi_delete_reference(env, reference);
 }
 
 void JsMemory::close() {

@@ -1,136 +1,109 @@
 // Addon methods on layers.
 
+#include "engine/layers/layers.hpp"
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
-#include "engine/op-factory.hpp"
-#include "engine/ops/sequence.hpp"
 
 namespace tokenlearner {
 
 namespace {
-constexpr napi_type_tag kLayerTag = {0x746f6b656e6c6561, 0x6c61796572000001};
 
-/// `read` of each element of an array.
+using Layers = std::vector<std::shared_ptr<Layer>>;
+
+/// The bytes of a layer's own parameters.
+int64_t parameter_bytes(const Op& op) {
+  int64_t bytes = 0;
+  for (const Tensor& parameter : op.parameters()) bytes += static_cast<int64_t>(parameter.storage.bytes());
+  return bytes;
+}
+
+std::vector<uint32_t> to_slots(Napi::Value value) {
+  return read_each(value, [](Napi::Value slot) { return to_index(slot, "slot"); });
+}
+
+/// Replaces the operators of several layers: of all, or of none if one of them cannot be made.
 template <typename F>
-auto read_each(Napi::Value value, F&& read) {
-  if (!value.IsArray()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an array");
-  const auto array = value.As<Napi::Array>();
-  const uint32_t length = array.Length();
-  std::vector<decltype(read(value))> items;
-  for (uint32_t i = 0; i < length; ++i) items.push_back(read(array.Get(i)));
-  return items;
+void replace(const Layers& layers, F&& make) {
+  std::vector<std::shared_ptr<const Op>> prepared;
+  prepared.reserve(layers.size());
+  for (std::size_t i = 0; i < layers.size(); ++i) prepared.push_back(make(layers[i]->op(), i));
+  for (std::size_t i = 0; i < layers.size(); ++i) layers[i]->replace(std::move(prepared[i]));
+}
+
+void check_inputs(const std::vector<TensorArg>& inputs) {
+  if (inputs.empty()) throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected at least one input");
 }
 
 }  // namespace
 
-struct Addon::Layer {
-  explicit Layer(std::shared_ptr<int64_t> counter) : live(std::move(counter)) { ++*live; }
-  ~Layer() {
-    if (!disposed) --*live;
-  }
-  Layer(const Layer&) = delete;
-  Layer& operator=(const Layer&) = delete;
-
-  /// What a forward that is submitted now will run, whatever is done to the layer later.
-  std::shared_ptr<const Op> snapshot() const {
-    if (disposed) throw Error(ErrorCode::ERR_DISPOSED, "The module was disposed");
-    if (op != nullptr) return op;
-    std::vector<std::shared_ptr<const Op>> ops;
-    ops.reserve(children.size());
-    for (const auto& child : children) ops.push_back(child->snapshot());
-    return std::make_shared<SequenceOp>(std::move(ops));
-  }
-
-  /// The operator of a layer that is no sequence.
-  const std::shared_ptr<const Op>& leaf() const {
-    if (disposed) throw Error(ErrorCode::ERR_DISPOSED, "The module was disposed");
-    if (op == nullptr)
-      throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A sequence has no parameters of its own");
-    return op;
-  }
-
-  void dispose() {
-    if (disposed) return;
-    disposed = true;
-    --*live;
-    op.reset();
-    children.clear();
-  }
-
-  std::shared_ptr<int64_t> live;
-  std::shared_ptr<const Op> op;                  // A single operator, or
-  std::vector<std::shared_ptr<Layer>> children;  // a sequence.
-  bool disposed = false;
-};
-
-Napi::Value Addon::wrap(Napi::Env env, std::unique_ptr<Layer> layer) {
-  auto* const held = new std::shared_ptr<Layer>(std::move(layer));
-  auto handle = Napi::External<std::shared_ptr<Layer>>::New(
-      env, held, [](Napi::Env, std::shared_ptr<Layer>* dead) { delete dead; });
-  handle.TypeTag(&kLayerTag);
+Napi::Value Addon::wrap(Napi::Env env, std::shared_ptr<Layer> layer) {
+  if (layers_.is_due()) sweep_layers(env);
+  // The garbage collector sees only small handles, so report the current size of the parameters.
+  const int64_t bytes = parameter_bytes(*layer->snapshot());
+  const Napi::Object handle = layers_.add(env, {std::move(layer), bytes}, bytes);
+  if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
   return handle;
 }
 
-std::shared_ptr<Addon::Layer>& Addon::unwrap_layer(Napi::Value handle) {
-  using Handle = Napi::External<std::shared_ptr<Layer>>;
-  if (!handle.IsExternal() || !handle.As<Handle>().CheckTypeTag(&kLayerTag)) {
-    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer");
-  }
-  return *handle.As<Handle>().Data();
+Layer& Addon::unwrap(Napi::Value handle) { return *unwrap_shared(handle); }
+
+std::shared_ptr<Layer> Addon::unwrap_shared(Napi::Value handle) {
+  const HeldLayer* const held = layers_.find(read_handle(handle));
+  if (held == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer");
+  return held->layer;
 }
 
-std::vector<std::shared_ptr<Addon::Layer>> Addon::unwrap_layers(Napi::Value handles) {
-  if (!handles.IsArray()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an array of layers");
-  const auto array = handles.As<Napi::Array>();
-  const uint32_t length = array.Length();
-  std::vector<std::shared_ptr<Layer>> layers;
-  for (uint32_t i = 0; i < length; ++i) layers.push_back(unwrap_layer(array.Get(i)));
-  return layers;
+std::vector<std::shared_ptr<Layer>> Addon::unwrap_each(Napi::Value handles) {
+  return read_each(handles, [this](Napi::Value handle) { return unwrap_shared(handle); });
+}
+
+void Addon::sweep_layers(Napi::Env env) {
+  int64_t bytes = 0;
+  layers_.sweep(env, [&](HeldLayer& held) {
+    bytes += held.reported;
+    held.layer.reset();
+  });
+  if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -bytes);
 }
 
 Executor& Addon::executor_of(Device device) {
-  std::unique_ptr<Executor>& executor = executors_[device.code];
-  if (executor == nullptr) executor = std::make_unique<Executor>(device);
+  std::unique_ptr<Executor>& executor = executors_[device];
+  if (executor == nullptr) {
+    executor = std::make_unique<Executor>(device);
+    executor->set_queue_limit(queue_limit_);
+  }
   return *executor;
 }
 
 Napi::Value Addon::create_layer(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const std::string kind = info[0].ToString();
-    const OpConfig config = to_config(info[1]);
-    std::vector<TensorArg> parameters = read_tensors(info[2]);
+    const Config config = to_config(info[1]);
+    std::vector<TensorArg> parameters = read_each(info[2], read_tensor);
     const Placement placement = to_placement(info[3], info[4]);
-    auto layer = std::make_unique<Layer>(live_layers_);
-    layer->op = make_op(kind, config, placement, bind_tensors(storages_, std::move(parameters)));
-    return wrap(env, std::move(layer));
+    return wrap(env, std::make_shared<Layer>(
+                         make_layer(kind, config, placement, bind_tensors(storages_, std::move(parameters))),
+                         live_layers_));
   });
 }
 
-Napi::Value Addon::create_sequence(const Napi::CallbackInfo& info) {
+Napi::Value Addon::create_container(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    auto layer = std::make_unique<Layer>(live_layers_);
-    layer->children = unwrap_layers(info[0]);
-    if (layer->children.empty())
-      throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A sequence needs at least one layer");
-    return wrap(env, std::move(layer));
+    Wiring wiring;
+    wiring.inputs = to_index(info[1], "inputs");
+    wiring.nodes = read_each(info[2], to_slots);
+    wiring.outputs = to_slots(info[3]);
+    return wrap(env, std::make_shared<Layer>(unwrap_each(info[0]), std::move(wiring), live_layers_));
   });
-}
-
-template <typename F>
-void Addon::replace(const std::vector<std::shared_ptr<Layer>>& layers, F&& make) {
-  std::vector<std::shared_ptr<const Op>> prepared;
-  prepared.reserve(layers.size());
-  for (std::size_t i = 0; i < layers.size(); ++i) prepared.push_back(make(layers[i]->leaf(), i));
-  for (std::size_t i = 0; i < layers.size(); ++i) layers[i]->op = std::move(prepared[i]);
 }
 
 Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const auto layers = unwrap_layers(info[0]);
-    std::vector<std::vector<TensorArg>> arguments = read_each(info[1], read_tensors);
+    const Layers layers = unwrap_each(info[0]);
+    auto arguments = read_each(info[1], [](Napi::Value each) { return read_each(each, read_tensor); });
     if (arguments.size() != layers.size())
       throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected parameters for each layer");
-    // All tensors are bound before the first operator is made: a disposed one changes nothing.
+    // Bind all tensors before the first operator is made: if one is disposed, nothing changes.
     std::vector<std::vector<Tensor>> parameters;
     for (auto& each : arguments) parameters.push_back(bind_tensors(storages_, std::move(each)));
     replace(layers, [&](const std::shared_ptr<const Op>& op, std::size_t i) {
@@ -146,14 +119,22 @@ Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const auto op = unwrap_layer(info[0])->snapshot();
+    const auto op = unwrap(info[0]).op();
     return from_tensors(env, storages_, place(op->parameters(), {op->placement().dtype, Device::cpu()}));
+  });
+}
+
+Napi::Value Addon::placement(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const Placement& placement = unwrap(info[0]).snapshot()->placement();
+    return from_values(env, {Napi::Number::New(env, static_cast<double>(placement.dtype)),
+                             Napi::Number::New(env, code_of(placement.device))});
   });
 }
 
 Napi::Value Addon::move_layers(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const auto layers = unwrap_layers(info[0]);
+    const Layers layers = unwrap_each(info[0]);
     const auto dtypes = read_each(info[1], [](Napi::Value value) { return value; });
     const auto devices = read_each(info[2], [](Napi::Value value) { return value; });
     if (dtypes.size() != layers.size() || devices.size() != layers.size())
@@ -168,15 +149,22 @@ Napi::Value Addon::move_layers(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::dispose_layer(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    unwrap_layer(info[0])->dispose();
+    HeldLayer* const held = layers_.find(read_handle(info[0]));
+    if (held == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer");
+    held->layer->dispose();
+    if (held->reported != 0)
+      Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(held->reported, 0));
     return env.Undefined();
   });
 }
 
-RunOptions Addon::options_for(const Op& op, const TensorArg& input, Napi::Value how) {
-  RunOptions options = to_run_options(how);
+CallOptions Addon::options_for(const Op& op, const std::vector<TensorArg>& inputs, Napi::Value how) {
+  CallOptions options;
+  options.values = to_config(how);
   if (storages_.lends()) return options;
-  for (const std::size_t bytes : op.result_bytes(input.shape, options))
+  std::vector<Dims> shapes;
+  for (const TensorArg& input : inputs) shapes.push_back(input.shape);
+  for (const std::size_t bytes : op.result_bytes(shapes, options))
     options.results.push_back(storages_.allocate(how.Env(), bytes, false));
   return options;
 }
@@ -184,34 +172,65 @@ RunOptions Addon::options_for(const Op& op, const TensorArg& input, Napi::Value 
 Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
-    auto op = unwrap_layer(info[0])->snapshot();
-    TensorArg argument = read_tensor(info[1]);
-    RunOptions options = options_for(*op, argument, info[2]);
-    const Tensor given = bind_tensor(storages_, std::move(argument));
-    const Device device = device_for(*op, given.device());
-    // See Note [Brief runs]. What runs here reads JavaScript's memory before anything can change it.
-    const bool brief = op->is_brief(given);
-    Tensor input = brief ? given : owned(given, device.is_cuda());
-    auto job =
-        std::make_unique<ForwardJob>(env, settler_, std::move(op), std::move(input), std::move(options));
-    const Napi::Promise promise = job->promise();
-    if (brief) {
-      run_and_settle(std::move(job));
-    } else {
-      executor_of(device).submit(std::move(job));
+    std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
+    std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
+    check_inputs(arguments);
+    CallOptions options = options_for(*op, arguments, info[2]);
+    const uint64_t id = to_index(info[3], "id");
+    const double timeout = info[4].IsNumber() ? info[4].As<Napi::Number>().DoubleValue() : -1;
+    std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
+    const Device device = device_for(*op, inputs.front().device());
+    // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
+    const bool runs_inline = op->runs_inline(inputs);
+    Executor* const executor = runs_inline ? nullptr : &executor_of(device);
+    if (executor != nullptr) {
+      executor->check_room();
+      for (Tensor& input : inputs) input = owned(input, device.is_cuda());
     }
-    settler_.expect();
-    return promise;
+    PromiseQueue::Pending pending = promises_.add(env);
+    auto request = std::make_unique<Request>(std::move(op), device, std::move(inputs), std::move(options),
+                                             std::move(pending.completion));
+    request->set_id(id);
+    if (timeout >= 0)
+      request->set_deadline(Request::Clock::now() +
+                            std::chrono::microseconds(static_cast<int64_t>(timeout * 1e3)));
+    if (executor == nullptr) {
+      request->run();
+    } else {
+      executor->submit(std::move(request));
+    }
+    return pending.promise;
   });
 }
 
 Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const auto op = unwrap_layer(info[0])->snapshot();
-    TensorArg argument = read_tensor(info[1]);
-    const RunOptions options = options_for(*op, argument, info[2]);
-    const Tensor input = bind_tensor(storages_, std::move(argument));
-    return from_tensors(env, storages_, run_from_anywhere(*op, input, options));
+    const std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
+    std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
+    check_inputs(arguments);
+    const CallOptions options = options_for(*op, arguments, info[2]);
+    const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
+    const Device device = device_for(*op, inputs.front().device());
+    return from_tensors(env, storages_, run_on(*op, device, inputs, options));
+  });
+}
+
+Napi::Value Addon::cancel(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const uint64_t id = to_index(info[0], "id");
+    bool found = false;
+    for (const auto& [device, executor] : executors_) found = found || executor->cancel(id);
+    return Napi::Boolean::New(env, found);
+  });
+}
+
+Napi::Value Addon::set_queue_limit(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const double limit = info[0].ToNumber();
+    queue_limit_ = limit >= 0 && limit <= 9007199254740991.0 ? static_cast<std::size_t>(limit)
+                                                             : std::numeric_limits<std::size_t>::max();
+    for (const auto& [device, executor] : executors_) executor->set_queue_limit(queue_limit_);
+    return env.Undefined();
   });
 }
 

@@ -5,17 +5,18 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <utility>
 
+#include "engine/cuda/staging.hpp"
 #include "engine/error.hpp"
-#include "engine/staging.hpp"
 
 namespace tokenlearner {
 
 namespace {
 
 constexpr double kMaxSafeInteger = 9007199254740991.0;
-// PyTorch's own limit.
+// The same limit as in PyTorch.
 constexpr uint32_t kMostDimensions = 64;
 
 int64_t to_count(Napi::Value value, const char* what) {
@@ -39,7 +40,8 @@ Dims to_dims(Napi::Value value, const char* what) {
   return dims;
 }
 
-/// Throws unless all that the view reaches lies inside its storage, and its sizes can be multiplied.
+/// Throws unless every element of the view is inside its storage and the product of its sizes does not
+/// overflow.
 void check_bounds(const Tensor& tensor) {
   int64_t last = tensor.offset;
   auto bytes = static_cast<double>(item_size(tensor.dtype));
@@ -79,11 +81,11 @@ std::size_t element_size(napi_typedarray_type type) {
     case napi_biguint64_array:
       return 8;
     default:
-      return 2;  // Float16Array, which Node-API's headers do not name yet.
+      return 2;  // Float16Array. Node-API's headers have no name for it yet.
   }
 }
 
-/// An own property that no setter of Object.prototype or Array.prototype sees.
+/// An own property. Setters of Object.prototype or Array.prototype do not run.
 napi_property_descriptor property(const char* name, napi_value value) {
   return {name, nullptr, nullptr, nullptr, nullptr, value, napi_default_jsproperty, nullptr};
 }
@@ -103,7 +105,7 @@ Storage borrow_view(Napi::Env env, Napi::Value view) {
   if (!Napi::Value(env, buffer).IsArrayBuffer()) {
     throw Error(ErrorCode::ERR_UNSUPPORTED_BUFFER, "The typed array stands on a SharedArrayBuffer");
   }
-  // Never beyond the buffer's own size, whatever becomes of the view's.
+  // Never beyond the end of the buffer, even if the view's length is wrong.
   const std::size_t capacity = Napi::ArrayBuffer(env, buffer).ByteLength();
   const std::size_t bytes = std::min(length * element_size(type), capacity > offset ? capacity - offset : 0);
   return Storage::borrow(data, bytes);
@@ -113,7 +115,12 @@ TensorArg read_tensor(Napi::Value value) {
   if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor");
   const auto object = value.As<Napi::Object>();
   TensorArg argument;
-  argument.storage = object.Get("storage");
+  const Napi::Value storage = object.Get("storage");
+  if (storage.IsTypedArray()) {
+    argument.view = storage;
+  } else {
+    argument.handle = read_handle(storage);
+  }
   argument.dtype = to_dtype(object.Get("dtype"));
   argument.shape = to_dims(object.Get("shape"), "shape");
   argument.strides = to_dims(object.Get("strides"), "strides");
@@ -121,19 +128,10 @@ TensorArg read_tensor(Napi::Value value) {
   return argument;
 }
 
-std::vector<TensorArg> read_tensors(Napi::Value value) {
-  if (!value.IsArray()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an array of tensors");
-  const auto array = value.As<Napi::Array>();
-  const uint32_t length = array.Length();
-  std::vector<TensorArg> arguments;
-  for (uint32_t i = 0; i < length; ++i) arguments.push_back(read_tensor(array.Get(i)));
-  return arguments;
-}
-
-Tensor bind_tensor(const StorageRegistry& storages, TensorArg argument) {
+Tensor bind_tensor(StorageRegistry& storages, TensorArg argument) {
   Tensor tensor;
-  tensor.storage = argument.storage.IsTypedArray() ? borrow_view(argument.storage.Env(), argument.storage)
-                                                   : storages.unwrap(argument.storage);
+  tensor.storage = argument.view.IsEmpty() ? storages.unwrap(argument.handle)
+                                           : borrow_view(argument.view.Env(), argument.view);
   tensor.dtype = argument.dtype;
   tensor.shape = std::move(argument.shape);
   tensor.strides = std::move(argument.strides);
@@ -142,7 +140,7 @@ Tensor bind_tensor(const StorageRegistry& storages, TensorArg argument) {
   return tensor;
 }
 
-std::vector<Tensor> bind_tensors(const StorageRegistry& storages, std::vector<TensorArg> arguments) {
+std::vector<Tensor> bind_tensors(StorageRegistry& storages, std::vector<TensorArg> arguments) {
   std::vector<Tensor> tensors;
   tensors.reserve(arguments.size());
   for (TensorArg& argument : arguments) tensors.push_back(bind_tensor(storages, std::move(argument)));
@@ -169,11 +167,13 @@ DType to_dtype(Napi::Value value) {
 Device to_device(Napi::Value value) {
   if (!value.IsNumber()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a device code");
   const double code = value.As<Napi::Number>().DoubleValue();
-  // As many as libtorch's own device index can name.
+  // The range of libtorch's own device index.
   if (!(code >= -1 && code <= 127) || code != std::floor(code))
     throw Error(ErrorCode::ERR_OUT_OF_RANGE, "There is no device of that code");
-  return Device{static_cast<int32_t>(code)};
+  return code < 0 ? Device::cpu() : Device::cuda(static_cast<int32_t>(code));
 }
+
+int32_t code_of(Device device) { return device.is_cpu() ? -1 : device.index; }
 
 Placement to_placement(Napi::Value dtype, Napi::Value device) {
   const Placement placement{to_dtype(dtype), to_device(device)};
@@ -185,17 +185,10 @@ Placement to_placement(Napi::Value dtype, Napi::Value device) {
   return placement;
 }
 
-RunOptions to_run_options(Napi::Value value) {
-  if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected forward's options");
-  const auto object = value.As<Napi::Object>();
-  RunOptions options;
-  options.return_attention = object.Get("returnAttention").ToBoolean();
-  options.tokens_first = object.Get("tokensFirst").ToBoolean();
-  return options;
-}
-
-OpConfig to_config(Napi::Value value) {
-  if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer's configuration");
+Config to_config(Napi::Value value) {
+  Config config;
+  if (value.IsUndefined()) return config;
+  if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a configuration");
   const auto object = value.As<Napi::Object>();
   napi_value keys = nullptr;
   NAPI_THROW_IF_FAILED(
@@ -203,17 +196,25 @@ OpConfig to_config(Napi::Value value) {
       napi_get_all_property_names(value.Env(), object, napi_key_own_only,
                                   static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
                                   napi_key_numbers_to_strings, &keys),
-      OpConfig());
+      config);
   const Napi::Array names(value.Env(), keys);
-  OpConfig config;
-  for (uint32_t i = 0; i < names.Length(); ++i) {
+  const uint32_t length = names.Length();
+  for (uint32_t i = 0; i < length; ++i) {
     const std::string name = names.Get(i).ToString();
     const Napi::Value item = object.Get(name);
-    if (item.IsNumber()) config.set(name, item.As<Napi::Number>().DoubleValue());
-    if (item.IsBoolean()) config.set(name, item.As<Napi::Boolean>().Value());
-    if (item.IsString()) config.set(name, item.As<Napi::String>().Utf8Value());
+    if (item.IsNumber()) config.add(name, item.As<Napi::Number>().DoubleValue());
+    if (item.IsBoolean()) config.add(name, item.As<Napi::Boolean>().Value());
+    if (item.IsString()) config.add(name, item.As<Napi::String>().Utf8Value());
+    if (item.IsArray()) config.add(name, to_dims(item, name.c_str()));
   }
   return config;
+}
+
+uint32_t to_index(Napi::Value value, const char* what) {
+  const int64_t index = to_count(value, what);
+  if (index > std::numeric_limits<int32_t>::max())
+    throw Error(ErrorCode::ERR_OUT_OF_RANGE, std::string("Expected a smaller integer for `") + what + "`");
+  return static_cast<uint32_t>(index);
 }
 
 Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values) {
@@ -242,7 +243,7 @@ Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& 
   const std::array<napi_property_descriptor, 6> properties = {
       property("storage", storages.wrap(env, tensor.storage)),
       property("dtype", number(static_cast<int64_t>(tensor.dtype))),
-      property("device", number(tensor.device().code)),
+      property("device", number(code_of(tensor.device()))),
       property("shape", dims(tensor.shape)),
       property("strides", dims(tensor.strides)),
       property("offset", number(tensor.offset)),

@@ -1,5 +1,5 @@
-// JavaScript values to engine values and back. Everything arrives validated by lib/; what could crash is
-// checked again.
+// Converts JavaScript values to native/engine's types and back. lib/ has validated all values. Everything
+// that could cause a crash is checked again.
 #pragma once
 
 #include <napi.h>
@@ -8,17 +8,19 @@
 #include <vector>
 
 #include "boundary/storage-registry.hpp"
-#include "engine/op-factory.hpp"
-#include "engine/op.hpp"
-#include "engine/tensor.hpp"
+#include "engine/error.hpp"
+#include "engine/memory/tensor.hpp"
+#include "engine/run/op.hpp"
 
 namespace tokenlearner {
 
-/// A TensorArg of lib/native-interface.ts, read but not bound to its memory. Reading may run JavaScript (a
-/// getter), which may move or free memory; binding runs none. So every function reads all its arguments
-/// first and binds tensors last.
+/// A TensorArg of lib/native-interface.ts that was read but is not bound to its memory. Reading may run
+/// JavaScript (a getter), and that may move or free memory. Binding runs no JavaScript. So every function
+/// reads all its arguments first and binds tensors last.
 struct TensorArg {
-  Napi::Value storage;
+  /// A typed array, or the number of a storage's handle.
+  Napi::Value view;
+  int64_t handle = -1;
   DType dtype = DType::kFloat32;
   Dims shape;
   Dims strides;
@@ -26,29 +28,42 @@ struct TensorArg {
 };
 
 TensorArg read_tensor(Napi::Value value);
-/// Every element of an array of TensorArgs.
-std::vector<TensorArg> read_tensors(Napi::Value value);
 
-/// The tensor over the memory as it is now. Memory of a typed array is borrowed: good for as long as no
-/// JavaScript runs.
-Tensor bind_tensor(const StorageRegistry& storages, TensorArg argument);
-std::vector<Tensor> bind_tensors(const StorageRegistry& storages, std::vector<TensorArg> arguments);
+/// The tensor over the memory as it is now. The memory of a typed array is borrowed: it is valid only until
+/// JavaScript runs again.
+Tensor bind_tensor(StorageRegistry& storages, TensorArg argument);
+std::vector<Tensor> bind_tensors(StorageRegistry& storages, std::vector<TensorArg> arguments);
 
-/// `tensor` itself where it owns its memory, else a copy of the span it reaches, with the same strides; in
-/// page-locked memory for a GPU, which needs that copy anyway.
+/// `tensor` itself if it owns its memory. Otherwise a copy of the span that it reaches, with the same
+/// strides. With `pinned` the copy is in page-locked memory: for a GPU that copy is needed anyway.
 Tensor owned(const Tensor& tensor, bool pinned);
 
-/// The bytes of a typed array, borrowed: good for as long as no JavaScript runs.
+/// Calls `read` for each element of an array and returns the results.
+template <typename F>
+auto read_each(Napi::Value value, F&& read) {
+  if (!value.IsArray()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an array");
+  const auto array = value.As<Napi::Array>();
+  const uint32_t length = array.Length();
+  std::vector<std::decay_t<decltype(read(value))>> items;
+  for (uint32_t i = 0; i < length; ++i) items.push_back(read(array.Get(i)));
+  return items;
+}
+
+/// The bytes of a typed array. They are borrowed: valid only until JavaScript runs again.
 Storage borrow_view(Napi::Env env, Napi::Value view);
 
 DType to_dtype(Napi::Value value);
 Device to_device(Napi::Value value);
-/// Where a layer is to be. Throws ERR_DTYPE_MISMATCH where `dtype` is not a floating one.
+/// The DeviceCode of lib/native-interface.ts.
+int32_t code_of(Device device);
+/// A layer's dtype and device. Throws ERR_DTYPE_MISMATCH if `dtype` is not a floating-point type.
 Placement to_placement(Napi::Value dtype, Napi::Value device);
-RunOptions to_run_options(Napi::Value value);
-OpConfig to_config(Napi::Value value);
+/// The named numbers, booleans, strings and arrays of integers in an object's own properties. Empty for
+/// undefined.
+Config to_config(Napi::Value value);
+uint32_t to_index(Napi::Value value, const char* what);
 
-/// An array of values, of own elements whatever setters Array.prototype has.
+/// An array of values. They are own elements, even if Array.prototype has setters.
 Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values);
 
 /// A NativeTensor of lib/native-interface.ts.

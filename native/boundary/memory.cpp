@@ -6,17 +6,17 @@
 
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
-#include "engine/aten.hpp"
-#include "engine/cuda-probe.hpp"
-#include "engine/cuda-stream.hpp"
-#include "engine/staging.hpp"
+#include "engine/cuda/probe.hpp"
+#include "engine/cuda/staging.hpp"
+#include "engine/cuda/stream.hpp"
+#include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
 namespace {
 
-/// `argument` as a contiguous tensor on the CPU, to be written or read in place.
-Tensor bind_host(const StorageRegistry& storages, TensorArg argument) {
+/// `argument` as a contiguous tensor on the CPU. The caller reads or writes it in place.
+Tensor bind_host(StorageRegistry& storages, TensorArg argument) {
   Tensor tensor = bind_tensor(storages, std::move(argument));
   if (!tensor.device().is_cpu()) throw Error(ErrorCode::ERR_DEVICE_MISMATCH, "Expected a tensor on the CPU");
   if (!tensor.is_contiguous()) throw Error(ErrorCode::ERR_NOT_CONTIGUOUS, "Expected a contiguous tensor");
@@ -27,7 +27,7 @@ std::size_t byte_length(const Tensor& tensor) {
   return static_cast<std::size_t>(tensor.numel()) * item_size(tensor.dtype);
 }
 
-/// Throws unless the typed array has the tensor's bytes.
+/// Throws unless the typed array has as many bytes as the tensor.
 void check_length(const Tensor& tensor, const Storage& view) {
   if (view.bytes() != byte_length(tensor))
     throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "Expected a typed array of the tensor's length");
@@ -53,14 +53,14 @@ Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::share(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const StorageRegistry::Shared shared = storages_.share(env, info[0]);
+    const StorageRegistry::Shared shared = storages_.share(env, read_handle(info[0]));
     return from_values(env, {shared.buffer, Napi::Boolean::New(env, shared.lent)});
   });
 }
 
 Napi::Value Addon::dispose_storage(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    storages_.dispose(env, info[0]);
+    storages_.dispose(env, read_handle(info[0]));
     return env.Undefined();
   });
 }
@@ -108,7 +108,7 @@ Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
     const Device device = to_device(info[2]);
     const Tensor source = bind_tensor(storages_, std::move(argument));
     const Tensor target = aten::to_copy(source, dtype, device);
-    // What JavaScript gets is complete.
+    // Wait: JavaScript must get complete data.
     synchronize(target.device().is_cuda() ? target.device() : source.device());
     return from_tensor(env, storages_, target);
   });
@@ -120,7 +120,7 @@ Napi::Value Addon::read(const Napi::CallbackInfo& info) {
     const Tensor source = bind_host(storages_, std::move(argument));
     const Storage target = borrow_view(env, info[1]);
     check_length(source, target);
-    // The two may be the same memory.
+    // Both may be the same memory.
     if (target.bytes() > 0) std::memmove(target.data(), source.data(), target.bytes());
     return env.Undefined();
   });
@@ -148,7 +148,7 @@ Napi::Value Addon::fill(const Napi::CallbackInfo& info) {
     const std::size_t bytes = byte_length(target);
     if (bytes == 0) return env.Undefined();
     std::memcpy(target.data(), element.data(), item);
-    // What is filled is doubled.
+    // Each step doubles the filled part.
     for (std::size_t done = item; done < bytes; done *= 2)
       std::memcpy(target.data() + done, target.data(), std::min(done, bytes - done));
     return env.Undefined();

@@ -14,20 +14,20 @@ namespace tokenlearner {
 
 namespace {
 
-constexpr napi_type_tag kStorageTag = {0x746f6b656e6c6561, 0x73746f7261676501};
-// Handles are looked through for collected ones whenever this much new memory was handed out.
-constexpr int64_t kSweepBytes = 64 << 20;
-// So much lent memory may wait for the event loop.
+// The maximum number of bytes of lent memory that may wait for the event loop.
 constexpr int64_t kMostWaiting = 64 << 20;
+constexpr int64_t kLoanCost = 2048;
+// From this number of freed bytes on, memory is returned to the system.
+constexpr int64_t kTrimBytes = 16 << 20;
 
-/// The C library keeps what was freed; without this a loop over large results grows by its fragments.
+/// The C library keeps freed memory. Without this, fragmentation makes a loop over large results grow.
 void return_free_pages() {
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
 }
 
-/// Whether this runtime allows ArrayBuffers over native memory (Electron does not).
+/// True if the host allows ArrayBuffers over native memory. Node does, Electron does not.
 bool allows_external_buffers(Napi::Env env) {
   static char byte = 0;
   napi_value result = nullptr;
@@ -37,24 +37,17 @@ bool allows_external_buffers(Napi::Env env) {
 
 }  // namespace
 
-/// A storage and whether JavaScript has an ArrayBuffer over it.
+/// A storage, and a flag that is true if JavaScript has an ArrayBuffer over it.
 struct StorageRegistry::Block {
   explicit Block(Storage s) : storage(std::move(s)) {}
 
   int64_t bytes() const { return static_cast<int64_t>(storage.bytes()); }
+  /// The storage's bytes, plus the memory that Node keeps for an ArrayBuffer over it until a turn of the
+  /// event loop.
+  int64_t cost() const { return bytes() + kLoanCost; }
 
   Storage storage;
   bool lent = false;
-};
-
-struct StorageRegistry::Entry {
-  std::shared_ptr<Block> block;  // Null once disposed.
-  std::shared_ptr<MemoryCounters> counters;
-  std::shared_ptr<Entries> entries;
-  Entries::iterator position;
-  Napi::Reference<Napi::Value> handle;  // Weak.
-  /// What the garbage collector was told that the handle stands for.
-  int64_t reported = 0;
 };
 
 StorageRegistry::StorageRegistry(Napi::Env env)
@@ -69,54 +62,40 @@ Storage StorageRegistry::allocate(Napi::Env env, std::size_t bytes, bool zeroed)
 }
 
 Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
-  const auto bytes = static_cast<int64_t>(storage.bytes());
-  bytes_since_sweep_ += bytes;
-  if (bytes_since_sweep_ > kSweepBytes) sweep(env);
-
-  auto entry = std::make_unique<Entry>();
-  entry->block = std::make_shared<Block>(std::move(storage));
-  entry->counters = counters_;
-  entry->entries = entries_;
-  Entry* raw = entry.get();
-  auto handle = Napi::External<Entry>::New(env, raw, [](Napi::Env e, Entry* dead) {
-    release(e, *dead);
-    delete dead;
-  });
-  entry.release();  // The external owns it from here.
-  // All that release() takes back comes before what may throw, as every call does once a worker is
-  // terminated.
-  raw->position = entries_->insert(entries_->end(), raw);
+  if (entries_.is_due()) sweep(env);
+  Entry entry;
+  entry.block = std::make_shared<Block>(std::move(storage));
+  const int64_t bytes = entry.block->bytes();
+  // V8 already counts its own memory.
+  entry.reported = JsMemory::owns(entry.block->storage) ? 0 : bytes;
+  const int64_t reported = entry.reported;
+  const Napi::Object handle = entries_.add(env, std::move(entry), bytes);
   counters_->tensors += 1;
   counters_->bytes += bytes;
-  // V8 counts its own memory itself.
-  raw->reported = JsMemory::owns(raw->block->storage) ? 0 : bytes;
-  Napi::MemoryManagement::AdjustExternalMemory(env, raw->reported);
-  raw->handle = Napi::Reference<Napi::Value>::New(handle, 0);
-  handle.TypeTag(&kStorageTag);
+  if (reported != 0) Napi::MemoryManagement::AdjustExternalMemory(env, reported);
   return handle;
 }
 
-StorageRegistry::Entry& StorageRegistry::entry_of(Napi::Value handle) {
-  if (!handle.IsExternal() || !handle.As<Napi::External<Entry>>().CheckTypeTag(&kStorageTag)) {
-    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor's storage");
-  }
-  return *handle.As<Napi::External<Entry>>().Data();
+StorageRegistry::Entry& StorageRegistry::entry_of(int64_t handle) {
+  Entry* const entry = entries_.find(handle);
+  if (entry == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor's storage");
+  return *entry;
 }
 
-const Storage& StorageRegistry::unwrap(Napi::Value handle) const {
+const Storage& StorageRegistry::unwrap(int64_t handle) {
   const Entry& entry = entry_of(handle);
   if (entry.block == nullptr) throw Error(ErrorCode::ERR_DISPOSED, "The tensor was disposed");
   return entry.block->storage;
 }
 
-StorageRegistry::Shared StorageRegistry::share(Napi::Env env, Napi::Value handle) {
+StorageRegistry::Shared StorageRegistry::share(Napi::Env env, int64_t handle) {
   Entry& entry = entry_of(handle);
   const Storage& storage = unwrap(handle);
   if (!storage.device().is_cpu()) {
     throw Error(ErrorCode::ERR_DEVICE_MISMATCH,
                 "The tensor is on " + storage.device().to_string() + ", not on the CPU");
   }
-  // A second buffer over the same memory would outlive the first one's transfer.
+  // If the first buffer were transferred, a second one over the same memory would stay.
   if (entry.block->lent)
     throw Error(ErrorCode::ERR_DETACHED, "JavaScript has an ArrayBuffer over this memory already");
   if (JsMemory::owns(storage)) {
@@ -137,19 +116,19 @@ Napi::ArrayBuffer StorageRegistry::lend(Napi::Env env, Entry& entry) {
     std::shared_ptr<MemoryCounters> counters;
   };
   const std::shared_ptr<Block>& block = entry.block;
-  auto* const loan = new Loan{block, entry.counters};
+  auto* const loan = new Loan{block, counters_};
   napi_value result = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
       env, block->storage.data(), block->storage.bytes(),
       [](napi_env, void*, void* hint) {
         const std::unique_ptr<Loan> returned(static_cast<Loan*>(hint));
-        returned->counters->lent_bytes -= returned->block->bytes();
+        returned->counters->lent_bytes -= returned->block->cost();
       },
       loan, &result);
   if (status != napi_ok) {
-    // After a failure of its own Node runs the finalizer; a call that it refused leaves `loan` to us.
+    // If the call fails inside Node, Node runs the finalizer. If Node refuses the call, we still own `loan`.
     if (status == napi_generic_failure) {
-      entry.counters->lent_bytes += block->bytes();
+      counters_->lent_bytes += block->cost();
     } else {
       delete loan;
     }
@@ -158,22 +137,20 @@ Napi::ArrayBuffer StorageRegistry::lend(Napi::Env env, Entry& entry) {
                 "This runtime does not allow ArrayBuffers over native memory");
   }
   block->lent = true;
-  entry.counters->lent_bytes += block->bytes();
-  entry.counters->lent_bytes_held += block->bytes();
-  // V8 counts what is under its ArrayBuffers itself.
+  counters_->lent_bytes += block->cost();
+  counters_->lent_bytes_held += block->cost();
+  // V8 itself counts the memory under its ArrayBuffers.
   Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(entry.reported, 0));
   return {env, result};
 }
 
-/// Drops the handle's count; what the garbage collector is to be told.
+/// Drops the handle's count. Returns the change in bytes that must be reported to the garbage collector.
 int64_t StorageRegistry::let_go(Entry& entry) {
   if (entry.block == nullptr) return 0;
-  const int64_t bytes = entry.block->bytes();
-  entry.counters->tensors -= 1;
-  entry.counters->bytes -= bytes;
-  if (entry.block->lent) entry.counters->lent_bytes_held -= bytes;
+  counters_->tensors -= 1;
+  counters_->bytes -= entry.block->bytes();
+  if (entry.block->lent) counters_->lent_bytes_held -= entry.block->cost();
   entry.block.reset();
-  entry.entries->erase(entry.position);
   return -std::exchange(entry.reported, 0);
 }
 
@@ -182,23 +159,18 @@ void StorageRegistry::release(Napi::Env env, Entry& entry) {
   if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
 }
 
-void StorageRegistry::dispose(Napi::Env env, Napi::Value handle) {
+void StorageRegistry::dispose(Napi::Env env, int64_t handle) {
   release(env, entry_of(handle));
   js_memory_.collect(env);
 }
 
 void StorageRegistry::sweep(Napi::Env env) {
-  bytes_since_sweep_ = 0;
-  const Napi::HandleScope scope(env);
   int64_t change = 0;
-  // Nothing in the loop runs JavaScript or a finalizer: the collector is told afterwards.
-  for (auto next = entries_->begin(); next != entries_->end();) {
-    Entry& entry = **next++;
-    if (entry.handle.Value().IsEmpty()) change += let_go(entry);
-  }
+  entries_.sweep(env, [&](Entry& entry) { change += let_go(entry); });
   js_memory_.collect(env);
+  // Only after the sweep: this call may start a garbage collection.
   if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
-  return_free_pages();
+  if (change < -kTrimBytes) return_free_pages();
 }
 
 }  // namespace tokenlearner

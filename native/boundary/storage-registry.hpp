@@ -1,42 +1,43 @@
 // The native memory that JavaScript holds.
 //
 // Note: [Who may free memory]
-// 1. A storage that JavaScript holds is an Entry behind a Napi::External (the handle). Memory of ours is a
-//    counted Block: the handle holds one count, a run under way another. The last one to go frees it.
-// 2. Memory that JavaScript has seen as an ArrayBuffer is freed by V8 alone, when it releases the buffer's
-//    backing store: Node's own calls (a socket, fs, zlib, crypto) and moved buffers may use it until then.
-//    dispose() drops the handle's count and the accounting; it never detaches what JavaScript has seen.
-// 3. Lent memory: on the main thread the ArrayBuffer stands on our Block and holds a count, which Node drops
-//    between turns of the event loop after V8 has released the backing store, wherever it was moved to.
-// 4. A worker's buffers can outlive it (transfer(), then postMessage), and Node drops such counts when the
-//    worker ends: there JavaScript sees only memory that V8 owns (JsMemory). So it is in runtimes that forbid
-//    ArrayBuffers over native memory, and while more than 64 MB of lent memory waits for a turn of the event
-//    loop that a loop of synchronous calls does not give.
-// 5. V8's memory that JavaScript has not seen is held by a strong reference, so runs may use it. Once seen it
-//    is JavaScript's: lib/ passes it as a typed array, which asynchronous calls copy.
-// 6. A collected handle drops its count in its finalizer, which Node runs between turns; sweep() looks for
-//    collected handles whose finalizer still waits. It frees no memory that JavaScript has seen.
-// 7. The garbage collector sees small handles: adjust_external_memory tells it what they stand for, until an
-//    ArrayBuffer does.
+// 1. A storage that JavaScript holds is an Entry in a HandleTable. Our memory is a counted Block: the handle
+//    holds one count, a running request holds another. The last holder frees the memory.
+// 2. If JavaScript has seen memory as an ArrayBuffer, only V8 frees it, when it releases the buffer's backing
+//    store. Until then, Node's own calls (a socket, fs, zlib, crypto) and moved buffers may use it. dispose()
+//    drops the handle's count and the accounting. It never detaches memory that JavaScript has seen.
+// 3. Lent memory: on the main thread the ArrayBuffer uses our Block and holds a count. V8 releases the
+//    backing store, no matter where it was moved to. Then Node drops the count between turns of the event
+//    loop.
+// 4. A worker's buffers can outlive it (transfer(), then postMessage), but Node drops such counts when the
+//    worker ends. So in a worker, JavaScript sees only memory that V8 owns (JsMemory). The same holds in
+//    hosts that forbid ArrayBuffers over native memory, and while more than 64 MB of lent memory waits for a
+//    turn of the event loop (a loop of synchronous calls gives no turn).
+// 5. A strong reference holds V8's memory that JavaScript has not seen, so runs may use it. Once seen, it
+//    belongs to JavaScript: lib/ passes it as a typed array, and asynchronous calls copy it.
+// 6. A sweep drops the counts of collected handles: see Note [Handles without finalizers] in
+//    handle-table.hpp. It never frees memory that JavaScript has seen.
+// 7. The garbage collector sees only small handles. adjust_external_memory reports the memory behind them,
+//    until an ArrayBuffer shows it.
 #pragma once
 
 #include <napi.h>
 
 #include <cstdint>
-#include <list>
 #include <memory>
 
+#include "boundary/handle-table.hpp"
 #include "boundary/js-memory.hpp"
-#include "engine/storage.hpp"
+#include "engine/memory/storage.hpp"
 
 namespace tokenlearner {
 
-/// Memory of one environment. Only its thread touches it.
+/// Counts the memory of one environment. The environment's thread only.
 struct MemoryCounters {
-  /// Storages that a handle holds, and their bytes.
+  /// The number of storages that handles hold, and their bytes.
   int64_t tensors = 0;
   int64_t bytes = 0;
-  /// Bytes under ArrayBuffers that V8 has not released, and those of them that a handle holds too.
+  /// The bytes that wait for V8 to release ArrayBuffers, and those of them that a handle also holds.
   int64_t lent_bytes = 0;
   int64_t lent_bytes_held = 0;
 };
@@ -45,10 +46,11 @@ class StorageRegistry {
  public:
   explicit StorageRegistry(Napi::Env env);
 
-  /// Whether memory of ours may be lent to JavaScript at all. False until it is called.
+  /// Allows or forbids lending our memory to JavaScript. Forbidden until the first call.
   void allow_lending(bool allowed) { may_lend_ = allowed && runtime_lends_; }
 
-  /// Whether JavaScript will see memory of ours as it is. If not, results are best written into allocate()'s.
+  /// True if JavaScript can see our memory without a copy. If false, write results to memory of allocate()
+  /// instead.
   bool lends() const;
 
   /// Host memory for a tensor that JavaScript will hold. Throws ERR_OUT_OF_MEMORY.
@@ -57,48 +59,56 @@ class StorageRegistry {
   /// A new handle for `storage`.
   Napi::Value wrap(Napi::Env env, Storage storage);
 
-  /// The storage behind a handle. Throws ERR_INVALID_ARG_TYPE or ERR_DISPOSED.
-  const Storage& unwrap(Napi::Value handle) const;
+  /// The storage behind a handle, by its number: see read_handle(). Throws ERR_INVALID_ARG_TYPE or
+  /// ERR_DISPOSED.
+  const Storage& unwrap(int64_t handle);
 
   struct Shared {
     Napi::ArrayBuffer buffer;
-    /// Whether it stands on the storage's own memory and the handle goes on; else the handle is disposed and
-    /// `buffer`, which V8 owns, is the memory.
+    /// True if the buffer uses the storage's own memory; then the handle stays valid. If false, V8 owns
+    /// `buffer` and the handle is disposed.
     bool lent;
   };
 
-  /// Shows the storage's memory to JavaScript. Once for each handle: lib/ keeps the buffer.
-  Shared share(Napi::Env env, Napi::Value handle);
+  /// Shows the storage's memory to JavaScript. Call it once per handle: lib/ keeps the buffer.
+  Shared share(Napi::Env env, int64_t handle);
 
-  /// Gives up the handle's count. Idempotent.
-  void dispose(Napi::Env env, Napi::Value handle);
+  /// Drops the handle's count. Idempotent.
+  void dispose(Napi::Env env, int64_t handle);
 
-  /// Frees what runs on other threads have let go of.
+  /// Frees the storages that other threads have released.
   void collect(Napi::Env env) { js_memory_.collect(env); }
 
-  /// The environment ends.
+  /// Called after a garbage collection. Sweeps collected handles if that costs little.
+  void after_collection(Napi::Env env) {
+    if (entries_.is_cheap()) sweep(env);
+  }
+
+  /// Called when the environment ends.
   void close() { js_memory_.close(); }
 
   const MemoryCounters& counters() const { return *counters_; }
 
  private:
   struct Block;
-  struct Entry;
-  // Entries outlive the registry when Node finalizes handles after it, so they share the list.
-  using Entries = std::list<Entry*>;
+  struct Entry {
+    std::shared_ptr<Block> block;  // Null after dispose().
+    /// The bytes that were reported to the garbage collector for this handle.
+    int64_t reported = 0;
+  };
 
-  static Entry& entry_of(Napi::Value handle);
-  static int64_t let_go(Entry& entry);
-  static void release(Napi::Env env, Entry& entry);
-  static Napi::ArrayBuffer lend(Napi::Env env, Entry& entry);
+  Entry& entry_of(int64_t handle);
+  int64_t let_go(Entry& entry);
+  void release(Napi::Env env, Entry& entry);
+  Napi::ArrayBuffer lend(Napi::Env env, Entry& entry);
   void sweep(Napi::Env env);
 
   bool runtime_lends_;
   bool may_lend_ = false;
   JsMemory js_memory_;
+  // Shared with the loans: Node may return them after the registry is destroyed.
   std::shared_ptr<MemoryCounters> counters_ = std::make_shared<MemoryCounters>();
-  std::shared_ptr<Entries> entries_ = std::make_shared<Entries>();
-  int64_t bytes_since_sweep_ = 0;
+  HandleTable<Entry> entries_;
 };
 
 }  // namespace tokenlearner

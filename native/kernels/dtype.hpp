@@ -19,24 +19,24 @@ constexpr std::size_t size_of(DType dtype) {
   }
 }
 
-/** The type that sums are kept in: float64 for float64, float32 for everything else. */
+/** The type of the sums: float64 for float64, float32 for all others. */
 constexpr DType compute_dtype(DType dtype) {
   return dtype == DType::float64 ? DType::float64 : DType::float32;
 }
 
 // Note: [No out-of-line copies]
-// Some of the files that include this header are compiled for AVX-512. An inline function that such a file
-// emits out of line could be the copy that the linker keeps for everybody, and would then crash on older
-// machines. Whatever those files share with others is therefore always inlined, or lives in a namespace of
-// its own.
+// Some of the files that include this header are compiled for AVX-512. If such a file emits an inline
+// function out of line, the linker may keep that copy for the whole program, and the program then crashes on
+// older machines. So everything that those files share with others is always inlined or has its own
+// namespace.
 #define TOKENLEARNER_ALWAYS_INLINE [[gnu::always_inline]] inline
 
-/** An IEEE binary16 in memory. */
+/** An IEEE binary16 number in memory. */
 struct Half {
   std::uint16_t bits;
 };
 
-/** The upper half of a float32 in memory. */
+/** A bfloat16 number in memory: the upper half of a float32. */
 struct BFloat16 {
   std::uint16_t bits;
 };
@@ -50,17 +50,17 @@ TOKENLEARNER_ALWAYS_INLINE float widen(BFloat16 value) {
 TOKENLEARNER_ALWAYS_INLINE float widen(Half value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
   const std::uint32_t magnitude = value.bits & 0x7fffu;
-  // Subnormals: the integer itself, times 2^-24.
+  // Subnormal: the value is the integer times 2^-24.
   if (magnitude < 0x0400u) {
     const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
     return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, subnormal) | sign);
   }
-  // The exponent's bias goes from 15 to 127; infinity and NaN keep an exponent of all ones.
+  // The exponent's bias changes from 15 to 127. Infinity and NaN keep an exponent of all ones.
   const std::uint32_t bias = magnitude >= 0x7c00u ? (255u - 31u) << 23 : (127u - 15u) << 23;
   return __builtin_bit_cast(float, ((magnitude << 13) + bias) | sign);
 }
 
-/** Round to nearest, ties to even, as PyTorch rounds; NaN stays NaN. */
+/** Rounds to nearest, ties to even, as PyTorch does. NaN stays NaN. */
 template <typename Stored, typename Compute>
 TOKENLEARNER_ALWAYS_INLINE Stored narrow(Compute value) {
   return static_cast<Stored>(value);
@@ -79,9 +79,9 @@ TOKENLEARNER_ALWAYS_INLINE Half narrow<Half, float>(float value) {
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
-  // 65520 and up round to infinity.
+  // 65520 and larger values round to infinity.
   if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
-  // Below 2^-14: adding 0.5 leaves the value, rounded to a multiple of 2^-24, in the low mantissa bits.
+  // Below 2^-14: adding 0.5 rounds the value to a multiple of 2^-24 and leaves it in the low mantissa bits.
   if (magnitude < 0x38800000u) {
     const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
     return {static_cast<std::uint16_t>(sign | (__builtin_bit_cast(std::uint32_t, shifted) - 0x3f000000u))};

@@ -1,4 +1,4 @@
-// How a kernel asks for threads, without knowing whose they are.
+// The interface through which a kernel uses threads. The kernel does not know who owns them.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace tokenlearner::kernels {
 
-/** A reference to a callable `void(int64_t)`; it owns nothing and must not outlive the callable. */
+/** A reference to a callable `void(int64_t)`. It owns nothing and must not outlive the callable. */
 class TaskRef {
  public:
   template <typename Callable>
@@ -26,17 +26,17 @@ class Parallel {
  public:
   virtual ~Parallel() = default;
 
-  /** The most threads that run() ever uses at once, the caller included. */
+  /** The maximum number of threads that run() uses at once. The caller counts as one. */
   virtual int threads() const noexcept = 0;
 
   /**
-   * Calls task(0) ... task(count - 1), each once, in any order, on the caller and at most max_threads - 1
-   * others; returns when all are done. `task` must not throw and must not call run().
+   * Calls task(0) ... task(count - 1), each once, in any order, on the calling thread and at most
+   * max_threads - 1 others. Returns when all are done. `task` must not throw and must not call run().
    */
   virtual void run(std::int64_t count, int max_threads, TaskRef task) noexcept = 0;
 };
 
-/** Everything on the caller. */
+/** Runs every task on the calling thread. */
 class SerialParallel final : public Parallel {
  public:
   int threads() const noexcept override { return 1; }

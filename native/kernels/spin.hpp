@@ -1,4 +1,4 @@
-// Waiting without giving the core away.
+// Busy waiting: the thread keeps its core.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@ inline void pause() {
 #endif
 }
 
-/** Spins until `done()`, for `limit` at most; returns done(). */
+/** Spins until done() is true, but no longer than `limit`. Returns done(). */
 template <typename Condition>
 bool spin_for(std::chrono::nanoseconds limit, const Condition& done) {
   const auto end = std::chrono::steady_clock::now() + limit;

@@ -1,17 +1,17 @@
-// What a kernel launcher answers. Kernels throw nothing and print nothing: the engine turns a status into an
-// error.
+// The result of a kernel launcher. Kernels throw nothing and print nothing: native/engine turns a status into
+// an error.
 #pragma once
 
 namespace tokenlearner::kernels {
 
 enum class Status {
   ok,
-  /** A size, stride or pointer that no valid call has. */
+  /** A size, stride or pointer is invalid. */
   invalid_argument,
-  /** Valid, and not something that this engine computes; another engine does. */
+  /** The call is valid, but this engine cannot compute it. Another engine can. */
   unsupported,
   out_of_memory,
-  /** The device refused or failed a launch; CUDA only. */
+  /** CUDA only: the device refused a launch, or a launch failed. */
   device_error,
 };
 

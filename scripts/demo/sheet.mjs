@@ -38,7 +38,7 @@ function sample(image, side, u, v) {
   return row(y0) * (1 - (y - y0)) + row(y1) * (y - y0);
 }
 
-/** Brings a map to [0, 1]. Maps are signed and unbounded; what adds to a token is what lies above zero. */
+/** Brings a map to [0, 1]. Maps are signed and unbounded; only the part above zero adds to a token. */
 function normalized(map) {
   const high = Math.max(...map);
   const low = high > 0 ? 0 : Math.min(...map);
@@ -56,7 +56,7 @@ function paintMap(canvas, x, y, map, mapSide, { image, side }) {
   const values = normalized(map);
   canvas.paint(x, y, TILE, (u, v) => {
     const ink = sample(image, side, u, v);
-    // A breath of the digit under the map, so that one sees which stroke a token reads.
+    // A faint digit under the map shows which stroke a token reads.
     return ramp(sample(values, mapSide, u, v)).map((channel) =>
       Math.round(channel + (255 - channel) * 0.2 * ink),
     );

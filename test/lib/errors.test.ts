@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { TokenLearnerError } from '../../lib';
+import { messageOf } from '../../lib/errors';
 import codes from '../../lib/error-codes.json';
 
 test('an error has a code, a message, a name and a cause', () => {
@@ -21,9 +23,9 @@ test.each(Object.entries(codes))('%s is a code with a sentence', (code, sentence
   expect(sentence).toMatch(/^\S.*\.$/);
 });
 
-test.each(Object.keys(codes))('%s stands in docs/errors.md', (code) => {
+test.each(Object.entries(codes))('%s and its sentence are in docs/errors.md', (code, sentence) => {
   const reference = readFileSync(path.join(__dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
-  expect(reference).toContain(`| \`${code}\` |`);
+  expect(reference).toContain(`| \`${code}\` | ${sentence} |`);
 });
 
 test('errors of another copy of the package are instances of the class too; subclasses keep their own', () => {
@@ -46,4 +48,10 @@ test('errors of another copy of the package are instances of the class too; subc
   for (const value of [null, undefined, 3, {}, new Error('x'), TokenLearnerError.prototype]) {
     expect(value instanceof TokenLearnerError).toBe(value === TokenLearnerError.prototype);
   }
+});
+
+test('messageOf reads errors of any realm, and anything else as text', () => {
+  expect(messageOf(new RangeError('too far'))).toBe('too far');
+  expect(messageOf(runInNewContext('new Error("other realm")'))).toBe('other realm');
+  expect([messageOf('text'), messageOf(undefined)]).toEqual(['text', 'undefined']);
 });

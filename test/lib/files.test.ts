@@ -72,7 +72,7 @@ test('a PyTorch checkpoint becomes tensors', async () => {
   for (const tensor of Object.values(dict)) expect(tensor).toBeInstanceOf(Tensor);
 });
 
-test('copies that saving needs are given back', async () => {
+test('saving disposes its copies', async () => {
   const view = Tensor.zeros([2, 3]).transpose(0, 1);
   const before = runtime.memory().liveTensors;
   await saveNpy(file('copy.npy'), view);
@@ -92,11 +92,11 @@ test.each([
   ['a disposed tensor', () => saveNpy(file('x'), disposed), 'ERR_DISPOSED'],
   ['an unknown option', () => saveSafetensors(file('x'), {}, { meta: {} } as never), 'ERR_INVALID_ARG_VALUE'],
   [
-    'metadata that is no strings',
+    'metadata that are not strings',
     () => saveSafetensors(file('x'), {}, { metadata: { a: 1 } } as never),
     'ERR_INVALID_ARG_TYPE',
   ],
-  ['a file that is not there', () => loadSafetensors(file('none')), 'ERR_FILE_FORMAT'],
+  ['a file that is not there', () => loadSafetensors(file('none')), 'ERR_FILE_IO'],
   ['a file of another format', () => loadNpy(path.join(FIXTURES, 'all.pt')), 'ERR_FILE_FORMAT'],
 ] as const)('%s is refused', async (_, use, code) => {
   await expectReject(use(), code, /./);

@@ -79,10 +79,9 @@ describe('arguments are read before memory is looked at', () => {
         detach(data);
         return false;
       },
-      tokensFirst: false,
     };
     const input = argument(data, [2, 3]);
-    expectThrow(() => native().forwardSync(layer, input, how), 'ERR_SHAPE_MISMATCH', 'memory');
+    expectThrow(() => native().forwardSync(layer, [input], how), 'ERR_SHAPE_MISMATCH', 'memory');
   });
 
   test('a getter that disposes a storage', () => {
@@ -196,9 +195,7 @@ describe('a change is made whole, or not at all', () => {
     );
     const input = argument(new Float32Array(3), [3]);
     for (const layer of layers) {
-      expect(native().forwardSync(layer, input, { returnAttention: false, tokensFirst: false })).toHaveLength(
-        1,
-      );
+      expect(native().forwardSync(layer, [input])).toHaveLength(1);
     }
   });
 

@@ -3,6 +3,7 @@ import {
   checkDimension,
   checkShape,
   contiguousStrides,
+  countElements,
   elementCount,
   formatShape,
   isContiguous,
@@ -23,9 +24,10 @@ test('counts elements; a single number is one', () => {
 test.each([
   [[2 ** 27, 2 ** 27], 1],
   [[2 ** 51], 4],
-  // Its strides could not be told.
+  // Its strides would not be exact.
   [[0, 2 ** 30, 2 ** 30], 1],
 ])('refuses %p at %p bytes an element', (shape, itemSize) => {
+  expect(countElements(shape, itemSize)).toBeUndefined();
   expectThrow(() => elementCount(shape, itemSize), 'ERR_OUT_OF_RANGE', 'has too many elements');
 });
 
@@ -43,7 +45,7 @@ test.each([
   [[2 ** 53], 'ERR_OUT_OF_RANGE'],
   [new Array<number>(65).fill(1), 'ERR_OUT_OF_RANGE'],
   [[2 ** 30, 2 ** 30], 'ERR_OUT_OF_RANGE'],
-] as const)('%p is no shape', (value, code) => {
+] as const)('%p is not a shape', (value, code) => {
   expectThrow(() => checkShape('shape', value), code, /./);
 });
 
@@ -133,7 +135,7 @@ function factorings(count: number): number[][] {
   return divisors.flatMap((d) => factorings(count / d).map((rest) => [d, ...rest]));
 }
 
-/** Whether any strides at all give `wanted`: each stride can only be the distance that its own dimension shows. */
+/** True if any strides give `wanted`. Each stride can only be the distance between elements along its own dimension. */
 function viewExists(wanted: readonly number[], to: Shape): boolean {
   const steps = contiguousStrides(to);
   const strides = to.map((size, i) => (size === 1 ? 0 : (wanted[steps[i] ?? 0] ?? 0) - (wanted[0] ?? 0)));

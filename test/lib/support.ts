@@ -3,9 +3,11 @@ import { dtypeInfo } from '../../lib/dtype';
 
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** A method or getter of a prototype, to be called on a `this` of any kind. */
+/** A method or getter of a prototype, its own or inherited, to be called on a `this` of any kind. */
 export function methodOf(prototype: object, name: PropertyKey): Method {
-  const { get, value } = Object.getOwnPropertyDescriptor(prototype, name) as { get?: Method; value: Method };
+  const own = Object.getOwnPropertyDescriptor(prototype, name);
+  if (own === undefined) return methodOf(Object.getPrototypeOf(prototype) as object, name);
+  const { get, value } = own as { get?: Method; value: Method };
   return get ?? value;
 }
 

@@ -109,7 +109,7 @@ test('checkOneOf names the choices', () => {
 });
 
 describe('checkOptions', () => {
-  test('undefined is no options', () => {
+  test('undefined means no options', () => {
     expect(checkOptions('options', undefined, ['a'])).toEqual({});
   });
 

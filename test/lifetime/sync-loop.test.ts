@@ -14,6 +14,7 @@ describe.each(['main', 'worker'])('in the %s thread, a loop that never yields', 
     'copies',
     'from numbers',
     'detached',
+    'modules',
   ])(
     'reads data of %s and keeps nothing: resident memory levels off',
     async (what) => {
@@ -24,6 +25,20 @@ describe.each(['main', 'worker'])('in the %s thread, a loop that never yields', 
       ])) as number[];
       expect(fourth - second).toBeLessThan(ONE_IN_TEN);
       expect(fourth).toBeLessThan(800);
+    },
+    120_000,
+  );
+
+  test.each(['small results', 'small results, unread', 'empty tensors', 'small modules'])(
+    'makes %s: resident memory levels off',
+    async (what) => {
+      // The last half would add 75 MB where 1 kB of each stayed.
+      const [, second = 0, , fourth = Infinity] = (await resultOf('sync-loop', [
+        what,
+        150_000,
+        where,
+      ])) as number[];
+      expect(fourth - second).toBeLessThan(40);
     },
     120_000,
   );

@@ -1,11 +1,11 @@
-/** Reads test/fixtures: cases, and the tensors that scripts/gen-fixtures.py stored or that an Lcg gives. */
+/** Reads test/fixtures: cases, and the tensors that test/fixtures/generate/fixtures.py stored or that an Lcg gives. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { loadSafetensors, Tensor, type AnyTensor, type DType } from '../../lib';
 import { Lcg } from './lcg';
 
-/** Another folder, such as one of random cases by `scripts/gen-fixtures.py --random`, may be named for the tests of the layer. */
+/** Another folder, such as one of random cases by `test/fixtures/generate/fixtures.py --random`, may be named for the tests of the layer. */
 const FIXTURES = process.env.TOKENLEARNER_FIXTURES ?? path.join(__dirname, '..', 'fixtures');
 
 /** A tensor that the case's Lcg gives. */

@@ -1,4 +1,4 @@
-/** The numbers of scripts/fixtures/lcg.py: see there. */
+/** The numbers of test/fixtures/generate/lcg.py: see there. */
 export class Lcg {
   #state: number;
 

@@ -9,7 +9,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What is wrong with a shared library made of this C code. */
+/** The complaints about a shared library made of this C code. */
 function complaints(code: string, ...flags: string[]): string[] {
   const [source, library] = [path.join(folder, 'a.c'), path.join(folder, 'a.node')];
   writeFileSync(source, code);

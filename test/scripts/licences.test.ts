@@ -1,5 +1,9 @@
 import { evaluateScript } from './support';
 
+interface Bill {
+  components: { name: string }[];
+}
+
 const evaluate = (expression: string): unknown => evaluateScript('licences.mjs', expression);
 
 it('knows the licence of everything that a user gets', () => {
@@ -18,15 +22,19 @@ it("names NVIDIA's runtime only where it is linked", () => {
   expect(evaluate('it.thirdPartyNotice({ cuda: false }).includes("cudart")')).toBe(false);
 });
 
-it('writes a CycloneDX bill of materials', () => {
+it("adds to npm's bill of materials what npm does not know", () => {
   const bill = evaluate(`it.billOfMaterials({
-    name: 'tokenlearner', version: '1.0.0', cuda: false,
-    files: [{ name: 'a.tgz', sha256: 'ab' }], libtorch: { version: '2.13.0', sha256: 'cd' } })`);
-  expect(bill).toMatchObject({
-    bomFormat: 'CycloneDX',
-    specVersion: '1.6',
-    metadata: { component: { version: '1.0.0' } },
-  });
-  const { components } = bill as { components: { name: string }[] };
-  expect(components.map(({ name }) => name)).toEqual(expect.arrayContaining(['a.tgz', 'libtorch', 'undici']));
+    name: 'tokenlearner', cuda: false,
+    files: [{ name: 'a.tgz', sha256: 'ab' }], libtorch: { version: '2.13.0', sha256: 'cd' } })`) as Bill;
+  expect(bill).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'tokenlearner' } } });
+  const names = bill.components.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(['a.tgz', 'libtorch', 'libstdc++', 'undici']));
+  expect(names).not.toContain('CUDA runtime (cudart_static)');
+  expect(names).not.toContain('jest');
+});
+
+it('refuses a dependency without a licence', () => {
+  expect(() => evaluate(`it.runtimeDependencies({ components: [{ name: 'x', version: '1.0.0' }] })`)).toThrow(
+    'x 1.0.0 states no licence',
+  );
 });

@@ -29,13 +29,14 @@ describe('cutVersion', () => {
   });
 });
 
-describe('compareReleases', () => {
-  it.each([
-    ['0.2.0', '0.1.9', 1],
-    ['0.1.10', '0.1.9', 1],
-    ['1.0.0', '1.0.0', 0],
-    ['0.9.9', '1.0.0', -1],
-  ])('%s and %s', (a, b, sign) => {
-    expect(Math.sign(evaluate(`it.compareReleases('${a}', '${b}')`) as number)).toBe(sign);
+describe('unfilledFields', () => {
+  it('finds the fields that still hold the placeholder', () => {
+    const manifest = {
+      name: 'x',
+      author: 'YOUR-ORGANISATION',
+      bugs: { url: 'https://example.com/YOUR-ORGANISATION' },
+    };
+    expect(evaluate(`it.unfilledFields(${JSON.stringify(manifest)})`)).toEqual(['author', 'bugs']);
+    expect(evaluate(`it.unfilledFields({ name: 'x', author: 'y' })`)).toEqual([]);
   });
 });

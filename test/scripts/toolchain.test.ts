@@ -14,7 +14,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What checkToolchain says on a machine whose only programs are these shell scripts; empty when it is content. */
+/** The error of checkToolchain on a machine whose only programs are these shell scripts; empty when there is none. */
 function complaint(programs: Record<string, string>): string {
   const bin = path.join(folder, 'bin');
   mkdirSync(bin);
@@ -44,7 +44,7 @@ onLinux('checkToolchain', () => {
     const text = complaint({});
     expect(text).toContain('cmake is missing');
     expect(text).toContain('the C++ compiler c++ is missing');
-    expect(text).toContain('neither ninja nor make is there');
+    expect(text).toContain('neither ninja nor make is installed');
     expect(text).toContain('apt-get install cmake build-essential ninja-build');
   });
 

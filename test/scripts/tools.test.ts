@@ -1,39 +1,47 @@
-import { spawnSync } from 'node:child_process';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { evaluateScript } from './support';
 
-const tools = pathToFileURL(path.resolve(__dirname, '..', '..', 'scripts', 'tools.mjs')).href;
+const evaluate = (expression: string): unknown => evaluateScript('tools.mjs', expression);
 
-/** The JSON that an expression over the exports of tools.mjs gives. */
-function evaluate(expression: string): unknown {
-  const text = `import * as tools from '${tools}'; console.log(JSON.stringify(${expression}));`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', text], {
-    encoding: 'utf8',
+describe('commandLine', () => {
+  const parse = (options: string, ...args: string[]): unknown =>
+    evaluate(`it.commandLine(${options}, { args: ${JSON.stringify(args)} }).values`);
+  const options = "{ libtorch: { type: 'string' }, tests: { type: 'boolean' } }";
+
+  it('reads values and flags', () => {
+    expect(parse(options, '--libtorch', 'x')).toEqual({ libtorch: 'x' });
+    expect(parse(options, '--tests', '--libtorch=a=b')).toEqual({ tests: true, libtorch: 'a=b' });
+    expect(parse(options)).toEqual({});
   });
-  if (stdout === '') throw new Error(stderr);
-  return JSON.parse(stdout) as unknown;
-}
 
-describe('argument', () => {
   it.each([
-    ['["--libtorch", "x"]', 'x'],
-    ['["--tests", "--libtorch=a=b"]', 'a=b'],
-  ])('reads %s', (args, value) => {
-    expect(evaluate(`tools.argument('libtorch', ${args})`)).toBe(value);
+    [['--libtorches', 'x'], "Unknown option '--libtorches'"],
+    [['--libtorch'], 'argument missing'],
+    [['x'], 'Unexpected argument'],
+  ])('refuses %j', (args, message) => {
+    expect(() => parse(options, ...args)).toThrow(message);
+    expect(() => parse(options, ...args)).toThrow('SetupError');
   });
+});
 
-  it('is undefined where there is none, and refuses one without a value', () => {
-    expect(evaluate(`tools.argument('libtorch', ['--libtorches', 'x']) ?? null`)).toBeNull();
-    expect(() => evaluate(`tools.argument('libtorch', ['--libtorch'])`)).toThrow('--libtorch needs a value');
-    expect(() => evaluate(`tools.argument('libtorch', ['--libtorch', '--tests'])`)).toThrow('needs a value');
+describe('compareVersions', () => {
+  it.each([
+    ['0.2.0', '0.1.9', 1],
+    ['0.1.10', '0.1.9', 1],
+    ['1.0.0', '1.0.0', 0],
+    ['0.9.9', '1.0.0', -1],
+    ['2.28', '2.3', 1],
+    ['2.28', '2.28.1', -1],
+    ['1.0.0-rc.1', '1.0.0', 0],
+  ])('%s and %s', (a, b, sign) => {
+    expect(Math.sign(evaluate(`it.compareVersions('${a}', '${b}')`) as number)).toBe(sign);
   });
 });
 
 describe('hashInputs', () => {
   it('depends on the files and on the rest, and not on what does not exist', () => {
     const [files, again, more, rest] = evaluate(
-      `[tools.hashInputs(['lib/errors.ts']), tools.hashInputs(['lib/errors.ts', 'lib/nowhere']),
-        tools.hashInputs(['lib/errors.ts', 'package.json']), tools.hashInputs(['lib/errors.ts'], { cuda: 'ON' })]`,
+      `[it.hashInputs(['lib/errors.ts']), it.hashInputs(['lib/errors.ts', 'lib/nowhere']),
+        it.hashInputs(['lib/errors.ts', 'package.json']), it.hashInputs(['lib/errors.ts'], { cuda: 'ON' })]`,
     ) as string[];
     expect(again).toBe(files);
     expect(more).not.toBe(files);
@@ -43,7 +51,7 @@ describe('hashInputs', () => {
 
 describe('run', () => {
   it('says what failed and how', () => {
-    expect(() => evaluate(`tools.run(process.execPath, ['-e', 'process.exit(3)'])`)).toThrow('exit code 3');
-    expect(() => evaluate(`tools.run('no-such-program', [])`)).toThrow('no-such-program cannot be run');
+    expect(() => evaluate(`it.run(process.execPath, ['-e', 'process.exit(3)'])`)).toThrow('exit code 3');
+    expect(() => evaluate(`it.run('no-such-program', [])`)).toThrow('no-such-program cannot be run');
   });
 });

@@ -1,23 +1,23 @@
 // Note: [Few map values]
-// Tokens of an image with one pixel and one token rest on a single map value, a sum in which rounding errors
-// do not average out and whose terms may nearly cancel. There float32 cannot promise twice PyTorch's error,
-// and the work is nothing: up to kFewMapValues of them are computed in float64. The rule looks at the shape
-// of an image and never at the batch.
+// The tokens of an image with one pixel and one token depend on a single map value. In this one sum rounding
+// errors do not average out, and its terms may nearly cancel. So float32 cannot guarantee an error of at most
+// twice PyTorch's. Since the work is tiny, images with up to kFewMapValues map values are computed in
+// float64. The rule depends on the shape of an image and never on the batch.
 #pragma once
 
-#include "engine/aten.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
 inline constexpr int64_t kFewMapValues = 4;
 
-/// Whether a float32 image (B, C, H, W) is one of those.
+/// True if x (B, C, H, W) is float32 and has few map values per image.
 inline bool has_few_map_values(const TokenLearnerConfig& config, const Tensor& x) {
   return x.dtype == DType::kFloat32 && config.num_output_tokens * x.shape[2] * x.shape[3] <= kFewMapValues;
 }
 
-/// A result in float64, in float32.
+/// Converts a result from float64 to float32.
 inline TokensAndMaps narrowed(const TokensAndMaps& wide) {
   const Device device = wide.tokens.device();
   return {aten::to_copy(wide.tokens, DType::kFloat32, device),

@@ -1,14 +1,14 @@
-// Our fused engine on the CPU: marshals engine tensors into the kernels' params struct and back.
+// The fused engine for the CPU. It converts tensors to the kernels' params struct and back.
 
 #include <cstdlib>
 #include <mutex>
 
-#include "engine/aten.hpp"
 #include "engine/error.hpp"
-#include "engine/op.hpp"
+#include "engine/run/op.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/marshal.hpp"
+#include "engine/torch/aten.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/fused.hpp"
 
@@ -39,28 +39,28 @@ std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& con
   return packed;
 }
 
-/// Multiply-adds of a brief run: some ten microseconds.
-constexpr double kBriefWork = 1 << 19;
+/// The maximum number of multiply-adds of an inline run: about ten microseconds.
+constexpr double kInlineWork = 1 << 19;
 
 class FusedCpuEngine final : public TokenLearnerEngine {
  public:
   FusedCpuEngine(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters)
       : config_(config), parameters_(parameters), weights_(pack(config, parameters)) {}
 
-  TokensAndMaps run(const Tensor& x, const RunOptions& options) const override {
+  TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
     return narrowed(run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), options));
   }
 
-  bool is_brief(int64_t elements) const override {
+  bool runs_inline(int64_t elements) const override {
     return static_cast<double>(elements) *
                static_cast<double>(config_.hidden() * config_.num_output_tokens) <=
-           kBriefWork;
+           kInlineWork;
   }
 
  private:
   TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x,
-                         const RunOptions& options) const {
+                         const ForwardOptions& options) const {
     const int64_t batch = x.shape[0];
     const int64_t channels = x.shape[1];
     const int64_t groups = config_.num_output_tokens;
@@ -69,19 +69,19 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     Tensor maps = options.result(1, {batch, groups, x.shape[2], x.shape[3]}, sums);
     Tensor tokens = options.result(
         0, tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
-    // A brief run, which may be on JavaScript's thread, does not wait for the permits of longer ones.
+    // An inline run may be on JavaScript's thread. It must not wait for the permits of longer runs.
     kernels::SerialParallel serial;
     kernels::Parallel& pool =
-        is_brief(x.numel()) ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
+        runs_inline(x.numel()) ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
     check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
                                  weights, pool, threads));
-    // The kernels keep maps in the type they sum in; 16-bit callers get 16-bit maps.
+    // The kernels write maps in the type of their sums. For a 16-bit x the caller gets 16-bit maps.
     if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
     return {tokens, maps};
   }
 
-  /// See Note [Few map values]. Packed at the first need.
+  /// See Note [Few map values]. Packed at the first use.
   const kernels::PackedWeights& wide_weights() const {
     std::call_once(widened_, [this] {
       wide_weights_ = pack(config_, place(parameters_, {DType::kFloat64, Device::cpu()}));

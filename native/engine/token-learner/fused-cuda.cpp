@@ -1,11 +1,10 @@
-// Our fused engine on CUDA: marshals engine tensors into the kernels' params struct, owns the packed weights.
+// The fused engine for CUDA. It converts tensors to the kernels' params struct and owns the packed weights.
 //
 // Note: [Trust, but verify]
-// Which kernels run depends on the device, the precision and the shape. The first time that an engine uses a
-// set of them, it compares their result on a small random image with the documented computation on libtorch,
-// in float32 on the model's own weights: a kernel that
-// is wrong on some device, or that the device refuses to launch, gives an error ('fused') or gives way to
-// grouped-conv ('auto'), and never wrong tokens.
+// The device, the precision and the shape decide which kernels run. Before an engine uses a set of kernels
+// for the first time, it compares them with the documented computation on libtorch: on a small random image,
+// in float32, with the model's own weights. If a kernel is wrong on some device, or if the device refuses to
+// launch it, 'fused' throws an error and 'auto' uses grouped-conv. The user never gets wrong tokens.
 
 #include <algorithm>
 #include <cmath>
@@ -13,13 +12,13 @@
 #include <mutex>
 #include <tuple>
 
-#include "engine/aten.hpp"
-#include "engine/cuda-stream.hpp"
+#include "engine/cuda/stream.hpp"
 #include "engine/error.hpp"
-#include "engine/op.hpp"
+#include "engine/run/op.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/marshal.hpp"
+#include "engine/torch/aten.hpp"
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/token-learner-cuda.hpp"
 
@@ -30,14 +29,16 @@ namespace {
 namespace cuda = kernels::cuda;
 using kernels::Status;
 
-/// Images that are compared: of no tile's size, and the second of more than one segment of pixels.
+/// The sizes of the compared images. They are no multiple of any tile. The second has more than one segment
+/// of pixels.
 constexpr int64_t kVerifiedHeight = 15, kVerifiedWidth = 17;
 constexpr int64_t kLongHeight = 33, kLongWidth = 32;
-/// Elements of the literal computation's hidden layer; an image is made smaller until it has no more.
+/// Limit for the elements of the hidden layer in the documented computation. The image is made smaller until
+/// it fits.
 constexpr int64_t kMostVerified = int64_t{1} << 26;
-constexpr std::size_t kAlignment = 1024;  // Of workspace and packed weights; libtorch's allocator gives 512.
+constexpr std::size_t kAlignment = 1024;  // Workspace and packed weights. libtorch's allocator aligns to 512.
 
-/// The device has no code for a kernel or not the resources, or no kernel is for such a shape.
+/// The device has no code or too few resources for a kernel, or no kernel supports the shape.
 class Refused final : public Error {
  public:
   using Error::Error;
@@ -58,7 +59,7 @@ void check(Status status) {
   throw Error(code, text);
 }
 
-/// Device memory for bytes, aligned to kAlignment.
+/// Device memory, aligned to kAlignment.
 struct Bytes {
   Tensor tensor;
   std::byte* data = nullptr;
@@ -92,21 +93,21 @@ double relative_error(const TokensAndMaps& result, const TokensAndMaps& referenc
   return std::isnan(maps) || std::isnan(tokens) ? NAN : std::max(maps, tokens);
 }
 
-/// An error this large is no rounding: half of the mode's significand. Unless the weights cancel: then it may
-/// be as large as a few times libtorch's own.
+/// Half of the digits of the mode's significand: a larger error is not a rounding error. If the weights
+/// cancel, the error may also be up to kTimesLiteral times libtorch's own.
 double verification_bound(cuda::Precision precision) {
   return precision == cuda::Precision::float32 ? 1e-4 : 5e-2;
 }
 constexpr double kTimesLiteral = 4;
 
-/// The documented computation in true float32, whatever the parameters' dtype.
+/// The documented computation in true float32, for parameters of any dtype.
 std::unique_ptr<TokenLearnerEngine> exact_engine(TokenLearnerConfig config,
                                                  const std::vector<Tensor>& parameters) {
   config.allow_tf32 = false;
   return make_grouped_conv_engine(config, place(parameters, {DType::kFloat32, parameters[0].device()}));
 }
 
-/// x (1, C, H, W) with pixels or channels side by side in memory.
+/// x (1, C, H, W). Either pixels or channels are adjacent in memory.
 Tensor random_image(int64_t channels, int64_t height, int64_t width, bool channels_last, DType dtype,
                     Device device) {
   if (!channels_last) return aten::randn({1, channels, height, width}, dtype, device);
@@ -116,7 +117,7 @@ Tensor random_image(int64_t channels, int64_t height, int64_t width, bool channe
   return x;
 }
 
-const RunOptions kWithMaps{.return_attention = true, .tokens_first = false, .results = {}};
+const ForwardOptions kWithMaps{.return_attention = true, .tokens_first = false, .call = nullptr};
 
 class FusedCudaEngine final : public TokenLearnerEngine {
  public:
@@ -126,12 +127,12 @@ class FusedCudaEngine final : public TokenLearnerEngine {
         device_(parameters_[0].device()),
         literal_(make_grouped_conv_engine(config, parameters_)) {
     cuda::DeviceDescription description;
-    check(cuda::describe_device(device_.code, &description));
+    check(cuda::describe_device(device_.index, &description));
     properties_ = description.properties;
     check(cuda::choose_precision(kernel_dtype(parameters_[0].dtype), config.allow_tf32, &precision_));
   }
 
-  TokensAndMaps run(const Tensor& x, const RunOptions& options) const override {
+  TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (has_few_map_values(config_, x)) {
       const Tensor wide = aten::to_copy(x, DType::kFloat64, device_);
       return narrowed(wide_literal().run(wide, options));
@@ -152,7 +153,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     cuda::CudaPackedWeights weights;
   };
 
-  /// See Note [Few map values]. Made at the first need.
+  /// See Note [Few map values]. Made at the first use.
   const TokenLearnerEngine& wide_literal() const {
     std::call_once(widened_, [this] {
       wide_literal_ = make_grouped_conv_engine(config_, place(parameters_, {DType::kFloat64, device_}));
@@ -160,12 +161,12 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return *wide_literal_;
   }
 
-  /// Which kernels a forward takes.
+  /// The set of kernels that a forward uses.
   struct Kernels {
     cuda::Variant variant;
-    /// Channels lie side by side: other kernels pack pixels and make the tokens.
+    /// True if channels are adjacent in memory. Then other kernels pack the pixels and compute the tokens.
     bool channels_last;
-    /// The token product is cut into segments of pixels.
+    /// True if the token product is divided into segments of pixels.
     bool segmented;
 
     bool operator<(const Kernels& other) const {
@@ -184,7 +185,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return {x.shape[0], config_.dim, config_.hidden(), config_.num_output_tokens, x.shape[2] * x.shape[3]};
   }
 
-  TokensAndMaps run_packed(const Packed& packed, const Tensor& x, const RunOptions& options) const {
+  TokensAndMaps run_packed(const Packed& packed, const Tensor& x, const ForwardOptions& options) const {
     const int64_t groups = config_.num_output_tokens;
     Tensor maps = aten::empty({x.shape[0], groups, x.shape[2], x.shape[3]}, DType::kFloat32, device_, false);
     Tensor tokens = aten::empty(
@@ -202,7 +203,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return {tokens, maps};
   }
 
-  /// The weights as these kernels read them; null where they do not serve and this is engine 'auto'.
+  /// The weights packed for these kernels. Null if the kernels cannot be used and the engine is 'auto'.
   std::shared_ptr<const Packed> packed_for(const Kernels& kernels) const {
     const std::lock_guard lock(mutex_);
     const auto found = verified_.find(kernels);
@@ -210,7 +211,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return verified_.emplace(kernels, verified(kernels)).first->second;
   }
 
-  /// See Note [Trust, but verify]. mutex_ is held.
+  /// See Note [Trust, but verify]. Precondition: mutex_ is held.
   std::shared_ptr<const Packed> verified(const Kernels& kernels) const {
     const bool must = config_.engine == "fused";
     try {
@@ -236,7 +237,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     auto packed = std::make_shared<Packed>(Packed{Bytes(bytes, device_), {}});
     check(cuda::cuda_pack_weights(weights_view(config_, parameters_, layers), precision_, variant,
                                   packed->buffer.data, bytes, &packed->weights, current_stream(device_)));
-    // Other lanes will read it on streams of their own.
+    // Other lanes will read it on their own streams.
     synchronize(device_);
     return packed;
   }
@@ -255,7 +256,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     const TokensAndMaps exact =
         exact_engine(config_, parameters_)->run(aten::to_copy(x, DType::kFloat32, device_), kWithMaps);
     const double error = relative_error(ours, exact);
-    // Not `>`: a NaN must fail.
+    // `<=` rather than a negated `>`: a NaN must fail.
     return error <= verification_bound(precision_) ||
            error <= kTimesLiteral * relative_error(literal_->run(x, kWithMaps), exact);
   }
@@ -276,11 +277,11 @@ class FusedCudaEngine final : public TokenLearnerEngine {
 
 }  // namespace
 
-std::string hindrance_on_cuda(DType dtype, Device device) {
+std::string unsupported_reason_on_cuda(DType dtype, Device device) {
   if (dtype == DType::kFloat64) return "there are no float64 kernels";
   cuda::DeviceDescription description;
-  if (cuda::describe_device(device.code, &description) != Status::ok) {
-    // Its runtime is linked into this addon, and may need a newer driver than libtorch's.
+  if (cuda::describe_device(device.index, &description) != Status::ok) {
+    // The kernels' CUDA runtime is linked into this addon. It may need a newer driver than libtorch's.
     return std::string("the CUDA kernels' runtime finds no device (") + cuda::last_error().text + ")";
   }
   if (description.properties.compute_major < 8) return "it needs compute capability 8.0 or later";

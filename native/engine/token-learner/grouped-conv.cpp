@@ -1,10 +1,9 @@
-// The documented computation of TokenLearner, step by step as the Python class does it:
-// repeat x G times along channels -> grouped 1x1 convolutions with GELU between -> A; then the mean over
-// pixels of x * A as (B, C, G, H, W). It is the parity baseline: every other engine computes the same numbers
-// without the repeat.
+// The documented computation of TokenLearner, with the same steps as the Python class: repeat x G times along
+// channels -> grouped 1x1 convolutions with GELU between -> A; then the mean over pixels of x * A as (B, C,
+// G, H, W). This engine is the parity baseline: all others compute the same numbers without the repeat.
 
-#include "engine/aten.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
@@ -17,7 +16,7 @@ class GroupedConvEngine final : public TokenLearnerEngine {
         allow_tf32_(config.allow_tf32),
         parameters_(std::move(parameters)) {}
 
-  TokensAndMaps run(const Tensor& x, const RunOptions& options) const override {
+  TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     const Tensor repeated = aten::repeat(x, {1, groups_, 1, 1});
     Tensor maps = aten::contiguous(attention(repeated));
     return {tokens(repeated, maps, options.tokens_first), maps};

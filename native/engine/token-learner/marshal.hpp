@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "engine/tensor.hpp"
+#include "engine/memory/tensor.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "kernels/token-learner-params.hpp"
 
@@ -22,7 +22,7 @@ inline kernels::DType kernel_dtype(DType dtype) {
   }
 }
 
-/// The two layers of a fused TokenLearner, as the kernels' WeightsView points to them.
+/// The two layers of a fused TokenLearner. The kernels' WeightsView points to them.
 using LayerViews = std::array<kernels::LayerView, 2>;
 
 inline LayerViews layer_views(const std::vector<Tensor>& parameters) {
@@ -42,8 +42,8 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
   return view;
 }
 
-/// x (B, C, H, W) of any strides, maps (B, G, H, W) contiguous, tokens (B, C, G) or (B, G, C): as the kernels
-/// take them.
+/// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous, and tokens (B,
+/// C, G) or (B, G, C).
 inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
                                              bool tokens_first, kernels::DType dtype) {
   kernels::ForwardParams p;

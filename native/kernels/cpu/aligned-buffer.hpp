@@ -6,7 +6,7 @@
 
 namespace tokenlearner::kernels {
 
-/** Move-free owner of 64-byte aligned bytes. Never throws: a failed allocation leaves it empty. */
+/** Owns bytes aligned to 64. Cannot be moved. Never throws: a failed allocation leaves it empty. */
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
@@ -14,7 +14,7 @@ class AlignedBuffer {
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
 
-  /** At least `bytes` bytes; what was there is lost when it has to grow. False when there is no memory. */
+  /** Makes room for `bytes` bytes. The content is lost if the buffer grows. False if memory is short. */
   bool reserve(std::size_t bytes) noexcept {
     if (bytes <= size_) return true;
     std::free(data_);

@@ -1,50 +1,55 @@
-// A[g,p] of one group. The including file has opened a namespace of its own.
+// A[g,p] of one group. The file that includes this one has opened its own namespace.
 //
-// The micro-kernel holds kRows x kVectors accumulators. They start from the bias, take C steps of the outer
-// product of a panel of W1 and a panel of pixels, and then GELU and the dot product with w2 are applied to
-// the registers: the hidden layer is never stored.
+// The micro-kernel holds kRows x kVectors accumulators. They start from the bias and take C steps of the
+// outer product of a panel of W1 and a panel of pixels. Then GELU and the dot product with w2 run on the
+// registers. The hidden layer is never stored.
 
-// The ladder. Zen 4, one core of two at 3.7 GHz, g++ 12, float32, medians of interleaved runs:
+// The ladder of optimisations. Zen 4, one of two cores at 3.7 GHz, g++ 12, float32, medians of interleaved
+// runs:
 //   0. reference.cpp: the mathematics as written, in double.
-//   1. Panels and registers as above, AVX2 4 x 3: 82 to 101 GFLOP/s of 117. doc-1 (C 64, 1024 pixels) 1.63
-//   ms, doc-2
-//      (C 128, 8192 pixels) 188 ms, 512 channels x 486 pixels 40.8 ms.
-//   2. AVX-512 8 x 3: 1.55, 175 and 38.4 ms. Without GELU doc-1 takes 1.21 ms, 99 % of the core's peak, so
-//      what is left above the bare product is GELU's own arithmetic, some 15 instructions on the multipliers
-//      for each vector.
-//   3. Sums over lanes by shuffles, no clearing of unused scratch (token-kernel.hpp): the tokens of 256
-//      images of 128 x 64 from 1.81 to 0.94 ms, of 45 ms in all.
-//   4. Blocks of 64 channels and a compensated A: a third to a quarter of the error at C = 768, and no time
-//      that shows (45.0 to 44.5 ms at C = 128; 38.4 to 39.0 ms at C = 512).
-//   5. The next panel of W1 is prefetched while this one is used: 4 to 5 % less time at C = 1024, where W1 is
-//      134 MB, 2 to 4 % at C = 768, 1 to 2 % at C = 512, none below (two threads, interleaved).
-//   6. The last one to four pixels have hidden rows in the lanes instead of pixels: 100 pixels of 256
-//   channels
-//      take 2 to 3 % less time.
+//   1. Panels and registers as above, AVX2 4 x 3: 82 to 101 GFLOP/s of 117. doc-1 (C 64, 1024 pixels) takes
+//      1.63 ms, doc-2 (C 128, 8192 pixels) 188 ms, 512 channels x 486 pixels 40.8 ms.
+//   2. AVX-512 8 x 3: 1.55, 175 and 38.4 ms. Without GELU doc-1 takes 1.21 ms, 99 % of the core's peak. The
+//      rest is GELU's own arithmetic: about 15 instructions per vector on the multipliers.
+//   3. Sums over vector lanes by shuffles; unused scratch is not cleared (token-kernel.hpp). The tokens of
+//      256 images of 128 x 64 go from 1.81 to 0.94 ms, of 45 ms in total.
+//   4. Blocks of 64 channels and a compensated A: a third to a quarter of the error at C = 768. The time does
+//      not change measurably (45.0 to 44.5 ms at C = 128; 38.4 to 39.0 ms at C = 512).
+//   5. Prefetch of the next panel of W1 while this one is used: 4 to 5 % less time at C = 1024, where W1 has
+//      134 MB; 2 to 4 % at C = 768; 1 to 2 % at C = 512; none below (two threads, interleaved).
+//   6. For the last one to four pixels the vector lanes hold hidden rows instead of pixels: 100 pixels of 256
+//      channels take 2 to 3 % less time.
 //   7. GELU by table on AVX-512: 4 % less time at C = 64, 2 % at C = 128 and 256, 1 % at C = 512, and half
 //      the error of Phi (one thread).
-// Against libtorch's bare product (MKL at its best tiling) in the same run: 1.01 times its time at C = 64,
-// 0.95 to 1.03 at C = 128, 0.6 to 0.9 from C = 256 to 1024. Tried, no gain: keeping a block's packed pixels
-// for the next groups; slivers of pixels joined to the block before; blocks in the inner loop over groups; a
-// reciprocal estimate with one Newton step for the division (1.6 ms for 1.52: the divider works beside the
-// multipliers); saving partial accumulators so that a third of C stays in the level 1 cache is not needed:
-// panels that stream from the level 2 cache reach 90 to 95 % of peak at C = 512 to 1024.
+// Compared with libtorch's bare product (MKL at its best tiling) in the same run: 1.01 times its time at
+// C = 64, 0.95 to 1.03 at C = 128, 0.6 to 0.9 from C = 256 to 1024.
+//
+// Tried without gain:
+//   - Keeping a block's packed pixels for the next groups.
+//   - Joining a small remainder of pixels to the previous block.
+//   - Blocks in the inner loop over groups.
+//   - A reciprocal estimate with one Newton step instead of the division: 1.6 ms against 1.52. The divider
+//     runs in parallel with the multipliers.
+// Saving partial accumulators, so that a third of C stays in the level 1 cache, is not needed: panels that
+// stream from the level 2 cache reach 90 to 95 % of peak at C = 512 to 1024.
 
 // Note: [Order of sums]
-// h is a sum over blocks of kBlock channels in order, each block one chain of (fused) multiply-adds; A is a
-// sum over row panels in order, compensated. Both are the same for every width of panel, so neither depends
-// on where a pixel lies or who computes it. The blocks are there for accuracy: a rounding error grows with
-// the square root of a chain's length, and one chain over 768 channels errs 2.5 times as much as the product
-// that PyTorch calls (root mean square 8e-7 against 3e-7 of A); blocks of 64 make it 2e-7 at every C.
+// h is a sum over blocks of kBlock channels, in order. Each block is one chain of (fused) multiply-adds. A is
+// a compensated sum over row panels, in order. Both orders are the same for every panel width. So neither h
+// nor A depends on where a pixel lies or which thread computes it.
+//
+// The blocks are for accuracy. A rounding error grows with the square root of a chain's length: one chain
+// over 768 channels has 2.5 times the error of the product that PyTorch calls (root mean square of A: 8e-7
+// against 3e-7). Blocks of 64 bring it to 2e-7 at every C.
 constexpr std::int64_t kBlock = 64;
 
 template <typename T, int kLanes, int kWide>
 using Tile = Vector<T, kLanes>[kRows][kWide];
 
 /**
- * acc += one outer product a channel; x and w1 move on. `next_panel` elements further on lies the panel of W1
- * that comes next: asked for here, it is there in time though it comes from memory and across pages, where
- * the hardware's own prefetching stops.
+ * acc += one outer product per channel. Advances x and w1. The next panel of W1 lies `next_panel` elements
+ * ahead. It is prefetched here, because it comes from memory and the hardware's own prefetching stops at page
+ * boundaries.
  */
 template <typename T, int kLanes, int kWide>
 TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<T, kLanes, kWide>& acc, const T*& w1, const T*& x,
@@ -66,7 +71,7 @@ TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<T, kLanes, kWide>& acc, const T*& 
   }
 }
 
-/** sum += term; what the rounding lost is added to `lost`. */
+/** sum += term. Adds the rounding error to `lost`. */
 template <typename T, int kLanes>
 TOKENLEARNER_ALWAYS_INLINE void add_compensated(T* sum, T* lost, Vector<T, kLanes> term) {
   using V = Vector<T, kLanes>;
@@ -77,7 +82,7 @@ TOKENLEARNER_ALWAYS_INLINE void add_compensated(T* sum, T* lost, Vector<T, kLane
   store<T, kLanes>(lost, load<T, kLanes>(lost) + ((before - (after - added)) + (term - added)));
 }
 
-/** The rows' share of A, w2[r] * gelu(acc[r][j]) summed over the panel. */
+/** Adds this panel's rows to A: the sum of w2[r] * gelu(acc[r][j]) over the panel. */
 template <typename T, int kLanes, int kWide>
 TOKENLEARNER_ALWAYS_INLINE void activate(const Tile<T, kLanes, kWide>& acc, const T* w2, int rows, T* sum,
                                          T* lost) {
@@ -90,8 +95,8 @@ TOKENLEARNER_ALWAYS_INLINE void activate(const Tile<T, kLanes, kWide>& acc, cons
       for (int j = 0; j < kWide; ++j) share[j] += gelu<kLanes>(acc[r][j]) * w2[r];
     }
   } else {
-    // The padding rows of the last panel must not take part: 0 * infinity is NaN. The copy in memory, indexed
-    // by a variable, keeps the accumulators themselves in registers.
+    // The padding rows of the last panel must be left out: 0 * infinity is NaN. The loop below indexes by a
+    // variable, so it reads a copy in memory: then the accumulators themselves stay in registers.
     Tile<T, kLanes, kWide> rest;
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -106,7 +111,7 @@ TOKENLEARNER_ALWAYS_INLINE void activate(const Tile<T, kLanes, kWide>& acc, cons
   for (int j = 0; j < kWide; ++j) add_compensated<T, kLanes>(sum + j * kLanes, lost + j * kLanes, share[j]);
 }
 
-/** One panel of W1, `rows` of it valid, against one panel of pixels. */
+/** One panel of W1, with `rows` valid rows, and one panel of pixels. */
 template <typename T>
 struct PanelPair {
   const T* w1;
@@ -115,7 +120,7 @@ struct PanelPair {
   int rows;
   const T* x;
   std::int64_t channels;
-  /** A, a value a lane, and what its rounding has lost. */
+  /** A, one value per vector lane, and its rounding error. */
   T* sum;
   T* lost;
 };
@@ -162,7 +167,7 @@ void micro_kernel(const PanelPair<T>& pair) {
   activate<T, kLanes, kWide>(acc, pair.w2, pair.rows, pair.sum, pair.lost);
 }
 
-/** acc += one outer product a channel, hidden rows in the lanes; x and w1 move on. */
+/** acc += one outer product per channel, with hidden rows in the vector lanes. Advances x and w1. */
 template <typename T, int kCount, int kWidth>
 TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<T, kRows> (&acc)[kCount], const T*& w1, const T*& x,
                                              std::int64_t channels, std::int64_t next_panel) {
@@ -177,8 +182,8 @@ TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<T, kRows> (&acc)[kCount], co
 }
 
 /**
- * The same for the last few pixels, of a panel of kWidth lanes: hidden rows in the lanes instead, so that no
- * lane is idle. Each sum has the terms and the order that it has in micro_kernel.
+ * The same for the last few pixels, in a panel of kWidth vector lanes. The lanes hold hidden rows instead of
+ * pixels, so that none is idle. Each sum has the same terms in the same order as in micro_kernel.
  */
 template <typename T, int kCount, int kWidth>
 void few_pixels_kernel(const PanelPair<T>& pair) {
@@ -206,7 +211,7 @@ void few_pixels_kernel(const PanelPair<T>& pair) {
   add_compensated<T, kWidth>(pair.sum, pair.lost, share);
 }
 
-/** Up to so many pixels few_pixels_kernel takes less time than a panel's micro_kernel. */
+/** Up to this number of pixels, few_pixels_kernel takes less time than micro_kernel on a panel. */
 constexpr std::int64_t kFewPixels = kRows / 2;
 
 template <typename T, int kWidth>
@@ -219,11 +224,11 @@ TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, const PanelPa
   }
 }
 
-/** The panel that begins where `remaining` pixels are left. */
+/** Computes the panel that starts where `remaining` pixels are left. */
 template <typename T>
 TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const PanelPair<T>& pair) {
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
-  // As panel_width() has it for that few.
+  // The same as panel_width() returns for so few pixels.
   constexpr int kNarrowest = TOKENLEARNER_VECTOR_BYTES == 64 ? kLanes / 2 : kLanes;
   static_assert(kFewPixels <= 4 && kFewPixels <= kNarrowest);
   if constexpr (kRows * sizeof(T) <= TOKENLEARNER_VECTOR_BYTES) {
@@ -239,9 +244,9 @@ TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const P
 }
 
 // Note: [Loop order]
-// A panel of pixels that fits the level 1 cache stays there while the rows of W1 stream past it (pixels
-// outermost). A larger one cannot: then a panel of W1 stays, and the block of pixels streams from the level 2
-// cache; W1, which may be tens of megabytes, then crosses from memory once for a whole block of pixels.
+// If a panel of pixels fits in the level 1 cache, it stays there while the rows of W1 stream past it (pixels
+// outermost). If it does not fit, a panel of W1 stays there instead and the block of pixels streams from the
+// level 2 cache. Then W1, which may have tens of megabytes, is read from memory once per block of pixels.
 template <typename T>
 void attention(const AttentionTile& tile) {
   constexpr std::int64_t kWidest = kVectors * kLanesOf<T>;
@@ -280,7 +285,7 @@ void attention(const AttentionTile& tile) {
       for (std::int64_t j = 0; j < pixel_panels; ++j) run(i, j);
     }
   }
-  // An infinite sum has lost infinity - infinity: NaN, which is not to be added to it.
+  // For an infinite sum `lost` is infinity - infinity, which is NaN. Do not add it.
   for (std::int64_t i = 0; i < tile.pixels; ++i) sum[i] += lost[i] == lost[i] ? lost[i] : T{0};
 }
 

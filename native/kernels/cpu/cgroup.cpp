@@ -15,7 +15,7 @@ bool lists(const std::string& comma_separated, const std::string& word) {
   return ("," + comma_separated + ",").find("," + word + ",") != std::string::npos;
 }
 
-/** mountinfo writes a space as \040. */
+/** Decodes a path of mountinfo, which writes a space as \040. */
 std::string unescaped(const std::string& text) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -29,10 +29,10 @@ std::string unescaped(const std::string& text) {
   return result;
 }
 
-/** Where a hierarchy that controls CPU time is mounted. */
+/** A mounted hierarchy that controls CPU time. */
 struct Hierarchy {
   bool is_v2;
-  /** The cgroup that the mount point shows, and the mount point. */
+  /** The cgroup at the mount point, and the mount point itself. */
   std::string cgroup;
   std::string folder;
 };
@@ -55,11 +55,11 @@ std::vector<Hierarchy> hierarchies(const std::string& root) {
   return found;
 }
 
-/** The process's cgroup in the hierarchy; empty where it is in none. */
+/** The process's cgroup in the hierarchy. Empty if it has none. */
 std::string own_cgroup(const std::string& root, bool is_v2) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
-    // "hierarchy:controllers:path"; v2 is "0::path".
+    // Format: "hierarchy:controllers:path". For v2: "0::path".
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
@@ -73,7 +73,7 @@ double quota_of(const std::string& folder, bool is_v2) {
   double quota = -1;
   double period = 0;
   if (is_v2) {
-    // "max 100000" where there is none.
+    // Without a quota the file says "max 100000".
     std::ifstream(folder + "/cpu.max") >> quota >> period;
   } else {
     std::ifstream(folder + "/cpu.cfs_quota_us") >> quota;
@@ -82,8 +82,10 @@ double quota_of(const std::string& folder, bool is_v2) {
   return quota > 0 && period > 0 ? quota / period : kNoLimit;
 }
 
-/** The path below the mount point. A container may see its cgroup by the host's name, and its own at the
- * mount point. */
+/**
+ * The path below the mount point. In a container, the cgroup may have the host's path while the mount point
+ * shows the container's own cgroup.
+ */
 std::string below_mount(const std::string& cgroup, const Hierarchy& hierarchy) {
   const bool is_prefix = hierarchy.cgroup != "/" && cgroup.rfind(hierarchy.cgroup, 0) == 0;
   const std::string below = is_prefix ? cgroup.substr(hierarchy.cgroup.size()) : cgroup;
@@ -96,7 +98,7 @@ double cgroup_cpus(const std::string& root) {
   double least = kNoLimit;
   for (const Hierarchy& hierarchy : hierarchies(root)) {
     std::string path = below_mount(own_cgroup(root, hierarchy.is_v2), hierarchy);
-    // From the process's own cgroup up to the one at the mount point.
+    // Start at the process's own cgroup and go up to the one at the mount point.
     for (;;) {
       least = std::min(least, quota_of(root + hierarchy.folder + path, hierarchy.is_v2));
       if (path.empty() || path == "/") break;

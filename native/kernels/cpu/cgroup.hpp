@@ -5,9 +5,11 @@
 
 namespace tokenlearner::kernels {
 
-/** CPUs that the process's own cgroup and those above it allow (cgroup v2's cpu.max, v1's CFS quota): the
- * least of them, not rounded; infinity without a quota. `root` stands before every path; tests give their
- * own. */
+/**
+ * The number of CPUs that control groups allow: the smallest quota of the process's own cgroup and those
+ * above it (cpu.max in cgroup v2, the CFS quota in v1). Not rounded. Infinity without a quota. `root` is put
+ * before every path; tests pass their own.
+ */
 double cgroup_cpus(const std::string& root = "");
 
 }  // namespace tokenlearner::kernels

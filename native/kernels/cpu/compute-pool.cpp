@@ -11,26 +11,25 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Longer than the gap between two phases of a run, shorter than a sleeping thread takes to be noticed as
- * load. */
+/** Longer than the gap between two phases of a run. Too short to show as load on an idle machine. */
 constexpr auto kSpin = std::chrono::microseconds(40);
 
 std::atomic<ComputePool*> shared_pool = nullptr;
 std::mutex shared_mutex;
 
-/** The child of fork() has the memory of the pool and none of its threads: it starts over. */
+/** The child of fork() has the pool's memory but none of its threads, so it makes a new pool. */
 void forget_after_fork() { shared_pool.store(nullptr, std::memory_order_relaxed); }
 
 }  // namespace
 
-/** Lives on its caller's stack: run() returns only when no helper refers to it any more. */
+/** Lives on the caller's stack: run() returns only when no helper uses it any more. */
 struct ComputePool::Job {
   TaskRef task;
   std::int64_t count;
-  /** Helpers still welcome; guarded by the pool's mutex. */
+  /** The number of helpers that may still join. Guarded by the pool's mutex. */
   int openings;
   std::atomic<std::int64_t> next = 0;
-  /** Helpers at work; written under the pool's mutex. */
+  /** The number of helpers that work on it. Written under the pool's mutex. */
   std::atomic<int> helpers = 0;
   std::condition_variable left = {};
 
@@ -103,7 +102,7 @@ void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcep
   release_permit();
 }
 
-/** First come, first served: a caller that runs one job after another cannot starve the rest. */
+/** First come, first served: a caller that runs one job after another cannot starve the others. */
 void ComputePool::acquire_permit(std::unique_lock<std::mutex>& lock) {
   const std::uint64_t ticket = next_ticket_++;
   if (ticket != serving_ticket_ || free_permits_ == 0) {
@@ -116,7 +115,7 @@ void ComputePool::acquire_permit(std::unique_lock<std::mutex>& lock) {
   if (free_permits_ > 0 && waiting_callers_.load(std::memory_order_relaxed) > 0) permit_free_.notify_all();
 }
 
-/** mutex_ is held. */
+/** Precondition: mutex_ is held. */
 void ComputePool::release_permit() {
   ++free_permits_;
   if (waiting_callers_.load(std::memory_order_relaxed) > 0) {
@@ -127,12 +126,12 @@ void ComputePool::release_permit() {
   }
 }
 
-/** mutex_ is held. Without memory for a thread the caller computes alone. */
+/** Precondition: mutex_ is held. If no thread can be created, the caller computes alone. */
 void ComputePool::start_helpers(int wanted) {
   sigset_t all;
   sigset_t before;
   while (static_cast<int>(helpers_.size()) < wanted) {
-    // Signals are the host's: no helper may be the one to handle them.
+    // Signals belong to the host: helpers must not handle them.
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
@@ -175,7 +174,7 @@ bool ComputePool::spin_for_work(std::uint64_t seen) const {
   return spin_for(kSpin, [&] { return epoch_.load(std::memory_order_acquire) != seen; });
 }
 
-/** mutex_ is held. The oldest job that wants another thread. */
+/** The oldest job that wants another thread, or null. Precondition: mutex_ is held. */
 ComputePool::Job* ComputePool::joinable_job() const {
   for (Job* job : jobs_) {
     if (job->openings > 0 && job->has_tasks()) return job;
@@ -183,7 +182,7 @@ ComputePool::Job* ComputePool::joinable_job() const {
   return nullptr;
 }
 
-/** Takes a permit, works on the job until it is out of tasks or a caller waits, and gives the permit back. */
+/** Takes a permit, works until the job has no tasks left or a caller waits, and returns the permit. */
 void ComputePool::help(std::unique_lock<std::mutex>& lock, Job& job) {
   --free_permits_;
   --job.openings;
@@ -193,7 +192,7 @@ void ComputePool::help(std::unique_lock<std::mutex>& lock, Job& job) {
   }
   lock.lock();
   ++job.openings;
-  // After this the job may be gone, as soon as the mutex is free.
+  // After this the job may be destroyed as soon as the mutex is free.
   if (job.helpers.fetch_sub(1, std::memory_order_release) == 1) job.left.notify_one();
   release_permit();
 }

@@ -1,4 +1,4 @@
-// The threads that compute, shared by everything in the process.
+// The threads of the fused CPU engine. The whole process shares them.
 #pragma once
 
 #include <pthread.h>
@@ -14,28 +14,28 @@
 namespace tokenlearner::kernels {
 
 // Note: [Permits]
-// However many callers there are (a Node process has one executor thread for each environment and device, and
-// forwardSync runs on any JavaScript thread), no more than threads() of them compute at once: a caller waits
-// for a permit, first come first served, and helpers join a job only while permits are free. A helper gives
-// its permit back between two tasks as soon as a caller waits for one. So N models never make N * cores
+// There may be many callers: a Node process has executor threads for each environment and device, and
+// forwardSync runs on any JavaScript thread. At most threads() threads compute at once. A caller waits for a
+// permit, first come, first served. Helpers join a job only while permits are free. As soon as a caller
+// waits, a helper returns its permit after the task that it is working on. So N models never use N * cores
 // threads.
 
 /**
- * Callers compute too: with T permits there are at most T - 1 helper threads, started by the first job that
- * can use them. After a job a helper spins for some tens of microseconds, because the next phase usually
- * follows at once, and then sleeps. run() may be called from any thread.
+ * Callers compute too: with T permits there are at most T - 1 helper threads. The first job that can use them
+ * starts them. After a job a helper spins for some tens of microseconds, because the next phase usually
+ * follows at once. Then it sleeps. run() may be called from any thread.
  */
 class ComputePool final : public Parallel {
  public:
   /**
-   * The pool of the process, with thread_limit() permits. It is never destroyed: its helpers may outlive
-   * main(). The code that they run must stay mapped, so an addon that uses it is linked with -z nodelete. In
-   * a child process made by fork() it is a new pool.
+   * The process's pool, with thread_limit() permits. It is never destroyed, and its helpers may outlive
+   * main(). Their code must stay mapped, so an addon that uses this pool is linked with -z nodelete. A child
+   * process made by fork() gets a new pool.
    */
   static ComputePool& shared();
 
   explicit ComputePool(int permits);
-  /** Joins the helpers. No run() may be under way. */
+  /** Joins the helpers. Precondition: no run() is in progress. */
   ~ComputePool() override;
   ComputePool(const ComputePool&) = delete;
   ComputePool& operator=(const ComputePool&) = delete;
@@ -60,9 +60,9 @@ class ComputePool final : public Parallel {
   const int permits_;
 
   std::mutex mutex_;
-  /** Callers that wait for a permit. */
+  /** Callers wait here for a permit. */
   std::condition_variable permit_free_;
-  /** Helpers that sleep. */
+  /** Helpers sleep here. */
   std::condition_variable work_;
   /** Written under mutex_. */
   std::atomic<int> free_permits_;
@@ -74,16 +74,18 @@ class ComputePool final : public Parallel {
   int sleeping_ = 0;
   bool stopping_ = false;
 
-  /** Callers waiting for a permit; written under mutex_, read by helpers between tasks. */
+  /** The number of callers that wait for a permit. Written under mutex_, read by helpers between tasks. */
   std::atomic<int> waiting_callers_ = 0;
-  /** SpareCores that are held. */
+  /** The number of SpareCore objects. */
   std::atomic<int> spared_ = 0;
-  /** Rises with each job and with each permit that becomes free; what spinning helpers watch. */
+  /** Increases with each job and with each permit that becomes free. Spinning helpers watch it. */
   std::atomic<std::uint64_t> epoch_ = 0;
 };
 
-/** While it is held, a core on which a thread that waits for work may spin. At most threads() - 1 are held at
- * once. */
+/**
+ * Permission for a thread that waits for work to spin on a core. At most threads() - 1 threads have one at
+ * the same time.
+ */
 class ComputePool::SpareCore {
  public:
   explicit SpareCore(ComputePool& pool)
@@ -92,7 +94,7 @@ class ComputePool::SpareCore {
   SpareCore(const SpareCore&) = delete;
   SpareCore& operator=(const SpareCore&) = delete;
 
-  /** Whether it was to be had and no computation wants it since. */
+  /** True while a core is free for spinning. */
   bool is_spare() const noexcept { return held_ && pool_.free_permits_.load(std::memory_order_relaxed) > 0; }
 
  private:

@@ -1,4 +1,4 @@
-// AVX2 and FMA: 4 x 3 accumulators leave 3 of 16 registers for pixels and one for a weight.
+// AVX2 and FMA. Of 16 registers 4 x 3 are accumulators, 3 hold pixels and one holds a weight.
 #define TOKENLEARNER_ISA_NAMESPACE avx2
 #define TOKENLEARNER_VECTOR_BYTES 32
 

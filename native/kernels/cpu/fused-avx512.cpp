@@ -1,4 +1,5 @@
-// AVX-512 (F, DQ, BW, VL): 8 x 3 accumulators leave 8 of 32 registers for pixels, a weight and GELU's terms.
+// AVX-512 (F, DQ, BW, VL). Of 32 registers 8 x 3 are accumulators and 8 hold pixels, a weight and GELU's
+// terms.
 #define TOKENLEARNER_ISA_NAMESPACE avx512
 #define TOKENLEARNER_VECTOR_BYTES 64
 

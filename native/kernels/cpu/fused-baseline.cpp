@@ -1,4 +1,4 @@
-// What every machine of the architecture has: 16-byte vectors; no fused multiply-add on x86-64.
+// The baseline of the architecture: 16-byte vectors, and no fused multiply-add on x86-64.
 #define TOKENLEARNER_ISA_NAMESPACE baseline
 #define TOKENLEARNER_VECTOR_BYTES 16
 

@@ -1,5 +1,6 @@
-// The fused micro-kernels, once for every instruction set. fused-<isa>.cpp defines TOKENLEARNER_ISA_NAMESPACE
-// and TOKENLEARNER_VECTOR_BYTES, is compiled with that instruction set's flags, and includes this file.
+// The fused micro-kernels, compiled once per instruction set. fused-<isa>.cpp defines
+// TOKENLEARNER_ISA_NAMESPACE and TOKENLEARNER_VECTOR_BYTES and includes this file. It is compiled with the
+// flags of that instruction set.
 
 #include <cstdint>
 #include <type_traits>

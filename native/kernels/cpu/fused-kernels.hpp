@@ -1,4 +1,4 @@
-// What one instruction set offers to the fused engine: plain function pointers, filled in by fused-<isa>.cpp.
+// The kernels of one instruction set, as plain function pointers. fused-<isa>.cpp fills them in.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace tokenlearner::kernels {
 
-/** Where the pixels of all images lie: pixel n of the flat sequence is pixel n % (H*W) of image n / (H*W). */
+/** The pixels of all images. Pixel n of the flat sequence is pixel n % (H*W) of image n / (H*W). */
 struct PixelSource {
   const void* x;
   std::int64_t height;
@@ -20,8 +20,8 @@ struct PixelSource {
 };
 
 /**
- * One group's share of W1, w2 and the biases, in Compute. W1 lies in panels of `panel_rows` rows:
- * [panel][C][row]; the last is padded with zeros.
+ * One group's part of W1, w2 and the biases, in Compute. W1 is stored in panels of `panel_rows` rows:
+ * [panel][C][row]. The last panel is padded with zeros.
  */
 struct PackedGroup {
   const void* w1;
@@ -30,31 +30,33 @@ struct PackedGroup {
   const void* b2;
 };
 
-/** A of one group for a block of pixels. */
+/** Arguments for A of one group and a block of pixels. */
 struct AttentionTile {
-  /** Panels of pixels as pack_pixels() wrote them. */
+  /** The panels of pixels that pack_pixels() wrote. */
   const void* x;
   std::int64_t pixels;
   std::int64_t channels;
   std::int64_t hidden;
   PackedGroup group;
-  /** `pixels` values of Compute; room for twice `pixels` rounded up to whole panels of panel_pixels. */
+  /**
+   * Receives `pixels` values of Compute. Needs room for 2 * (pixels rounded up to panels of panel_pixels).
+   */
   void* out;
   /** See Note [Loop order]. */
   bool pixels_outermost;
 };
 
-/** y[c, g] for a few channels of one image and all groups. */
+/** Arguments for y[c, g] of a few channels of one image and all groups. */
 struct TokenTile {
   PixelSource source;
   std::int64_t image;
   std::int64_t first_channel;
   std::int64_t channels;
   std::int64_t groups;
-  /** A of this image, in Compute. */
+  /** A of this image, of type Compute. */
   const void* attention;
   std::int64_t attention_token_stride;
-  /** y of this image, in Stored. */
+  /** y of this image, of type Stored. */
   void* tokens;
   std::int64_t tokens_channel_stride;
   std::int64_t tokens_token_stride;
@@ -62,16 +64,16 @@ struct TokenTile {
   void* scratch;
 };
 
-/** The kernels for one pair of types: Stored is x's and y's, Compute is what sums are kept in. */
+/** The kernels for one pair of types: Stored is the type of x and y, Compute is the type of the sums. */
 struct TypedKernels {
-  /** Rows of W1 in a panel. */
+  /** Rows of W1 per panel. */
   int panel_rows;
-  /** Pixels in the widest panel. */
+  /** Pixels of the widest panel. */
   int panel_pixels;
-  /** Channels of y that one TokenTile takes at most. */
+  /** The maximum number of y's channels in one TokenTile. */
   int token_channels;
   std::int64_t token_scratch;
-  /** Bytes that pack_pixels() writes. */
+  /** The number of bytes that pack_pixels() writes. */
   std::int64_t (*packed_bytes)(std::int64_t channels, std::int64_t pixels);
   void (*pack_pixels)(const PixelSource&, std::int64_t channels, std::int64_t first, std::int64_t pixels,
                       void* out);
@@ -101,7 +103,7 @@ struct IsaKernels {
   }
 };
 
-/** The kernels of `isa`, which must be available. */
+/** The kernels of `isa`. Precondition: is_available(isa). */
 const IsaKernels& kernels_of(Isa isa);
 
 const IsaKernels& baseline_kernels();

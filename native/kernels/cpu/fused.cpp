@@ -9,17 +9,18 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Below this many multiply-adds (some 20 microseconds) another thread costs more than it brings. */
+/** Below this number of multiply-adds (about 20 microseconds) a second thread costs more than it saves. */
 constexpr std::int64_t kSerialWork = 1 << 20;
-/** Tasks a thread, so that the last ones to finish are short. */
+/** Tasks per thread: small tasks keep the tail short. */
 constexpr std::int64_t kTasksPerThread = 8;
-/** What a thread may hold for its block of pixels; the rest of its 4 MB is far more than everything else
- * needs. */
+/**
+ * Limit in bytes of a thread's block of pixels. The rest of its 4 MB is more than enough for everything else.
+ */
 constexpr std::int64_t kBlockBytes = 3 << 20;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/** How the maps are cut into tasks. No choice here changes a bit of the result. */
+/** How the maps are divided into tasks. The result has the same bits for every plan. */
 struct Plan {
   std::int64_t block_pixels;
   std::int64_t groups_per_task;
@@ -34,7 +35,7 @@ Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::i
   Plan plan{};
   plan.pixels_outermost = panel_bytes <= level1 * 3 / 4;
   plan.block_pixels = std::clamp<std::int64_t>(std::min(level2 / 2, kBlockBytes) / panel_bytes, 1, 8) * panel;
-  // Tens of thousands of channels: a narrower panel.
+  // With tens of thousands of channels the panel must be narrower.
   if (panel_bytes > kBlockBytes)
     plan.block_pixels = std::max<std::int64_t>(1, panel * kBlockBytes / panel_bytes);
   plan.groups_per_task = weights.tokens();
@@ -43,7 +44,7 @@ Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::i
   const auto tasks = [&] {
     return divide_up(pixels, plan.block_pixels) * divide_up(weights.tokens(), plan.groups_per_task);
   };
-  // Groups first, as long as a task still has rows enough to pay for packing its pixels.
+  // Divide the groups first, as long as each task has enough rows to be worth packing its pixels.
   const std::int64_t target = threads * kTasksPerThread;
   while (tasks() < target && plan.groups_per_task > 1 && plan.groups_per_task / 2 * weights.hidden() >= 512) {
     plan.groups_per_task /= 2;
@@ -55,7 +56,7 @@ Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::i
   return plan;
 }
 
-/** This thread's scratch memory. It stays for the next run: fresh pages cost more than small runs take. */
+/** This thread's scratch memory. It is kept for the next run: new pages would cost more than a small run. */
 void* scratch(std::int64_t bytes) {
   thread_local AlignedBuffer buffer;
   return buffer.reserve(static_cast<std::size_t>(bytes)) ? buffer.data() : nullptr;
@@ -101,7 +102,7 @@ class FusedRun {
     });
   }
 
-  /** A[groups, block of pixels]. On any thread. */
+  /** Computes A[groups, block of pixels]. Any thread. */
   void map_task(const Plan& plan, std::int64_t first, std::int64_t pixels, std::int64_t first_group,
                 std::int64_t groups) {
     const std::int64_t packed = kernels_.packed_bytes(weights_.channels(), pixels);
@@ -122,7 +123,7 @@ class FusedRun {
     }
   }
 
-  /** From a block of the flat sequence of pixels to (B, G, P). */
+  /** Copies the map of a block of the flat pixel sequence to (B, G, P). */
   void write_map(const char* map, std::int64_t first, std::int64_t pixels, std::int64_t group) {
     char* attention =
         static_cast<char*>(params_.attention) + group * params_.attention_token_stride * element_;
@@ -148,7 +149,7 @@ class FusedRun {
     });
   }
 
-  /** y of a few channels of one image or several. On any thread. */
+  /** Computes y of a few channels of one or several images. Any thread. */
   void token_task(std::int64_t first, std::int64_t end, std::int64_t per_image) {
     void* memory = scratch(kernels_.token_scratch + kernels_.token_channels * weights_.tokens() * element_);
     if (memory == nullptr) {
@@ -180,7 +181,7 @@ class FusedRun {
   const PackedWeights& weights_;
   const TypedKernels& kernels_;
   const std::int64_t image_pixels_;
-  /** Bytes of a Compute. */
+  /** Bytes of one Compute value. */
   const std::int64_t element_;
   const PixelSource source_;
   std::atomic<bool> out_of_memory_ = false;

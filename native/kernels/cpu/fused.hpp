@@ -1,5 +1,5 @@
-// The fused CPU engine: attention maps and tokens without the repeat, the hidden layer or the product ever in
-// memory.
+// The fused CPU engine. It computes attention maps and tokens without storing the repeat, the hidden layer or
+// the product in memory.
 #pragma once
 
 #include "kernels/cpu/packed-weights.hpp"
@@ -10,12 +10,12 @@
 namespace tokenlearner::kernels {
 
 /**
- * Runs on the caller and on at most max_threads - 1 threads of `parallel`; returns when done.
+ * Runs on the calling thread and on at most max_threads - 1 threads of `parallel`. Returns when done.
  *
- * The bits of an image's result depend on the image, the weights and the instruction set alone: not on the
- * batch, the strides, max_threads, or what else runs. `params.dtype` is float32, float16 or bfloat16 with
- * weights that were packed to float32, or float64 with float64: anything else is `unsupported`. Besides the
- * arguments it uses under 4 MB a thread.
+ * The bits of an image's result depend only on the image, the weights and the instruction set. They do not
+ * depend on the batch, the strides, max_threads or other work on the machine. `params.dtype` is float32,
+ * float16 or bfloat16 for weights packed to float32, and float64 for weights packed to float64. Everything
+ * else is `unsupported`. Besides the arguments it uses less than 4 MB per thread.
  */
 Status fused_forward(const ForwardParams& params, const PackedWeights& weights, Parallel& parallel,
                      int max_threads) noexcept;

@@ -1,11 +1,11 @@
-// gelu(x) = x * Phi(x), the exact erf form. The including file has opened a namespace of its own.
+// gelu(x) = x * Phi(x), the exact erf form. The file that includes this one has opened its own namespace.
 
 // Note: [GELU]
-// Phi(x) = 1/2 + x P(x^2) / Q(x^2) on [-kClamp, kClamp], constant beyond. scripts/derive-gelu.py derives the
-// coefficients and states the error: at most 1.8e-7 in Phi, 2.4e-8 on average (PyTorch's vectorised
-// gelu: 3.6e-7, 2.5e-8). The end values are exactly 0 and 1, so that gelu(-1e30) is -0 and gelu(1e30) is
-// 1e30; the last product makes NaN of NaN and of -infinity * 0, and leaves +infinity, as the definition does.
-// Q is monic, which saves a multiplication. No exp: nine fused multiply-adds and one division.
+// Phi(x) = 1/2 + x P(x^2) / Q(x^2) on [-kClamp, kClamp], and constant beyond. scripts/derive-gelu.py derives
+// the coefficients and states the error: at most 1.8e-7 in Phi, 2.4e-8 on average (PyTorch's vectorised gelu:
+// 3.6e-7, 2.5e-8). The end values are exactly 0 and 1, so gelu(-1e30) is -0 and gelu(1e30) is 1e30. As in the
+// definition, the last product gives NaN for NaN and for -infinity * 0, and keeps +infinity. Q is monic,
+// which saves a multiplication. There is no exp: the cost is nine fused multiply-adds and one division.
 struct GeluFloat {
   static constexpr float kClamp = 5.4000001f;
   static constexpr float kP[6] = {327917.844f, 27430.918f,  3822.85522f,
@@ -15,15 +15,16 @@ struct GeluFloat {
 
 #if defined(__AVX512F__)
 // Note: [GELU by table]
-// AVX-512 picks one of 16 floats for each lane in one instruction, beside the multipliers. So Phi(|x|) - 1/2
-// is a polynomial of degree 5 on each of the intervals of width 1/2 around 0, 1/2, ... 5, and 1/2 from 5.25
-// on: five multiply-adds and no division. The error of Phi is 7.6e-8 at most, 2.0e-8 on average.
+// One AVX-512 instruction selects one of 16 floats for each vector lane, and it does not occupy the
+// multipliers. So Phi(|x|) - 1/2 is a polynomial of degree 5 on each interval of width 1/2 around 0, 1/2, ...
+// 5. From 5.25 on it is 1/2. The cost is five multiply-adds and no division. The error of Phi is at most
+// 7.6e-8, 2.0e-8 on average.
 struct GeluTable {
-  /** Any number in an interval whose polynomial is the constant 1/2. */
+  /** Any number in an interval where the polynomial is the constant 1/2. */
   static constexpr float kClamp = 5.5f;
-  /** Beside it a unit in the last place is 1/2: adding it rounds to the interval's number. */
+  /** At this size the unit in the last place is 1/2, so adding it rounds to the interval's number. */
   static constexpr float kRound = 0x1.8p22f;
-  /** Ascending powers, by interval. */
+  /** [power, ascending][interval]. */
   alignas(64) static constexpr float kCoefficients[6][16] = {
       {0.0f, 0.191462442f, 0.341344744f, 0.43319279f, 0.477249891f, 0.493790329f, 0.498650104f, 0.499767363f,
        0.49996832f, 0.499996603f, 0.499999702f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f},
@@ -57,7 +58,7 @@ TOKENLEARNER_ALWAYS_INLINE __m512 phi_by_table(__m512 x) {
   __m512 half_phi = coefficient(5);
 #pragma GCC unroll 5
   for (int power = 4; power >= 0; --power) half_phi = _mm512_fmadd_ps(half_phi, r, coefficient(power));
-  // With the sign of x.
+  // Copy the sign of x.
   constexpr int kSelect = 0xd8;
   const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
   half_phi = _mm512_castsi512_ps(
@@ -90,7 +91,7 @@ TOKENLEARNER_ALWAYS_INLINE Vector<float, kLanes> gelu(Vector<float, kLanes> x) {
   return x * maximum(0.5f + z * p / q, V{});
 }
 
-/** float64 has no such tight bar on time: the C library's erf, lane by lane. */
+/** float64 is less critical for time: it calls the C library's erf for each vector lane. */
 template <int kLanes>
 TOKENLEARNER_ALWAYS_INLINE Vector<double, kLanes> gelu(Vector<double, kLanes> x) {
   Vector<double, kLanes> result;

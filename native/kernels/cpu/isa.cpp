@@ -19,7 +19,7 @@ const char* name_of(Isa isa) {
 bool is_available(Isa isa) {
   if (isa == Isa::baseline) return true;
 #if defined(__x86_64__)
-  // The compiler's run-time support asks cpuid, and xgetbv for the registers that the operating system saves.
+  // The compiler's support code uses cpuid, and xgetbv to see which registers the operating system saves.
   if (isa == Isa::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return is_available(Isa::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");

@@ -8,8 +8,10 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Elements from one group's W1 to its b1, to its w2, to its b2, and to the next group; each part begins a
- * line. */
+/**
+ * Offsets in elements from a group's W1 to its b1, w2 and b2, and to the next group. Each part starts on a
+ * cache line.
+ */
 struct GroupLayout {
   std::int64_t b1;
   std::int64_t w2;

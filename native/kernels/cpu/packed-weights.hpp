@@ -1,4 +1,5 @@
-// W1, w2 and the biases as the fused kernels read them: packed once, when a model's parameters are set.
+// W1, w2 and the biases in the layout of the fused kernels. They are packed once, when a model's parameters
+// are set.
 #pragma once
 
 #include <memory>
@@ -9,12 +10,12 @@
 
 namespace tokenlearner::kernels {
 
-/** Immutable after pack(), so any number of threads and runs may share one. */
+/** Immutable after pack(): any number of threads and runs may share one. */
 class PackedWeights {
  public:
   /**
-   * Copies the parameters for the kernels of `isa`; 16-bit ones are widened. `unsupported` when num_layers is
-   * not 2. On anything but `ok` leaves `out` alone.
+   * Copies the parameters for the kernels of `isa` and widens 16-bit ones. Returns `unsupported` if
+   * num_layers is not 2. Changes `out` only if it returns `ok`.
    */
   static Status pack(const WeightsView& weights, Isa isa, std::shared_ptr<const PackedWeights>& out) noexcept;
 
@@ -22,7 +23,7 @@ class PackedWeights {
   std::int64_t channels() const noexcept { return channels_; }
   std::int64_t hidden() const noexcept { return hidden_; }
   std::int64_t tokens() const noexcept { return tokens_; }
-  /** What the weights were widened to: float32, or float64. */
+  /** The type of the packed weights: float32 or float64. */
   DType compute() const noexcept { return compute_; }
   std::size_t bytes() const noexcept { return buffer_.size(); }
   PackedGroup group(std::int64_t token) const noexcept;
@@ -40,7 +41,7 @@ class PackedWeights {
   std::int64_t panel_rows_;
   /** hidden_ rounded up to whole panels. */
   std::int64_t padded_hidden_;
-  /** One group: W1's panels, b1, w2, then b2 in a cache line of its own. */
+  /** Per group: W1's panels, b1, w2, then b2 on its own cache line. */
   AlignedBuffer buffer_;
 };
 

@@ -1,14 +1,17 @@
-// Panels of pixels: [C][width], contiguous, in Compute. The including file has opened a namespace of its own.
+// Panels of pixels: [C][width], contiguous, of type Compute. The file that includes this one has opened its
+// own namespace.
 //
-// All images' pixels are one sequence (see PixelSource), so that only its very end has a panel that is not
-// full: 49 pixels an image would otherwise fill 64 lanes. What a lane computes does not depend on its panel,
-// nor on its neighbours; unused lanes are zero and their results are dropped.
+// The pixels of all images are one sequence (see PixelSource). So only the last panel is not full: otherwise
+// an image of 49 pixels would fill 64 vector lanes. The result of a vector lane depends neither on its panel
+// nor on its neighbours. Unused vector lanes are zero and their results are dropped.
 
 template <typename Compute>
 constexpr std::int64_t kLanesOf = TOKENLEARNER_VECTOR_BYTES / sizeof(Compute);
 
-/** Lanes of the panel that begins where `remaining` pixels are left. Half a vector costs half on 64-byte
- * registers. */
+/**
+ * The number of vector lanes of the panel that starts where `remaining` pixels are left. With 64-byte
+ * registers, half a vector costs half the time.
+ */
 template <typename Compute>
 TOKENLEARNER_ALWAYS_INLINE std::int64_t panel_width(std::int64_t remaining) {
   constexpr std::int64_t kLanes = kLanesOf<Compute>;
@@ -32,7 +35,7 @@ TOKENLEARNER_ALWAYS_INLINE std::int64_t offset_of(const PixelSource& source, std
          in_image % source.width * source.pixel_stride;
 }
 
-/** out[c * out_stride + i] = x[c, first + i]: pixels that lie side by side in memory, `count` of them. */
+/** out[c * out_stride + i] = x[c, first + i] for `count` pixels that are adjacent in memory. */
 template <typename Stored, typename Compute>
 void copy_run(const Stored* from, std::int64_t channel_stride, std::int64_t channels, std::int64_t count,
               Compute* out, std::int64_t out_stride) {
@@ -41,8 +44,9 @@ void copy_run(const Stored* from, std::int64_t channel_stride, std::int64_t chan
   }
 }
 
-/** The same for pixels that lie anywhere, in blocks of channels so that channels-last reads whole cache
- * lines. */
+/**
+ * The same for pixels with any strides. Works in blocks of channels: channels-last reads whole cache lines.
+ */
 template <typename Stored, typename Compute>
 void gather(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
             Compute* out, std::int64_t out_stride) {
@@ -63,7 +67,7 @@ template <typename Stored, typename Compute>
 void pack_rows(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
                Compute* out, std::int64_t out_stride) {
   if (source.pixel_stride != 1) return gather<Stored>(source, channels, first, count, out, out_stride);
-  // Runs end where a row does, or, where rows follow each other without a gap, where an image does.
+  // A run ends with its row. If there is no gap between rows, it ends with its image.
   const std::int64_t run = source.row_stride == source.width ? source.height * source.width : source.width;
   for (std::int64_t i = 0; i < count;) {
     const std::int64_t left = run - (first + i) % run;

@@ -25,8 +25,7 @@ double load(const void* base, DType dtype, std::int64_t index) {
 
 double gelu(double x) { return x * 0.5 * (1.0 + std::erf(x * std::sqrt(0.5))); }
 
-/** One group of one 1x1 convolution on one pixel: output[o] = weight[row0 + o, :] . input + bias[row0 + o].
- */
+/** One group of a 1x1 convolution on one pixel: output[o] = weight[row0 + o, :] . input + bias[row0 + o]. */
 void convolve(const LayerView& layer, DType dtype, std::int64_t row0, const std::vector<double>& input,
               std::vector<double>& output) {
   const auto fan_in = static_cast<std::int64_t>(input.size());
@@ -40,7 +39,7 @@ void convolve(const LayerView& layer, DType dtype, std::int64_t row0, const std:
   }
 }
 
-/** A[g,p] for one pixel's channels. */
+/** A[g,p] of one pixel; `pixel` holds its channels. */
 double attend(const WeightsView& weights, std::int64_t token, const std::vector<double>& pixel) {
   std::vector<double> input = pixel;
   for (int layer = 0; layer < weights.num_layers; ++layer) {

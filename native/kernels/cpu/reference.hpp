@@ -1,4 +1,4 @@
-// The oracle: the mathematics of token-learner-params.hpp, in double, in the order it is written there.
+// The oracle: the formulas of token-learner-params.hpp, in double, in the order in which they stand there.
 #pragma once
 
 #include "kernels/status.hpp"
@@ -7,8 +7,8 @@
 namespace tokenlearner::kernels {
 
 /**
- * Every product and sum in double, whatever `params.dtype` and `weights.dtype` are. `params.tokens` and
- * `params.attention` point to doubles. For tests: slow, and it allocates.
+ * Computes every product and sum in double, for any `params.dtype` and `weights.dtype`. `params.tokens` and
+ * `params.attention` point to doubles. For tests only: it is slow and allocates memory.
  */
 Status reference_forward(const ForwardParams& params, const WeightsView& weights) noexcept;
 

@@ -1,9 +1,9 @@
-// Vectors of one width, as the compiler's own vector types: +, -, *, / and comparisons work on them as they
-// are. The including file has opened a namespace of its own. See Note [No out-of-line copies].
+// Vectors of one width, as the compiler's own vector types: +, -, *, / and comparisons work on them directly.
+// The file that includes this one has opened its own namespace. See Note [No out-of-line copies].
 
 template <typename T, int kLanes>
 struct VectorOf {
-  // Unaligned and aliasing anything, so that it can be loaded through a pointer to T.
+  // Unaligned, and it may alias any type: so it can be loaded through a pointer to T.
   typedef T Memory __attribute__((vector_size(kLanes * sizeof(T)), aligned(alignof(T)), may_alias));
   typedef T Register __attribute__((vector_size(kLanes * sizeof(T))));
 };
@@ -16,7 +16,7 @@ TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load(const T* from) {
   return *reinterpret_cast<const typename VectorOf<T, kLanes>::Memory*>(from);
 }
 
-/** The first `count` lanes; zeros in the others. */
+/** Loads the first `count` vector lanes and sets the others to zero. */
 template <typename T, int kLanes>
 TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load_some(const T* from, std::int64_t count) {
   Vector<T, kLanes> result{};
@@ -33,16 +33,16 @@ TOKENLEARNER_ALWAYS_INLINE void store(T* to, Vector<T, kLanes> value) {
 
 template <typename T, int kLanes>
 TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> broadcast(T value) {
-  return value - Vector<T, kLanes>{};  // exact for -0 too, so that it compiles to the broadcast alone
+  return value - Vector<T, kLanes>{};  // exact for -0 too, so it compiles to a plain broadcast
 }
 
 #if defined(__AVX512F__)
-// The forms without a mask trip g++ 12's own warning about uninitialised variables; with every lane set it is
-// the same instruction.
+// g++ 12 warns about uninitialised variables in its own intrinsics without a mask. With all mask bits set,
+// the instruction is the same.
 constexpr __mmask16 kAllLanes = 0xffff;
 #endif
 
-/** sum + a * b, rounded once where the instruction set can: as the compiler contracts it on vectors. */
+/** sum + a * b, rounded once if the instruction set has FMA: the same as the compiler does on vectors. */
 template <typename T>
 TOKENLEARNER_ALWAYS_INLINE T multiply_add(T a, T b, T sum) {
 #if defined(__FMA__)
@@ -53,7 +53,7 @@ TOKENLEARNER_ALWAYS_INLINE T multiply_add(T a, T b, T sum) {
 #endif
 }
 
-/** a < b ? a : b in each lane, hence b where either is NaN. */
+/** a < b ? a : b in each vector lane. Gives b if either is NaN. */
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
 #if defined(__AVX512F__)
@@ -68,7 +68,7 @@ TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
-/** a > b ? a : b in each lane, hence b where either is NaN. */
+/** a > b ? a : b in each vector lane. Gives b if either is NaN. */
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V maximum(V a, V b) {
 #if defined(__AVX512F__)
@@ -83,7 +83,7 @@ TOKENLEARNER_ALWAYS_INLINE V maximum(V a, V b) {
   return a > b ? a : b;
 }
 
-/** The sum of the lanes, halving: the order depends on kLanes alone. */
+/** The sum of the vector lanes, by repeated halving. The order depends only on kLanes. */
 template <typename T, int kLanes>
 TOKENLEARNER_ALWAYS_INLINE T sum_lanes(Vector<T, kLanes> value) {
   if constexpr (kLanes == 1) {

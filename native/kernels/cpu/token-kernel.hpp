@@ -1,15 +1,16 @@
-// y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]. The including file has opened a namespace of its own.
+// y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]. The file that includes this one has opened its own namespace.
 //
-// A few channels of one image at a time. The sum runs over chunks of kTokenChunk pixels in order, within a
-// chunk over lanes, then across lanes: an order that depends on P alone. A hidden layer of K units costs K
-// times as much.
+// It computes a few channels of one image at a time. The sum goes over chunks of kTokenChunk pixels in order.
+// Within a chunk each vector lane sums its own pixels, then the lanes are added. This order depends only on
+// P. A hidden layer of K units costs K times as much.
 
 constexpr std::int64_t kTokenChannels = 4;
 constexpr std::int64_t kTokenChunk = 512;
-/** Tokens in a register tile: what 16 or 32 registers hold. */
+/** Tokens per register tile: as many as fit in 16 or 32 registers. */
 constexpr std::int64_t kTokenGroups = kRows == 8 ? 4 : 2;
 
-/** sums[i][j] = sum over `count` pixels of x row i times A row j. Rows of x are zero-padded to whole vectors.
+/**
+ * sums[i][j] = sum over `count` pixels of x row i times A row j. Rows of x are zero-padded to full vectors.
  */
 template <typename T>
 void token_products(const T* x, const T* const (&maps)[kTokenGroups], std::int64_t count,
@@ -43,7 +44,8 @@ void token_products(const T* x, const T* const (&maps)[kTokenGroups], std::int64
   }
 }
 
-/** Scratch holds kTokenChannels rows of kTokenChunk pixels, then the running sums [kTokenChannels][groups].
+/**
+ * Scratch holds kTokenChannels rows of kTokenChunk pixels, then the running sums [kTokenChannels][groups].
  */
 template <typename Stored, typename T>
 void tokens(const TokenTile& tile) {
@@ -63,7 +65,7 @@ void tokens(const TokenTile& tile) {
       for (std::int64_t i = c < tile.channels ? count : 0; i < padded; ++i) rows[c * kTokenChunk + i] = 0;
     }
     for (std::int64_t g = 0; g < tile.groups; g += kTokenGroups) {
-      // The last tile repeats the last token; its result is dropped.
+      // The last tile repeats the last token to fill up. The extra results are dropped.
       const T* maps[kTokenGroups];
       for (std::int64_t j = 0; j < kTokenGroups; ++j) {
         const std::int64_t group = g + j < tile.groups ? g + j : tile.groups - 1;

@@ -20,7 +20,7 @@ namespace tokenlearner::kernels {
 namespace {
 
 #if defined(__linux__)
-/** The list of a core's hardware threads names the core: "0,4" for both of its threads. */
+/** A name for the CPU's core: the list of its hardware threads, for example "0,4" for both. */
 std::string core_of(int cpu) {
   std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
   std::string siblings;
@@ -43,8 +43,7 @@ ThreadLimit affinity_limit() {
 ThreadLimit affinity_limit() { return {static_cast<int>(std::thread::hardware_concurrency()), "cores"}; }
 #endif
 
-/** OpenMP's variable: "4", or "4,2" for nested regions, of which the first counts. 0 where it says nothing.
- */
+/** OpenMP's variable: "4", or "4,2" for nested regions, where the first number counts. 0 if it is not set. */
 int omp_num_threads() {
   const char* text = std::getenv("OMP_NUM_THREADS");
   const long value = text == nullptr ? 0 : std::strtol(text, nullptr, 10);

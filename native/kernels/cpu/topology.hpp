@@ -1,4 +1,4 @@
-// What this process may use of the machine.
+// The cores and caches that this process may use.
 #pragma once
 
 #include <cstddef>
@@ -9,21 +9,23 @@ namespace tokenlearner::kernels {
 struct ThreadLimit {
   /** At least 1. */
   int threads;
-  /** What says so: "cores", "affinity", "cgroup" or "OMP_NUM_THREADS". */
+  /** The source of the limit: "cores", "affinity", "cgroup" or "OMP_NUM_THREADS". */
   const char* reason;
 };
 
-/** The least of the physical cores in this process's affinity mask, the CPU quota of its cgroups rounded up,
- * and OMP_NUM_THREADS. Measured once. */
+/**
+ * The minimum of: the physical cores in this process's affinity mask, the CPU quota of its cgroups rounded
+ * up, and OMP_NUM_THREADS. Measured once.
+ */
 ThreadLimit thread_limit();
 
 struct CacheSizes {
-  /** Bytes of a core's level 1 data cache and of its level 2 cache. */
+  /** Bytes of a core's level 1 data cache and level 2 cache. */
   std::size_t level1;
   std::size_t level2;
 };
 
-/** Measured once by asking the system; typical sizes where it does not tell. */
+/** Read from the system once. Typical sizes if the system does not report them. */
 CacheSizes cache_sizes();
 
 }  // namespace tokenlearner::kernels

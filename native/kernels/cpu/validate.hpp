@@ -1,5 +1,5 @@
-// The guards that every CPU launcher begins with. They catch mistakes of the engine: users are refused in
-// lib/.
+// The guards at the start of every CPU launcher. They catch mistakes in native/engine: lib/ has already
+// rejected wrong input of users.
 #pragma once
 
 #include "kernels/token-learner-params.hpp"

@@ -1,5 +1,5 @@
-// The Machine (see Note [Machines] in portable.hpp) that is a GPU: one PTX instruction, or nearly, to a
-// function. The functions that need sm_90 are in wgmma-machine.cuh.
+// The Machine of a real GPU: see Note [Machines] in portable.hpp. Nearly every function is one PTX
+// instruction. The functions that need sm_90 are in wgmma-machine.cuh.
 #pragma once
 
 #include <cuda_runtime_api.h>

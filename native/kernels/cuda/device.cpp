@@ -8,7 +8,7 @@
 namespace tokenlearner::kernels::cuda {
 namespace {
 
-// A thread sees its own calls' errors, as with errno.
+// Each thread sees only the errors of its own calls, as with errno.
 thread_local cudaError_t last_error_code = cudaSuccess;
 
 Availability availability_of(cudaError_t error, int driver_version) {
@@ -16,10 +16,10 @@ Availability availability_of(cudaError_t error, int driver_version) {
     case cudaSuccess:
       return Availability::available;
     case cudaErrorInsufficientDriver:
-      // Without any driver the runtime answers this too, and reports version 0.
+      // The CUDA runtime also returns this without any driver; then it reports version 0.
       return driver_version == 0 ? Availability::no_driver : Availability::driver_too_old;
     case cudaErrorNoDevice:
-      // The variable is the user's own way to hide devices.
+      // The user hides devices with this variable.
       return std::getenv("CUDA_VISIBLE_DEVICES") != nullptr ? Availability::no_visible_device
                                                             : Availability::no_device;
     case cudaErrorMemoryAllocation:
@@ -121,7 +121,7 @@ Fault classify(int error) {
 Status status_of(int error) {
   if (error == cudaSuccess) return Status::ok;
   last_error_code = static_cast<cudaError_t>(error);
-  // Else the next call's check would find this one's error. A sticky error stays whatever is done.
+  // Clear the error, or the check of the next call would see it. A sticky error cannot be cleared.
   cudaGetLastError();
   return classify(error) == Fault::out_of_memory ? Status::out_of_memory : Status::device_error;
 }
@@ -169,7 +169,7 @@ Status query_event(void* event, bool* done) {
   const cudaError_t error = cudaEventQuery(as_event(event));
   *done = error == cudaSuccess;
   if (error != cudaErrorNotReady) return status_of(error);
-  // Not an error, but the runtime remembers it as one.
+  // This is no error, but the CUDA runtime stores it as one.
   cudaGetLastError();
   return Status::ok;
 }

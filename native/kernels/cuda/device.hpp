@@ -1,7 +1,6 @@
-// The CUDA runtime without its headers: is there a device, memory, streams and events, and what an error
-// means.
+// The CUDA runtime without its headers: device detection, memory, streams, events, and the meaning of errors.
 //
-// Quiet, and safe on a machine without a GPU or driver. None of these functions throws.
+// These functions print nothing, never throw, and are safe on a machine without a GPU or driver.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +11,7 @@
 
 namespace tokenlearner::kernels::cuda {
 
-/** Why there is no CUDA; `available` where there is. */
+/** The reason why CUDA cannot be used, or `available`. */
 enum class Availability : std::int8_t {
   available,
   no_driver,
@@ -24,16 +23,16 @@ enum class Availability : std::int8_t {
   driver_error,
 };
 
-/** "no-driver", "driver-too-old", ...; "available". */
+/** "available", "no-driver", "driver-too-old", ... */
 const char* name_of(Availability availability);
 
 struct Probe {
   Availability availability = Availability::no_driver;
   int device_count = 0;
-  /** As CUDA writes them: 13000 is 13.0. 0 where unknown. */
+  /** In CUDA's notation: 13000 is 13.0. 0 if unknown. */
   int driver_version = 0;
   int runtime_version = 0;
-  /** The runtime's own error number and words. */
+  /** The CUDA runtime's own error number and message. */
   int error = 0;
   const char* error_text = "";
 };
@@ -46,25 +45,25 @@ struct DeviceDescription {
 };
 Status describe_device(int device, DeviceDescription* description);
 
-/** What a failed call means for what comes after it. */
+/** How a failed call affects later calls. */
 enum class Fault : std::int8_t {
   none,
-  /** This call failed; the device serves the next one. */
+  /** This call failed. Later calls can succeed. */
   out_of_memory,
-  /** A launch that the device cannot take: its configuration, or no code for this device. The device is
-     unharmed. */
+  /**
+   * The device rejected a launch: invalid configuration, or no code for this device. Later calls can succeed.
+   */
   launch_refused,
-  /** The context is broken for the rest of the process: illegal address, failed launch, uncorrectable
-     memory... */
+  /** The context is broken until the process ends: illegal address, failed launch, uncorrectable memory... */
   device_lost,
   other,
 };
 /** `error` is a cudaError_t. */
 Fault classify(int error);
-/** ok, out_of_memory or device_error. Remembers the error for last_error(), and clears it in the runtime. */
+/** ok, out_of_memory or device_error. Stores the error for last_error() and clears it in the CUDA runtime. */
 Status status_of(int error);
 
-/** The last error that a function of these kernels met on this thread; {0, "no error"} when none. */
+/** The last error of these kernels' functions on this thread. {0, "no error"} if there was none. */
 struct LastError {
   int code = 0;
   Fault fault = Fault::none;
@@ -93,7 +92,7 @@ Status create_event(bool timed, void** event);
 Status destroy_event(void* event);
 Status record_event(void* event, void* stream);
 Status wait_event(void* stream, void* event);
-/** `done` is false while the work before the event is under way. */
+/** `done` is false while the work before the event is in progress. */
 Status query_event(void* event, bool* done);
 Status synchronize_event(void* event);
 Status elapsed_milliseconds(void* start, void* end, float* milliseconds);

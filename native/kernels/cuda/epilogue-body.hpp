@@ -1,6 +1,6 @@
-// Bias, GELU and the dot with w2 over a hidden layer that another library's product left in memory (best
-// while it is still in the L2 cache). Four lanes of threads share a group's hidden rows, and their sums are
-// added in order.
+// Bias, GELU and the dot product with w2, on a hidden layer that another library's product has written to
+// memory. It is fastest while the hidden layer is still in the L2 cache. For each column, four threads divide
+// a group's hidden rows among themselves. Their sums are added in order.
 #pragma once
 
 #include "kernels/cuda/gelu.hpp"

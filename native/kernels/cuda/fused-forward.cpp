@@ -1,15 +1,17 @@
-// From the engine's parameters to launches. See token-learner-cuda.hpp for the contracts.
+// Turns the parameters of a forward into kernel launches. See token-learner-cuda.hpp for the contracts.
 //
-// The ladder of the maps' kernels; every rung stays usable. Predicted: vit-b (237 GFLOP) in bfloat16, by
-// arithmetic from an H200's 132 multiprocessors, 788 TFLOP/s and 4.3 TB/s. Measured: none yet, on any GPU.
+// The ladder of kernels for the maps. Every step stays usable. The times are predictions for vit-b (237
+// GFLOP) in bfloat16, calculated from an H200's 132 multiprocessors, 788 TFLOP/s and 4.3 TB/s. Nothing has
+// been measured yet, on any GPU.
 //
-//   eager      PyTorch: the hidden layer through memory four times.      0.30 ms product + 0.29 ms moving
+//   eager      PyTorch: moves the hidden layer through memory 4 times.   0.30 ms product + 0.29 ms moving
 //   epilogue   cuBLAS in slices that stay in L2, then bias, GELU and     0.30 ms product + 0.05 ms GELU
 //              dot in one pass over each (cuda_epilogue).                + launches, one after another
 //   mma        The product itself by mma.sync; the hidden layer in       0.5 to 0.8 ms on Hopper, where
-//              registers; half the instructions a GELU.                  mma.sync is the slower way
-//   wgmma      wgmma on ready tile images, bulk copies, a producer       0.40 to 0.50 ms: 60 to 75 % of
-//              warp; one warpgroup's epilogue beside another's product.  the bare product's rate
+//              registers; half the instructions per GELU.                mma.sync is the slower way
+//   wgmma      wgmma on packed tile images, bulk copies, a producer      0.40 to 0.50 ms: 60 to 75 % of
+//              warp; one warpgroup's epilogue overlaps the other's       the bare product's rate
+//              product.
 //   small      Maps and tokens in one launch.                            doc-1, zeta-test: 2 device
 //                                                                        operations instead of 3 or 4
 #include <algorithm>
@@ -30,7 +32,7 @@ const void* advance(const void* base, DType dtype, std::int64_t elements) {
   return static_cast<const char*>(base) + elements * static_cast<std::int64_t>(element_size(dtype));
 }
 
-/** One pass: some images of a forward, and where its workspace lies. */
+/** One pass: some images of a forward, and its workspace. */
 struct Pass {
   const ForwardParams& params;
   const CudaPackedWeights& weights;

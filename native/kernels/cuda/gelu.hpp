@@ -2,9 +2,10 @@
 //
 //   gelu(h) = h Phi(h) = max(h, 0) - |h| Phi(-|h|)          Phi: the normal distribution function
 //
-// log2 Phi(-a) is nearly a parabola, so a short polynomial and one exp2 give Phi(-a) with a small error
-// relative to itself, also far out where erf forms cancel. Polynomials: minimax fits in the absolute error of
-// gelu, on [0, clamp]. Beyond the clamp what is left out is below the fit's own error.
+// log2 Phi(-a) is nearly a parabola. So a short polynomial and one exp2 give Phi(-a) with a small relative
+// error, even far from 0, where erf forms suffer from cancellation. The polynomials are minimax fits of the
+// absolute error of gelu on [0, clamp]. Beyond the clamp the omitted term is smaller than the fit's own
+// error.
 //
 //   form       for        degree   largest error   relative L2 error over N(0,1)
 //   accurate   float32    8        1.0e-7          4e-8 (PyTorch's own: 4e-8)
@@ -12,14 +13,15 @@
 //   medium     float16    4        6.7e-6          7e-6
 //   coarse     bfloat16   3        5.7e-5          6e-5
 //
-// "Largest error": |error| / max(1, |gelu|), over the whole float32 range, with an exact exp2. The GPU's
-// ex2.approx is good to 2 units in the last place, which at most adds 2e-8: |h| Phi(-|h|) is below 0.171.
-// An element takes the degree's FMAs, 3 more instructions, and one MUFU, which has a pipe of its own.
+// "Largest error" is |error| / max(1, |gelu|) over the whole float32 range, with an exact exp2. The GPU's
+// ex2.approx is accurate to 2 units in the last place. That adds at most 2e-8, since |h| Phi(-|h|) is below
+// 0.171. The cost per element is one FMA per degree, 3 more instructions, and one MUFU, which has its own
+// pipeline.
 //
-// A packed half2 polynomial was considered for the 16-bit modes: with the conversions there and back it
-// takes 8.5 instructions an element, more than the coarse form's 6, and is less accurate.
+// A packed half2 polynomial was considered for the 16-bit modes. With both conversions it takes 8.5
+// instructions per element, more than the coarse form's 6, and it is less accurate.
 //
-// NaN gives NaN and +inf gives +inf; -inf gives the limit, 0, where PyTorch's formula gives NaN.
+// NaN gives NaN and +inf gives +inf. -inf gives the limit, 0, while PyTorch's formula gives NaN.
 #pragma once
 
 #include <cmath>
@@ -40,7 +42,7 @@ TOKENLEARNER_PORTABLE float exp2_approximate(float value) {
 #endif
 }
 
-/** max(value, 0) that keeps NaN. */
+/** max(value, 0). NaN stays NaN. */
 TOKENLEARNER_PORTABLE float rectify(float value) {
 #if defined(__CUDA_ARCH__)
   float result;
@@ -51,10 +53,10 @@ TOKENLEARNER_PORTABLE float rectify(float value) {
 #endif
 }
 
-/** min(|value|, limit); `limit` for NaN. */
+/** min(|value|, limit). NaN gives `limit`. */
 TOKENLEARNER_PORTABLE float clamped_magnitude(float value, float limit) { return fminf(fabsf(value), limit); }
 
-/** log2 Phi(-a), Horner. */
+/** log2 Phi(-a), by Horner's method. */
 template <GeluForm kForm>
 TOKENLEARNER_PORTABLE float log2_tail(float a) {
   if constexpr (kForm == GeluForm::accurate) {

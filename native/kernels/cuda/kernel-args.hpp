@@ -1,4 +1,4 @@
-// What each kernel is given: plain structs, passed by value. Strides are in elements.
+// The arguments of each kernel: plain structs, passed by value. Strides are in elements.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace tokenlearner::kernels::cuda {
 
-/** Images of C x P elements with any strides. */
+/** Images of C x P elements, with any strides. */
 struct ImageView {
   const void* data = nullptr;
   DType dtype = DType::float32;
@@ -17,7 +17,7 @@ struct ImageView {
   std::int64_t row_stride = 0;
   std::int64_t pixel_stride = 0;
   std::int64_t width = 1;
-  /** row_stride == width * pixel_stride: no division is needed. */
+  /** True if row_stride == width * pixel_stride. Then pixel_offset needs no division. */
   bool flat = true;
 
   TOKENLEARNER_PORTABLE std::int64_t pixel_offset(std::int64_t pixel) const {
@@ -26,7 +26,7 @@ struct ImageView {
   }
 };
 
-/** A (B, G, P), float32, pixels contiguous. */
+/** A (B, G, P) in float32. The pixels are contiguous. */
 struct AttentionView {
   float* data = nullptr;
   std::int64_t batch_stride = 0;
@@ -58,22 +58,22 @@ struct PackWeightsArgs {
   float* packed_token_bias = nullptr;
 };
 
-/** The maps A from packed pixels and weights. */
+/** Arguments for the maps A from packed pixels and weights. */
 struct MapsArgs {
   const std::uint8_t* x_blocks = nullptr;
   const std::uint8_t* weight_blocks = nullptr;
   const Float4* bias_and_scale = nullptr;
   const float* token_bias = nullptr;
   int chunks = 0;
-  int hidden_blocks = 0;  // of 64 rows, a group
-  int tiles = 0;          // of hidden_tile rows, a group
+  int hidden_blocks = 0;  // blocks of 64 rows per group
+  int tiles = 0;          // tiles of hidden_tile rows per group
   int tiles_per_split = 0;
   int splits = 1;
   int tokens = 0;
   std::int64_t pixel_count = 0;
   std::int64_t pixels = 1;
   AttentionView attention;
-  /** With splits > 1, sums of single tiles instead of A: [lane of the tile][tile][group][partial_stride]. */
+  /** If splits > 1, receives the tiles' sums instead of A: [partial_lanes()][tile][group][partial_stride]. */
   float* partials = nullptr;
   std::int64_t partial_stride = 0;
 };
@@ -97,7 +97,7 @@ struct TokensArgs {
   int tokens = 0;
   std::int64_t pixels = 1;
   AttentionView attention;
-  /** With tiles > 0, A is first summed from these, as MapsArgs says, and written. */
+  /** If tiles > 0, the kernel first adds up A from these sums (see MapsArgs) and writes it. */
   const float* partials = nullptr;
   std::int64_t partial_stride = 0;
   int partial_lanes = 0;
@@ -108,7 +108,7 @@ struct TokensArgs {
   std::int64_t output_batch_stride = 0;
   std::int64_t output_channel_stride = 0;
   std::int64_t output_token_stride = 0;
-  /** With segments > 1, sums of segments: [image][segment][C][G]. */
+  /** If segments > 1, receives the sums of the segments: [image][segment][C][G]. */
   float* segment_sums = nullptr;
   int segments = 1;
 };

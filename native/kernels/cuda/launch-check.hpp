@@ -1,5 +1,5 @@
-// What every launcher does: raise the shared memory limit where it must, launch, and classify what the
-// runtime says.
+// The common part of all launchers: raise the shared memory limit if needed, launch, and classify the CUDA
+// runtime's error.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,15 +11,17 @@
 
 namespace tokenlearner::kernels::cuda {
 
-/** From this on a kernel must be told of its dynamic shared memory before its launch. */
+/**
+ * A kernel that needs more dynamic shared memory than this (in bytes) must raise its limit before a launch.
+ */
 inline constexpr std::size_t kDefaultSharedBytes = 48 * 1024;
 inline constexpr std::int64_t kMostGridX = std::numeric_limits<std::int32_t>::max();
 inline constexpr std::int64_t kMostGridYZ = 65535;
 
 /**
- * Lets a kernel have as much dynamic shared memory as the device has. Always that much, never what a launch
- * needs: the limit belongs to the kernel on the device, and lanes that lower and raise it would refuse each
- * other's launches.
+ * Sets a kernel's limit of dynamic shared memory to the device's maximum. It is always the maximum, never
+ * what one launch needs: all lanes share the kernel's limit, so one lane could lower it under another lane's
+ * launch.
  */
 inline Status raise_shared_limit(const void* kernel) {
   int device = 0;

@@ -1,4 +1,5 @@
-// One function a kernel: grid, shared memory, launch, check. `stream` is a cudaStream_t.
+// One function per kernel: it chooses the grid and the shared memory, launches, and checks. `stream` is a
+// cudaStream_t.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"

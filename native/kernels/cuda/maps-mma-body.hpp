@@ -1,14 +1,15 @@
-// The maps A by mma.sync: the first product with bias, GELU and the dot with w2 as its epilogue. The hidden
-// layer lives in registers only.
+// The maps A by mma.sync: the first product, with bias, GELU and the dot product with w2 as its epilogue. The
+// hidden layer is only in registers.
 //
-// A thread block of 4 warps owns 64 pixels and one group, and walks over the group's hidden rows in tiles of
-// 128; within a tile over chunks of channels, kStages of them in flight by cp.async. A warp owns 32 pixels by
-// 64 hidden rows.
+// A thread block of 4 warps owns 64 pixels and one group. It loops over the group's hidden rows in tiles of
+// 128, and within a tile over chunks of channels. cp.async keeps kStages chunks in flight. A warp owns 32
+// pixels by 64 hidden rows.
 //
 // Note: [Bits that do not depend on the batch]
-// Every tile's sum over its hidden rows is reduced by itself and the tiles' sums are added in order, whether
-// one thread block does all tiles or several share them (splits, chosen by how full the GPU is). A pixel's
-// column of the product is computed by the same instructions in the same order wherever in a tile it lies.
+// Each tile's sum over its hidden rows is reduced separately, and the tiles' sums are added in order. This
+// holds if one thread block computes all tiles, and also if several share them (splits, chosen by how full
+// the GPU is). A pixel's column of the product takes the same instructions in the same order at every
+// position in a tile.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -24,19 +25,19 @@ struct MmaTraits {
   static constexpr int kThreads = 128;
   static constexpr int kHiddenTile = 128;
   static constexpr int kHiddenBlocks = kHiddenTile / kBlockRows;
-  /** Sums that a tile leaves for each pixel: one from each warp along the hidden rows. */
+  /** The number of sums per pixel and tile: one for each warp along the hidden rows. */
   static constexpr int kPartialLanes = 2;
   static constexpr int kPlaneBytes = kBlockBytes * kPlanes;
-  /** One pixel block, then the hidden blocks, each with its planes. */
+  /** Holds one pixel block, then the hidden blocks, each with its planes. */
   static constexpr int kStageBytes = kPlaneBytes * (1 + kHiddenBlocks);
-  /** b1 and w2 of a tile. */
+  /** Holds b1 and w2 of a tile. */
   static constexpr int kVectorBytes = kHiddenTile * 2 * 4;
   static constexpr int kVectorOffset = kStages * kStageBytes;
   static constexpr int kSumOffset = kVectorOffset + kStages * kVectorBytes;
   static constexpr int kSharedBytes = kSumOffset + kPartialLanes * kBlockRows * 4;
 };
 
-/** All threads of a block copy `kBytes` contiguous bytes, asynchronously. */
+/** All threads of a thread block together copy `kBytes` contiguous bytes, asynchronously. */
 template <int kThreads, int kBytes, class Machine>
 TOKENLEARNER_KERNEL_BODY void copy_block(Machine& machine, std::uint32_t target, const std::uint8_t* source) {
   static_assert(kBytes % (kThreads * kUnitBytes) == 0);
@@ -66,7 +67,9 @@ struct MapsMma {
                                       (tile - first_tile) % Traits::kStages * Traits::kVectorBytes);
   }
 
-  /** Starts the copies of iteration `it` into its stage; beyond the last one, an empty group keeps the count.
+  /**
+   * Starts the copies of iteration `it` into its stage. After the last one, empty groups keep the count
+   * right.
    */
   TOKENLEARNER_KERNEL_BODY void load(int it) {
     if (it < iterations) {

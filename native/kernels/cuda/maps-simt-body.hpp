@@ -1,5 +1,5 @@
-// The maps A on CUDA cores, in plain float32, for a handful of channels: a pixel's channels stay in
-// registers, four lanes of threads share a group's hidden rows, and their sums are added in order.
+// The maps A on CUDA cores, in plain float32, for a few channels. A pixel's channels stay in registers. For
+// each pixel, four threads divide a group's hidden rows among themselves. Their sums are added in order.
 #pragma once
 
 #include "kernels/cuda/gelu.hpp"
@@ -8,14 +8,14 @@
 
 namespace tokenlearner::kernels::cuda {
 
-/** The most channels it takes; W1's rows are padded to this. */
+/** The maximum number of channels. W1's rows are padded to this. */
 inline constexpr int kSimtChannels = 16;
 inline constexpr int kSimtPixels = 64;
 inline constexpr int kSimtLanes = 4;
 inline constexpr int kSimtThreads = kSimtPixels * kSimtLanes;
 inline constexpr int kSimtSharedBytes = kSimtThreads * 4;
 
-/** W1 in float32, rows padded to kSimtChannels. Grid: (ceil(G * K * kSimtChannels / kSimtThreads)). */
+/** Writes W1 in float32, rows padded to kSimtChannels. Grid: (ceil(G * K * kSimtChannels / kSimtThreads)). */
 template <class Machine>
 TOKENLEARNER_KERNEL_BODY void pack_simt_weights_body(Machine& machine, const PackWeightsArgs& args) {
   const std::int64_t index = static_cast<std::int64_t>(machine.block_x()) * kSimtThreads + machine.thread();
@@ -57,7 +57,7 @@ TOKENLEARNER_KERNEL_BODY void maps_simt_body(Machine& machine, const SimtArgs& a
                                   image * args.x.batch_stride + c * args.x.channel_stride +
                                       args.x.pixel_offset(pixel));
   }
-  // Pairs of hidden rows; an odd K's last pair has a second row that is not there.
+  // Pairs of hidden rows. If K is odd, the last pair has no second row.
   const int pairs = (args.hidden + 1) / 2;
   const int each = ceil_div(pairs, kSimtLanes);
   const int last = min_of(pairs, (hidden_lane + 1) * each);

@@ -1,13 +1,13 @@
-// Maps and tokens of an image in one launch, for work that is over in a few microseconds, where each launch
-// counts.
+// Maps and tokens of an image in one launch. It is for work of a few microseconds, where every launch costs a
+// noticeable share of the time.
 //
 // A thread block of 4 warps owns 32 pixels, one group and one split of its hidden rows. It gathers its pixels
-// from x itself and keeps all their channels in shared memory; the hidden rows' chunks stream past by
+// directly from x and keeps all their channels in shared memory. The chunks of hidden rows stream in by
 // cp.async. A warp owns the 32 pixels by 32 hidden rows of each tile of 128.
 //
-// Two counters chain the rest without a second launch. The last of a tile's splits to finish adds up all
-// splits' sums, in order, and so has A for the tile; it writes A and the tile's share of y. The last tile of
-// an image's group adds the shares, in order. Which block comes last varies; what it computes does not.
+// Two counters replace a second launch. The last split of a tile to finish adds the sums of all splits, in
+// order. The result is A for the tile. It writes A and the tile's part of y. The last tile of an image's
+// group adds these parts, in order. Any block may be the last, but the result is the same.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -23,9 +23,9 @@ struct SmallArgs {
   ImageView x;
   int channels = 0;
   MapsArgs maps;      // x_blocks is not used
-  TokensArgs tokens;  // the output; segment_sums: the tiles' shares, [image][group][tile][C]
+  TokensArgs tokens;  // the output; segment_sums holds the tiles' parts of y, [image][group][tile][C]
   int pixel_tiles = 0;
-  /** Zero at the start: [image][group][tile], then [image][group]. */
+  /** Zero at the start. split_counters is [image][group][tile], tile_counters is [image][group]. */
   std::uint32_t* split_counters = nullptr;
   std::uint32_t* tile_counters = nullptr;
 };
@@ -43,7 +43,7 @@ struct SmallTraits {
   static constexpr int kVectorBytes = kHiddenTile * 2 * 4;
   static constexpr int kVectorOffset = kStages * kStageBytes;
   static constexpr int kSumOffset = kVectorOffset + kStages * kVectorBytes;
-  /** The block's own A, and the tickets. */
+  /** The block's own A, followed by the ticket. */
   static constexpr int kMapOffset = kSumOffset + kSmallWarps * kSmallTilePixels * 4;
   static constexpr int kTicketOffset = kMapOffset + kSmallTilePixels * 4;
   static constexpr int kPixelOffset = round_up(kTicketOffset + 16, 1024);
@@ -108,7 +108,7 @@ struct MapsSmall {
     machine.commit_copies();
   }
 
-  /** All channels of the block's pixels into shared memory, converted; zeros outside. */
+  /** Copies all channels of the block's pixels to shared memory, converted. Writes zeros beyond the image. */
   TOKENLEARNER_KERNEL_BODY void gather_pixels() {
     constexpr int kChannels = channels_per_chunk(Traits::kPrecision);
     const int row = machine.thread() % kSmallTilePixels;
@@ -162,8 +162,10 @@ struct MapsSmall {
     }
   }
 
-  /** True in every thread of the block that came last of `count`. Orders what all of them wrote before what
-   * it reads. */
+  /**
+   * True in every thread of the last of `count` blocks to call this. Everything that the other blocks have
+   * written before their call is visible to the last one.
+   */
   TOKENLEARNER_KERNEL_BODY bool is_last(std::uint32_t* counter, int count) {
     machine.fence_device();
     machine.sync();
@@ -176,7 +178,7 @@ struct MapsSmall {
     return last;
   }
 
-  /** This thread's pixel's sum over all hidden rows; threads beyond the tile's pixels have none. */
+  /** The sum over all hidden rows for this thread's pixel. 0 in threads beyond the tile's pixels. */
   TOKENLEARNER_KERNEL_BODY float pixel_sum(const float (&sums)[2][2]) {
     const int row = machine.thread();
     if (args.maps.splits == 1) {
@@ -223,7 +225,10 @@ struct MapsSmall {
            ((image * args.maps.tokens + group) * args.pixel_tiles + of_tile) * args.channels;
   }
 
-  /** sum over the tile's pixels of x A, for every channel: a warp takes a channel, its lanes the pixels. */
+  /**
+   * For every channel, the sum of x A over the tile's pixels. Each warp takes a channel, its lanes the
+   * pixels.
+   */
   TOKENLEARNER_KERNEL_BODY void write_share() {
     const bool inside = first_pixel() + warp.lane < args.maps.pixels;
     const float a =

@@ -1,20 +1,21 @@
-// The maps A by wgmma, for sm_90: the same product and epilogue as maps-mma-body.hpp, the same packed
-// operands.
+// The maps A by wgmma, for sm_90. The product, the epilogue and the packed operands are the same as in
+// maps-mma-body.hpp.
 //
-// A thread block owns 128 pixels and one group. Its last warp is the producer: one lane asks for bulk copies
-// of whole blocks (a chunk of pixels and of hidden rows to a stage), each completing on the stage's `full`
-// barrier. Two warpgroups own 64 pixels each, multiply stage after stage, and hand a stage back on its
-// `empty` barrier, warp by warp. They are tied to each other only through the stages, so one's epilogue
-// overlaps the other's product as far as the stages reach, and the producer runs on into the next tile during
-// both.
+// A thread block owns 128 pixels and one group. Its last warp is the producer. One of its threads starts bulk
+// copies of whole blocks: a chunk of pixels and of hidden rows per stage. Each copy completes on the stage's
+// `full` barrier. Two warpgroups own 64 pixels each. They multiply stage after stage and return each stage on
+// its `empty` barrier, warp by warp. They depend on each other only through the stages. So the epilogue of
+// one overlaps the product of the other as far as the stages reach, while the producer already loads the next
+// tile.
 //
-// Two shapes. Wide: 256 hidden rows a tile and 4 stages, one thread block to a multiprocessor: the fewest
-// bytes per product, for many channels. Narrow: 128 rows and 3 stages, two thread blocks to a multiprocessor
-// (one plane): with few channels the epilogue is as long as the product, and the other thread block fills the
-// tensor cores meanwhile. A producer of one warp, not of a warpgroup, leaves 168 or 96 registers to a thread
-// without setmaxnreg (warps are placed four at a time, so the ninth counts as four).
+// There are two shapes. Wide: 256 hidden rows per tile and 4 stages, one thread block per multiprocessor. It
+// has the fewest bytes per product and suits many channels. Narrow: 128 rows and 3 stages, two thread blocks
+// per multiprocessor (with one plane). With few channels the epilogue takes as long as the product; the other
+// thread block uses the tensor cores during that time. The producer is one warp, not a warpgroup. This leaves
+// 168 or 96 registers per thread without setmaxnreg (warps are placed four at a time, so the ninth counts as
+// four).
 //
-// Bits: as Note [Bits that do not depend on the batch].
+// For the bits see Note [Bits that do not depend on the batch].
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -38,7 +39,9 @@ struct WgmmaTraits {
 
   static constexpr int kHiddenBlocks = kHiddenTile / kBlockRows;
   static constexpr int kPlaneBytes = kBlockBytes * kPlanes;
-  /** Pixel blocks, then hidden blocks; of each plane 0 of all blocks, then plane 1. */
+  /**
+   * Holds the pixel blocks, then the hidden blocks. Each part has plane 0 of all its blocks, then plane 1.
+   */
   static constexpr int kStageBytes = kPlaneBytes * (kConsumers + kHiddenBlocks);
   static constexpr int kHiddenOffset = kPlaneBytes * kConsumers;
   static constexpr int kVectorBytes = kHiddenTile * 2 * 4;
@@ -90,13 +93,15 @@ struct MapsWgmma {
     machine.sync();
   }
 
-  /** A stage or slot that has not been used yet is empty: the first wait, with parity 1, returns at once. */
+  /** An unused stage or slot is empty: the first wait has parity 1 and returns at once. */
   TOKENLEARNER_KERNEL_BODY static std::uint32_t empty_parity(int use) {
     return static_cast<std::uint32_t>(use + 1) % 2;
   }
 
-  /** Block `i` of a stage's operand at `offset`, of `blocks` blocks: its planes go to each plane's own run of
-   * blocks. */
+  /**
+   * Copies block `i` of an operand with `blocks` blocks to the stage at `offset`. There, each plane of the
+   * operand is contiguous.
+   */
   TOKENLEARNER_KERNEL_BODY void copy_block(std::uint32_t offset, int blocks, int i,
                                            const std::uint8_t* source, std::uint32_t full_barrier) {
     TOKENLEARNER_UNROLL
@@ -117,7 +122,7 @@ struct MapsWgmma {
                       vectors_full(slot));
   }
 
-  /** One thread. */
+  /** The producer. One thread runs it. */
   TOKENLEARNER_KERNEL_BODY void produce() {
     const std::int64_t first_pixel_block = static_cast<std::int64_t>(machine.block_x()) * Traits::kConsumers;
     int stage = 0;
@@ -174,7 +179,7 @@ struct MapsWgmma {
     }
   }
 
-  /** A chunk of the 16-bit modes and tf32. */
+  /** Multiplies one chunk in the 16-bit modes and tf32. */
   TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& hidden, std::uint32_t stage, int consumer,
                                                bool accumulate) {
     machine.wgmma_fence(hidden);
@@ -184,7 +189,7 @@ struct MapsWgmma {
     machine.wgmma_fence(hidden);
   }
 
-  /** A chunk of float32: see Note [Truncation] in warp-tile.hpp. */
+  /** Multiplies one chunk in float32: see Note [Truncation] in warp-tile.hpp. */
   TOKENLEARNER_KERNEL_BODY void multiply_split_chunk(Accumulators& hidden, std::uint32_t stage,
                                                      int consumer) {
     TOKENLEARNER_UNROLL
@@ -202,7 +207,7 @@ struct MapsWgmma {
     }
   }
 
-  /** One tile's hidden layer, before the bias, in `hidden`. */
+  /** Computes one tile of the hidden layer, before the bias, in `hidden`. */
   TOKENLEARNER_KERNEL_BODY void multiply_tile(Accumulators& hidden, int consumer, int& stage, int& use) {
     if constexpr (Traits::kPlanes == 2) {
       TOKENLEARNER_UNROLL
@@ -221,8 +226,10 @@ struct MapsWgmma {
     }
   }
 
-  /** sum over the tile's hidden rows of w2 gelu(h + b1), for this thread's two pixel rows; in every lane of a
-   * quad. */
+  /**
+   * For this thread's two pixel rows, the sum of w2 gelu(h + b1) over the tile's hidden rows. All four
+   * threads of a quad get it.
+   */
   TOKENLEARNER_KERNEL_BODY void reduce_tile(float (&tile_sums)[2], const Accumulators& hidden,
                                             std::uint32_t vectors) {
     constexpr GeluForm kForm = gelu_form(Traits::kPrecision);
@@ -247,7 +254,7 @@ struct MapsWgmma {
     }
   }
 
-  /** The pixel of this thread's row `half`. */
+  /** The pixel of this thread's row number `half`. */
   TOKENLEARNER_KERNEL_BODY std::int64_t pixel(int half) const {
     const int consumer = machine.thread() / 128;
     const int local = machine.thread() % 128;

@@ -1,5 +1,5 @@
-// Launchers of maps-wgmma-body.hpp. This file is compiled for sm_90a alone: there is no code in it for other
-// devices, and plan.cpp never chooses it for them.
+// Launchers of maps-wgmma-body.hpp. This file is compiled only for sm_90a. plan.cpp never chooses it for
+// other devices.
 #include "kernels/cuda/launch-check.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/maps-wgmma-body.hpp"

@@ -1,4 +1,4 @@
-// Conversions between the element types, bit for bit the same on the host and on the device.
+// Conversions between the element types. Host and device give the same bits.
 #pragma once
 
 #include "kernels/cuda/portable.hpp"
@@ -10,7 +10,7 @@ TOKENLEARNER_PORTABLE float bfloat16_to_float(std::uint16_t bits) {
   return float_of(static_cast<std::uint32_t>(bits) << 16);
 }
 
-/** To nearest, ties to even; NaN stays NaN. */
+/** Rounds to nearest, ties to even. NaN stays NaN. */
 TOKENLEARNER_PORTABLE std::uint16_t float_to_bfloat16(float value) {
   const std::uint32_t bits = bits_of(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fc0u;
@@ -20,20 +20,20 @@ TOKENLEARNER_PORTABLE std::uint16_t float_to_bfloat16(float value) {
 TOKENLEARNER_PORTABLE float half_to_float(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
   const std::uint32_t magnitude = half & 0x7fffu;
-  // Subnormals: the integer itself, times 2^-24.
+  // Subnormal: the value is the integer times 2^-24.
   if (magnitude < 0x0400u) return float_of(bits_of(static_cast<float>(magnitude) * 0x1p-24f) | sign);
   const std::uint32_t bias = magnitude >= 0x7c00u ? (255u - 31u) << 23 : (127u - 15u) << 23;
   return float_of(((magnitude << 13) + bias) | sign);
 }
 
-/** To nearest, ties to even; NaN stays NaN; 65520 and up become infinite. */
+/** Rounds to nearest, ties to even. NaN stays NaN. 65520 and larger values become infinite. */
 TOKENLEARNER_PORTABLE std::uint16_t float_to_half(float value) {
   const std::uint32_t bits = bits_of(value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);
   if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);
-  // Below 2^-14: adding 0.5 leaves the value, rounded to a multiple of 2^-24, in the low mantissa bits.
+  // Below 2^-14: adding 0.5 rounds the value to a multiple of 2^-24 and leaves it in the low mantissa bits.
   if (magnitude < 0x38800000u) {
     return static_cast<std::uint16_t>(sign | (bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u));
   }
@@ -41,7 +41,7 @@ TOKENLEARNER_PORTABLE std::uint16_t float_to_half(float value) {
   return static_cast<std::uint16_t>(sign | ((rounded - ((127u - 15u) << 23)) >> 13));
 }
 
-/** To the 10-bit mantissa of tf32, to nearest, ties away from zero (PTX `cvt.rna.tf32.f32`). */
+/** Rounds to the 10-bit mantissa of tf32, to nearest, ties away from zero (PTX `cvt.rna.tf32.f32`). */
 TOKENLEARNER_PORTABLE float round_to_tf32(float value) {
   const std::uint32_t bits = bits_of(value);
   if ((bits & 0x7f800000u) == 0x7f800000u) return value;
@@ -49,8 +49,8 @@ TOKENLEARNER_PORTABLE float round_to_tf32(float value) {
 }
 
 /**
- * value = high + low + an error of at most 2^-22 of it. A value that rounds up to infinity keeps its low part
- * out of it, so that a finite input never makes inf - inf.
+ * Splits a value: value = high + low, with a relative error of at most 2^-22. If high rounds up to infinity,
+ * low is 0, so a finite input never gives inf - inf.
  */
 TOKENLEARNER_PORTABLE void split_tf32(float value, float& high, float& low) {
   high = round_to_tf32(value);

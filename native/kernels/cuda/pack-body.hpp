@@ -1,7 +1,7 @@
-// Packing of x and W1 into the blocks of Note [Tile images] (tiling.hpp). Strided gather, conversion,
-// rounding to tf32 and splitting into high and low parts all happen here, once, so that the products load
-// aligned bytes and nothing else. One thread block makes one block of 64 rows by 128 bytes (a plane) in
-// shared memory and writes it out in one piece.
+// Packs x and W1 into the blocks of Note [Tile images] (tiling.hpp). Gathering by strides, conversion,
+// rounding to tf32 and splitting into high and low parts happen only here, once. So the products only load
+// aligned bytes. One thread block makes one block of 64 rows by 128 bytes (a plane) in shared memory and
+// writes it in one piece.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -12,8 +12,10 @@ namespace tokenlearner::kernels::cuda {
 
 inline constexpr int kPackThreads = 256;
 
-/** Converts and stores an element of the block at `block`; a second plane lies `plane_bytes` behind the
- * first. */
+/**
+ * Converts and stores one element of the block at `block`. A second plane starts `plane_bytes` after the
+ * first.
+ */
 template <Precision kPrecision, class Machine>
 TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, float value,
                                     std::uint32_t block = 0, std::uint32_t plane_bytes = kBlockBytes) {
@@ -32,7 +34,7 @@ TOKENLEARNER_KERNEL_BODY void place(Machine& machine, int row, int channel, floa
   }
 }
 
-/** The finished block(s) from shared memory to `target`. */
+/** Copies the finished block or blocks from shared memory to `target`. */
 template <Precision kPrecision, class Machine>
 TOKENLEARNER_KERNEL_BODY void write_out(Machine& machine, std::uint8_t* target) {
   machine.sync();
@@ -42,8 +44,9 @@ TOKENLEARNER_KERNEL_BODY void write_out(Machine& machine, std::uint8_t* target) 
   }
 }
 
-/** Grid: (pixel blocks, chunks). `kChannelsLast`: neighbouring threads take neighbouring channels, not
- * pixels. */
+/**
+ * Grid: (pixel blocks, chunks). With `kChannelsLast`, adjacent threads take adjacent channels, not pixels.
+ */
 template <Precision kPrecision, bool kChannelsLast, class Machine>
 TOKENLEARNER_KERNEL_BODY void pack_pixels_body(Machine& machine, const PackPixelsArgs& args) {
   constexpr int kChannels = channels_per_chunk(kPrecision);
@@ -90,7 +93,7 @@ TOKENLEARNER_KERNEL_BODY void pack_weights_body(Machine& machine, const PackWeig
   write_out<kPrecision>(machine, args.blocks + block * (kBlockBytes * planes_of(kPrecision)));
 }
 
-/** b1 and w2 in pairs of hidden rows, and b2. Grid: (ceil(G * padded K / 2 / threads)). */
+/** Packs b1 and w2 in pairs of hidden rows, and b2. Grid: (ceil(G * padded K / 2 / threads)). */
 template <class Machine>
 TOKENLEARNER_KERNEL_BODY void pack_vectors_body(Machine& machine, const PackWeightsArgs& args) {
   const int pairs = args.hidden_padded / 2;

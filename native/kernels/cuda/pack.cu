@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kSimtThreads) pack_simt_weights(PackWeightsArg
 
 template <Precision kPrecision>
 Status launch_pixels(const PackPixelsArgs& args, void* stream) {
-  // Whole tiles of 128 pixels, the widest that reads them.
+  // Round up to tiles of 128 pixels: the widest tile that any kernel reads.
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
   constexpr std::size_t kShared = kBlockBytes * planes_of(kPrecision);
   const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;

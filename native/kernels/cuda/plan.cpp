@@ -12,15 +12,16 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 constexpr std::size_t kAlignment = 1024;
-/** A pass takes as many images as fit in this, and at least one. */
+/** Bytes. A pass takes as many images as fit in this, and at least one. */
 constexpr std::size_t kWorkspaceTarget = 48u << 20;
-/** Images are a grid's z. */
+/** Images are the z dimension of a grid, which has this limit. */
 constexpr std::int64_t kMostImages = 65535;
 constexpr double kSmallOperations = 0.25e9;
-/** From here on an image fills most of a 128-pixel tile by itself, and gains little from a batch. */
+/** An image of at least so many pixels fills most of a 128-pixel tile, so a batch gains little. */
 constexpr std::int64_t kSmallPixels = 96;
-/** Chunks of channels from which the product is long enough to hide a whole tile's epilogue of the other
- * warpgroup. */
+/**
+ * From this number of channel chunks on, the product is long enough to hide the other warpgroup's epilogue.
+ */
 constexpr std::int64_t kWideChunks = 6;
 
 std::size_t aligned(std::size_t bytes) { return round_up(bytes, kAlignment); }
@@ -34,7 +35,7 @@ int hidden_tile(const CudaShape& shape, Precision precision, Variant variant) {
   return wide ? kWideHiddenTile : kHiddenGranule;
 }
 
-/** Thread blocks of one split, of one pass. */
+/** The number of thread blocks per split in one pass. */
 std::int64_t blocks_of(const CudaShape& shape, Variant variant, std::int64_t images) {
   const std::int64_t pixels = images * shape.pixels;
   if (variant == Variant::small)
@@ -51,7 +52,7 @@ int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperti
   const std::int64_t blocks = blocks_of(shape, plan.variant, std::min(shape.batch, plan.images_per_pass));
   const std::int64_t tiles = tile_count(plan, shape.hidden);
   const std::int64_t splits = std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(blocks, 1), 1, tiles);
-  // Equal shares, none empty.
+  // Make the splits equal, with none empty.
   return static_cast<int>(ceil_div(tiles, ceil_div(tiles, splits)));
 }
 
@@ -221,7 +222,8 @@ Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
   plan.images_per_pass =
       std::clamp<std::int64_t>(static_cast<std::int64_t>(kWorkspaceTarget / std::max<std::size_t>(one, 1)), 1,
                                std::min(shape.batch, kMostImages));
-  // A single image's padding is not paid once an image: grow while the whole pass fits.
+  // The images of a pass share one padding, so more may fit than the estimate from one image: try larger
+  // passes.
   while (plan.images_per_pass < std::min(shape.batch, kMostImages)) {
     const std::int64_t more = std::min({plan.images_per_pass * 2, shape.batch, kMostImages});
     if (workspace_layout(shape, plan, more).total > kWorkspaceTarget) break;

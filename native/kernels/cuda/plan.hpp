@@ -1,4 +1,4 @@
-// What plan_forward and the launchers agree on: sizes, counts and places in the workspace. Host only.
+// The sizes, counts and workspace offsets that plan_forward and the launchers share. Host only.
 #pragma once
 
 #include "kernels/cuda/token-learner-cuda.hpp"
@@ -7,18 +7,18 @@ namespace tokenlearner::kernels::cuda {
 
 std::int64_t padded_hidden(std::int64_t hidden);
 std::int64_t chunk_count(std::int64_t channels, Precision precision);
-/** Pixel blocks of 64, rounded up to whole wgmma tiles of 128 pixels. */
+/** The number of blocks of 64 pixels, rounded up to whole wgmma tiles of 128 pixels. */
 std::int64_t pixel_blocks(std::int64_t pixel_count);
 std::int64_t segment_count(std::int64_t pixels);
-/** Sums that a tile leaves for each pixel. */
+/** The number of sums per pixel and tile. */
 int partial_lanes(Variant variant);
 int tiles_per_split(const Plan& plan, std::int64_t hidden);
 std::int64_t tile_count(const Plan& plan, std::int64_t hidden);
 
-/** Whether a variant can run at all; choose_variant says which should. */
+/** True if a variant can run. choose_variant says which one should. */
 bool can_run(Variant variant, const CudaShape& shape, Precision precision, const DeviceProperties& device);
 
-/** Where things lie in the workspace of one pass over `images` images; bytes from its start. */
+/** The workspace of one pass over `images` images. Offsets are in bytes from its start. */
 struct WorkspaceLayout {
   std::size_t x_blocks = 0;
   std::size_t partials = 0;

@@ -1,11 +1,12 @@
-// What lets one text be compiled by nvcc for the device and by a plain C++ compiler for the tests.
+// Macros and types so that nvcc (for the device) and a plain C++ compiler (for the tests) compile the same
+// code.
 //
 // Note: [Machines]
-// The body of every kernel is a template over a Machine: the handful of things that only a GPU has (thread
-// indices, shared memory, barriers, asynchronous copies, matrix instructions). device-machine.cuh has the
-// real one; the tests have one that runs a whole thread block on the host, a thread a fiber, with the copies
-// completing as late as their contract allows. Index arithmetic, edges, pipelines and summation order are
-// thus tested without a GPU.
+// The body of every kernel is a template over a Machine. The Machine has the few things that only a GPU has:
+// thread indices, shared memory, barriers, asynchronous copies, matrix instructions. The real one is in
+// device-machine.cuh. The tests have one that runs a whole thread block on the host: each thread is a fiber,
+// and copies complete as late as their contract allows. So index arithmetic, edges, pipelines and summation
+// order are tested without a GPU.
 #pragma once
 
 #include <cstdint>

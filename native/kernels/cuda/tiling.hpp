@@ -1,18 +1,19 @@
-// How matrices lie in memory for the tensor cores, and the modes they are computed in.
+// The memory layout of matrices for the tensor cores, and the modes in which they are computed.
 //
 // Note: [Tile images]
-// Both operands of the first product have the reduction (channels) along their rows. Before it runs they are
-// packed into blocks of 64 rows by 128 bytes of channels, each block in exactly the order in which it is to
-// lie in shared memory: unit u (16 bytes) of row r stands at unit u ^ (r % 8). That is the 128-byte swizzle:
-// ldmatrix reads it without bank conflicts and wgmma's descriptors name it. Loading a tile is then a copy of
-// contiguous bytes, by cp.async or by one bulk copy, with no tensor map, no driver call and no predicate:
-// channels, hidden rows and pixels are padded with zeros by the packing, and a hidden row of zeros with w2 =
-// 0 adds nothing.
+// Both operands of the first product have the reduction (channels) along their rows. Before the product they
+// are packed into blocks of 64 rows by 128 bytes of channels. Each block has exactly the order that it will
+// have in shared memory: unit u (16 bytes) of row r is at unit u ^ (r % 8). This is the 128-byte swizzle:
+// ldmatrix reads it without bank conflicts, and wgmma's descriptors support it. So loading a tile is a copy
+// of contiguous bytes, by cp.async or by one bulk copy, with no tensor map, no driver call and no predicate.
+// The packing pads channels, hidden rows and pixels with zeros. A hidden row of zeros with w2 = 0 adds
+// nothing.
 //
-// Blocks of the pixels:  [pixel / 64][chunk][plane]; pixels of all images in one row, n = image * P + pixel.
-// Blocks of W1:          [group][hidden row / 64][chunk][plane].
-// A chunk is 128 bytes of channels: 64 in the 16-bit modes, 32 in tf32. float32 has two planes, the high and
-// low parts.
+// Blocks of the pixels:  [pixel / 64][chunk][plane]; the images' pixels are one sequence, n = image * P +
+// pixel. Blocks of W1:          [group][hidden row / 64][chunk][plane].
+//
+// A chunk is 128 bytes of channels: 64 channels in the 16-bit modes, 32 in tf32. float32 has two planes: the
+// high and the low parts.
 #pragma once
 
 #include "kernels/cuda/gelu.hpp"
@@ -25,13 +26,13 @@ inline constexpr int kBlockRows = 64;
 inline constexpr int kRowBytes = 128;
 inline constexpr int kUnitBytes = 16;
 inline constexpr int kBlockBytes = kBlockRows * kRowBytes;
-/** Bytes of a row that one matrix instruction reduces over: 16 channels of 2 bytes or 8 of 4. */
+/** The bytes of a row that one matrix instruction reduces over: 16 channels of 2 bytes or 8 of 4. */
 inline constexpr int kStepBytes = 32;
 inline constexpr int kStepsPerChunk = kRowBytes / kStepBytes;
-/** K is padded to this. */
+/** K is padded to a multiple of this. */
 inline constexpr int kHiddenGranule = 128;
 
-/** Byte offset in a block of byte `byte` of row `row`. */
+/** The offset in bytes, within a block, of byte `byte` of row `row`. */
 TOKENLEARNER_PORTABLE constexpr std::uint32_t swizzled_offset(int row, int byte) {
   const int unit = (byte / kUnitBytes) ^ (row % 8);
   return static_cast<std::uint32_t>(row * kRowBytes + unit * kUnitBytes + byte % kUnitBytes);

@@ -1,10 +1,10 @@
-// The token product y[c,g] = (1/P) sum_p x[c,p] A[g,p]. It reads x once for every 8 tokens and is bound by
-// that.
+// The token product y[c,g] = (1/P) sum_p x[c,p] A[g,p]. It reads x once per 8 tokens; these reads limit its
+// speed.
 //
-// A thread block owns 32 channels of one image and one segment of its pixels. Warps own channels and their
-// lanes pixels, or, where channels are contiguous in memory, lanes own channels and warps pixels. Segments
-// are of a fixed length and every sum has a fixed order. Where the maps were left as sums of tiles they are
-// added up here, and written by the first channels' block.
+// A thread block owns 32 channels of one image and one segment of its pixels. Each warp takes channels and
+// its lanes take pixels. If channels are contiguous in memory, the lanes take channels and the warps pixels.
+// Segments have a fixed length and every sum has a fixed order. If the maps kernel wrote sums of tiles, they
+// are added here, and the block of the first channels writes the maps.
 #pragma once
 
 #include "kernels/cuda/kernel-args.hpp"
@@ -16,12 +16,12 @@ inline constexpr int kTokensWarps = 8;
 inline constexpr int kTokensThreads = 32 * kTokensWarps;
 inline constexpr int kTokensChannels = 32;
 inline constexpr int kChannelsPerWarp = kTokensChannels / kTokensWarps;
-/** Tokens to a pass over x. */
+/** Tokens per pass over x. */
 inline constexpr int kTokensPerPass = 8;
-/** Pixels whose maps are in shared memory at a time. */
+/** The number of pixels whose maps are in shared memory at a time. */
 inline constexpr int kPixelsPerStep = 256;
 inline constexpr int kSegmentPixels = 1024;
-/** The maps of a step; later, with lanes on channels, the warps' sums. */
+/** Holds the maps of a step. At the end, with warp lanes on channels, it holds the warps' sums. */
 inline constexpr int kTokensSharedBytes = kTokensPerPass * kPixelsPerStep * 4;
 
 template <bool kChannelsLast, class Machine>
@@ -76,7 +76,7 @@ struct TokenProduct {
                         image * args.x.batch_stride + channel * args.x.channel_stride + offset);
   }
 
-  /** Lanes on pixels. */
+  /** For warp lanes on pixels. */
   TOKENLEARNER_KERNEL_BODY void add_step(float (&sums)[kChannelsPerWarp][kTokensPerPass], std::int64_t step) {
     for (int i = lane; i < kPixelsPerStep && step + i < last_pixel; i += 32) {
       const std::int64_t offset = args.x.pixel_offset(step + i);
@@ -108,7 +108,7 @@ struct TokenProduct {
     }
   }
 
-  /** Lanes on channels: a warp takes every kTokensWarps-th pixel. */
+  /** For warp lanes on channels: a warp takes every kTokensWarps-th pixel. */
   TOKENLEARNER_KERNEL_BODY void add_step(float (&sums)[kTokensPerPass], std::int64_t step) {
     for (int i = warp; i < kPixelsPerStep && step + i < last_pixel; i += kTokensWarps) {
       const float x = pixel_value(first_channel + lane, args.x.pixel_offset(step + i));

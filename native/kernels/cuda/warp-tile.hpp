@@ -1,17 +1,17 @@
-// What one warp does with a chunk and with a finished tile: fragments from shared memory, mma.sync, and the
+// The work of one warp on a chunk and on a finished tile: fragments from shared memory, mma.sync, and the
 // epilogue.
 //
 // A warp owns 32 pixels (rows of D) by kHiddenPerWarp hidden rows (columns of D). A step of the reduction is
-// 32 bytes of a row in every mode (16 channels of 2 bytes, 8 of 4), and the fragments are the same bytes: one
-// code for all.
+// 32 bytes of a row in every mode (16 channels of 2 bytes, 8 of 4). The fragments are the same bytes, so all
+// modes share this code.
 //
 // Note: [Truncation]
-// Tensor cores truncate where they add, so every addition to a sum shrinks it by half a unit in the last
-// place on average, and a long reduction's result by more than float32's own rounding. In float32 therefore
-// only kStepsPerSum steps' three products (low*high, high*low, high*high: small before large) are summed
-// there, from zero; their sum is added to the running sum by an ordinary addition, rounded to nearest.
-// Summing 4 steps instead of 2 already misses the bar on the host machine of the tests, which truncates after
-// every instruction.
+// Tensor cores truncate when they add. So every addition to a sum shrinks it by half a unit in the last place
+// on average. Over a long reduction that is more than float32's own rounding error. Therefore float32 sums
+// only the three products of kStepsPerSum steps (low*high, high*low, high*high: small before large) on the
+// tensor cores, starting from zero. An ordinary addition, rounded to nearest, adds the result to the running
+// sum. With 4 steps instead of 2, the tests on their host Machine, which truncates after every instruction,
+// exceed their tolerance.
 #pragma once
 
 #include "kernels/cuda/tiling.hpp"
@@ -22,8 +22,10 @@ inline constexpr int kWarpPixels = 32;
 /** See Note [Truncation]. */
 inline constexpr int kStepsPerSum = 2;
 
-/** Which row of an operand's 16, and which byte of a step, a lane names to ldmatrix.x4. Pixels: row halves
- * first. */
+/**
+ * The row of an operand's 16, and the byte of a step, whose address a warp lane passes to ldmatrix.x4. For
+ * pixels the row halves come first.
+ */
 struct MatrixLane {
   int row;
   int byte;
@@ -31,12 +33,12 @@ struct MatrixLane {
 TOKENLEARNER_PORTABLE constexpr MatrixLane pixel_matrix_lane(int lane) {
   return {lane % 8 + (lane / 8 % 2) * 8, (lane / 16) * kUnitBytes};
 }
-/** Hidden rows, the columns of D: byte halves first. */
+/** For hidden rows (the columns of D) the byte halves come first. */
 TOKENLEARNER_PORTABLE constexpr MatrixLane hidden_matrix_lane(int lane) {
   return {lane % 8 + (lane / 16) * 8, (lane / 8 % 2) * kUnitBytes};
 }
 
-/** `kPixelPlaneBytes`, `kHiddenPlaneBytes`: from an operand's plane to its next, in shared memory. */
+/** `kPixelPlaneBytes`, `kHiddenPlaneBytes`: the distance in shared memory from a plane to the next one. */
 template <Precision kPrecision, int kHiddenPerWarp, int kPixelPlaneBytes, int kHiddenPlaneBytes,
           class Machine>
 struct WarpTile {
@@ -60,13 +62,16 @@ struct WarpTile {
     }
   }
 
-  /** `pixels` and `hidden`: offsets of the row blocks; the warp's rows start at these rows of them. */
+  /**
+   * `pixels` and `hidden` are offsets of row blocks. The warp starts at rows `first_pixel` and
+   * `first_hidden`.
+   */
   TOKENLEARNER_KERNEL_BODY void accumulate(Accumulators& sums, std::uint32_t pixels, int first_pixel,
                                            std::uint32_t hidden, int first_hidden) {
     if constexpr (kPlanes == 1) {
       multiply_steps<kStepsPerChunk>(sums, pixels, first_pixel, hidden, first_hidden, 0);
     } else {
-      // Unrolled, the addresses of all steps would be kept in registers that are not there.
+      // If unrolled, the compiler would keep the addresses of all steps in registers. There are not enough.
       TOKENLEARNER_NO_UNROLL
       for (int step = 0; step < kStepsPerChunk; step += kStepsPerSum) {
         Accumulators part;
@@ -78,8 +83,9 @@ struct WarpTile {
   }
 
   /**
-   * sum over the warp's hidden rows of w2 gelu(h + b1), for rows [16 pixels][half]; the same in each lane of
-   * a quad. `vectors`: the offset of the warp's first pair of hidden rows in the tile's bias_and_scale.
+   * For rows [16 pixels][half], the sum of w2 gelu(h + b1) over the warp's hidden rows. All four warp lanes
+   * of a quad get it. `vectors` is the offset of the warp's first pair of hidden rows in the tile's
+   * bias_and_scale.
    */
   TOKENLEARNER_KERNEL_BODY void reduce(float (&tile_sums)[2][2], const Accumulators& sums,
                                        std::uint32_t vectors) {
@@ -105,7 +111,7 @@ struct WarpTile {
     }
   }
 
-  /** The warp's pixel that is row [16 pixels][half] of this lane's quad. */
+  /** The pixel of the warp at row [i = 16 pixels][half] of this warp lane's quad. */
   TOKENLEARNER_KERNEL_BODY int pixel_row(int i, int half) const { return i * 16 + half * 8 + lane / 4; }
 
  private:
@@ -145,7 +151,7 @@ struct WarpTile {
     }
   }
 
-  /** All pairs of planes but low*low, which is below float32's precision; small before large. */
+  /** Multiplies all pairs of planes, small before large, except low*low: it is below float32's precision. */
   TOKENLEARNER_KERNEL_BODY void multiply_step(Accumulators& sums, const std::uint32_t (&a)[kPlanes][2][4],
                                               std::uint32_t hidden, int first_hidden, int step) {
     TOKENLEARNER_UNROLL

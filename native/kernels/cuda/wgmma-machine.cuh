@@ -1,8 +1,8 @@
-// What sm_90a adds to DeviceMachine: mbarriers, bulk copies and wgmma. Compiled for sm_90a only.
+// The additions of sm_90a to DeviceMachine: mbarriers, bulk copies and wgmma. Compiled only for sm_90a.
 //
-// A shared-memory operand of wgmma is named by a descriptor (PTX ISA, "Matrix descriptor"): its address, and
-// the stride between groups of 8 rows, both in units of 16 bytes, and the swizzle. With the reduction
-// contiguous and a row of 128 bytes, a step along the reduction moves the address by 32 bytes within the
+// A descriptor (PTX ISA, "Matrix descriptor") names an operand of wgmma in shared memory. It has the address
+// and the stride between groups of 8 rows, both in units of 16 bytes, and the swizzle. The reduction is
+// contiguous and a row has 128 bytes. So a step along the reduction moves the address by 32 bytes within the
 // swizzled row.
 #pragma once
 
@@ -17,7 +17,7 @@ class WgmmaMachine : public DeviceMachine {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_base_ + barrier), "r"(arrivals)
                  : "memory");
   }
-  /** The barriers' initial state, to the copy engine. */
+  /** Makes the initial state of the barriers visible to bulk copies. */
   __device__ __forceinline__ static void fence_barriers() {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -31,14 +31,14 @@ class WgmmaMachine : public DeviceMachine {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_base_ + barrier) : "memory");
   }
   /**
-   * Whole warps: what its threads have read of shared memory by ordinary loads comes before what a bulk copy
-   * writes there later. An arrival alone orders threads, not the copy engine (PTX ISA, "Async proxy").
+   * Called by whole warps. Later bulk copies write to shared memory only after the warp's ordinary loads have
+   * read it. An arrival alone orders threads, but not bulk copies (PTX ISA, "Async proxy").
    */
   __device__ __forceinline__ static void finish_reads() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
     __syncwarp();
   }
-  /** Until the phase of this parity has completed. */
+  /** Waits until the phase with this parity has completed. */
   __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_t parity) const {
     asm volatile(
         "{\n"
@@ -64,7 +64,7 @@ class WgmmaMachine : public DeviceMachine {
                                         bool accumulate) const {
     WgmmaInstruction<kKind, kColumns>::issue(sums, descriptor(a), descriptor(b), accumulate ? 1 : 0);
   }
-  /** Also keeps the compiler from moving uses of the accumulators across. */
+  /** Also stops the compiler from moving uses of the accumulators across it. */
   template <int kRegisters>
   __device__ __forceinline__ static void wgmma_fence(float (&sums)[kRegisters]) {
 #pragma unroll

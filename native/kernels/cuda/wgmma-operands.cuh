@@ -1,4 +1,5 @@
-// The wgmma instructions, their 64 or 128 accumulators spelled out: inline assembly knows no arrays.
+// The wgmma instructions. Their 64 or 128 accumulators are written out one by one, since inline assembly has
+// no arrays.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +31,15 @@ namespace tokenlearner::kernels::cuda {
   TOKENLEARNER_SUMS_16(i), TOKENLEARNER_SUMS_16(i + 16), TOKENLEARNER_SUMS_16(i + 32), \
       TOKENLEARNER_SUMS_16(i + 48)
 
-/** D (64 x kColumns, registers) = A B^T, plus D where `accumulate` is 1; A and B in shared memory, rows
- * contiguous. */
+/**
+ * D = A B^T, plus D if `accumulate` is 1. D is 64 x kColumns, in registers. A and B are in shared memory,
+ * with contiguous rows.
+ */
 template <MmaKind kKind, int kColumns>
 struct WgmmaInstruction;
 
-// `operands`: where the descriptors and the flag stand among the operands. `tail`: the scales of A and B, and
-// for the 16-bit types that neither is transposed.
+// `a`, `b`, `flag`: the positions of the descriptors and the flag among the operands. `tail`: the scales of A
+// and B; for the 16-bit types also that neither is transposed.
 #define TOKENLEARNER_WGMMA(kind, columns, shape_and_types, registers, a, b, flag, tail, ...)             \
   template <>                                                                                            \
   struct WgmmaInstruction<kind, columns> {                                                               \

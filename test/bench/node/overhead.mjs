@@ -1,4 +1,4 @@
-/** What one `await model.forward(x)` costs besides the computation. */
+/** The cost of one `await model.forward(x)` besides the computation. */
 import { Tensor, TokenLearner } from '../../../dist/index.mjs';
 
 const CALLS = 4000;

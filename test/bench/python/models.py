@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 BENCH = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(BENCH.parent.parent / "scripts"))
+sys.path.insert(0, str(BENCH.parent / "fixtures" / "generate"))
 
 from reference import TokenLearner  # noqa: E402
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A Python peer of the benchmark: a process that runs one contender when it is told to, so that Node can interleave all of them.
+"""A Python peer of the benchmark: a process that runs one contender on request, so that Node can interleave all of them.
 
     python peer.py
 

@@ -8,17 +8,15 @@ const MAIN = path.resolve(__dirname, '..', '..', '..', 'dist', 'cli', 'main.js')
 const closed = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
 
 it('knows the error, also as the cause of another', () => {
-  const wrapped = new TokenLearnerError('ERR_FILE_FORMAT', 'x: cannot be written: EPIPE', { cause: closed });
+  const wrapped = new TokenLearnerError('ERR_FILE_IO', 'x: cannot be written: EPIPE', { cause: closed });
   const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
   expect([closed, wrapped].map(isClosedPipe)).toEqual([true, true]);
   expect(
-    [full, new TokenLearnerError('ERR_FILE_FORMAT', 'x', { cause: full }), undefined, 'EPIPE'].map(
-      isClosedPipe,
-    ),
+    [full, new TokenLearnerError('ERR_FILE_IO', 'x', { cause: full }), undefined, 'EPIPE'].map(isClosedPipe),
   ).toEqual(Array(4).fill(false));
 });
 
-it('any other failure to write is told, and fails the command', () => {
+it('any other failure to write is reported and fails the command', () => {
   const stream = new EventEmitter();
   const said = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
   const before = process.exitCode;
@@ -33,7 +31,7 @@ it('any other failure to write is told, and fails the command', () => {
   expect(calls).toEqual([['tokenlearner: ENOSPC: no space left\n']]);
 });
 
-/** How a command ends whose standard output, or error, nobody reads. */
+/** The end of a command whose standard output, or error, has no reader. */
 function unread(args: string[], stream: 'stdout' | 'stderr'): Promise<{ code: number | null; said: string }> {
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   child[stream].destroy();

@@ -57,7 +57,7 @@ onLinux('standard output as the file of a result', () => {
     expect(readFileSync(at('log')).equals(expected)).toBe(true);
   });
 
-  it('that nobody reads ends the command quietly', async () => {
+  it('without a reader ends the command quietly', async () => {
     const child = start(['--output', '/dev/stdout', '--quiet']);
     child.stdout?.destroy();
     expect(await ended(child)).toMatchObject({ code: 0, said: '' });

@@ -56,7 +56,7 @@ test('weights are read by their content, under a prefix', async () => {
   expect(errors).toMatch(/no entry whose name starts with "decoder\." \[ERR_STATE_DICT\]/);
 });
 
-test('what are no weights is named', async () => {
+test('a file that is not weights is named', async () => {
   expect(await run('-w', file('x.npy'))).toBe(1);
   expect(errors).toMatch(/this is a NumPy array .*\[ERR_FILE_FORMAT\]/);
 });

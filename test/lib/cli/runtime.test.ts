@@ -27,7 +27,7 @@ function machine(): {
 } {
   const [out, log]: [string[], string[]] = [[], []];
   const home = path.join(folder, `home-${++homes}`);
-  // PATH names nothing, so that there is no Python and no pip.
+  // PATH is empty, so there is no Python and no pip.
   const host = fakeHost(home, { PATH: folder, TOKENLEARNER_LIBTORCH: '' });
   const progress = { write: () => true };
   const io = { host, progress, out: (line: string) => out.push(line), log: (line: string) => log.push(line) };
@@ -126,7 +126,7 @@ describe('remove', () => {
     expect(existsSync(own)).toBe(false);
   });
 
-  it('removes nothing without being told what, nor what it did not install', async () => {
+  it('removes nothing without a choice, and nothing that it did not install', async () => {
     await expect(machine().run('remove')).rejects.toThrow('Expected one of --variant, --dir and --all');
     const own = path.join(folder, 'mine');
     writeFiles(own, { 'thesis.txt': 'words' });

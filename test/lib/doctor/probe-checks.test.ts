@@ -59,7 +59,7 @@ it('lists the GPUs that can be used', () => {
   ]);
 });
 
-it('fails on numbers that are wrong, also when they are no numbers', () => {
+it('fails on wrong results, also on NaN', () => {
   const step = 'self-test cpu fused';
   const check1 = (error: number) => check([{ step, selfTest: { ...result, error } }])[0]?.status;
   expect([1e-7, 2.5e-7, 3e-7, NaN].map(check1)).toEqual(['ok', 'ok', 'failed', 'failed']);

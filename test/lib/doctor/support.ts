@@ -1,6 +1,6 @@
 import type { Machine } from '../../../lib/doctor/machine';
 
-/** A machine on which all is well and there is no GPU. */
+/** A healthy machine without a GPU. */
 export function machine(more: Partial<Machine> = {}): Machine {
   return {
     node: '22.12.0',

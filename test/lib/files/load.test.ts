@@ -166,7 +166,7 @@ describe('another format than was asked for', () => {
   });
 
   test('a folder, and bytes of no format', async () => {
-    await expectReject(loadWeights(folder), 'ERR_FILE_FORMAT', 'a folder; name a file in it');
+    await expectReject(loadWeights(folder), 'ERR_FILE_IO', 'a folder; name a file in it');
     const unknown = write('noise', Uint8Array.of(1, 2, 3, 254));
     await expectReject(
       loadWeights(unknown),
@@ -250,7 +250,7 @@ describe('shards', () => {
 
   test('the filter leaves shards closed', async () => {
     const broken = index('lacking.json', { ...whole, d: 'not-there.safetensors' });
-    await expectReject(loadWeights(broken), 'ERR_FILE_FORMAT', 'not-there.safetensors');
+    await expectReject(loadWeights(broken), 'ERR_FILE_IO', 'not-there.safetensors');
     const dict = await loadWeights(broken, { filter: (name) => name === 'c' });
     expect(Object.keys(dict)).toEqual(['c']);
   });
@@ -271,14 +271,14 @@ describe('shards', () => {
     await expectReject(
       loadWeights(write('config.json', '{"a": 1}')),
       'ERR_FILE_FORMAT',
-      /no index of shards/,
+      /not an index of shards/,
     );
   });
 
-  test('tensors of a load that fails are given back', async () => {
+  test('a failed load disposes its tensors', async () => {
     const dispose = jest.spyOn(Tensor.prototype, 'dispose');
     const lacking = index('lacking.json', { ...whole, d: 'not-there.safetensors' });
-    await expectReject(loadWeights(lacking), 'ERR_FILE_FORMAT', /not-there/);
+    await expectReject(loadWeights(lacking), 'ERR_FILE_IO', /not-there/);
     expect(dispose).toHaveBeenCalledTimes(3);
   });
 });

@@ -111,6 +111,6 @@ test.each([
   await expectReject(saveNpy(file, Tensor.ones([1]), options as never), code, '`options`');
 });
 
-test('bytes are no place to save to', async () => {
+test('bytes are not a target to save to', async () => {
   await expectReject(saveNpy(new Uint8Array(1) as never, Tensor.ones([1])), 'ERR_INVALID_ARG_TYPE', '`path`');
 });

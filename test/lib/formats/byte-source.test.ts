@@ -78,7 +78,7 @@ test('memory that is transferred while it is read is an error', async () => {
   const source = bytesSource(bytes, 'these bytes');
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
   const reading = source.read(new Uint8Array(2), 0);
-  await expectReject(reading, 'ERR_FILE_FORMAT', 'these bytes: the memory was transferred while it was read');
+  await expectReject(reading, 'ERR_DETACHED', 'these bytes: the memory was detached (transferred)');
 });
 
 describe('blobSource', () => {
@@ -104,7 +104,7 @@ describe('blobSource', () => {
   test("the blob's own error is the cause", async () => {
     const cause = new Error('gone');
     const reading = like(() => Promise.reject(cause)).read(new Uint8Array(4), 0);
-    expect((await expectReject(reading, 'ERR_FILE_FORMAT', 'blob: cannot be read: gone')).cause).toBe(cause);
+    expect((await expectReject(reading, 'ERR_FILE_IO', 'blob: cannot be read: gone')).cause).toBe(cause);
   });
 });
 
@@ -149,11 +149,7 @@ describe('streamSource', () => {
       yield new Uint8Array(1);
       throw cause;
     })();
-    const error = await expectReject(
-      streamSource(chunks, 'stream'),
-      'ERR_FILE_FORMAT',
-      'cannot be read: reset',
-    );
+    const error = await expectReject(streamSource(chunks, 'stream'), 'ERR_FILE_IO', 'cannot be read: reset');
     expect(error.cause).toBe(cause);
   });
 });

@@ -27,7 +27,7 @@ describe('archives', () => {
   test('sizes of a stored record that differ', () =>
     refused([data, { ...storage, declaredSize: 25 }], /mismatch/));
   test('a record beyond the end', () => refused([data, { ...storage, offset: 10_000 }], /not a valid zip/));
-  test('a record that is no record', () => refused([data, { ...storage, offset: 1 }], /not a valid zip/));
+  test('a wrong record offset', () => refused([data, { ...storage, offset: 1 }], /not a valid zip/));
   test('deflated data that are none', () => refused([data, { ...storage, method: 8 }], /not a valid zip/));
 
   test('records that overlap', async () => {
@@ -85,12 +85,12 @@ describe('archives', () => {
     }
   });
 
-  test('a checksum of 0 is none: PyTorch writes it where it is told to compute none', async () => {
+  test('a checksum of 0 is not checked: PyTorch writes 0 if it was told to compute none', async () => {
     const unchecked = [data, { ...storage, declaredChecksum: 0 }];
     expect(elements(await parseCheckpoint(zip(unchecked)))).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  test('a record that nobody asks for may be damaged', async () => {
+  test('a record that is not read may be damaged', async () => {
     const other = { name: 'a/data/1', data: SIX, declaredChecksum: 7 };
     expect(elements(await parseCheckpoint(zip([...sound, other])))).toEqual([0, 1, 2, 3, 4, 5]);
   });
@@ -127,7 +127,7 @@ describe('archives', () => {
       ]);
   });
 
-  test('more bytes after the archive than an archive can be told by', async () => {
+  test('more bytes after the archive than the search for its end covers', async () => {
     const bytes = Buffer.concat([zip(sound), Buffer.alloc(2 ** 16 + 64)]);
     await expectReject(parseCheckpoint(bytes), 'ERR_FILE_FORMAT', /End of central directory/);
   });

@@ -63,7 +63,7 @@ describe('without a key', () => {
     expect(await at(value)).toEqual([1]);
   });
 
-  test('options with a tensor among them are no state dict', async () => {
+  test('options with a tensor among them are not a state dict', async () => {
     expect(await at(dict({ model: of(one), args: dict({ lr: number(1), weights: two }) }))).toEqual([1]);
   });
 
@@ -71,7 +71,7 @@ describe('without a key', () => {
     await refused(dict({ ema: of(one), epoch: number(3) }), /choose one with `key`: it has "ema", "epoch"$/);
     await refused(dict({ state_dict: dict({}) }), /holds no tensors under .*it has "state_dict"$/);
     await refused(raw('}K', 1, 'K', 2, 's'), /it has no keys$/);
-    await refused(tuple(of(one)), /a list or tuple and not a state dict/);
+    await refused(tuple(of(one)), /a list or tuple, not a state dict/);
   });
 
   test('an empty dict is a state dict', async () => {
@@ -88,7 +88,7 @@ describe('without a key', () => {
     expect(await namesIn(dict({ model: dict({ w: one, epoch: number(3) }) }))).toEqual(['w']);
   });
 
-  test("a module's extra state is no candidate, and no part of one", async () => {
+  test("a module's extra state is neither a candidate nor part of one", async () => {
     const scale = dict({ scale: two });
     expect(await at(dict({ model: of(one), _extra_state: scale, 'bn._extra_state': scale }))).toEqual([1]);
     const average = dict({ w: one, 'bn._extra_state': none });
@@ -133,11 +133,11 @@ describe('with a key', () => {
 
   test.each<[string, RegExp]>([
     ['x', /no key "x"; it has "model"$/],
-    ['', /the value of "" is not a state dict: its value for "model" is a dict and not a tensor/],
+    ['', /the value of "" is not a state dict: its value for "model" is a dict, not a tensor/],
     ['model.x', /no key "model\.x"; it has "state_dict", "epoch", "a\.b" under "model"$/],
     ['model.epoch.x', /no key "model\.epoch\.x": the value under "model\.epoch" is a number/],
-    ['model.state_dict.w', /the value of "model\.state_dict\.w" is a tensor and not a state dict/],
-    ['model.epoch', /the value of "model\.epoch" is a number and not a state dict/],
+    ['model.state_dict.w', /the value of "model\.state_dict\.w" is a tensor, not a state dict/],
+    ['model.epoch', /the value of "model\.epoch" is a number, not a state dict/],
     ['toString', /no key "toString"/],
     ['model.', /no key "model\."/],
   ])('%s', async (key, message) => {

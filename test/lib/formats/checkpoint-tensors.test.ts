@@ -11,7 +11,7 @@ describe('tensors and their storages', () => {
     ]);
   });
 
-  test('a transposed view is brought into C order', async () => {
+  test('a transposed view is copied into C order', async () => {
     const entries = await parseCheckpoint(tensorFile({ shape: [3, 2], strides: [1, 3] }));
     expect(elements(entries)).toEqual([0, 3, 1, 4, 2, 5]);
   });
@@ -57,7 +57,11 @@ describe('tensors and their storages', () => {
 
   test('a storage has one type', async () => {
     const both = dict({ a: tensor(), b: tensor({ type: 'IntStorage' }) });
-    await expectReject(parseCheckpoint(checkpoint(both)), 'ERR_FILE_FORMAT', /described in two ways/);
+    await expectReject(
+      parseCheckpoint(checkpoint(both)),
+      'ERR_FILE_FORMAT',
+      /two contradicting descriptions/,
+    );
   });
 });
 
@@ -132,7 +136,7 @@ describe('dtypes', () => {
     await expectReject(
       parseCheckpoint(tensorFile(spec, new Uint8Array(5))),
       'ERR_FILE_FORMAT',
-      /5 bytes, no multiple of its elements' 2/,
+      /5 bytes, which is not a multiple of its elements' 2/,
     );
   });
 
@@ -177,7 +181,7 @@ describe('weights-only.pt', () => {
     ['nested', 'is a nested tensor'],
     ['quantized', 'is a quantized tensor of dtype quint8'],
     ['per_channel', 'is a quantized tensor of dtype qint8'],
-    ['meta', 'is on the meta device, without numbers'],
+    ['meta', 'is on the meta device, without elements'],
     ['bits8', 'has dtype bits8'],
     ['float4', 'has dtype float4_e2m1fn_x2'],
   ])('%s is an error of its own', async (name, what) => {

@@ -35,12 +35,12 @@ describe('checkpoints by PyTorch', () => {
     await expectReject(
       readCheckpoint(path('under-ema.pt'), { key: 'epoch' }),
       'ERR_FILE_FORMAT',
-      /the value of "epoch" is a number and not a state dict/,
+      /the value of "epoch" is a number, not a state dict/,
     );
     await expectReject(
       readCheckpoint(path('under-ema.pt'), { key: 'optimizer' }),
       'ERR_FILE_FORMAT',
-      /its value for "state" is a dict and not a tensor/,
+      /its value for "state" is a dict, not a tensor/,
     );
   });
 
@@ -55,16 +55,16 @@ describe('checkpoints by PyTorch', () => {
   });
 
   test.each<[string, RegExp]>([
-    ['tensor.pt', /the checkpoint is a tensor and not a state dict/],
+    ['tensor.pt', /the checkpoint is a tensor, not a state dict/],
     ['legacy.pt', /legacy format of PyTorch before 1\.6; .*save it again/],
     ['torchscript.pt', /TorchScript/],
-    ['all.safetensors', /not a PyTorch checkpoint: it is no zip archive/],
+    ['all.safetensors', /not a PyTorch checkpoint: it is not a zip archive/],
   ])('%s is refused', async (name, message) => {
     await expectReject(readCheckpoint(path(name)), 'ERR_FILE_FORMAT', message);
     await expectReject(readCheckpoint(path(name)), 'ERR_FILE_FORMAT', path(name));
   });
 
-  test('int8 is read as int32, and not where nobody asks for it', async () => {
+  test('int8 is read as int32, and only if the filter accepts it', async () => {
     expect(await readCheckpoint(path('int8.pt'))).toMatchObject({ w: { dtype: 'int32', shape: [1] } });
     expect(Object.keys(await readCheckpoint(path('int8-beside.pt')))).toEqual(['w']);
   });
@@ -93,7 +93,12 @@ describe('arguments', () => {
   test.each<[string, unknown, string, RegExp]>([
     ['null', null, 'ERR_INVALID_ARG_TYPE', /`options`/],
     ['a key of another type', { key: 1 }, 'ERR_INVALID_ARG_TYPE', /a string for `options\.key`/],
-    ['a filter of another type', { filter: /x/ }, 'ERR_INVALID_ARG_TYPE', /a function for `options\.filter`/],
+    [
+      'a filter of another type',
+      { filter: /x/ },
+      'ERR_INVALID_ARG_TYPE',
+      /a function \(name\) => boolean for `options\.filter`/,
+    ],
     ['no key', { key: null }, 'ERR_INVALID_ARG_TYPE', /`options\.key`/],
     [
       'a misspelt option',
@@ -120,12 +125,12 @@ describe('arguments', () => {
   });
 
   test('a missing file', async () => {
-    const error = await expectReject(readCheckpoint(path('none.pt')), 'ERR_FILE_FORMAT', path('none.pt'));
+    const error = await expectReject(readCheckpoint(path('none.pt')), 'ERR_FILE_IO', path('none.pt'));
     expect(error.cause).toMatchObject({ code: 'ENOENT' });
   });
 
   test('a folder', async () => {
-    await expectReject(readCheckpoint(FIXTURES), 'ERR_FILE_FORMAT', /not a regular file/);
+    await expectReject(readCheckpoint(FIXTURES), 'ERR_FILE_IO', /not a regular file/);
   });
 
   test('messages quote names from the file', async () => {
@@ -154,7 +159,7 @@ describe('the filter', () => {
     await expect(readCheckpoint(path('all.pt'), { filter })).rejects.toBe(thrown);
   });
 
-  test('what is no boolean is an error, a promise too', async () => {
+  test('a result that is not a boolean is an error, also a promise', async () => {
     const filter = (() => Promise.resolve(false)) as unknown as () => boolean;
     await expectReject(parseCheckpoint(file, { filter }), 'ERR_INVALID_ARG_TYPE', /`options\.filter`/);
   });
@@ -178,7 +183,7 @@ describe('sources', () => {
   });
 
   test('a read that fails is the error', async () => {
-    const failure = new TokenLearnerError('ERR_FILE_FORMAT', 'gone');
+    const failure = new TokenLearnerError('ERR_FILE_IO', 'gone');
     const source = { size: 1000, read: () => Promise.reject(failure) };
     await expect(readCheckpointFrom(source, 'x.pt')).rejects.toBe(failure);
   });

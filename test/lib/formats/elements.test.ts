@@ -1,22 +1,7 @@
 import { DTYPES, dtypeInfo } from '../../../lib/dtype';
-import { allocateElements, elementCount, littleEndianBytes, toHost } from '../../../lib/formats/elements';
+import { allocateElements, littleEndianBytes, toHost } from '../../../lib/formats/elements';
 
 import { expectThrow } from './support';
-
-describe('elementCount', () => {
-  test.each([
-    [[], 1],
-    [[3], 3],
-    [[2, 3, 4], 24],
-    [[2, 0, 3], 0],
-    [[2 ** 26, 2 ** 26], 2 ** 52],
-    [[2 ** 27, 2 ** 26], Infinity],
-    [[2 ** 27, 2 ** 27, 0], Infinity],
-    [[0, 2 ** 53 - 1, 2 ** 53 - 1], 0],
-  ])('%j has %d', (shape, count) => {
-    expect(elementCount(shape)).toBe(count);
-  });
-});
 
 describe('toHost', () => {
   const values = { float32: [1.5, -2], float64: [1.5, -2], int32: [1, -2], int64: [1n, -2n] } as const;

@@ -34,7 +34,7 @@ test.each(['', 'a\0b'])('the path %j is refused', (path) => {
 });
 
 describe('checkBytes', () => {
-  test('unshared memory is taken as it is', () => {
+  test('unshared memory is not copied', () => {
     const bytes = Uint8Array.of(1, 2);
     expect(checkBytes(bytes)).toBe(bytes);
   });
@@ -74,11 +74,11 @@ describe('withFile', () => {
   test('a missing file keeps the cause', async () => {
     const path = join(folder, 'none');
     const reading = withFile(path, () => Promise.resolve());
-    const error = await expectReject(reading, 'ERR_FILE_FORMAT', `${path}: cannot be read: ENOENT`);
+    const error = await expectReject(reading, 'ERR_FILE_IO', `${path}: cannot be read: ENOENT`);
     expect(error.cause).toMatchObject({ code: 'ENOENT', path });
   });
 
-  test('errors of the user pass as they are', async () => {
+  test('errors of the user pass through', async () => {
     const path = join(folder, 'a');
     await writeFile(path, 'abc');
     await expect(withFile(path, () => Promise.reject(new RangeError('mine')))).rejects.toThrow(RangeError);
@@ -87,6 +87,6 @@ describe('withFile', () => {
   test.each(['a folder', 'a device'])('%s is refused', async (what) => {
     const path = what === 'a folder' ? folder : devNull;
     const reading = withFile(path, () => Promise.resolve());
-    await expectReject(reading, 'ERR_FILE_FORMAT', `${path}: is not a regular file: it is`);
+    await expectReject(reading, 'ERR_FILE_IO', `${path}: is not a regular file: it is`);
   });
 });

@@ -52,7 +52,7 @@ describe('writeFileAtomic', () => {
     const path = join(folder, 'a');
     await writeFile(path, 'old');
     const writing = writeFileAtomic(path, { byteLength: 3, chunks });
-    await expectReject(writing, 'ERR_FILE_FORMAT', `${path}: cannot be written: ${message}`);
+    await expectReject(writing, 'ERR_FILE_IO', `${path}: cannot be written: ${message}`);
     expect(await readFile(path, 'utf8')).toBe('old');
     expect(await readdir(folder)).toEqual(['a']);
   });
@@ -74,7 +74,7 @@ describe('writeFileAtomic', () => {
     expect(spy).toHaveBeenCalledTimes(3);
     expect([...(await readFile(path))]).toEqual([1, 2, 3]);
     spy.mockResolvedValue({ bytesWritten: 0 } as never);
-    await expectReject(writeFileAtomic(path, content), 'ERR_FILE_FORMAT', 'takes no more bytes');
+    await expectReject(writeFileAtomic(path, content), 'ERR_FILE_IO', 'accepts no more bytes');
     expect([...(await readFile(path))]).toEqual([1, 2, 3]);
   });
 
@@ -119,11 +119,7 @@ describe('writeFileAtomic', () => {
   test('a circle of links is an error', async () => {
     await symlink('b', join(folder, 'a'));
     await symlink('a', join(folder, 'b'));
-    await expectReject(
-      writeFileAtomic(join(folder, 'a'), content),
-      'ERR_FILE_FORMAT',
-      /symbolic links|ELOOP/,
-    );
+    await expectReject(writeFileAtomic(join(folder, 'a'), content), 'ERR_FILE_IO', /symbolic links|ELOOP/);
   });
 
   test('writes straight to a device', async () => {
@@ -133,14 +129,14 @@ describe('writeFileAtomic', () => {
 
   test('a missing folder keeps the cause', async () => {
     const path = join(folder, 'none', 'a');
-    const error = await expectReject(writeFileAtomic(path, content), 'ERR_FILE_FORMAT', path);
+    const error = await expectReject(writeFileAtomic(path, content), 'ERR_FILE_IO', path);
     expect(error.cause).toMatchObject({ code: 'ENOENT' });
   });
 
-  test('a folder is no file to write', async () => {
+  test('a folder cannot be written', async () => {
     await expectReject(
       writeFileAtomic(folder, content),
-      'ERR_FILE_FORMAT',
+      'ERR_FILE_IO',
       `${folder}: cannot be written: EISDIR`,
     );
   });
@@ -164,7 +160,7 @@ describe('writeFileAtomic where a file cannot be replaced', () => {
     jest.spyOn(fsPromises, 'rename').mockImplementation(failing('EIO'));
     const path = join(folder, 'a');
     await writeFile(path, 'old');
-    await expectReject(writeFileAtomic(path, content), 'ERR_FILE_FORMAT', 'EIO');
+    await expectReject(writeFileAtomic(path, content), 'ERR_FILE_IO', 'EIO');
     expect(await readFile(path, 'utf8')).toBe('old');
     expect(await readdir(folder)).toEqual(['a']);
   });
@@ -220,7 +216,7 @@ describe('writeFileAtomic where a file cannot be replaced', () => {
     if (user === 0) process.seteuid?.(65534);
     try {
       await writeFileAtomic(path, content);
-      await expectReject(writeFileAtomic(join(folder, 'b'), content), 'ERR_FILE_FORMAT', 'EACCES');
+      await expectReject(writeFileAtomic(join(folder, 'b'), content), 'ERR_FILE_IO', 'EACCES');
     } finally {
       if (user === 0) process.seteuid?.(0);
       await chmod(folder, 0o755);

@@ -47,7 +47,7 @@ test.each<[string, Uint8Array, Kind, RegExp]>([
   ['TensorFlow Lite', bytes('\x1c\0\0\0TFL3\0\0'), 'other', /TensorFlow Lite/],
   ['PDF', bytes('%PDF-1.7\n'), 'other', /PDF/],
   ['PNG', bytes('\x89PNG\r\n\x1a\n'), 'other', /PNG/],
-  ['bytes of no meaning', bytes('\x01\x02\x03\xfe'), 'unknown', /no format that is known/],
+  ['bytes of no meaning', bytes('\x01\x02\x03\xfe'), 'unknown', /an unknown format/],
 ])('%s', async (_, content, kind, what) => {
   const identity = await identify(bytesSource(content));
   expect(identity.kind).toBe(kind);

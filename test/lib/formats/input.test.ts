@@ -81,7 +81,7 @@ test.each([
 test.each([new URL('https://example.org/w.bin'), 'file://host%00/a', 'file:///a%2fb', ''])(
   'the path %p is refused',
   async (input) => {
-    await expectReject(content(input), 'ERR_INVALID_ARG_VALUE', /for `path` but received "/);
+    await expectReject(content(input), 'ERR_INVALID_ARG_VALUE', /for `path` but received '/);
   },
 );
 

@@ -7,12 +7,12 @@ import { JsonCursor } from '../../../lib/formats/json-cursor';
 const cursor = (text: string | Uint8Array): JsonCursor =>
   new JsonCursor(Buffer.from(text), 'the text', formatErrors('x'));
 
-/** Whether a whole text passes as one value. */
+/** True if the whole text is accepted as one value. */
 async function accepts(text: string | Uint8Array): Promise<boolean> {
   try {
     const json = cursor(text);
     json.skip(2 ** 16);
-    await json.end(() => Promise.resolve());
+    await json.paddedEnd(() => Promise.resolve());
     return true;
   } catch (error) {
     if (error instanceof TokenLearnerError && error.code === 'ERR_FILE_FORMAT') return false;

@@ -100,7 +100,7 @@ describe('malformed files', () => {
       Buffer.concat([file('', 0, [3, 0]).subarray(0, 8), Buffer.from([1, 0, 0, 0, 0xff])]),
       /UTF-8/,
     ],
-    ['cut data', file(FLOAT_PAIR, 7), /truncated: float32 of shape \[2\] takes 8 bytes, the file holds 7/],
+    ['cut data', file(FLOAT_PAIR, 7), /truncated: float32 of shape \(2,\) takes 8 bytes, the file holds 7/],
     ['trailing data', file(FLOAT_PAIR, 9), /trailing bytes/],
     ['an empty header', file(''), /expected '{'/],
     ['a call', file(header({ shape: 'f()' })), /expected a literal/],
@@ -123,7 +123,7 @@ describe('malformed files', () => {
     ['a size that is a bool', file(header({ shape: '(True, 2)' })), /integers from 0/],
     ['a size beyond exact integers', file(header({ shape: '(9007199254740992,)' })), /integers from 0/],
     ['a shape that overflows', file(header({ shape: '(94906267, 94906267)' })), /too large a shape/],
-    ['65 axes', file(header({ shape: `(${'1,'.repeat(65)})` })), /65 axes/],
+    ['65 dimensions', file(header({ shape: `(${'1,'.repeat(65)})` })), /65 dimensions/],
     ['two orders', file(header({ descr: "'<>f4'" })), /"<>f4" is not supported \(float16, /],
     ['a huge axis beside a 0', file(header({ shape: '(0, 9007199254740991, 2)' }), 0), /too large a shape/],
     ['the name of a property', file(header({ descr: "'<__proto__'" })), /not supported/],
@@ -182,7 +182,7 @@ describe('writing', () => {
     expectThrow(() => serializeNpy(sample('bfloat16', [1])), 'ERR_INVALID_ARG_VALUE', /bfloat16/);
   });
 
-  test('refuses more axes than NumPy has', () => {
+  test('refuses more dimensions than NumPy has', () => {
     expectThrow(() => serializeNpy(sample('uint8', new Array<number>(65).fill(1))), 'ERR_OUT_OF_RANGE', /65/);
   });
 });

@@ -188,7 +188,7 @@ describe('what costs nothing', () => {
     expect(await read(pickle(raw('N'), remembered(0, raw('N')), doubled, raw('h', 0, '0')))).toBeNull();
   });
 
-  test('keys that are no strings are not hashed: they could be chosen so as to collide', async () => {
+  test('keys that are not strings are not hashed: a file could choose colliding ones', async () => {
     // V8 hashes a bigint by its low 64 bits, which are the same in all of these.
     const key = Buffer.alloc(13);
     const items = Array.from({ length: 2_000 }, (_, i) => {

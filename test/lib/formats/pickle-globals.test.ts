@@ -22,7 +22,7 @@ import {
 import { expectReject, FIXTURES } from './support';
 
 const read = (...value: Uint8Array[]): Promise<PickleValue> => unpickle(pickle(...value), 'x.pt');
-/** What PyTorch's own loader of weights takes by default. */
+/** The names that PyTorch's own loader of weights allows by default. */
 const allowed = JSON.parse(readFileSync(join(FIXTURES, 'weights-only-globals.json'), 'utf8')) as {
   globals: string[];
 };
@@ -59,7 +59,7 @@ describe('names', () => {
     await expectReject(read(global(...split(path))), 'ERR_UNSAFE_PICKLE', `asks for "${path}"`);
   });
 
-  test('what is no callable is not called', async () => {
+  test('a value that is not callable is not called', async () => {
     for (const value of [global('torch', 'float32'), global('torch', 'per_tensor_affine')])
       await expectReject(read(call(value)), 'ERR_UNSAFE_PICKLE', /the pickle calls a /);
   });
@@ -168,9 +168,9 @@ describe('tensors', () => {
     [
       'another dtype on a device',
       rebuild('_rebuild_device_tensor_from_cpu_tensor', plain, global('torch', 'float16'), text('xla'), yes),
-      /kept as float32 and used as float16/,
+      /stored as float32 and used as float16/,
     ],
-  ])('%s does no harm and says what it is', async (_, value, what) => {
+  ])('%s is accepted and described', async (_, value, what) => {
     expect(await read(value)).toEqual({
       kind: 'unreadable-tensor',
       what: expect.stringMatching(what) as string,
@@ -186,7 +186,7 @@ describe('tensors', () => {
         none,
         tuple(),
       ),
-      /not rebuilt/,
+      /rebuilt by something other than/,
     ],
     [
       'a dtype that is none',
@@ -195,7 +195,7 @@ describe('tensors', () => {
     ],
     ['a quantized tensor of nothing', rebuild('_rebuild_qtensor', none), /quantized/],
     ['a Parameter of nothing', call(global('torch.nn.parameter', 'Parameter'), none), /parameter/],
-    ['a device tensor of nothing', rebuild('_rebuild_device_tensor_from_cpu_tensor', none), /of a device/],
+    ['a device tensor of nothing', rebuild('_rebuild_device_tensor_from_cpu_tensor', none), /device tensor/],
   ])('%s is malformed', async (_, value, message) => {
     await expectReject(read(value), 'ERR_FILE_FORMAT', message);
   });

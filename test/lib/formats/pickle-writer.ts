@@ -1,6 +1,6 @@
 /** Writes pickles (protocol 2) for tests, one operation a function, so that tests can say what no pickler writes. */
 
-/** Bytes as they are: numbers, and characters in latin1. */
+/** Raw bytes: numbers, and characters in latin1. */
 export function raw(...bytes: (number | string)[]): Buffer {
   return Buffer.concat(
     bytes.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from([part]))),

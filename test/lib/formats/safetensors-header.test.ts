@@ -13,7 +13,7 @@ describe('budgets', () => {
     const timer = setInterval(() => (turns += 1));
     const asked: string[] = [];
     const filter = (name: string) => asked.push(name) < 0;
-    await parseSafetensors(file(`{${members(131_072, place)}}`), 'x', { filter });
+    await parseSafetensors(file(`{${members(131_072, place)}}`), 'x', filter);
     clearInterval(timer);
     expect(asked).toHaveLength(131_072);
     expect(turns).toBeGreaterThan(0);
@@ -93,7 +93,7 @@ describe('a filter', () => {
   ])('leaves out %s, which is refused where it is asked for', async (dtype, bytes) => {
     const content = beside(dtype, bytes);
     await expectReject(parseSafetensors(content), 'ERR_FILE_FORMAT', `tensor "other" has dtype "${dtype}"`);
-    const { entries } = await parseSafetensors(content, 'x', { filter: (name) => name === 'a' });
+    const { entries } = await parseSafetensors(content, 'x', (name) => name === 'a');
     expect(describedAll(entries)).toEqual([['a', { dtype: 'uint8', shape: [2], hex: '0102' }]]);
   });
 
@@ -119,7 +119,7 @@ describe('a filter', () => {
 
   test('gives booleans; its own errors pass', async () => {
     const asked = (filter: unknown) =>
-      parseSafetensors(tensorFile({}), 'x', { filter: filter as (name: string) => boolean });
+      parseSafetensors(tensorFile({}), 'x', filter as (name: string) => boolean);
     await expectReject(
       asked(() => Promise.resolve(true)),
       'ERR_INVALID_ARG_TYPE',

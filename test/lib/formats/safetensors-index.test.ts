@@ -37,7 +37,7 @@ test.each([
 
 test.each([
   ['no JSON', '{', /expected a key/],
-  ['a list', '[]', /no index of shards/],
+  ['a list', '[]', /not an index of shards/],
   ['a configuration', '{"hidden_size": 4}', /without a weight_map/],
   ['a map that is a list', '{"weight_map": []}', /weight_map is not an object/],
   ['a shard that is a number', '{"weight_map": {"a": 1}}', /"a" that is not a string/],

@@ -28,12 +28,12 @@ export function readable(ending: string): string[] {
   return Object.keys(expectations).filter((name) => name.endsWith(ending));
 }
 
-/** What a fixture of one array holds. */
+/** The content of a fixture with one array. */
 export function expectedArray(name: string): Described {
   return expectations[name] as Described;
 }
 
-/** What a fixture of named arrays holds. */
+/** The content of a fixture with named arrays. */
 export function expectedArrays(name: string): [string, Described][] {
   return Object.entries(expectations[name] as Record<string, Described>);
 }

@@ -21,7 +21,7 @@ test.each<[string, RawArray, unknown[]]>([
   expect(await widened(name, raw)).toEqual(expected);
 });
 
-test('a uint64 that is no int64 is an error that names the tensor', async () => {
+test('a uint64 that does not fit int64 is an error that names the tensor', async () => {
   const raw = BigUint64Array.of(2n ** 63n);
   await expectReject(
     widened('uint64', raw),

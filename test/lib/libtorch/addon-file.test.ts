@@ -34,7 +34,7 @@ function find(root: string, variables: NodeJS.ProcessEnv = {}): ReturnType<typeo
   }
 }
 
-it('takes what was built in a checkout, unless told otherwise', () => {
+it('takes the build of a checkout by default', () => {
   const root = packageWith('checkout', BUILT, GLIBC);
   expect(find(root)).toBe(path.join(root, BUILT));
   expect(find(root, { PREBUILDS_ONLY: '1', LIBC: 'glibc' })).toBe(path.join(root, GLIBC));

@@ -62,7 +62,7 @@ describe('without a home', () => {
 });
 
 describe('cachedRuntimeFolders', () => {
-  it('is empty where there is no cache', () => {
+  it('is empty without a cache', () => {
     expect(cachedRuntimeFolders(fakeHost(path.join(home, 'nowhere')))).toEqual([]);
     expect(listCache(fakeHost(path.join(home, 'nowhere'))).reason).toBeNull();
   });

@@ -181,7 +181,7 @@ describe('downloadFile', () => {
   it.each([403, 404, 410])('fails at once on %d, with the address', async (status) => {
     listener = (_request, response) => response.writeHead(status).end();
     await expect(downloadFile(options())).rejects.toThrow(
-      `Fetching ${url} failed: the server answers ${status}`,
+      `Downloading ${url} failed: the server responded with ${status}`,
     );
     expect(requests).toHaveLength(1);
   });

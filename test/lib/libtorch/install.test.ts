@@ -91,11 +91,20 @@ describe('installLibtorch', () => {
     expect(readdirSync(cacheOf(options.host, 'downloads', '2.13.0-cpu'))).toEqual([]);
   });
 
-  it('says what was tried and what helps when nobody has the file', async () => {
+  it('says what was tried and what helps if no source has the file', async () => {
     listener = (_request, response) => response.writeHead(404).end();
     const failed = installLibtorch(machine());
-    await expect(failed).rejects.toMatchObject({ name: 'TokenLearnerError', code: 'ERR_LIBTORCH_NOT_FOUND' });
-    await expect(failed).rejects.toThrow(/pip: there is no pip.*download: .* answers 404.*HTTPS_PROXY/s);
+    await expect(failed).rejects.toMatchObject({ name: 'TokenLearnerError', code: 'ERR_LIBTORCH_INSTALL' });
+    await expect(failed).rejects.toThrow(
+      /pip: there is no pip.*download: .* responded with 404.*HTTPS_PROXY/s,
+    );
+  });
+
+  it("wraps the system's errors, and keeps them as the cause", async () => {
+    const cause = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const failed = installLibtorch(machine({ pip: () => Promise.reject(cause) }));
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_INSTALL', cause });
+    await expect(failed).rejects.toThrow('Installing libtorch failed: ENOSPC: no space left on device');
   });
 
   it('leaves no folder behind when the file is another libtorch', async () => {
@@ -159,7 +168,7 @@ describe('installLibtorch', () => {
   it('leaves a platform without a known hash to pip, and says so', async () => {
     const options = machine({ manifest: fakeManifest(base, null) });
     await expect(installLibtorch(options)).rejects.toThrow(
-      /can only come through pip, since no hash of it is known.*there is no pip/s,
+      /is available only through pip, since no hash of it is known.*there is no pip/s,
     );
     expect(noPip).toHaveBeenCalledWith(expect.anything(), expect.anything(), true);
   });

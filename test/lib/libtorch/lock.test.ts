@@ -36,7 +36,7 @@ describe('withLock', () => {
     await expect(withLock(file, () => Promise.resolve('done'), { poll: 2 })).resolves.toBe('done');
   });
 
-  it("takes over another machine's lock only when nobody renews it", async () => {
+  it("takes over another machine's lock only if it is not renewed", async () => {
     const file = path.join(folder, 'remote');
     writeFileSync(file, JSON.stringify({ token: 'other', pid: 1, host: 'elsewhere.invalid' }));
     const onWait = jest.fn(() => {
@@ -48,7 +48,7 @@ describe('withLock', () => {
   });
 });
 
-describe('a lock that nobody renews', () => {
+describe('a lock that is not renewed', () => {
   const later = new Date(Date.now() + 365 * 24 * 3600 * 1000);
   const soon = new Date(Date.now() + 20_000);
   const holder = (more: object): string =>
@@ -96,7 +96,7 @@ describe('a lock that nobody renews', () => {
   });
 });
 
-describe('what is no lock', () => {
+describe('a file that is not a lock', () => {
   it.each([
     ['text', 'words'],
     ['JSON', '{ "name": "yarn" }'],
@@ -109,8 +109,8 @@ describe('what is no lock', () => {
     utimesSync(file, 0, 0);
     const work = jest.fn();
     const failed = withLock(file, work, { poll: 2 });
-    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_NOT_FOUND' });
-    await expect(failed).rejects.toThrow(`${file} is no lock of this package`);
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_INSTALL' });
+    await expect(failed).rejects.toThrow(`${file} has the name of a lock`);
     expect(readFileSync(file, 'utf8')).toBe(text);
     expect(work).not.toHaveBeenCalled();
   });
@@ -118,9 +118,9 @@ describe('what is no lock', () => {
   it('a folder in its place, and one where none can be made, are errors', async () => {
     const file = path.join(folder, 'folder');
     mkdirSync(file);
-    await expect(withLock(file, jest.fn())).rejects.toThrow('is no lock of this package');
+    await expect(withLock(file, jest.fn())).rejects.toThrow('has the name of a lock');
     writeFileSync(path.join(folder, 'file'), '');
     const below = withLock(path.join(folder, 'file', 'lock'), jest.fn());
-    await expect(below).rejects.toMatchObject({ code: 'ERR_LIBTORCH_NOT_FOUND' });
+    await expect(below).rejects.toMatchObject({ code: 'ERR_LIBTORCH_INSTALL' });
   });
 });

@@ -1,15 +1,18 @@
 import { entryVersion, manifest, manifestEntry } from '../../../lib/libtorch/manifest';
-import { compareVersions, parseVersion } from '../../../lib/libtorch/version';
+import { isOlder, parseVersion } from '../../../lib/libtorch/version';
+import requirements from '../../../lib/requirements.json';
 
 const entries = Object.values(manifest.variants).flatMap((targets) => Object.values(targets));
 
 describe('the manifest', () => {
   it('has a pinned version that is not older than the minimum', () => {
-    const [pinned, minimum] = [parseVersion(manifest.version), parseVersion(manifest.minimum)];
-    expect(pinned && minimum && compareVersions(pinned, minimum)).toBeGreaterThanOrEqual(0);
+    for (const version of [manifest.version, ...entries.map((entry) => entryVersion(entry))]) {
+      expect(parseVersion(version)).not.toBeNull();
+      expect(isOlder(version, requirements.libtorch)).toBe(false);
+    }
   });
 
-  it('has the size and the sha256 of every file that is fetched without pip', () => {
+  it('has the size and the sha256 of every file that is downloaded without pip', () => {
     for (const { archive } of entries) {
       if (archive === null) continue;
       expect(archive.sha256).toMatch(/^[0-9a-f]{64}$/);

@@ -1,6 +1,6 @@
 import { progressRenderer } from '../../../lib/libtorch/progress';
 
-/** What the renderer writes while a megabyte-sized download passes through a hundred steps, 1 s each. */
+/** The output of the renderer for a download of a megabyte in a hundred steps of 1 s. */
 function render(isTTY: boolean): string[] {
   const written: string[] = [];
   let time = 0;

@@ -67,10 +67,12 @@ describe('removeRuntime', () => {
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('refuses a folder that is no runtime', async () => {
+  it('refuses a folder that is not a runtime', async () => {
     const root = path.join(folder, 'precious');
     writeFiles(root, { 'thesis.txt': 'words' });
-    await expect(removeRuntime(root)).rejects.toThrow('holds no libtorch that was installed here');
+    const failed = removeRuntime(root);
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_INSTALL' });
+    await expect(failed).rejects.toThrow('holds no libtorch that was installed here');
     expect(existsSync(path.join(root, 'thesis.txt'))).toBe(true);
   });
 

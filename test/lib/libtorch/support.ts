@@ -47,7 +47,7 @@ export function runtimeJson(version: string, more: Record<string, unknown> = {})
   return JSON.stringify({ version, variant: 'cpu', platform: 'linux', arch: 'x64', ...more });
 }
 
-/** What a wheel of libtorch 2.13.0 holds, in small. */
+/** The content of a small stand-in for the wheel of libtorch 2.13.0. */
 export const wheelFiles: Record<string, string> = {
   'torch/version.py': "__version__ = '2.13.0+cpu'\n",
   'torch/lib/libtorch_cpu.so': 'cpu'.repeat(1000),
@@ -108,7 +108,6 @@ export function fakeManifest(url: string, content: Buffer | null): Manifest {
   const pip = { requirement: 'torch==2.13.0+cpu', platforms: ['manylinux_2_28_x86_64'], index: 'unused' };
   return {
     version: '2.13.0',
-    minimum: '2.11.0',
     variants: { cpu: { 'linux-x64': { pip, archive, unpackedSize: 10_000 } } },
   };
 }

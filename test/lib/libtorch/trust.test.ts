@@ -39,17 +39,17 @@ onPosix('a cache that others can write', () => {
     [RUNTIME, 0o777],
     [path.join(RUNTIME, 'lib'), 0o770],
     [path.join(RUNTIME, 'lib', 'libtorch_cpu.so'), 0o666],
-  ])('is passed over: %s with mode %o', (name, mode) => {
+  ])('is skipped: %s with mode %o', (name, mode) => {
     const host = machine();
     expect(locate(host).source).toBe('cache');
     const file = path.join(host.home, name);
     chmodSync(file, mode);
-    expect(() => locate(host)).toThrow(`others can write ${file}: chmod go-w`);
+    expect(() => locate(host)).toThrow(`others can write to ${file}: run chmod go-w`);
     chmodSync(file, 0o755);
     expect(locate(host).source).toBe('cache');
   });
 
-  asRoot('is passed over where it belongs to another user', () => {
+  asRoot('is skipped if it belongs to another user', () => {
     const host = machine();
     const file = path.join(host.home, RUNTIME);
     chownSync(file, 12345, 12345);
@@ -63,8 +63,8 @@ onPosix('a cache that others can write', () => {
     chmodSync(cache, 0o777);
     const pip = jest.fn();
     const failed = installLibtorch({ host, pip, manifest: fakeManifest('unused', null) });
-    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_NOT_FOUND' });
-    await expect(failed).rejects.toThrow(`others can write ${cache}`);
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_LIBTORCH_INSTALL' });
+    await expect(failed).rejects.toThrow(`others can write to ${cache}`);
     expect(pip).not.toHaveBeenCalled();
   });
 

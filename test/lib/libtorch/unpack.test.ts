@@ -61,7 +61,7 @@ describe('unpackLibtorch', () => {
   });
 
   it.each([
-    ['is no zip file', Buffer.from('<html>Not found</html>')],
+    ['is not a zip file', Buffer.from('<html>Not found</html>')],
     ['was cut off', zip(wheelFiles).subarray(0, 400)],
     ['holds no libtorch', zip({ 'readme.txt': 'hello' })],
   ])('refuses a file that %s', async (name, content) => {

@@ -1,4 +1,4 @@
-import { compareVersions, parseVersion } from '../../../lib/libtorch/version';
+import { compareVersions, isOlder, parseVersion } from '../../../lib/libtorch/version';
 
 function order(a: string, b: string): number {
   const [first, second] = [parseVersion(a), parseVersion(b)];
@@ -29,4 +29,16 @@ describe('compareVersions', () => {
     expect(order('3.0.0', '2.99.9')).toBe(1);
     expect(order('2.13.0+cpu', '2.13.0+cu130')).toBe(0);
   });
+});
+
+test.each([
+  ['20.18.0', '20.18.1', true],
+  ['20.18.1', '20.18.1', false],
+  ['2.9', '2.28', true],
+  ['2.36', '2.28', false],
+  ['2.11.0+cu130', '2.11', false],
+  ['musl', '2.28', false],
+  ['2.11', 'none', false],
+])('isOlder(%j, %j) is %p', (found, minimum, expected) => {
+  expect(isOlder(found, minimum)).toBe(expected);
 });

@@ -1,0 +1,74 @@
+import { requireLibtorch } from '../binding';
+import { type Device, deviceFromCode } from '../device';
+import { dtypeFromCode } from '../dtype';
+import type { LayerHandle } from '../native-interface';
+import { assertUsable, type FloatDType, type Leaf, Module } from './module';
+
+/** How a container's children feed each other. Slot 0 is the input; child i fills slot i + 1. */
+export interface Wiring {
+  /** For each child the slots that it takes. */
+  nodes: readonly (readonly number[])[];
+  /** The slots that the container gives. */
+  outputs: readonly number[];
+}
+
+/** Indents all lines of a child's repr but the first, as PyTorch does. */
+function indented(text: string): string {
+  return text.split('\n').join('\n  ');
+}
+
+/**
+ * Modules by name that run natively as one request, in the way of a graph. A child's parameters are named by its name:
+ * 'head.weight', as PyTorch names those of nested modules.
+ */
+export abstract class Container extends Module {
+  readonly #children: ReadonlyMap<string, Module>;
+  readonly #handle: LayerHandle;
+
+  protected constructor(children: ReadonlyMap<string, Module>, { nodes, outputs }: Wiring) {
+    super();
+    this.#children = children;
+    const handles = [...children.values()].map((module) => {
+      assertUsable(module, Module);
+      return module.handle();
+    });
+    this.#handle = requireLibtorch().createContainer(handles, 1, nodes, outputs);
+  }
+
+  override get device(): Device {
+    assertUsable(this, Container);
+    return deviceFromCode(requireLibtorch().placement(this.#handle)[1]);
+  }
+
+  override get dtype(): FloatDType {
+    assertUsable(this, Container);
+    return dtypeFromCode(requireLibtorch().placement(this.#handle)[0]) as FloatDType;
+  }
+
+  /** The children by name, in order. @internal */
+  protected get children(): ReadonlyMap<string, Module> {
+    return this.#children;
+  }
+
+  /** @internal */
+  override leaves(prefix = ''): { prefix: string; leaf: Leaf }[] {
+    return [...this.#children].flatMap(([name, module]) => module.leaves(`${prefix}${name}.`));
+  }
+
+  /** @internal */
+  override handle(): LayerHandle {
+    return this.#handle;
+  }
+
+  override toString(): string {
+    assertUsable(this, Container);
+    const lines = [...this.#children].map(([name, module]) => `  (${name}): ${indented(module.toString())}`);
+    return [`${this.constructor.name}(`, ...lines, ')'].join('\n');
+  }
+
+  /** Disposes the children too. @internal */
+  protected override release(): void {
+    requireLibtorch().disposeLayer(this.#handle);
+    for (const module of this.#children.values()) module.dispose();
+  }
+}

@@ -1,0 +1,108 @@
+/** What every asynchronous forward takes: an AbortSignal and a timeout. */
+import { TokenLearnerError } from '../errors';
+import { checkNumber, unexpected } from '../validate';
+
+/** An AbortSignal, structurally: the types need neither Node's nor a browser's. */
+export interface AbortSignalLike {
+  /** Whether it was aborted. */
+  readonly aborted: boolean;
+  /** What the forward rejects with. */
+  readonly reason?: unknown;
+  /** Called with 'abort'. */
+  addEventListener(type: 'abort', listener: () => void): void;
+  /** Called with 'abort'. */
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** Options of every forward. */
+export interface RequestOptions {
+  /**
+   * Aborts the forward: it rejects with the signal's reason at once. A forward that waits leaves the queue; the results of one
+   * that runs are dropped.
+   */
+  signal?: AbortSignalLike;
+  /**
+   * Milliseconds after which the forward is aborted in the same way, with ERR_TIMEOUT. From 0 to 2^31 - 1.
+   *
+   * @default no limit
+   */
+  timeoutMs?: number;
+}
+
+/** The option names of {@link RequestOptions}. */
+export const REQUEST_OPTIONS = ['signal', 'timeoutMs'] as const;
+
+/** What a timer of Node takes. */
+const LONGEST = 2 ** 31 - 1;
+
+function isSignal(value: unknown): value is AbortSignalLike {
+  if (typeof value !== 'object' || value === null) return false;
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignalLike>;
+  return (
+    typeof aborted === 'boolean' &&
+    typeof addEventListener === 'function' &&
+    typeof removeEventListener === 'function'
+  );
+}
+
+/** Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown }): RequestOptions {
+  const { signal, timeoutMs } = options;
+  if (signal !== undefined && !isSignal(signal))
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'options.signal', 'an AbortSignal', signal);
+  if (timeoutMs !== undefined && checkNumber('options.timeoutMs', timeoutMs, 0) > LONGEST)
+    throw unexpected('ERR_OUT_OF_RANGE', 'options.timeoutMs', `a number from 0 to ${LONGEST}`, timeoutMs);
+  return {
+    ...(signal && { signal }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: timeoutMs as number }),
+  };
+}
+
+let lastId = 0;
+
+/** A number that names a request to {@link NativeBinding.cancel}: unique among those under way. */
+function nextId(): number {
+  lastId = lastId === LONGEST ? 1 : lastId + 1;
+  return lastId;
+}
+
+/**
+ * Starts a request and settles as it does, or as its signal or timeout says.
+ *
+ * @param start - starts it under an id; 0 is nobody's.
+ * @param cancel - takes it out of the queue, or has it drop its results.
+ */
+export async function request<T>(
+  { signal, timeoutMs }: RequestOptions,
+  start: (id: number, timeoutMs?: number) => Promise<T>,
+  cancel: (id: number) => void,
+): Promise<T> {
+  if (signal === undefined && timeoutMs === undefined) return start(0);
+  // The reason is the caller's own, of any type.
+
+  if (signal?.aborted === true) throw signal.reason;
+  const id = nextId();
+  const running = start(id, timeoutMs);
+  let stop: (reason: unknown) => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    stop = (reason) => {
+      cancel(id);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+      reject(reason);
+    };
+  });
+  const onAbort = (): void => {
+    stop(signal?.reason);
+  };
+  const onTimeout = (): void => {
+    stop(new TokenLearnerError('ERR_TIMEOUT', `The forward was not finished within ${String(timeoutMs)} ms`));
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
+  signal?.addEventListener('abort', onAbort);
+  try {
+    return await Promise.race([running, stopped]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,53 @@
+#include "engine/cuda/stream.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/error.hpp"
+#include "engine/torch/abi.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+constexpr int kTrackedDevices = 64;
+
+/// One bit per device. A broken CUDA context is broken for the whole process.
+std::atomic<uint64_t> lost_devices = 0;
+
+uint64_t bit_of(Device device) { return uint64_t{1} << (device.index % kTrackedDevices); }
+
+}  // namespace
+
+bool adopt_stream(Device device) noexcept {
+  if (device.is_cpu()) return true;
+  void* stream = nullptr;
+  return torch().torch_get_cuda_stream_from_pool(false, device.index, &stream) == AOTI_TORCH_SUCCESS &&
+         torch().torch_set_current_cuda_stream(stream, device.index) == AOTI_TORCH_SUCCESS;
+}
+
+void* current_stream(Device device) {
+  void* stream = nullptr;
+  check_torch(torch().aoti_torch_get_current_cuda_stream(device.index, &stream), "current_stream");
+  return stream;
+}
+
+void synchronize(Device device) {
+  if (device.is_cpu()) return;
+  check_torch(torch().torch_cuda_stream_synchronize(current_stream(device), device.index), "synchronize");
+}
+
+bool is_lost(Device device) { return device.is_cuda() && (lost_devices.load() & bit_of(device)) != 0; }
+
+void check_not_lost(Device device) {
+  if (!is_lost(device)) return;
+  throw Error(ErrorCode::ERR_DEVICE_LOST, "Device " + device.to_string() +
+                                              " failed in a way that CUDA cannot recover from in this "
+                                              "process; restart the process to use it again");
+}
+
+void mark_lost(Device device) {
+  if (device.is_cuda()) lost_devices.fetch_or(bit_of(device));
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,35 @@
+// This thread's CUDA stream, and the list of devices that are broken. On the CPU these functions do nothing.
+//
+// Note: [Lanes]
+// A CUDA device's executor has a few threads. Each has its own stream from libtorch's pool: this is a lane.
+// The lane that takes a request runs the host-to-device copy, the computation and the device-to-host copy on
+// its stream. It waits for the stream and then completes the request. So the copies of one request overlap
+// the computation of others. A request's memory is allocated and freed on one stream. The results are
+// complete when JavaScript gets them, so no events or dependencies between requests are needed.
+#pragma once
+
+#include "engine/memory/device.hpp"
+
+namespace tokenlearner {
+
+/// Gives this thread its own stream on a CUDA device. False if that failed: then the thread shares the
+/// default stream, which is slower but correct.
+bool adopt_stream(Device device) noexcept;
+
+/// Waits for this thread's stream. Throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY or ERR_LIBTORCH if work on it
+/// failed.
+void synchronize(Device device);
+
+/// This thread's stream: a cudaStream_t.
+void* current_stream(Device device);
+
+/// True if mark_lost() was called for the device. Any thread.
+bool is_lost(Device device);
+
+/// Throws ERR_DEVICE_LOST if mark_lost() was called for the device. Any thread.
+void check_not_lost(Device device);
+
+/// From now on every request for the device fails at once, instead of waiting for a broken context.
+void mark_lost(Device device);
+
+}  // namespace tokenlearner

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/memory/dtype.hpp"
+#include "engine/memory/storage.hpp"
+
+namespace tokenlearner {
+
+using Dims = std::vector<int64_t>;
+
+/// A strided view of a storage. Strides and offset are in elements, not bytes.
+struct Tensor {
+  Storage storage;
+  DType dtype = DType::kFloat32;
+  Dims shape;
+  Dims strides;
+  int64_t offset = 0;
+
+  /// A new, uninitialised, contiguous tensor in host memory.
+  static Tensor empty(Dims shape, DType dtype);
+
+  std::byte* data() const { return storage.data() + offset * static_cast<int64_t>(item_size(dtype)); }
+  int64_t dim() const { return static_cast<int64_t>(shape.size()); }
+  int64_t numel() const;
+  bool is_contiguous() const;
+  Device device() const { return storage.device(); }
+};
+
+/// Row-major strides.
+Dims contiguous_strides(const Dims& shape);
+
+/// The number of elements from the first to the last one that the view reaches. 0 for an empty view.
+int64_t extent(const Dims& shape, const Dims& strides);
+
+/// Sets `merged` to the view with dimensions [0, count) merged into one. False if the strides do not allow
+/// that.
+bool merge_leading(const Tensor& tensor, int64_t count, Tensor& merged);
+
+/// The same data with another shape. Precondition: contiguous, and the same number of elements.
+Tensor reshaped(Tensor tensor, Dims shape);
+
+}  // namespace tokenlearner

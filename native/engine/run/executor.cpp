@@ -1,0 +1,155 @@
+#include "engine/run/executor.hpp"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "engine/cuda/stream.hpp"
+#include "engine/error.hpp"
+#include "engine/run/exit-gate.hpp"
+#include "kernels/cpu/compute-pool.hpp"
+#include "kernels/spin.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+// One request can copy to the device while another computes and a third copies back.
+constexpr int kCudaLanes = 3;
+
+/// A few times longer than a client takes to send its next request.
+constexpr auto kShortWait = std::chrono::microseconds(200);
+
+}  // namespace
+
+Executor::Executor(Device device) {
+  const int lanes = device.is_cuda() ? kCudaLanes : 1;
+  threads_.reserve(static_cast<std::size_t>(lanes));
+  try {
+    for (int i = 0; i < lanes; ++i) threads_.emplace_back([this, device] { loop(device); });
+  } catch (const std::system_error& error) {
+    // Keep the lanes that did start; one is enough.
+    if (threads_.empty()) {
+      throw Error(ErrorCode::ERR_OUT_OF_MEMORY, std::string("Could not start a thread: ") + error.what());
+    }
+  }
+}
+
+Executor::~Executor() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    events_.fetch_add(1, std::memory_order_release);
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  for (const std::unique_ptr<Request>& request : queue_)
+    request->fail(ErrorCode::ERR_CLOSED, "The process is exiting; the request was not run");
+}
+
+void Executor::set_queue_limit(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  limit_ = limit;
+}
+
+void Executor::check_room() const {
+  const std::lock_guard lock(mutex_);
+  if (queue_.size() < limit_) return;
+  throw Error(ErrorCode::ERR_QUEUE_FULL, "The queue is full: " + std::to_string(queue_.size()) +
+                                             " requests wait, the limit is " + std::to_string(limit_));
+}
+
+void Executor::submit(std::unique_ptr<Request> request) {
+  check_room();
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(request));
+    events_.fetch_add(1, std::memory_order_release);
+    // A spinning thread takes one request without being woken.
+    wake = sleeping_ > 0 && queue_.size() > (spinning_ ? 1U : 0U);
+  }
+  if (wake) wake_.notify_one();
+}
+
+bool Executor::cancel(uint64_t id) {
+  std::unique_ptr<Request> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto queued =
+        std::find_if(queue_.begin(), queue_.end(), [id](const auto& r) { return r->id() == id; });
+    if (queued != queue_.end()) {
+      waiting = std::move(*queued);
+      queue_.erase(queued);
+    } else {
+      const auto running =
+          std::find_if(running_.begin(), running_.end(), [id](const Request* r) { return r->id() == id; });
+      if (running == running_.end()) return false;
+      (*running)->cancel();
+    }
+  }
+  if (waiting != nullptr) waiting->fail(ErrorCode::ERR_CLOSED, "The request was cancelled");
+  return true;
+}
+
+/// Waits for a request and takes it. Null if the executor closes.
+std::unique_ptr<Request> Executor::next_request() {
+  std::unique_lock lock(mutex_);
+  if (queue_.empty() && !closing_) {
+    const auto started = std::chrono::steady_clock::now();
+    await_request(lock, last_wait_was_short_ && !spinning_);
+    last_wait_was_short_ = std::chrono::steady_clock::now() - started < kShortWait;
+  }
+  if (closing_) return nullptr;
+  std::unique_ptr<Request> request = std::move(queue_.front());
+  queue_.pop_front();
+  running_.push_back(request.get());
+  return request;
+}
+
+/// Returns when there is a request or the executor closes. The lock is held before and after.
+void Executor::await_request(std::unique_lock<std::mutex>& lock, bool may_spin) {
+  // While the lock is released, a request may arrive and be cancelled.
+  while (queue_.empty() && !closing_) {
+    if (may_spin) {
+      spinning_ = true;
+      const unsigned seen = events_.load(std::memory_order_relaxed);
+      lock.unlock();
+      spin_for_request(seen);
+      lock.lock();
+      spinning_ = false;
+      may_spin = false;
+      continue;
+    }
+    ++sleeping_;
+    wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    --sleeping_;
+  }
+}
+
+void Executor::spin_for_request(unsigned seen) const {
+  const kernels::ComputePool::SpareCore core(kernels::ComputePool::shared());
+  kernels::spin_for(kShortWait,
+                    [&] { return !core.is_spare() || events_.load(std::memory_order_acquire) != seen; });
+}
+
+void Executor::loop(Device device) {
+  bool has_stream = false;
+  for (;;) {
+    std::unique_ptr<Request> request = next_request();
+    if (request == nullptr) return;
+    const ExitGate gate;
+    if (!gate.open()) {
+      // Do not destroy it: its tensors belong to libtorch, whose static objects are being destroyed.
+      static_cast<void>(request.release());
+      return;
+    }
+    if (!has_stream) has_stream = adopt_stream(device);
+    request->run();
+    const std::lock_guard lock(mutex_);
+    running_.erase(std::find(running_.begin(), running_.end(), request.get()));
+  }
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engine/memory/device.hpp"
+#include "engine/run/request.hpp"
+
+namespace tokenlearner {
+
+// Note: [Waiting for the next request]
+// On a virtual machine it takes tens of microseconds to wake a sleeping thread on a sleeping core: twice the
+// total time of a small request. So a thread without requests spins for a while before it sleeps. It spins
+// only if all of these hold: its last wait was short (a client that sends one request after the other), no
+// other thread of this executor spins, and the compute pool has a core to spare. After one long wait it
+// sleeps at once, so an idle server costs nothing.
+
+// Note: [Inline runs]
+// For a run of about ten microseconds, handing it to another thread and being woken for the result costs the
+// environment's thread more than the run itself. So that thread runs it at once. The promise still resolves
+// through the event loop, in a later turn: a loop of awaited inline forwards does not block timers and
+// sockets.
+
+/// Runs requests in order on its own threads: one for the CPU, a few lanes for a CUDA device. See
+/// Note [Lanes] in cuda/stream.hpp. There is one executor per device and Node environment. It does not use
+/// libuv's pool, which has four threads and is needed for files and DNS.
+class Executor {
+ public:
+  explicit Executor(Device device);
+  /// Waits for running requests. Waiting requests fail with ERR_CLOSED. The environment's thread only.
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Sets the maximum number of waiting requests. Unlimited by default. Any thread.
+  void set_queue_limit(std::size_t limit);
+
+  /// Throws ERR_QUEUE_FULL if no further request may wait. Only the thread that submits can rely on the
+  /// result.
+  void check_room() const;
+
+  /// Adds a request to the queue. Throws ERR_QUEUE_FULL; then the request is not completed. Any thread.
+  void submit(std::unique_ptr<Request> request);
+
+  /// Removes a waiting request from the queue; it fails with ERR_CLOSED. Makes a running request drop its
+  /// outputs. False if there is no such request. Any thread.
+  bool cancel(uint64_t id);
+
+ private:
+  void loop(Device device);
+  std::unique_ptr<Request> next_request();
+  void await_request(std::unique_lock<std::mutex>& lock, bool may_spin);
+  void spin_for_request(unsigned seen) const;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  // Guarded by mutex_:
+  std::deque<std::unique_ptr<Request>> queue_;
+  std::vector<Request*> running_;
+  std::size_t limit_ = std::numeric_limits<std::size_t>::max();
+  bool closing_ = false;
+  int sleeping_ = 0;
+  /// See Note [Waiting for the next request].
+  bool spinning_ = false;
+  bool last_wait_was_short_ = false;
+  /// Increases with each request and when the executor closes. A spinning thread watches it.
+  std::atomic<unsigned> events_ = 0;
+  std::vector<std::thread> threads_;  // The last member: the threads use all others.
+};
+
+}  // namespace tokenlearner

@@ -1,0 +1,67 @@
+#include "engine/run/exit-gate.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+
+namespace tokenlearner {
+
+namespace {
+
+struct State {
+  std::mutex mutex;
+  std::condition_variable idle;
+  int running = 0;
+  bool exiting = false;
+};
+
+/// Never destroyed: exit handlers and the executors of other environments may use it until the process ends.
+State& state() {
+  static State* const instance = new State;
+  return *instance;
+}
+
+void wait_for_requests() {
+  State& s = state();
+  std::unique_lock lock(s.mutex);
+  s.exiting = true;
+  s.idle.wait(lock, [&s] { return s.running == 0; });
+}
+
+struct WaitsWhenDestroyed {
+  ~WaitsWhenDestroyed() { wait_for_requests(); }
+};
+
+bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
+
+}  // namespace
+
+void ExitGate::guard_main_thread() {
+  if (!is_main_thread()) return;
+  thread_local const WaitsWhenDestroyed guard;
+  static_cast<void>(guard);
+}
+
+void ExitGate::install() {
+  // If no handler can be added, there is still the 'exit' event.
+  static_cast<void>(std::atexit(wait_for_requests));
+}
+
+ExitGate::ExitGate() {
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  open_ = !s.exiting;
+  if (open_) ++s.running;
+}
+
+ExitGate::~ExitGate() {
+  if (!open_) return;
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  if (--s.running == 0) s.idle.notify_all();
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,107 @@
+#include "engine/run/op.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "engine/cuda/staging.hpp"
+#include "engine/cuda/stream.hpp"
+#include "engine/error.hpp"
+#include "engine/torch/abi.hpp"
+#include "engine/torch/aten.hpp"
+
+namespace tokenlearner {
+
+Tensor CallOptions::result(std::size_t i, Dims shape, DType dtype) const {
+  Tensor tensor;
+  tensor.dtype = dtype;
+  tensor.strides = contiguous_strides(shape);
+  tensor.shape = std::move(shape);
+  const auto bytes = static_cast<std::size_t>(tensor.numel()) * item_size(dtype);
+  const bool given = i < results.size() && results[i].bytes() == bytes;
+  tensor.storage = given ? results[i] : Storage::allocate(bytes, false);
+  return tensor;
+}
+
+const Tensor& only(Inputs inputs) {
+  if (inputs.size() != 1) {
+    throw Error(ErrorCode::ERR_INVALID_ARG_VALUE,
+                "Expected one input but received " + std::to_string(inputs.size()));
+  }
+  return inputs.front();
+}
+
+std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement placement) {
+  std::vector<Tensor> placed;
+  placed.reserve(parameters.size());
+  for (const Tensor& parameter : parameters) {
+    placed.push_back(aten::to_copy(parameter, placement.dtype, placement.device));
+  }
+  // Other threads will read them on their own streams.
+  if (!placed.empty()) synchronize(placement.device);
+  return placed;
+}
+
+Device device_for(const Op& op, Device input) { return op.runs_anywhere() ? input : op.placement().device; }
+
+namespace {
+
+/// Moves an output to the device of the first input. The result never shares memory with an input.
+Tensor deliver(const Tensor& output, Inputs inputs) {
+  const Device target = inputs.front().device();
+  if (output.device().is_cuda() && target.is_cpu()) return download(output);
+  // A view of an input (Flatten) would use memory that the caller may free or overwrite.
+  const bool shared = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) {
+    return output.storage.owner() == input.storage.owner();
+  });
+  if (shared || output.device() != target) return aten::to_copy(output, output.dtype, target);
+  return output;
+}
+
+Tensor moved(const Tensor& input, Device device) {
+  if (input.device() == device) return input;
+  return input.device().is_cpu() ? upload(input, device) : aten::to_copy(input, input.dtype, device);
+}
+
+Outputs run_guarded(const Op& op, Device device, Inputs inputs, const CallOptions& options) {
+  const TorchDeviceGuard guard(device);
+  std::vector<Tensor> local;
+  local.reserve(inputs.size());
+  for (const Tensor& input : inputs) local.push_back(moved(input, device));
+  Outputs outputs = op.run(local, options);
+  for (Tensor& output : outputs) {
+    // A graph may end on a different device than it started on.
+    const Device made_on = output.device();
+    output = deliver(output, inputs);
+    if (made_on != device) synchronize(made_on);
+  }
+  synchronize(device);
+  return outputs;
+}
+
+/// Waits for the stream after a failure: kernels that were queued earlier may still read the inputs and the
+/// parameters, and the caller frees them. If waiting fails too, the device is broken, regardless of
+/// libtorch's own error (before 2.13 it reports none).
+void drain(Device device) noexcept {
+  try {
+    synchronize(device);
+  } catch (const Error&) {
+    mark_lost(device);
+  }
+}
+
+}  // namespace
+
+Outputs run_on(const Op& op, Device device, Inputs inputs, const CallOptions& options) {
+  check_not_lost(device);
+  try {
+    return run_guarded(op, device, inputs, options);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+    drain(device);
+    if (is_lost(device)) throw Error(ErrorCode::ERR_DEVICE_LOST, error.what());
+    throw;
+  }
+}
+
+}  // namespace tokenlearner

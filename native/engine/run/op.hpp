@@ -1,0 +1,108 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/memory/tensor.hpp"
+#include "engine/run/config.hpp"
+
+namespace tokenlearner {
+
+/// The options of one call.
+struct CallOptions {
+  /// The layer's own options by name.
+  Config values;
+  /// Host memory for the outputs, by position, if the caller must own it. See Op::result_bytes().
+  std::vector<Storage> results;
+
+  /// A contiguous tensor in host memory for output `i`. It uses `results[i]` if that has the right size,
+  /// otherwise new memory.
+  Tensor result(std::size_t i, Dims shape, DType dtype) const;
+};
+
+using Inputs = std::span<const Tensor>;
+using Outputs = std::vector<Tensor>;
+
+/// The device and the dtype of an operator with parameters.
+struct Placement {
+  DType dtype = DType::kFloat32;
+  Device device;
+};
+
+/// One operator: configuration and parameters. Both are immutable, so any number of threads may run it at
+/// once. A change of parameters, dtype or device makes a new operator. A running request keeps the old one
+/// alive.
+class Op {
+ public:
+  virtual ~Op() = default;
+
+  /// Blocks until the outputs are complete. The inputs are on this operator's device. Any thread.
+  virtual Outputs run(Inputs inputs, const CallOptions& options) const = 0;
+
+  const Placement& placement() const { return placement_; }
+  const std::vector<Tensor>& parameters() const { return parameters_; }
+
+  /// The bytes of each output that run() writes into CallOptions::results. Empty if it does not use them.
+  virtual std::vector<std::size_t> result_bytes(std::span<const Dims>, const CallOptions&) const {
+    return {};
+  }
+
+  /// True if run() takes less time than handing the inputs to another thread.
+  virtual bool runs_inline(Inputs) const { return false; }
+
+  /// True if the operator has no parameters. Then it runs on the device of its first input.
+  virtual bool runs_anywhere() const { return parameters_.empty(); }
+
+  /// The same operator with other parameters. They are contiguous and already have `placement`'s dtype and
+  /// device.
+  virtual std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const = 0;
+
+ protected:
+  Op(Placement placement, std::vector<Tensor> parameters)
+      : placement_(placement), parameters_(std::move(parameters)) {}
+
+  const Tensor& parameter(std::size_t i) const { return parameters_.at(i); }
+  /// Null if the operator was made without it (bias: false).
+  const Tensor* optional_parameter(std::size_t i) const {
+    return i < parameters_.size() ? &parameters_[i] : nullptr;
+  }
+
+ private:
+  Placement placement_;
+  std::vector<Tensor> parameters_;
+};
+
+/// Implements with() for an operator with a copyable configuration `Settings` and a constructor that takes
+/// (Settings, Placement, parameters).
+template <typename Derived, typename Settings>
+class ConfiguredOp : public Op {
+ public:
+  ConfiguredOp(Settings settings, Placement placement, std::vector<Tensor> parameters)
+      : Op(placement, std::move(parameters)), settings_(std::move(settings)) {}
+
+  std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const override {
+    return std::make_shared<Derived>(settings_, placement, std::move(parameters));
+  }
+
+ protected:
+  const Settings& settings() const { return settings_; }
+
+ private:
+  Settings settings_;
+};
+
+/// The only input. Throws ERR_INVALID_ARG_VALUE if there are none or several.
+const Tensor& only(Inputs inputs);
+
+/// Copies parameters to a placement. The copies are contiguous.
+std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement placement);
+
+/// The device on which `op` runs if its first input is on `input`.
+Device device_for(const Op& op, Device input);
+
+/// Runs `op` on inputs of any device. Moves the inputs to `device` (the result of device_for()) and the
+/// outputs to the device of the first input. Outputs never share memory with an input.
+Outputs run_on(const Op& op, Device device, Inputs inputs, const CallOptions& options);
+
+}  // namespace tokenlearner

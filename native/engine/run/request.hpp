@@ -1,0 +1,63 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/error.hpp"
+#include "engine/run/op.hpp"
+
+namespace tokenlearner {
+
+/// Receives a request's outcome. Exactly one of the two functions is called, once, on any thread.
+class Completion {
+ public:
+  virtual ~Completion() = default;
+  virtual void succeed(Outputs outputs) noexcept = 0;
+  virtual void fail(Failure failure) noexcept = 0;
+};
+
+/// One run of an operator. It is made on the caller's thread and runs there at once or on an executor's
+/// thread.
+class Request {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// `device` is the result of device_for(). The inputs own their memory, unless the request runs at once.
+  Request(std::shared_ptr<const Op> op, Device device, std::vector<Tensor> inputs, CallOptions options,
+          std::unique_ptr<Completion> completion);
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+
+  /// Sets the id for Executor::cancel(). 0 if the request will not be cancelled.
+  void set_id(uint64_t id) { id_ = id; }
+  uint64_t id() const { return id_; }
+
+  /// A request that has not started by then fails with ERR_TIMEOUT.
+  void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
+
+  /// A running request is not interrupted, but its outputs are dropped and it fails with ERR_CLOSED. Any
+  /// thread.
+  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  /// Runs, then completes or fails. Frees the inputs before it calls the completion. Call it once.
+  void run() noexcept;
+
+  /// Fails the request without running it. Call it once.
+  void fail(ErrorCode code, const char* message) noexcept;
+
+ private:
+  std::shared_ptr<const Op> op_;
+  Device device_;
+  std::vector<Tensor> inputs_;
+  CallOptions options_;
+  std::unique_ptr<Completion> completion_;
+  uint64_t id_ = 0;
+  std::optional<Clock::time_point> deadline_;
+  std::atomic<bool> cancelled_ = false;
+};
+
+}  // namespace tokenlearner

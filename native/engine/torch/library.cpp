@@ -1,0 +1,181 @@
+#include "engine/torch/library.hpp"
+
+#include <dlfcn.h>
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+
+#include "engine/error.hpp"
+#include "engine/run/exit-gate.hpp"
+#include "engine/torch/abi.hpp"
+#include "engine/torch/mapped.hpp"
+#include "kernels/cpu/topology.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+constexpr uint64_t kOldest = TORCH_TARGET_VERSION;
+
+/// There is one libtorch per process: it registers its operators globally, so a second copy would conflict.
+/// It is never closed: its threads and static objects live until the process ends.
+struct Loaded {
+  std::mutex mutex;
+  TorchInfo info;
+  std::atomic<bool> ready = false;
+  bool cuda_ready = false;
+  TorchFunctions functions;
+};
+
+Loaded& loaded() {
+  static Loaded* const instance = new Loaded;
+  return *instance;
+}
+
+std::string version_text(uint64_t packed) {
+  return std::to_string(packed >> 56) + "." + std::to_string((packed >> 48) & 0xff) + "." +
+         std::to_string((packed >> 40) & 0xff);
+}
+
+void* open_library(const std::filesystem::path& path) {
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    const char* reason = dlerror();
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "Could not load libtorch from " + path.string() + ": " +
+                                                  (reason != nullptr ? reason : "unknown reason"));
+  }
+  return handle;
+}
+
+template <typename F>
+void resolve(void* handle, const char* name, F& function) {
+  function = reinterpret_cast<F>(dlsym(handle, name));
+}
+
+TorchFunctions resolve_all(void* handle, const std::string& path) {
+  TorchFunctions f;
+  const char* missing = nullptr;
+#define TOKENLEARNER_RESOLVE(name) \
+  resolve(handle, #name, f.name);  \
+  if (f.name == nullptr) missing = #name;
+  TOKENLEARNER_TORCH_FUNCTIONS(TOKENLEARNER_RESOLVE)
+#undef TOKENLEARNER_RESOLVE
+  resolve(handle, "_ZN2at15set_num_threadsEi", f.set_num_threads);
+  resolve(handle, "torch_new_stable_ivalue", f.torch_new_stable_ivalue);
+  resolve(handle, "torch_exception_get_what_without_backtrace", f.torch_exception_get_what_without_backtrace);
+  if (missing != nullptr) {
+    std::string message = "The libtorch at " + path + " lacks " + missing;
+    if (f.aoti_torch_abi_version != nullptr)
+      message += "; it reports version " + version_text(f.aoti_torch_abi_version());
+    throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
+                message + ". libtorch " TOKENLEARNER_OLDEST_TORCH " or later is needed");
+  }
+  return f;
+}
+
+bool same_folder(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return a == b || std::filesystem::equivalent(a, b, ignored);
+}
+
+/// Throws if opening libtorch would end the process or load a second libtorch.
+void check_before_opening(const std::string& lib_dir, const std::string& mapped) {
+  // MKL reads the working directory when it is loaded, and calls exit(2) if there is none.
+  std::error_code missing;
+  static_cast<void>(std::filesystem::current_path(missing));
+  if (missing) {
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "libtorch cannot be loaded from " + lib_dir +
+                                                  " in a working directory that does not exist (" +
+                                                  missing.message() + "): call process.chdir() first");
+  }
+  if (!mapped.empty() && !same_folder(mapped, lib_dir)) {
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "This process has loaded libtorch from " + mapped +
+                                                  " already and cannot load another one from " + lib_dir +
+                                                  " beside it");
+  }
+}
+
+/// libtorch uses all cores of the machine. Limits it to the cores that this process may use.
+void limit_threads(const TorchFunctions& functions) {
+  uint32_t threads = 0;
+  const int limit = kernels::thread_limit().threads;
+  if (functions.set_num_threads == nullptr || functions.torch_get_num_threads(&threads) != 0) return;
+  if (static_cast<int>(threads) > limit) functions.set_num_threads(limit);
+}
+
+}  // namespace
+
+const TorchFunctions& torch() {
+  Loaded& state = loaded();
+  if (!state.ready) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
+  return state.functions;
+}
+
+void load_torch(const std::string& lib_dir) {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  ExitGate::guard_main_thread();
+  if (state.ready) {
+    if (same_folder(state.info.lib_dir, lib_dir)) return;
+    check_before_opening(lib_dir, state.info.lib_dir);
+  }
+  const std::string mapped = mapped_torch_dir();
+  check_before_opening(lib_dir, mapped);
+  const std::filesystem::path dir(lib_dir);
+  void* const handle = open_library(dir / "libtorch_cpu.so");
+  const TorchFunctions functions = resolve_all(handle, (dir / "libtorch_cpu.so").string());
+  const uint64_t version = functions.aoti_torch_abi_version();
+  if (version < kOldest) {
+    throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
+                "The libtorch at " + lib_dir + " is " + version_text(version) +
+                    ". libtorch " TOKENLEARNER_OLDEST_TORCH " or later is needed");
+  }
+  state.functions = functions;
+  state.info = {lib_dir, version_text(version), std::filesystem::exists(dir / "libtorch_cuda.so")};
+  // If someone else has loaded this libtorch, do not change its settings.
+  if (mapped.empty()) limit_threads(functions);
+  state.ready = true;
+  ExitGate::install();
+}
+
+void load_torch_cuda() {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  if (state.cuda_ready) return;
+  const std::filesystem::path path = std::filesystem::path(state.info.lib_dir) / "libtorch_cuda.so";
+  void* const handle = open_library(path);
+  TorchFunctions& f = state.functions;
+  resolve(handle, "torch_get_cuda_stream_from_pool", f.torch_get_cuda_stream_from_pool);
+  resolve(handle, "torch_set_current_cuda_stream", f.torch_set_current_cuda_stream);
+  resolve(handle, "torch_cuda_stream_synchronize", f.torch_cuda_stream_synchronize);
+  resolve(handle, "aoti_torch_get_current_cuda_stream", f.aoti_torch_get_current_cuda_stream);
+  if (f.torch_get_cuda_stream_from_pool == nullptr || f.torch_set_current_cuda_stream == nullptr ||
+      f.torch_cuda_stream_synchronize == nullptr || f.aoti_torch_get_current_cuda_stream == nullptr) {
+    throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
+                path.string() + " lacks the stable ABI's stream functions");
+  }
+  // dlsym also searches the library's dependencies, so this is the function of libtorch_cuda's own CUDA
+  // runtime.
+  int (*runtime_version)(int*) = nullptr;
+  resolve(handle, "cudaRuntimeGetVersion", runtime_version);
+  if (runtime_version == nullptr || runtime_version(&state.info.cuda_runtime) != 0)
+    state.info.cuda_runtime = 0;
+  state.cuda_ready = true;
+  ExitGate::install();
+}
+
+std::optional<TorchInfo> torch_info() {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  if (!state.ready) return std::nullopt;
+  return state.info;
+}
+
+uint32_t torch_num_threads() {
+  uint32_t threads = 0;
+  check_torch(torch().torch_get_num_threads(&threads), "get_num_threads");
+  return threads;
+}
+
+}  // namespace tokenlearner

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tokenlearner {
+
+/// The libtorch that this process uses. See Note [One addon, many libtorch] in abi.hpp.
+struct TorchInfo {
+  std::string lib_dir;
+  /// The version that libtorch itself reports: major.minor.patch, for example "2.13.0".
+  std::string version;
+  /// True for a build with CUDA (libtorch_cuda is in the same folder).
+  bool cuda_build = false;
+  /// The version of libtorch_cuda's CUDA runtime, as 1000 * major + 10 * minor. 0 before load_torch_cuda() or
+  /// if unknown.
+  int cuda_runtime = 0;
+};
+
+/// Opens libtorch_cpu in `lib_dir` and resolves the shim. The first success holds for the whole process. A
+/// second call with the same folder does nothing. Throws ERR_LIBTORCH_LOAD, also if anyone in the process has
+/// already loaded a libtorch from another folder. Throws ERR_LIBTORCH_INCOMPATIBLE. Thread-safe.
+void load_torch(const std::string& lib_dir);
+
+/// Opens libtorch_cuda in the folder of the loaded libtorch_cpu. This registers the CUDA operators. Throws
+/// ERR_LIBTORCH_LOAD. Idempotent, thread-safe.
+void load_torch_cuda();
+
+std::optional<TorchInfo> torch_info();
+
+/// at::get_num_threads(). Precondition: libtorch is loaded.
+uint32_t torch_num_threads();
+
+}  // namespace tokenlearner

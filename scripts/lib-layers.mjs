@@ -1,0 +1,75 @@
+/**
+ * The layers of lib/ as rules of eslint: imports point only downward. eslint.config.mjs shows a violation in the editor; `npm run check`
+ * fails on it, whatever the comments in the file say.
+ */
+
+/** lib/ from the bottom up: the files and folders of each layer. A file imports from its own layer and from those before it. */
+const LAYERS = [
+  ['errors', ['errors', 'native-interface']],
+  ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
+  ['binding', ['binding', 'device', 'random']],
+  ['tensor', ['tensor', 'init', 'runtime']],
+  ['modules', ['modules']],
+  ['files', ['files']],
+  ['index', ['index']],
+  ['doctor', ['doctor']],
+  ['cli', ['cli']],
+];
+
+/** Imports that no-restricted-imports does not see. */
+const LAZY =
+  ":matches(ImportExpression, CallExpression[callee.name='require'], TSImportType, TSExternalModuleReference)";
+
+/** Rules that forbid an import whose specifier matches one of [{regex, message}]. */
+function forbid(patterns) {
+  if (patterns.length === 0) return { 'no-restricted-imports': 'off', 'no-restricted-syntax': 'off' };
+  const lazy = patterns.map(({ regex, message }) => ({
+    // A selector's regular expression cannot hold a slash.
+    selector: `${LAZY} Literal[value=/${regex.replaceAll('/', String.raw`\u002F`)}/]`,
+    message,
+  }));
+  return {
+    'no-restricted-imports': ['error', { patterns }],
+    'no-restricted-syntax': ['error', ...lazy],
+  };
+}
+
+/** The imports of higher layers, in a file that reaches lib/ by `up`. */
+function upward(index, up) {
+  const [own] = LAYERS[index];
+  return LAYERS.slice(index + 1).map(([name, entries]) => ({
+    regex: `^${up}(?:${entries.join('|')})(?:$|[./])`,
+    message: `${own} imports upward, from ${name}`,
+  }));
+}
+
+const inLayers = LAYERS.flatMap(([, entries], index) => [
+  { files: entries.map((entry) => `lib/${entry}.ts`), rules: forbid(upward(index, String.raw`\./`)) },
+  {
+    files: entries.map((entry) => `lib/${entry}/**/*.ts`),
+    rules: forbid(upward(index, String.raw`(?:\.\./)+`)),
+  },
+]);
+
+/** Entries for eslint's configuration; a later one replaces the rules of an earlier one for the same file. */
+export const libLayers = [
+  {
+    files: ['lib/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'Program', message: 'belongs to no layer: name it in scripts/lib-layers.mjs' },
+      ],
+    },
+  },
+  ...inLayers,
+  {
+    files: ['lib/libtorch/**/*.ts'],
+    rules: forbid([
+      {
+        regex: String.raw`^\.\./(?!(?:${LAYERS[0][1].join('|')})(?:$|[./])|[\w-]+\.json$)`,
+        message: 'libtorch/ imports only errors',
+      },
+    ]),
+  },
+];

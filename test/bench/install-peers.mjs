@@ -1,0 +1,87 @@
+/**
+ * The peers that this package is measured against, in a folder of their own: onnxruntime-node from peers/package-lock.json, and a Python
+ * environment from test/fixtures/generate/requirements.txt.
+ */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { pythonSucceeds, runPython, systemPython } from '../../scripts/python-env.mjs';
+import { hashInputs, isFresh, markFresh, root, runNpm, say, SetupError } from '../../scripts/tools.mjs';
+
+const FOLDER = path.join(root, 'build', 'bench-peers');
+const NODE_FOLDER = path.join(FOLDER, 'node');
+const PYTHON_FOLDER = path.join(FOLDER, 'python');
+const PYTHON = path.join(
+  PYTHON_FOLDER,
+  ...(process.platform === 'win32' ? ['Scripts', 'python.exe'] : ['bin', 'python']),
+);
+const REQUIREMENTS = 'test/fixtures/generate/requirements.txt';
+const NODE_PEERS = ['package.json', 'package-lock.json'].map((name) => `test/bench/peers/${name}`);
+
+const PEERS = {
+  onnxruntime: { stamp: 'bench-onnxruntime', inputs: NODE_PEERS, install: installNodePeers },
+  python: { stamp: 'bench-python', inputs: [REQUIREMENTS], install: installPythonPeers },
+};
+
+/**
+ * {onnxruntime, python}: the folder with node_modules and the interpreter, null for a peer that is missing. With `install`, a missing peer is
+ * installed; a peer that cannot be installed is reported and left out.
+ */
+export function ensurePeers({ install }) {
+  return {
+    onnxruntime: ensure('onnxruntime', install) ? NODE_FOLDER : null,
+    python: ensure('python', install) ? PYTHON : null,
+  };
+}
+
+function ensure(name, mayInstall) {
+  const { stamp, inputs, install } = PEERS[name];
+  const wanted = hashInputs(inputs);
+  if (existsSync(FOLDER) && isFresh(stamp, wanted)) return true;
+  if (!mayInstall) {
+    say(`The ${name} peers are not installed and are left out; \`npm run bench\` installs them`);
+    return false;
+  }
+  try {
+    install();
+    markFresh(stamp, wanted);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(`The ${name} peers are left out: ${error.message}`);
+    return false;
+  }
+}
+
+function installNodePeers() {
+  say('Installing onnxruntime-node into build/bench-peers');
+  mkdirSync(NODE_FOLDER, { recursive: true });
+  for (const file of NODE_PEERS) {
+    copyFileSync(path.join(root, file), path.join(NODE_FOLDER, path.basename(file)));
+  }
+  // Its CPU library is in the package; the install script would fetch the one for CUDA.
+  runNpm(['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: NODE_FOLDER });
+}
+
+function installPythonPeers() {
+  say('Installing PyTorch and onnxruntime for Python into build/bench-peers');
+  const python = systemPython();
+  if (!pythonSucceeds(python, ['-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11)'])) {
+    throw new SetupError(
+      `${python ?? 'Python'} 3.11 or later with its venv module is missing. On Debian and Ubuntu: apt-get install python3 python3-venv`,
+    );
+  }
+  rmSync(PYTHON_FOLDER, { recursive: true, force: true });
+  runPython(python, ['-m', 'venv', PYTHON_FOLDER]);
+  // The file names every dependency. Without --no-deps a bare requirement of torch's could bring the CUDA libraries.
+  const pip = [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries', '2'],
+    ...['--no-deps', '--requirement', path.join(root, REQUIREMENTS)],
+  ];
+  if (!pythonSucceeds(PYTHON, pip)) runPython(PYTHON, [...pip, '--extra-index-url', torchIndex()]);
+}
+
+/** PyTorch's own index, which has the CPU builds that others do not keep. */
+function torchIndex() {
+  const manifest = readFileSync(path.join(root, 'lib', 'libtorch', 'manifest.json'), 'utf8');
+  return /"index": "([^"]+\/cpu)"/.exec(manifest)[1];
+}

@@ -1,0 +1,124 @@
+import { getEventListeners } from 'node:events';
+import { Linear, runtime, Sequential, Tensor, TokenLearner } from '../../../lib';
+import { expectReject } from '../formats/support';
+
+// One forward takes some tens of milliseconds: those behind it wait.
+const model = new TokenLearner({ dim: 64, device: 'cpu', intraOpThreads: 1 });
+const large = Tensor.randn([8, 64, 64, 64]);
+const small = Tensor.randn([1, 64, 32, 32]);
+
+afterEach(() => {
+  runtime.configure({ maxQueueSize: Infinity });
+});
+
+describe('signal', () => {
+  test('a forward that waits leaves the queue and rejects with the reason, of any type', async () => {
+    for (const reason of [new Error('mine'), 'a word', undefined]) {
+      const controller = new AbortController();
+      const before = model.forward(large);
+      const waiting = model.forward(small, { signal: controller.signal });
+      const after = model.forward(small);
+      controller.abort(reason);
+      await expect(waiting).rejects.toBe(controller.signal.reason);
+      expect((await before).shape).toEqual([8, 64, 8]);
+      expect((await after).shape).toEqual([1, 64, 8]);
+    }
+  });
+
+  test('a forward that runs rejects at once; its results are dropped and later ones run', async () => {
+    const controller = new AbortController();
+    const before = runtime.memory().liveTensors;
+    const running = model.forward(large, { signal: controller.signal });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    controller.abort();
+    await expect(running).rejects.toThrow('aborted');
+    await model.forward(small).then((output) => {
+      output.dispose();
+    });
+    expect(runtime.memory().liveTensors).toBe(before);
+  });
+
+  test('one that is aborted already starts nothing; one that is never aborted is let go of', async () => {
+    const reason = new Error('early');
+    await expect(model.forward(small, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const { signal } = new AbortController();
+    await model.forward(small, { signal });
+    await expectReject(
+      model.forward(Tensor.zeros([1]) as never, { signal }),
+      'ERR_SHAPE_MISMATCH',
+      '3 dimensions',
+    );
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('works for every module', async () => {
+    const signal = AbortSignal.abort(new Error('early'));
+    const linear = new Linear(2, 2, { device: 'cpu' });
+    const input = Tensor.ones([2]);
+    await expect(linear.forward(input, { signal })).rejects.toThrow('early');
+    await expect(new Sequential(linear).forward(input, { signal })).rejects.toThrow('early');
+    expect(
+      (await linear.forward(input, { signal: new AbortController().signal, timeoutMs: 10_000 })).shape,
+    ).toEqual([2]);
+  });
+});
+
+describe('timeoutMs', () => {
+  test('a forward that waits too long is ERR_TIMEOUT while the one before it still runs', async () => {
+    let isRunning = true;
+    const before = model.forward(large).then(() => (isRunning = false));
+    await expectReject(model.forward(small, { timeoutMs: 1 }), 'ERR_TIMEOUT', '1 ms');
+    expect(isRunning).toBe(true);
+    await before;
+  });
+
+  test('one with time enough is done, and holds no timer', async () => {
+    expect((await model.forward(small, { timeoutMs: 2 ** 31 - 1 })).shape).toEqual([1, 64, 8]);
+  });
+});
+
+describe('maxQueueSize', () => {
+  test('one more waiting forward is ERR_QUEUE_FULL; those that wait are done', async () => {
+    runtime.configure({ maxQueueSize: 2 });
+    const forwards = Array.from({ length: 10 }, () => model.forward(large));
+    const settled = await Promise.allSettled(forwards);
+    const codes = settled.map((each) =>
+      each.status === 'fulfilled' ? 'done' : (each.reason as { code: string }).code,
+    );
+    expect(new Set(codes)).toEqual(new Set(['done', 'ERR_QUEUE_FULL']));
+    // One may run while two wait.
+    expect(codes.filter((code) => code === 'done').length).toBeGreaterThanOrEqual(2);
+    expect((await model.forward(small)).shape).toEqual([1, 64, 8]);
+  });
+
+  test('a forward that was cancelled leaves its place', async () => {
+    const controller = new AbortController();
+    const running = model.forward(large);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    runtime.configure({ maxQueueSize: 1 });
+    const waiting = model.forward(large, { signal: controller.signal });
+    controller.abort();
+    const next = model.forward(small);
+    await expect(waiting).rejects.toThrow('aborted');
+    expect((await next).shape).toEqual([1, 64, 8]);
+    await running;
+  });
+});
+
+test.each([
+  ['signal', {}, 'ERR_INVALID_ARG_TYPE'],
+  ['signal', 'abort', 'ERR_INVALID_ARG_TYPE'],
+  ['signal', null, 'ERR_INVALID_ARG_TYPE'],
+  ['timeoutMs', '1', 'ERR_INVALID_ARG_TYPE'],
+  ['timeoutMs', -1, 'ERR_OUT_OF_RANGE'],
+  ['timeoutMs', NaN, 'ERR_OUT_OF_RANGE'],
+  ['timeoutMs', 2 ** 31, 'ERR_OUT_OF_RANGE'],
+] as const)('%s: %p is refused', async (name, value, code) => {
+  await expectReject(model.forward(small, { [name]: value } as never), code, `options.${name}`);
+});
+
+test('a synchronous forward refuses both', () => {
+  for (const options of [{ signal: new AbortController().signal }, { timeoutMs: 1 }]) {
+    expect(() => model.forwardSync(small, options as never)).toThrow('Expected only the options');
+  }
+});

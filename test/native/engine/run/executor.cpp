@@ -1,0 +1,154 @@
+#include "engine/run/executor.hpp"
+
+#include <doctest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "fake-op.hpp"
+
+using namespace test;
+
+namespace {
+
+/// An operator that runs until it is let go.
+class Blocker {
+ public:
+  std::shared_ptr<const Op> op() {
+    return test::op([this](Inputs) {
+      begun_.set_value();
+      release_.get_future().wait();
+      return Outputs{number(-1)};
+    });
+  }
+  void wait_until_begun() { begun_.get_future().wait(); }
+  void release() { release_.set_value(); }
+
+ private:
+  std::promise<void> begun_;
+  std::promise<void> release_;
+};
+
+ErrorCode code_of_submit(Executor& executor, std::unique_ptr<Request> request) {
+  try {
+    executor.submit(std::move(request));
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ErrorCode::ERR_INVALID_THIS;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("engine/executor");
+
+TEST_CASE("requests run one after the other, in order, on another thread") {
+  Executor executor(Device::cpu());
+  std::vector<int> order;
+  std::thread::id thread;
+  std::vector<std::future<Outcome>> outcomes;
+  for (int i = 0; i < 100; ++i) {
+    Made made = make_request(op([&order, &thread, i](Inputs) {
+      order.push_back(i);
+      thread = std::this_thread::get_id();
+      return Outputs{number(static_cast<float>(i))};
+    }));
+    outcomes.push_back(std::move(made.outcome));
+    executor.submit(std::move(made.request));
+  }
+  for (int i = 0; i < 100; ++i)
+    CHECK(std::get<float>(outcomes[static_cast<std::size_t>(i)].get()) == static_cast<float>(i));
+  CHECK(std::is_sorted(order.begin(), order.end()));
+  CHECK(order.size() == 100);
+  CHECK(thread != std::this_thread::get_id());
+}
+
+TEST_CASE("many threads may submit and cancel at once") {
+  Executor executor(Device::cpu());
+  std::atomic<int> done = 0;
+  std::vector<std::thread> clients;
+  for (uint64_t client = 1; client <= 4; ++client) {
+    clients.emplace_back([&, client] {
+      for (uint64_t i = 0; i < 200; ++i) {
+        const uint64_t id = client * 1000 + i;
+        Made made = make_request(plus(1), 1, id);
+        executor.submit(std::move(made.request));
+        if (i % 3 == 0) executor.cancel(id);
+        made.outcome.wait();
+        ++done;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  CHECK(done == 800);
+}
+
+TEST_CASE("a waiting request that is cancelled leaves the queue; the others run") {
+  Executor executor(Device::cpu());
+  Blocker blocker;
+  Made running = make_request(blocker.op(), 0, 1);
+  Made waiting = make_request(plus(1), 1, 2);
+  Made last = make_request(plus(1), 2, 3);
+  executor.submit(std::move(running.request));
+  blocker.wait_until_begun();
+  executor.submit(std::move(waiting.request));
+  executor.submit(std::move(last.request));
+  CHECK(executor.cancel(2));
+  // At once, while the first one still runs.
+  CHECK(std::get<ErrorCode>(waiting.outcome.get()) == ErrorCode::ERR_CLOSED);
+  CHECK_FALSE(executor.cancel(2));
+  blocker.release();
+  CHECK(std::get<float>(running.outcome.get()) == -1);
+  CHECK(std::get<float>(last.outcome.get()) == 3);
+}
+
+TEST_CASE("a running request that is cancelled drops its outputs") {
+  Executor executor(Device::cpu());
+  Blocker blocker;
+  Made running = make_request(blocker.op(), 0, 7);
+  executor.submit(std::move(running.request));
+  blocker.wait_until_begun();
+  CHECK(executor.cancel(7));
+  CHECK_FALSE(executor.cancel(8));
+  blocker.release();
+  CHECK(std::get<ErrorCode>(running.outcome.get()) == ErrorCode::ERR_CLOSED);
+}
+
+TEST_CASE("the queue's limit is exact, and a request that is refused is not completed") {
+  Executor executor(Device::cpu());
+  executor.set_queue_limit(2);
+  Blocker blocker;
+  Made running = make_request(blocker.op());
+  executor.submit(std::move(running.request));
+  blocker.wait_until_begun();
+  Made first = make_request(plus(1));
+  Made second = make_request(plus(1));
+  Made third = make_request(plus(1));
+  executor.submit(std::move(first.request));
+  executor.submit(std::move(second.request));
+  CHECK(code_of_submit(executor, std::move(third.request)) == ErrorCode::ERR_QUEUE_FULL);
+  blocker.release();
+  CHECK(std::get<float>(first.outcome.get()) == 1);
+  CHECK(std::get<float>(second.outcome.get()) == 1);
+  // The request was destroyed, not settled: its promise is broken.
+  CHECK_THROWS_AS(third.outcome.get(), std::future_error);
+}
+
+TEST_CASE("a closing executor finishes what runs and fails what waits") {
+  Blocker blocker;
+  Made running = make_request(blocker.op());
+  Made waiting = make_request(plus(1));
+  {
+    Executor executor(Device::cpu());
+    executor.submit(std::move(running.request));
+    blocker.wait_until_begun();
+    executor.submit(std::move(waiting.request));
+    blocker.release();
+    // Either it was run before the executor closed, or it fails: it is settled in any case.
+  }
+  CHECK(std::get<float>(running.outcome.get()) == -1);
+  const Outcome outcome = waiting.outcome.get();
+  CHECK((std::holds_alternative<float>(outcome) || std::get<ErrorCode>(outcome) == ErrorCode::ERR_CLOSED));
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,58 @@
+// A thread block's threads as fibers of one host thread: deterministic, and a deadlock is detected.
+// Use no doctest macro inside a fiber: it keeps its context per host thread, and fibers interleave.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace tokenlearner::kernels::cuda::test {
+
+/** Runs `count` functions in turn; each hands over with yield(). */
+class Fibers {
+ public:
+  /** `idle` is called when a whole round made no progress; false means that nothing more will come. */
+  Fibers(int count, std::function<void(int)> body, std::function<bool()> idle);
+
+  /** False on a deadlock: every fiber waits. Throws the first exception of a fiber. */
+  bool run();
+
+  /** From within a fiber: returns when `ready()` holds. */
+  template <typename Ready>
+  void wait_until(Ready ready) {
+    while (!ready()) yield();
+    progress_ = true;
+  }
+
+  /** From within a fiber: lets all others go on for a round. */
+  void pause() {
+    progress_ = true;
+    yield();
+  }
+
+ private:
+  static constexpr std::size_t kStackBytes = 128 * 1024;
+
+  struct Fiber {
+    ucontext_t context;
+    std::unique_ptr<char[]> stack;
+    bool finished = false;
+  };
+
+  static void enter(unsigned high, unsigned low);
+  void yield();
+
+  std::vector<Fiber> fibers_;
+  std::function<void(int)> body_;
+  std::function<bool()> idle_;
+  ucontext_t scheduler_ = {};
+  int current_ = 0;
+  bool progress_ = false;
+  std::exception_ptr failure_;
+};
+
+}  // namespace tokenlearner::kernels::cuda::test

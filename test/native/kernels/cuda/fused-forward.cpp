@@ -1,0 +1,205 @@
+// Every variant from packing to tokens through cuda_fused_forward, on the host machine, against the oracle.
+// One suite per variant: they take long.
+#include <doctest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/cuda/numerics.hpp"
+#include "kernels/cuda/plan.hpp"
+#include "problem.hpp"
+#include "stringify.hpp"
+
+namespace tokenlearner::kernels::cuda::test {
+namespace {
+
+const DeviceProperties kHopper{9, 0, 132, 232448};
+
+struct Aligned {
+  explicit Aligned(std::size_t bytes)
+      : size((bytes + 1023) / 1024 * 1024 + 1024), memory(std::aligned_alloc(1024, size), &std::free) {
+    // NaN as every type, so that a read before the write gives a wrong result.
+    std::memset(memory.get(), 0xff, size);
+  }
+  std::size_t size;
+  std::unique_ptr<void, void (*)(void*)> memory;
+};
+
+struct Result {
+  std::vector<double> attention, tokens;
+};
+
+Result run(const Problem& problem, Precision precision, Variant variant, const Plan& plan) {
+  ForwardParams params = problem.params();
+  const CudaShape shape = problem.shape();
+  LayerView layers[2];
+  const WeightsView weights = problem.weights(layers);
+  const std::size_t packed_bytes = packed_weights_bytes(shape, precision, variant);
+  const Aligned packed_memory(packed_bytes);
+  const Aligned workspace(plan.workspace_bytes);
+  CudaPackedWeights packed;
+  Status status = cuda_pack_weights(weights, precision, variant, packed_memory.memory.get(), packed_bytes,
+                                    &packed, nullptr);
+  CHECK(status == Status::ok);
+
+  std::vector<float> attention(problem.attention().size(), NAN);
+  std::vector<std::uint8_t> tokens(problem.tokens().size() * size_of(params.dtype), 0xff);
+  params.x = problem.x().data();
+  params.attention = attention.data();
+  params.tokens = tokens.data();
+  status = cuda_fused_forward(params, packed, plan, workspace.memory.get(), plan.workspace_bytes, nullptr);
+  CHECK(status == Status::ok);
+
+  Result result;
+  result.attention.assign(attention.begin(), attention.end());
+  for (std::size_t i = 0; i < problem.tokens().size(); ++i) {
+    result.tokens.push_back(load_element(tokens.data(), params.dtype, static_cast<std::int64_t>(i)));
+  }
+  return result;
+}
+
+struct Case {
+  Size size;
+  Layout layout;
+};
+
+void check_case(const Case& c, Precision precision, Variant variant, const Plan& plan) {
+  const Problem problem(c.size, dtype_of(precision), c.layout, 1);
+  const Problem::Errors pytorch = problem.pytorch_errors(precision);
+  CAPTURE(plan.splits);
+  try {
+    const Result result = run(problem, precision, variant, plan);
+    const double attention = relative_error(result.attention, problem.attention());
+    const double tokens = relative_error(result.tokens, problem.tokens());
+    CHECK(attention <= allowed_error(precision, pytorch.attention));
+    CHECK(tokens <= allowed_error(precision, pytorch.tokens));
+  } catch (const std::runtime_error& error) {
+    // The host machine found a deadlock or a forbidden access. The other cases still run.
+    FAIL_CHECK(std::string(error.what()));
+  }
+}
+
+/** `c` as a subcase, on an H100 with that many multiprocessors: the fewer, the more work per block. */
+void add_case(const Case& c, Precision precision, Variant variant, int multiprocessors) {
+  const Size& size = c.size;
+  const CudaShape shape{size.batch, size.channels, size.hidden, size.tokens, size.pixels()};
+  DeviceProperties device = kHopper;
+  device.multiprocessors = multiprocessors;
+  const std::string name = std::string(name_of(precision)) + " B" + std::to_string(size.batch) + " C" +
+                           std::to_string(size.channels) + " K" + std::to_string(size.hidden) + " G" +
+                           std::to_string(size.tokens) + " P" + std::to_string(size.pixels());
+  SUBCASE(name.c_str()) {
+    check_case(c, precision, variant, plan_forward(shape, precision, variant, device));
+  }
+}
+
+void check_simt_sizes() {
+  const Case cases[] = {
+      {{32, 1, 2, 1, 1, 1}, Layout::channels_first},
+      {{3, 3, 7, 5, 1, 129}, Layout::channels_last},
+      {{1, 16, 33, 16, 27, 42}, Layout::cropped},
+  };
+  for (const Case& c : cases) add_case(c, Precision::float32, Variant::simt, 132);
+}
+
+void check_tensor_core_sizes(Precision precision, Variant variant) {
+  const Case cases[] = {
+      {{32, 1, 2, 1, 1, 1}, Layout::channels_first},    {{2, 3, 6, 5, 1, 7}, Layout::channels_last},
+      {{1, 24, 48, 5, 3, 43}, Layout::cropped},         {{3, 129, 258, 1, 7, 7}, Layout::channels_first},
+      {{1, 33, 300, 2, 40, 30}, Layout::channels_last}, {{2, 65, 129, 16, 2, 3}, Layout::cropped},
+  };
+  for (const Case& c : cases) add_case(c, precision, variant, 132);
+  // Many more iterations than stages: several chunks per tile, and many tiles of one chunk each.
+  const Case long_cases[] = {
+      {{1, 129, 600, 2, 2, 65}, Layout::channels_first},
+      {{1, 32, 900, 2, 1, 65}, Layout::channels_first},
+  };
+  for (const Case& c : long_cases) add_case(c, precision, variant, 1);
+}
+
+/**
+ * Image 1 of a batch of 3 has the bits that it has alone, and those that it has when more blocks share its
+ * hidden rows.
+ */
+void check_batch_invariance(Precision precision, Variant variant, std::int64_t channels) {
+  const Problem problem({3, channels, 300, 2, 3, 7}, dtype_of(precision), Layout::channels_first, 5);
+  const CudaShape shape = problem.shape();
+  DeviceProperties small = kHopper;
+  small.multiprocessors = 1;
+  const Plan unsplit = plan_forward(shape, precision, variant, small);
+  const Plan split = plan_forward(shape, precision, variant, kHopper);
+  CHECK(unsplit.splits == 1);
+  // simt never splits the hidden layer.
+  if (variant != Variant::simt) CHECK(split.splits > 1);
+  Plan one_by_one = unsplit;
+  one_by_one.images_per_pass = 1;
+  const Result together = run(problem, precision, variant, unsplit);
+  const Result shared = run(problem, precision, variant, split);
+  const Result alone = run(problem, precision, variant, one_by_one);
+  CHECK(together.attention == shared.attention);
+  CHECK(together.tokens == shared.tokens);
+  CHECK(together.attention == alone.attention);
+  CHECK(together.tokens == alone.tokens);
+}
+
+/** The precisions as subcases. */
+void check_batch_invariance(Variant variant) {
+  for (const Precision precision :
+       {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
+    SUBCASE(name_of(precision)) { check_batch_invariance(precision, variant, 40); }
+  }
+}
+
+TEST_SUITE("cuda/fused-forward-simt") {
+  TEST_CASE("simt, float32: all sizes") { check_simt_sizes(); }
+  TEST_CASE("simt: neither the batch nor the number of blocks changes bits") {
+    check_batch_invariance(Precision::float32, Variant::simt, 16);
+  }
+}
+
+TEST_SUITE("cuda/fused-forward-small") {
+  TEST_CASE("small, float32: all sizes") { check_tensor_core_sizes(Precision::float32, Variant::small); }
+  TEST_CASE("small, tf32: all sizes") { check_tensor_core_sizes(Precision::tf32, Variant::small); }
+  TEST_CASE("small, bfloat16: all sizes") { check_tensor_core_sizes(Precision::bfloat16, Variant::small); }
+  TEST_CASE("small, float16: all sizes") { check_tensor_core_sizes(Precision::float16, Variant::small); }
+  TEST_CASE("small: neither the batch nor the number of blocks changes bits") {
+    check_batch_invariance(Variant::small);
+  }
+}
+
+TEST_SUITE("cuda/fused-forward-mma") {
+  TEST_CASE("mma, float32: all sizes") { check_tensor_core_sizes(Precision::float32, Variant::mma); }
+  TEST_CASE("mma, tf32: all sizes") { check_tensor_core_sizes(Precision::tf32, Variant::mma); }
+  TEST_CASE("mma, bfloat16: all sizes") { check_tensor_core_sizes(Precision::bfloat16, Variant::mma); }
+  TEST_CASE("mma, float16: all sizes") { check_tensor_core_sizes(Precision::float16, Variant::mma); }
+  TEST_CASE("mma: neither the batch nor the number of blocks changes bits") {
+    check_batch_invariance(Variant::mma);
+  }
+}
+
+TEST_SUITE("cuda/fused-forward-wgmma") {
+  TEST_CASE("wgmma, float32: all sizes") { check_tensor_core_sizes(Precision::float32, Variant::wgmma); }
+  TEST_CASE("wgmma, tf32: all sizes") { check_tensor_core_sizes(Precision::tf32, Variant::wgmma); }
+  TEST_CASE("wgmma, bfloat16: all sizes") { check_tensor_core_sizes(Precision::bfloat16, Variant::wgmma); }
+  TEST_CASE("wgmma, float16: all sizes") { check_tensor_core_sizes(Precision::float16, Variant::wgmma); }
+  TEST_CASE("wgmma: neither the batch nor the number of blocks changes bits") {
+    check_batch_invariance(Variant::wgmma);
+  }
+
+  TEST_CASE("wgmma: tiles of 256 hidden rows") {
+    const CudaShape shape{1, 384, 512, 1, 132};
+    CHECK(plan_forward(shape, Precision::bfloat16, Variant::wgmma, kHopper).hidden_tile == 256);
+    // 6 chunks of 64 channels, and a hidden layer of whole tiles of 256.
+    const Case c{{1, 384, 512, 1, 2, 66}, Layout::channels_first};
+    add_case(c, Precision::bfloat16, Variant::wgmma, 132);
+    add_case(c, Precision::float16, Variant::wgmma, 1);
+    add_case({{1, 192, 256, 1, 2, 66}, Layout::channels_first}, Precision::tf32, Variant::wgmma, 1);
+  }
+}
+
+}  // namespace
+}  // namespace tokenlearner::kernels::cuda::test

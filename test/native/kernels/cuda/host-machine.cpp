@@ -1,0 +1,218 @@
+#include "host-machine.hpp"
+
+namespace tokenlearner::kernels::cuda::test {
+
+Block::Block(Dimensions grid, Dimensions index, int threads, std::size_t shared_bytes)
+    : grid_(grid), index_(index), shared_(shared_bytes / sizeof(Word4) + 1), shared_size_(shared_bytes) {
+  static int blocks = 0;
+  copies_land_at_once_ = blocks++ % 2 == 1;
+  // Also NaN as bfloat16, half and tf32.
+  std::memset(shared_.data(), 0xff, shared_.size() * sizeof(Word4));
+  for (int i = 0; i < threads; ++i) machines_.emplace_back(*this, i);
+}
+
+void Block::run(const std::function<void(HostMachine&)>& body) {
+  Fibers fibers(
+      static_cast<int>(machines_.size()), [&](int i) { body(machines_[static_cast<std::size_t>(i)]); },
+      [this] { return land_bulk_copies(); });
+  fibers_ = &fibers;
+  if (!fibers.run()) throw std::runtime_error("deadlock: every thread of the block waits");
+  if (!bulk_copies_.empty()) throw std::runtime_error("a bulk copy was still under way when the block ended");
+}
+
+void Block::complete_phase(Barrier& barrier) {
+  if (barrier.pending > 0 || barrier.bytes != 0) return;
+  barrier.phase ^= 1u;
+  barrier.pending = barrier.expected;
+}
+
+bool Block::land_bulk_copies() {
+  if (bulk_copies_.empty()) return false;
+  const BulkCopy copy = bulk_copies_.front();
+  bulk_copies_.erase(bulk_copies_.begin());
+  std::memcpy(machines_[0].shared_bytes(copy.target, copy.bytes), copy.source, copy.bytes);
+  Barrier& barrier = barriers_.at(copy.barrier);
+  barrier.bytes -= copy.bytes;
+  complete_phase(barrier);
+  return true;
+}
+
+int HostMachine::block_x() const { return block_->index_.x; }
+int HostMachine::block_y() const { return block_->index_.y; }
+int HostMachine::block_z() const { return block_->index_.z; }
+int HostMachine::grid_x() const { return block_->grid_.x; }
+
+std::uint8_t* HostMachine::shared_bytes(std::uint32_t offset, std::size_t bytes) const {
+  if (offset + bytes > block_->shared_size_) throw std::runtime_error("outside shared memory");
+  if (offset % (bytes < 16 ? bytes : 16) != 0) throw std::runtime_error("misaligned access to shared memory");
+  return reinterpret_cast<std::uint8_t*>(block_->shared_.data()) + offset;
+}
+
+void HostMachine::gather(int first, int size, const std::function<void()>& last) {
+  Block::Gathering& gathering = block_->gatherings_[{first, size}];
+  const std::uint64_t round = gathering.round;
+  if (++gathering.arrived == size) {
+    last();
+    gathering.arrived = 0;
+    ++gathering.round;
+  }
+  block_->fibers_->wait_until([&] { return gathering.round != round; });
+}
+
+void HostMachine::sync() {
+  gather(0, static_cast<int>(block_->machines_.size()), [] {});
+}
+
+void HostMachine::copy16(std::uint32_t target, const void* source) {
+  if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0)
+    throw std::runtime_error("misaligned asynchronous copy");
+  open_.push_back({target, source});
+}
+
+void HostMachine::commit_copies() {
+  committed_.push_back(std::move(open_));
+  open_.clear();
+}
+
+void HostMachine::wait_copies_until(std::size_t left) {
+  while (committed_.size() > left) {
+    for (const Copy& copy : committed_.front()) std::memcpy(shared_bytes(copy.target, 16), copy.source, 16);
+    committed_.erase(committed_.begin());
+  }
+}
+
+void HostMachine::load_matrices(std::uint32_t (&words)[4], std::uint32_t row_offset) {
+  row_offset_ = row_offset;
+  const int warp = thread_ / 32 * 32;
+  gather(warp, 32, [&] {
+    HostMachine* lanes = &block_->machines_[static_cast<std::size_t>(warp)];
+    for (int lane = 0; lane < 32; ++lane) {
+      for (int matrix = 0; matrix < 4; ++matrix) {
+        // Lanes 8 m to 8 m + 7 name the rows of matrix m; lane l receives word l % 4 of row l / 4.
+        const std::uint8_t* row = shared_bytes(lanes[matrix * 8 + lane / 4].row_offset_, 16);
+        std::memcpy(&lanes[lane].words_[static_cast<std::size_t>(matrix)], row + lane % 4 * 4, 4);
+      }
+    }
+  });
+  for (std::size_t i = 0; i < 4; ++i) words[i] = words_[i];
+}
+
+void HostMachine::multiply_warp(MmaKind kind, float (&sums)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                                std::uint32_t b1) {
+  std::memcpy(a_.data(), a, sizeof(a));
+  b_ = {b0, b1};
+  sums_ = sums;
+  const int warp = thread_ / 32 * 32;
+  gather(warp, 32, [&] {
+    HostMachine* lanes = &block_->machines_[static_cast<std::size_t>(warp)];
+    const int per_word = kind == MmaKind::tf32 ? 1 : 2;
+    // PTX ISA, "Matrix Fragments for mma.m16n8k16" and ".m16n8k8": the same words for both, counted in words.
+    const auto a_at = [&](int row, int k) {
+      const int word = k / per_word;
+      const auto index = static_cast<std::size_t>(row / 8 + word / 4 * 2);
+      return operand(kind, lanes[row % 8 * 4 + word % 4].a_[index], k % per_word);
+    };
+    const auto b_at = [&](int k, int column) {
+      const int word = k / per_word;
+      return operand(kind, lanes[column * 4 + word % 4].b_[static_cast<std::size_t>(word / 4)], k % per_word);
+    };
+    for (int lane = 0; lane < 32; ++lane) {
+      for (int i = 0; i < 4; ++i) {
+        const int row = lane / 4 + i / 2 * 8;
+        const int column = lane % 4 * 2 + i % 2;
+        double sum = lanes[lane].sums_[i];
+        for (int k = 0; k < 8 * per_word; ++k) sum += a_at(row, k) * b_at(k, column);
+        lanes[lane].sums_[i] = truncate_to_float(sum);
+      }
+    }
+  });
+}
+
+float HostMachine::shuffle_xor(float value, int mask) {
+  value_ = value;
+  const int warp = thread_ / 32 * 32;
+  gather(warp, 32, [] {});
+  const float other = block_->machines_[static_cast<std::size_t>(warp + ((thread_ % 32) ^ mask))].value_;
+  gather(warp, 32, [] {});
+  return other;
+}
+
+void HostMachine::barrier_init(std::uint32_t barrier, int arrivals) {
+  shared_bytes(barrier, 8);
+  block_->barriers_[barrier] = {arrivals, arrivals, 0, 0};
+}
+
+void HostMachine::barrier_expect(std::uint32_t barrier, std::uint32_t bytes) {
+  block_->barriers_.at(barrier).bytes += bytes;
+  arrive(barrier);
+}
+
+void HostMachine::barrier_arrive(std::uint32_t barrier) {
+  arrive(barrier);
+  // A thread that waited for this may run before this thread's next instruction.
+  block_->fibers_->pause();
+}
+
+void HostMachine::arrive(std::uint32_t barrier) {
+  Block::Barrier& state = block_->barriers_.at(barrier);
+  if (state.pending == 0) throw std::runtime_error("more arrivals than a barrier expects");
+  --state.pending;
+  block_->complete_phase(state);
+}
+
+void HostMachine::finish_reads() {
+  gather(thread_ / 32 * 32, 32, [] {});
+  reading_.reset();
+}
+
+void HostMachine::barrier_wait(std::uint32_t barrier, std::uint32_t parity) {
+  const Block::Barrier& state = block_->barriers_.at(barrier);
+  block_->fibers_->wait_until([&] { return state.phase != parity; });
+}
+
+void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes,
+                            std::uint32_t barrier) {
+  if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0 || bytes % 16 != 0) {
+    throw std::runtime_error("misaligned bulk copy");
+  }
+  for (const HostMachine& reader : block_->machines_) {
+    for (std::uint32_t at = target; at < target + bytes; at += kGranule) {
+      if (reader.reading_.test(at / kGranule)) throw std::runtime_error("a bulk copy to what is being read");
+    }
+  }
+  block_->bulk_copies_.push_back({target, source, bytes, barrier});
+  if (block_->copies_land_at_once_) block_->land_bulk_copies();
+}
+
+void HostMachine::wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b,
+                              bool accumulate) {
+  products_.push_back({kind, columns, sums, a, b, accumulate});
+}
+
+void HostMachine::wgmma_finish() {
+  const int group = thread_ / 128 * 128;
+  gather(group, 128, [] {});
+  const int local = thread_ - group;
+  for (const Wgmma& product : products_) {
+    const int per_word = product.kind == MmaKind::tf32 ? 1 : 2;
+    // The 128-byte swizzle acts on address bits: bits 4 to 6 are XORed with bits 7 to 9.
+    const auto at = [&](std::uint32_t base, int row, int k) {
+      const std::uint32_t linear = base + static_cast<std::uint32_t>(row * kRowBytes + k / per_word * 4);
+      std::uint32_t word;
+      std::memcpy(&word, shared_bytes(linear ^ ((linear >> 3) & 0x70u), 4), 4);
+      return operand(product.kind, word, k % per_word);
+    };
+    for (int i = 0; i < product.columns / 2; ++i) {
+      // PTX ISA, "Register fragments for wgmma.mma_async.m64nNk16", accumulator D.
+      const int row = local / 32 * 16 + local % 32 / 4 + i / 2 % 2 * 8;
+      const int column = i / 4 * 8 + local % 4 * 2 + i % 2;
+      double sum = product.accumulate ? product.sums[i] : 0.0;
+      for (int k = 0; k < 8 * per_word; ++k) sum += at(product.a, row, k) * at(product.b, column, k);
+      product.sums[i] = truncate_to_float(sum);
+    }
+  }
+  products_.clear();
+  gather(group, 128, [] {});
+}
+
+}  // namespace tokenlearner::kernels::cuda::test
