@@ -7,9 +7,10 @@ import type { DTypeCode } from './native-interface';
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint8' | 'bool';
 
 /** Float16Array where the compiler's library has it, and Uint16Array. */
-export type Float16Elements = typeof globalThis extends { Float16Array: new (length: number) => infer A }
-  ? A | Uint16Array
-  : Uint16Array;
+export type Float16Elements =
+  typeof globalThis extends Record<'Float16Array', new (length: number) => infer A>
+    ? A | Uint16Array
+    : Uint16Array;
 
 /** The typed array of each dtype. */
 export interface TypedArrays {
@@ -84,6 +85,8 @@ const TABLE: Readonly<Record<DType, DTypeInfo>> = {
 /** All dtypes. */
 export const DTYPES: readonly DType[] = Object.freeze(Object.keys(TABLE) as DType[]);
 
+const BY_CODE: ReadonlyMap<DTypeCode, DType> = new Map(DTYPES.map((dtype) => [TABLE[dtype].code, dtype]));
+
 /** Whether `value` names a dtype. */
 export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(TABLE, value);
@@ -101,7 +104,7 @@ export function isArrayFor(arrayName: string | undefined, dtype: DType): boolean
 
 /** The dtype of a code that native code gave. */
 export function dtypeFromCode(code: DTypeCode): DType {
-  const found = DTYPES.find((dtype) => TABLE[dtype].code === code);
+  const found = BY_CODE.get(code);
   if (found === undefined) throw new RangeError(`There is no dtype of code ${code}`);
   return found;
 }

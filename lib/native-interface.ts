@@ -25,6 +25,9 @@ export type DTypeCode = number;
 /** -1 is the CPU; 0 and up is that CUDA device. */
 export type DeviceCode = number;
 
+/** A dtype's code in the low byte, a device's code plus 1 above it: asked for at every forward. */
+export type PlacementCode = number;
+
 /** A tensor on its way into native code. Strides and offset are in elements, not bytes. */
 export interface TensorArg {
   /** Native memory, or JavaScript's own (element 0 is the view's first element). */
@@ -142,7 +145,7 @@ export interface NativeBinding {
   /** Copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
   /** Where a layer is: of a container, its first layer that has parameters. */
-  placement(layer: LayerHandle): [dtype: DTypeCode, device: DeviceCode];
+  placement(layer: LayerHandle): PlacementCode;
   /** Moves all layers, each to its own placement, or none where it throws. */
   moveLayers(
     layers: readonly LayerHandle[],

@@ -45,7 +45,13 @@ export interface IntegerRange {
   max?: number;
 }
 
-function describeRange({ min, max }: IntegerRange): string {
+/** A bound of a range: not one that Object.prototype has. */
+function bound(range: IntegerRange, name: 'min' | 'max'): number | undefined {
+  return Object.hasOwn(range, name) ? range[name] : undefined;
+}
+
+function describeRange(range: IntegerRange): string {
+  const [min, max] = [bound(range, 'min'), bound(range, 'max')];
   if (min === 1 && max === undefined) return 'a positive integer';
   if (min !== undefined && max !== undefined) return `an integer from ${min} to ${max}`;
   return min === undefined ? 'an integer' : `an integer of at least ${min}`;
@@ -56,7 +62,8 @@ export function checkInteger(name: string, value: unknown, range: IntegerRange =
   if (typeof value !== 'number') {
     throw unexpected('ERR_INVALID_ARG_TYPE', name, describeRange(range), value);
   }
-  const { min = -Infinity, max = Infinity } = range;
+  const min = bound(range, 'min') ?? -Infinity;
+  const max = bound(range, 'max') ?? Infinity;
   if (!Number.isSafeInteger(value) || value < min || value > max) {
     throw unexpected('ERR_OUT_OF_RANGE', name, describeRange(range), value);
   }

@@ -20,9 +20,10 @@ const RESULTS = path.join(root, 'build', 'test-results');
 
 const OPTIONS = {
   // V8 handles some segmentation faults itself, and never frees its heap at exit.
-  ASAN_OPTIONS: 'detect_leaks=0:handle_segv=0:abort_on_error=1:quarantine_size_mb=64',
+  ASAN_OPTIONS:
+    'detect_leaks=0:handle_segv=0:abort_on_error=1:quarantine_size_mb=64:allocator_may_return_null=1',
   UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
-  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
+  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1',
 };
 
 function build(kind, folder, includeDir) {

@@ -8,6 +8,7 @@ import { formatErrors, quote } from '../formats/format-error';
 import { checkKind, identify, type Kind } from '../formats/identify';
 import { type FileInput, type OpenInput, withInput } from '../formats/input';
 import { readNpyFrom } from '../formats/npy';
+import { Pace } from '../formats/pace';
 import type { Allocate } from '../formats/read-elements';
 import { readSafetensorsFrom } from '../formats/safetensors';
 import { readIndex } from '../formats/safetensors-index';
@@ -55,9 +56,20 @@ class Loading {
   };
 
   /** Makes tensors over arrays in JavaScript's memory, without a copy. */
-  adopt(entries: ArrayEntries): void {
-    for (const [name, { data, shape, dtype }] of Object.entries(entries))
+  async adopt(entries: ArrayEntries): Promise<void> {
+    const pace = new Pace();
+    for (const [name, { data, shape, dtype }] of Object.entries(entries)) {
       this.dict[name] = Tensor.from<DType>(data, shape, { dtype });
+      await pace.pause();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    const pace = new Pace();
+    for (const tensor of Object.values(this.dict)) {
+      tensor.dispose();
+      await pace.pause();
+    }
   }
 }
 
@@ -68,13 +80,13 @@ async function loaded(fill: (loading: Loading) => Promise<void>): Promise<StateD
     await fill(loading);
     return loading.dict;
   } catch (error) {
-    for (const tensor of Object.values(loading.dict)) tensor.dispose();
+    await loading.dispose();
     throw error;
   }
 }
 
 async function readArchive({ source, name }: OpenInput, choice: Choice, loading: Loading): Promise<void> {
-  loading.adopt(await readCheckpointFrom(source, name, choice));
+  await loading.adopt(await readCheckpointFrom(source, name, choice));
 }
 
 /** Reads the shards of an index in turn, and from each the tensors that the index assigns to it. */
@@ -85,15 +97,32 @@ async function readShards(
   loading: Loading,
 ): Promise<void> {
   const fail = formatErrors(name);
+  const pace = new Pace();
   for (const [shard, names] of await readIndex(source, name)) {
-    const chosen = new Set([...names].filter((tensor) => passes(filter, tensor)));
+    const chosen = await chosenOf(names, filter, pace);
     if (chosen.size === 0) continue;
     const choice: Choice = { key, filter: (tensor) => chosen.has(tensor) };
     await withInput(shard, (open) => readWeights(open, choice, loader, loading));
-    const missing = [...chosen].find((tensor) => !Object.hasOwn(loading.dict, tensor));
-    if (missing !== undefined)
-      throw fail(`the shard ${quote(shard)} does not hold the tensor ${quote(missing)}`);
+    for (const tensor of chosen) {
+      if (!Object.hasOwn(loading.dict, tensor))
+        throw fail(`the shard ${quote(shard)} does not hold the tensor ${quote(tensor)}`);
+      await pace.pause();
+    }
   }
+}
+
+/** The names that the filter accepts. */
+async function chosenOf(
+  names: ReadonlySet<string>,
+  filter: Choice['filter'],
+  pace: Pace,
+): Promise<ReadonlySet<string>> {
+  const chosen = new Set<string>();
+  for (const name of names) {
+    if (passes(filter, name)) chosen.add(name);
+    await pace.pause();
+  }
+  return chosen;
 }
 
 /** Determines the kind of a source by its content. */

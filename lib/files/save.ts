@@ -1,17 +1,22 @@
 /** Tensors -> files. */
 import { TokenLearnerError } from '../errors';
-import type { ArrayEntry } from '../formats/array-entry';
+import type { SavedEntries, SavedEntry } from '../formats/array-entry';
 import { checkFilePath, type FilePath } from '../formats/input';
 import { writeNpy } from '../formats/npy-write';
+import { Pace } from '../formats/pace';
 import { writeSafetensors } from '../formats/safetensors-write';
 import { asRecord, type StateDict } from '../modules/state-dict';
 import { formatShape } from '../shape';
-import { type AnyTensor, tensorArgument } from '../tensor/tensor';
+import type { AnyTensor } from '../tensor/tensor';
 import { checkOptions, type NoOptions } from '../validate';
-import { bitsOf } from './elements';
+import { HeldTensor } from './held-tensor';
 
-/** Bytes that are copied at the call, in about 20 ms, so that later changes to the tensors do not reach the file. */
-const COPIED_BYTES = 2 ** 25;
+/** The cost of what is copied at the call, in bytes. Later changes to those tensors do not reach the file. Takes about 30 ms. */
+const COPIED_COST = 2 ** 25;
+/** The cost of copying a tensor, beyond its bytes. */
+const TENSOR_COST = 2 ** 14;
+/** The cost of a byte that must be gathered, or that comes from a GPU. */
+const GATHERED_COST = 4;
 
 /** How to save safetensors. */
 export interface SaveSafetensorsOptions {
@@ -19,36 +24,45 @@ export interface SaveSafetensorsOptions {
   metadata?: Record<string, string>;
 }
 
+/** A tensor to save, and its elements: a copy of them, or the tensor itself. */
+interface Taken {
+  tensor: HeldTensor;
+  data: SavedEntry['data'];
+}
+
+function savedEntry({ tensor: { dtype, shape }, data }: Taken): SavedEntry {
+  return { dtype, shape, data };
+}
+
 /**
- * Holds the elements of tensors during a save. Copies up to 32 MiB. Larger tensors are held, so that disposing them meanwhile is
- * safe; the file gets their content at the time of the write. If their memory was transferred, the save fails.
+ * Holds the elements of tensors during a save. Copies tensors up to {@link COPIED_COST}. The others are held, so that disposing them
+ * meanwhile is safe; the file gets their content at the time of the write. If their memory was transferred, the save fails.
  */
 class Holding {
-  readonly #held: AnyTensor[] = [];
-  #copied = 0;
+  readonly #held: HeldTensor[] = [];
+  #cost = 0;
 
-  take(name: string, value: unknown): ArrayEntry {
-    tensorArgument(name, value);
-    const tensor = value as AnyTensor;
-    const host = tensor.to('cpu').contiguous();
-    const isCopy = host !== tensor;
-    const { dtype, shape } = host;
+  /** Takes a tensor's elements at the call. Does as little as possible: there may be 131,072 tensors. */
+  take(name: string, value: unknown): Taken {
+    const tensor = new HeldTensor(name, value);
+    if (COPIED_COST - this.#cost < TENSOR_COST) return this.#hold(tensor);
+    const cost = TENSOR_COST + tensor.byteLength * (tensor.isPlain ? 1 : GATHERED_COST);
+    if (this.#cost + cost > COPIED_COST) return this.#hold(tensor);
+    this.#cost += cost;
     try {
-      const data = bitsOf(host);
-      if (isCopy || this.#copied + data.byteLength > COPIED_BYTES) {
-        this.#held.push(isCopy ? host : host.reshape(host.shape));
-        return { data, dtype, shape: [...shape] };
-      }
-      this.#copied += data.byteLength;
-      return { data: data.slice(), dtype, shape: [...shape] };
-    } catch (error) {
-      if (isCopy) host.dispose();
-      throw error;
+      return { tensor, data: tensor.copy() };
+    } finally {
+      tensor.release();
     }
   }
 
+  #hold(tensor: HeldTensor): Taken {
+    this.#held.push(tensor);
+    return { tensor, data: tensor };
+  }
+
   release(): void {
-    for (const tensor of this.#held) tensor.dispose();
+    for (const tensor of this.#held) tensor.release();
   }
 }
 
@@ -66,7 +80,8 @@ async function holding(save: (holding: Holding) => Promise<void>): Promise<void>
  * Saves tensors (on any device) as a safetensors file, byte for byte as Python's library does. The file is replaced after
  * everything is written; on any error the old file stays. If the system cannot replace it, it is overwritten: see docs/files.md.
  *
- * Copies up to 32 MiB at the call. Do not write to or transfer the memory of larger tensors before the promise is settled.
+ * Copies up to 32 MiB at the call (docs/files.md says how tensors count). Do not write to or transfer the memory of other tensors
+ * before the promise is settled. They may be disposed.
  *
  * @param path - a path or a file URL; a symbolic link is followed.
  * @param tensors - tensors by name.
@@ -83,8 +98,13 @@ export async function saveSafetensors(
   const dict = asRecord('tensors', tensors);
   const { metadata } = checkOptions('options', options, ['metadata']);
   await holding(async (held) => {
-    const entries = Object.create(null) as Record<string, ArrayEntry>;
-    for (const [name, tensor] of Object.entries(dict)) entries[name] = held.take(name, tensor);
+    const taken = Object.keys(dict).map((name) => ({ name, taken: held.take(name, dict[name]) }));
+    const entries = Object.create(null) as SavedEntries;
+    const pace = new Pace();
+    for (const { name, taken: each } of taken) {
+      entries[name] = savedEntry(each);
+      await pace.pause();
+    }
     await writeSafetensors(target, entries, metadata as Record<string, string> | undefined);
   });
 }
@@ -102,7 +122,7 @@ export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOpt
   const target = checkFilePath(path);
   checkOptions('options', options, []);
   await holding(async (held) => {
-    const entry = held.take('tensor', tensor);
+    const entry = savedEntry(held.take('tensor', tensor));
     if (entry.dtype === 'bfloat16') {
       throw new TokenLearnerError(
         'ERR_DTYPE_MISMATCH',

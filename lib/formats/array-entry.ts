@@ -16,6 +16,24 @@ export interface ArrayEntry {
   data: TypedArray;
 }
 
+/** Elements that are read part by part while they are saved. */
+export abstract class ElementParts {
+  /** Bytes of all elements. */
+  abstract readonly byteLength: number;
+  /** Yields copies of the elements, in C order and from the beginning. */
+  abstract parts(): Iterable<TypedArray>;
+}
+
+/** One array to save. */
+export interface SavedEntry {
+  dtype: DType;
+  shape: number[];
+  data: TypedArray | ElementParts;
+}
+
+/** Arrays to save, by name. */
+export type SavedEntries = Record<string, SavedEntry>;
+
 /** Arrays by name. It has no prototype, so any name, also `__proto__`, is an ordinary key. */
 export type ArrayEntries = Record<string, ArrayEntry>;
 
@@ -50,4 +68,10 @@ export function checkArrayEntry(name: string, value: unknown): ArrayEntry {
     );
   }
   return { dtype, shape, data: data as TypedArray };
+}
+
+/** As {@link checkArrayEntry}, for an array to save. Does not check elements that are read part by part. */
+export function checkSavedEntry(name: string, value: unknown): SavedEntry {
+  const { data } = (value ?? {}) as Partial<SavedEntry>;
+  return data instanceof ElementParts ? (value as SavedEntry) : checkArrayEntry(name, value);
 }

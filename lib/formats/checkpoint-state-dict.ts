@@ -1,6 +1,7 @@
 /** Finds the state dict among a checkpoint's dicts. */
 import type { TokenLearnerError } from '../errors';
 import { quote, type Fail } from './format-error';
+import type { Pace } from './pace';
 import { isTensor, PickledDict, pythonType, type PickleValue } from './pickle-values';
 
 /** Keys under which training scripts save the state dict, beside the epoch and the optimizer. */
@@ -16,13 +17,17 @@ interface Content {
   others: number;
 }
 
-function contentOf(dict: PickledDict): Content {
+async function contentOf(dict: PickledDict, pace: Pace): Promise<Content> {
   const content = { tensors: 0, others: 0 };
   for (const [name, value] of dict.entries) {
     if (isTensor(value)) content.tensors += 1;
     else if (!EXTRA_STATE.test(name)) content.others += 1;
+    await pace.pause();
   }
-  for (const [, value] of dict.others) content[isTensor(value) ? 'tensors' : 'others'] += 1;
+  for (const [, value] of dict.others) {
+    content[isTensor(value) ? 'tensors' : 'others'] += 1;
+    await pace.pause();
+  }
   return content;
 }
 
@@ -69,11 +74,11 @@ function lookUp(root: PickledDict, path: string, fail: Fail): PickleValue {
   return value;
 }
 
-function underKey(root: PickledDict, key: string, fail: Fail): PickledDict {
+async function underKey(root: PickledDict, key: string, fail: Fail, pace: Pace): Promise<PickledDict> {
   const value = key === '' && !root.entries.has('') ? root : lookUp(root, key, fail);
   const where = `the value of ${quote(key)}`;
   if (!(value instanceof PickledDict)) throw notStateDict(value, where, fail);
-  if (value.size > 0 && contentOf(value).tensors === 0) throw notStateDict(value, where, fail);
+  if (value.size > 0 && (await contentOf(value, pace)).tensors === 0) throw notStateDict(value, where, fail);
   return value;
 }
 
@@ -81,12 +86,13 @@ function underKey(root: PickledDict, key: string, fail: Fail): PickledDict {
  * The dicts of the root that hold tensors and either have a usual key or hold nothing else. A dict under several keys counts
  * once, under the usual key.
  */
-function candidatesIn(root: PickledDict): [name: string, dict: PickledDict][] {
+async function candidatesIn(root: PickledDict, pace: Pace): Promise<[name: string, dict: PickledDict][]> {
   const contents = new Map<PickledDict, Content>([[root, { tensors: 0, others: 0 }]]);
   const names = new Map<PickledDict, string>();
   for (const [name, value] of root.entries) {
+    await pace.pause();
     if (!(value instanceof PickledDict) || EXTRA_STATE.test(name)) continue;
-    const { tensors, others } = contents.get(value) ?? contentOf(value);
+    const { tensors, others } = contents.get(value) ?? (await contentOf(value, pace));
     contents.set(value, { tensors, others });
     const isUsual = USUAL_KEYS.includes(name);
     if (tensors > 0 && (isUsual || (others === 0 && !names.has(value)))) names.set(value, name);
@@ -95,17 +101,22 @@ function candidatesIn(root: PickledDict): [name: string, dict: PickledDict][] {
 }
 
 /**
- * Finds the state dict of a checkpoint.
+ * Finds the state dict of a checkpoint, in slices of a few milliseconds.
  *
  * @param key - a path of keys, such as 'model.state_dict', or '' for the checkpoint itself; undefined to search
  * @throws TokenLearnerError ERR_FILE_FORMAT if there is none, or several
  */
-export function findStateDict(root: PickleValue, key: string | undefined, fail: Fail): PickledDict {
+export async function findStateDict(
+  root: PickleValue,
+  key: string | undefined,
+  fail: Fail,
+  pace: Pace,
+): Promise<PickledDict> {
   if (!(root instanceof PickledDict)) throw notStateDict(root, 'the checkpoint', fail);
-  if (key !== undefined) return underKey(root, key, fail);
-  const own = contentOf(root);
+  if (key !== undefined) return underKey(root, key, fail, pace);
+  const own = await contentOf(root, pace);
   if (root.size === 0 || (own.tensors > 0 && own.others === 0)) return root;
-  const found = candidatesIn(root);
+  const found = await candidatesIn(root, pace);
   const usual = found.filter(([name]) => USUAL_KEYS.includes(name));
   const [first] = usual;
   if (first !== undefined && found.length === 1) return first[1];

@@ -8,6 +8,7 @@ import type { ByteOrder } from './elements';
 import { checkBytes, checkPath, withFile } from './file-io';
 import { checkChoice, EVERYTHING, passes, type Choice, type NameFilter } from './filter';
 import { formatErrors, quote, type Fail } from './format-error';
+import { Pace } from './pace';
 import { unpickle } from './pickle';
 import { isTensor, pythonType, type PickledDict } from './pickle-values';
 
@@ -46,12 +47,15 @@ async function readTensors(
   reader: TensorReader,
   { filter }: Choice,
   fail: Fail,
+  pace: Pace,
 ): Promise<ArrayEntries> {
   for (const [key, value] of stateDict.others) {
+    await pace.pause();
     if (isTensor(value)) throw fail(`the state dict has ${pythonType(key)} as a key instead of a string`);
   }
   const entries = emptyEntries();
   for (const [name, value] of stateDict.entries) {
+    await pace.pause();
     if (!isTensor(value) || !passes(filter, name)) continue;
     entries[name] = await reader.read(name, value);
   }
@@ -76,8 +80,9 @@ export async function readCheckpointFrom(
   }
   const order = await readByteOrder(archive, fail);
   const root = await unpickle(await archive.read('data.pkl'), name, source.size);
-  const stateDict = findStateDict(root, choice.key, fail);
-  return readTensors(stateDict, new TensorReader(archive, order, fail), choice, fail);
+  const pace = new Pace();
+  const stateDict = await findStateDict(root, choice.key, fail, pace);
+  return readTensors(stateDict, new TensorReader(archive, order, fail), choice, fail, pace);
 }
 
 /**

@@ -10,7 +10,11 @@ export type Fail = (what: string, cause?: unknown) => TokenLearnerError;
  */
 export function formatErrors(source: string): Fail {
   return (what, cause) =>
-    new TokenLearnerError('ERR_FILE_FORMAT', `${source}: ${what}`, cause === undefined ? undefined : { cause });
+    new TokenLearnerError(
+      'ERR_FILE_FORMAT',
+      `${source}: ${what}`,
+      cause === undefined ? undefined : { cause },
+    );
 }
 
 /**

@@ -1,14 +1,14 @@
 /** Writes npy files: the same bytes as `numpy.save`. */
 import { unexpected } from '../validate';
-import { checkArrayEntry, type ArrayEntry } from './array-entry';
+import { checkSavedEntry, type ArrayEntry, type SavedEntry } from './array-entry';
 import { elementChunks, wholeContent } from './element-chunks';
 import { checkPath } from './file-io';
 import { writeFileAtomic, type FileContent } from './file-write';
 import { npyDescr } from './npy-dtypes';
 import { npyHeader } from './npy-header';
 
-function fileContent(entry: ArrayEntry): FileContent {
-  const { dtype, shape, data } = checkArrayEntry('entry', entry);
+function fileContent(entry: SavedEntry): FileContent {
+  const { dtype, shape, data } = checkSavedEntry('entry', entry);
   const descr = npyDescr(dtype);
   if (descr === undefined) {
     const expected = 'a dtype that NumPy has (convert to float32 first)';
@@ -41,7 +41,7 @@ export function serializeNpy(entry: ArrayEntry): Uint8Array<ArrayBuffer> {
  * {@link serializeNpy}; also ERR_DETACHED if memory was transferred before it was written, and ERR_FILE_IO if the file cannot
  * be written (the system's error is the cause).
  */
-export async function writeNpy(path: string, entry: ArrayEntry): Promise<void> {
+export async function writeNpy(path: string, entry: SavedEntry): Promise<void> {
   checkPath(path);
   await writeFileAtomic(path, fileContent(entry));
 }

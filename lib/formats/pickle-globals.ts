@@ -14,8 +14,14 @@ import {
   type StorageType,
 } from './pickle-values';
 
-/** The most pairs that one operation may put into a dict: 2^17 take about 20 ms. Python's pickler writes 1,000 at once. */
+/** The most pairs that one operation may put into a dict. Python's pickler writes 1,000 at once. */
 const MAX_PAIRS_AT_ONCE = 2 ** 17;
+/** The most string keys of a dict: the table of a larger one takes over 50 ms to grow. */
+const MAX_KEYS = 2 ** 20;
+/** Pairs that are put into a dict between two checks of the clock. */
+const PAIRS_PER_STEP = 2 ** 8;
+/** An operation with more pairs works in slices. */
+const PAIRS_AT_ONCE = 2 ** 11;
 /** Characters of a key that count as one element: hashing and comparing them takes about as long. */
 const KEY_CHARACTERS_PER_ELEMENT = 64;
 /** The approximate size of a dict entry, in bytes. */
@@ -26,44 +32,76 @@ function checkPairs(pairs: number, fail: Fail): void {
     throw fail(`the pickle sets ${pairs} items at once, over the limit of ${MAX_PAIRS_AT_ONCE}`);
 }
 
-function setItem(dict: PickledDict, key: PickleValue, value: PickleValue, { budget }: CallContext): void {
+type Pair = readonly [key: PickleValue, value: PickleValue];
+
+function setItem(dict: PickledDict, [key, value]: Pair, { budget, fail }: CallContext): void {
+  if (dict.entries.size === MAX_KEYS && typeof key === 'string' && !dict.entries.has(key))
+    throw fail(`the pickle has a dict of over ${MAX_KEYS} string keys`);
   budget.elements(typeof key === 'string' ? 2 + key.length / KEY_CHARACTERS_PER_ELEMENT : 2);
   budget.memory(DICT_ENTRY_BYTES);
   dict.set(key, value);
 }
 
-/** Sets items of a dict. `items` alternates keys and values. */
-export function setItems(dict: PickledDict, items: readonly PickleValue[], context: CallContext): void {
+/** Sets items in slices of a few milliseconds, so that the event loop can run. */
+async function setInSlices(
+  dict: PickledDict,
+  pairs: Iterable<Pair>,
+  context: CallContext,
+): Promise<PickledDict> {
+  let done = 0;
+  for (const pair of pairs) {
+    setItem(dict, pair, context);
+    done += 1;
+    if (done % PAIRS_PER_STEP === 0) await context.pause();
+  }
+  return dict;
+}
+
+function* alternating(items: readonly PickleValue[]): Generator<Pair> {
+  for (let i = 0; i < items.length; i += 2) yield [items[i] ?? null, items[i + 1] ?? null];
+}
+
+/** Sets items of a dict. `items` alternates keys and values. Returns a promise if there are many. */
+export function setItems(
+  dict: PickledDict,
+  items: readonly PickleValue[],
+  context: CallContext,
+): Promise<void> | undefined {
   if (items.length % 2 !== 0) throw context.fail('the pickle sets a key without a value');
-  checkPairs(items.length / 2, context.fail);
-  for (let i = 0; i < items.length; i += 2) setItem(dict, items[i] ?? null, items[i + 1] ?? null, context);
+  const count = items.length / 2;
+  checkPairs(count, context.fail);
+  const pairs = alternating(items);
+  if (count > PAIRS_AT_ONCE) return setInSlices(dict, pairs, context).then(() => undefined);
+  for (const pair of pairs) setItem(dict, pair, context);
+  return undefined;
+}
+
+function* checkedPairs(pairs: readonly PickleValue[], fail: Fail): Generator<Pair> {
+  for (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2)
+      throw fail('an OrderedDict is not made from a list of pairs');
+    yield [pair[0] ?? null, pair[1] ?? null];
+  }
 }
 
 /** `OrderedDict()` or `OrderedDict(pairs)`. */
 const orderedDict: Build = (args, context) => {
-  const pairs = args[0] ?? [];
+  if (args.length === 0) return new PickledDict();
+  const [pairs] = args;
   const { fail } = context;
   if (args.length > 1 || !Array.isArray(pairs)) throw fail('an OrderedDict is not made from a list of pairs');
   checkPairs(pairs.length, fail);
-  const dict = new PickledDict();
-  for (const pair of pairs) {
-    if (!Array.isArray(pair) || pair.length !== 2)
-      throw fail('an OrderedDict is not made from a list of pairs');
-    setItem(dict, pair[0] ?? null, pair[1] ?? null, context);
-  }
-  return dict;
+  return setInSlices(new PickledDict(), checkedPairs(pairs, fail), context);
 };
 
 /** `Counter()` or `Counter(dict)`. */
 const counter: Build = (args, context) => {
-  const counts = args[0] ?? new PickledDict();
+  if (args.length === 0) return new PickledDict();
+  const [counts] = args;
   if (args.length > 1 || !(counts instanceof PickledDict))
     throw context.fail('a Counter is not made from a dict');
   checkPairs(counts.size, context.fail);
-  const dict = new PickledDict();
-  for (const [key, value] of counts.entries) setItem(dict, key, value, context);
-  for (const [key, value] of counts.others) setItem(dict, key, value, context);
-  return dict;
+  return setInSlices(new PickledDict(), [...counts.entries, ...counts.others], context);
 };
 
 /** `set()` or `set(list)`. */
@@ -149,12 +187,12 @@ export function resolveGlobal(
   return OPAQUE_NAMES.has(path) ? { kind: 'opaque', name: path } : undefined;
 }
 
-/** Returns the result of a call to an allowed constructor. */
+/** Returns the result of a call to an allowed constructor; a promise if it works in slices. */
 export function construct(
   callee: Constructor,
   args: readonly PickleValue[],
   context: CallContext,
-): PickleValue {
+): PickleValue | Promise<PickleValue> {
   const build = CONSTRUCTORS.get(callee.name);
   if (build === undefined) throw context.fail(`the pickle calls ${callee.name}, which is not a constructor`);
   return build(args, context);

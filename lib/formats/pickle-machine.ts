@@ -1,6 +1,8 @@
 import type { TokenLearnerError } from '../errors';
 import type { Fail } from './format-error';
+import { Pace } from './pace';
 import { PickleBudget } from './pickle-budget';
+import { PickleMemo } from './pickle-memo';
 import { PickledDict, type PickleValue } from './pickle-values';
 
 /** Checkpoints have no longer integers, and the time to convert one grows faster than its length. */
@@ -10,8 +12,12 @@ const NUMBER_BYTES = 16;
 const ARRAY_BYTES = 48;
 const DICT_BYTES = 320;
 const OBJECT_BYTES = 160;
-const MEMO_ENTRY_BYTES = 48;
 const SLOT_BYTES = 8;
+/**
+ * The most values on the stack, and the most marks. A longer array takes too long to grow. Picklers put at most 2,000 values at once
+ * on the stack, and all items of a tuple.
+ */
+const MAX_STACK = 2 ** 20;
 
 function footprint(value: PickleValue): number {
   if (typeof value === 'string') return ARRAY_BYTES + 2 * value.length;
@@ -32,7 +38,8 @@ export class PickleMachine {
   readonly #text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   readonly #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
-  readonly #memo = new Map<number, PickleValue>();
+  readonly #memo: PickleMemo;
+  readonly #pace = new Pace();
   readonly budget: PickleBudget;
   #at = 0;
 
@@ -40,6 +47,7 @@ export class PickleMachine {
   constructor(bytes: Uint8Array, fileBytes: number, fail: Fail, refuse: (what: string) => TokenLearnerError) {
     this.budget = new PickleBudget(Math.min(bytes.byteLength, fileBytes), fail);
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#memo = new PickleMemo(this.budget);
     this.fail = fail;
     this.refuse = refuse;
   }
@@ -48,6 +56,11 @@ export class PickleMachine {
   operation(): number {
     this.budget.operation();
     return this.uint8();
+  }
+
+  /** Lets the event loop run if the time slice is used up. */
+  pause(): Promise<void> {
+    return this.#pace.pause();
   }
 
   /** The position of the next byte. */
@@ -127,7 +140,17 @@ export class PickleMachine {
   push(value: PickleValue): void {
     if (Array.isArray(value)) this.budget.elements(value.length);
     this.budget.memory(footprint(value) + SLOT_BYTES);
+    this.#put(value);
+  }
+
+  #put(value: PickleValue): void {
+    this.#checkLength(this.#stack.length, 'values');
     this.#stack.push(value);
+  }
+
+  #checkLength(length: number, what: string): void {
+    if (length < MAX_STACK) return;
+    throw this.fail(`the pickle has over ${MAX_STACK} ${what} on its stack at ${this.#at}`);
   }
 
   /** Charges items that are put into a container. */
@@ -152,6 +175,7 @@ export class PickleMachine {
 
   mark(): void {
     this.budget.memory(SLOT_BYTES);
+    this.#checkLength(this.#marks.length, 'marks');
     this.#marks.push(this.#stack.length);
   }
 
@@ -163,7 +187,6 @@ export class PickleMachine {
   }
 
   remember(index: number = this.#memo.size): void {
-    this.budget.memory(MEMO_ENTRY_BYTES);
     this.#memo.set(index, this.top());
   }
 
@@ -171,7 +194,7 @@ export class PickleMachine {
     const value = this.#memo.get(index);
     if (value === undefined) throw this.fail(`the pickle recalls ${index}, which is not in its memo`);
     this.budget.memory(SLOT_BYTES);
-    this.#stack.push(value);
+    this.#put(value);
   }
 
   /** Returns the only value that is left at the end. */

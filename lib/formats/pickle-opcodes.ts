@@ -1,9 +1,10 @@
 import { quote } from './format-error';
 import { construct, persistentStorage, resolveGlobal, setItems } from './pickle-globals';
 import type { PickleMachine } from './pickle-machine';
-import { isKind, PickledDict, pythonType, type PickleValue } from './pickle-values';
+import { addItems, isKind, PickledDict, pythonType, type PickleValue } from './pickle-values';
 
-type Operation = (machine: PickleMachine) => void;
+/** Runs an operation. A long one works in slices and returns a promise. */
+type Operation = (machine: PickleMachine) => Promise<void> | undefined;
 
 /** The newest version that PROTO may name: Python's newest. */
 const MAX_PROTOCOL = 5;
@@ -50,12 +51,18 @@ function inst(machine: PickleMachine): void {
   throw machine.refuse(`the pickle makes an instance of ${quote(`${module}.${name}`)}`);
 }
 
-function reduce(machine: PickleMachine): void {
+function reduce(machine: PickleMachine): Promise<void> | undefined {
   const args = machine.pop();
   const callee = machine.pop();
   if (!isKind(callee, 'constructor')) throw machine.refuse(`the pickle calls ${pythonType(callee)}`);
   if (!Array.isArray(args)) throw machine.fail('the pickle calls a constructor without a tuple of arguments');
-  machine.push(construct(callee, args, machine));
+  const made = construct(callee, args, machine);
+  if (made instanceof Promise)
+    return made.then((value) => {
+      machine.push(value);
+    });
+  machine.push(made);
+  return undefined;
 }
 
 /** Drops an OrderedDict's attributes, such as a state dict's `_metadata`. Nothing else may have attributes. */
@@ -66,27 +73,25 @@ function build(machine: PickleMachine): void {
   throw machine.refuse(`the pickle sets the state of ${pythonType(target)}`);
 }
 
-function tuple(length: number): Operation {
-  return (machine) => {
-    const items = new Array<PickleValue>(length);
-    for (let i = length - 1; i >= 0; i -= 1) items[i] = machine.pop();
-    machine.push(items);
-  };
+function popTuple(machine: PickleMachine, length: number): PickleValue[] {
+  const items = new Array<PickleValue>(length);
+  for (let i = length - 1; i >= 0; i -= 1) items[i] = machine.pop();
+  return items;
 }
 
 function extend(machine: PickleMachine, items: readonly PickleValue[]): void {
   const list = machine.top();
   if (!Array.isArray(list)) throw machine.fail(`the pickle appends to ${pythonType(list)}`);
   machine.chargeItems(items.length);
-  for (const item of items) list.push(item);
+  addItems(list, items);
 }
 
-function addItems(machine: PickleMachine): void {
+function addToSet(machine: PickleMachine): void {
   const items = machine.popToMark();
   const set = machine.top();
   if (!isKind(set, 'set')) throw machine.fail(`the pickle adds items to ${pythonType(set)}`);
   machine.chargeItems(items.length);
-  for (const item of items) set.items.push(item);
+  addItems(set.items, items);
 }
 
 function append(machine: PickleMachine): void {
@@ -97,25 +102,25 @@ function appends(machine: PickleMachine): void {
   extend(machine, machine.popToMark());
 }
 
-function update(machine: PickleMachine, items: readonly PickleValue[]): void {
+function update(machine: PickleMachine, items: readonly PickleValue[]): Promise<void> | undefined {
   const dict = machine.top();
   if (!(dict instanceof PickledDict)) throw machine.fail(`the pickle sets items of ${pythonType(dict)}`);
-  setItems(dict, items, machine);
+  return setItems(dict, items, machine);
 }
 
-function setItem(machine: PickleMachine): void {
+function setItem(machine: PickleMachine): Promise<void> | undefined {
   const value = machine.pop();
-  update(machine, [machine.pop(), value]);
+  return update(machine, [machine.pop(), value]);
 }
 
-function updateFromMark(machine: PickleMachine): void {
-  update(machine, machine.popToMark());
+function updateFromMark(machine: PickleMachine): Promise<void> | undefined {
+  return update(machine, machine.popToMark());
 }
 
-function dictFromMark(machine: PickleMachine): void {
+function dictFromMark(machine: PickleMachine): Promise<void> | undefined {
   const items = machine.popToMark();
   machine.push(new PickledDict());
-  update(machine, items);
+  return update(machine, items);
 }
 
 function mark(machine: PickleMachine): void {
@@ -150,20 +155,28 @@ function longBinGet(machine: PickleMachine): void {
   machine.recall(machine.uint32());
 }
 
+/** Makes an operation of a function that never takes long. */
+function short(run: (machine: PickleMachine) => void): Operation {
+  return (machine) => {
+    run(machine);
+    return undefined;
+  };
+}
+
 /** Makes an operation that pushes the result of `read`. */
 function pushing(read: (machine: PickleMachine) => PickleValue): Operation {
-  return (machine) => {
+  return short((machine) => {
     machine.push(read(machine));
-  };
+  });
 }
 
 /** The operations that torch.save writes for state dicts with protocols 2 to 5, and those for other plain values. */
 export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
-  [0x80, proto],
-  [0x95, frame],
-  [0x28, mark],
-  [0x30, pop],
-  [0x31, popMark],
+  [0x80, short(proto)],
+  [0x95, short(frame)],
+  [0x28, short(mark)],
+  [0x30, short(pop)],
+  [0x31, short(popMark)],
   [0x4e, pushing(() => null)], // NONE
   [0x88, pushing(() => true)], // NEWTRUE
   [0x89, pushing(() => false)], // NEWFALSE
@@ -182,31 +195,31 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   [0x43, pushing((m) => m.bytes(m.uint8()))], // SHORT_BINBYTES
   [0x8e, pushing((m) => m.bytes(m.uint64()))], // BINBYTES8
   [0x96, pushing((m) => m.bytes(m.uint64()))], // BYTEARRAY8
-  [0x29, tuple(0)], // EMPTY_TUPLE
-  [0x85, tuple(1)],
-  [0x86, tuple(2)],
-  [0x87, tuple(3)],
+  [0x29, pushing(() => [])], // EMPTY_TUPLE
+  [0x85, pushing((m) => popTuple(m, 1))],
+  [0x86, pushing((m) => popTuple(m, 2))],
+  [0x87, pushing((m) => popTuple(m, 3))],
   [0x74, pushing((m) => m.popToMark())], // TUPLE
   [0x5d, pushing(() => [])], // EMPTY_LIST
   [0x6c, pushing((m) => m.popToMark())], // LIST
-  [0x61, append],
-  [0x65, appends],
+  [0x61, short(append)],
+  [0x65, short(appends)],
   [0x7d, pushing(() => new PickledDict())], // EMPTY_DICT
   [0x64, dictFromMark], // DICT
   [0x8f, pushing(() => ({ kind: 'set', items: [] }))], // EMPTY_SET
-  [0x90, addItems],
+  [0x90, short(addToSet)],
   [0x73, setItem],
   [0x75, updateFromMark],
-  [0x71, binPut],
-  [0x72, longBinPut],
-  [0x94, memoize],
-  [0x68, binGet],
-  [0x6a, longBinGet],
-  [0x63, global],
-  [0x93, stackGlobal],
-  [0x69, inst],
+  [0x71, short(binPut)],
+  [0x72, short(longBinPut)],
+  [0x94, short(memoize)],
+  [0x68, short(binGet)],
+  [0x6a, short(longBinGet)],
+  [0x63, short(global)],
+  [0x93, short(stackGlobal)],
+  [0x69, short(inst)],
   [0x52, reduce],
-  [0x62, build],
+  [0x62, short(build)],
   [0x51, pushing((m) => persistentStorage(m.pop(), m.fail))], // BINPERSID
 ]);
 

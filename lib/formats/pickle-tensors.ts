@@ -8,10 +8,15 @@ import { isKind, isTensor, PickledDict, type PickledTensor, type PickleValue } f
 export interface CallContext {
   fail: Fail;
   budget: PickleBudget;
+  /** Lets the event loop run if the time slice is used up. */
+  pause(): Promise<void>;
 }
 
-/** Returns the value of a call. */
-export type Build = (args: readonly PickleValue[], context: CallContext) => PickleValue;
+/** Returns the value of a call; a promise if it works in slices. */
+export type Build = (
+  args: readonly PickleValue[],
+  context: CallContext,
+) => PickleValue | Promise<PickleValue>;
 
 /** True for an exact integer of 0 or more. */
 export function isSize(value: PickleValue | undefined): value is number {

@@ -37,6 +37,18 @@ export interface UnreadableTensor {
   what: string;
 }
 
+/**
+ * The most items that are added to a list or set. Further ones are dropped: nothing reads lists of that length, and an array of
+ * many millions takes long to grow.
+ */
+const MAX_ITEMS = 2 ** 20;
+
+/** Appends to a list or set, up to {@link MAX_ITEMS}. */
+export function addItems(list: PickleValue[], items: readonly PickleValue[]): void {
+  const count = Math.min(items.length, MAX_ITEMS - list.length);
+  for (let i = 0; i < count; i += 1) list.push(items[i] ?? null);
+}
+
 /** A set. Duplicates are not removed. */
 export interface PickledSet {
   kind: 'set';

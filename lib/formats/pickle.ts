@@ -4,20 +4,17 @@
  */
 import { TokenLearnerError } from '../errors';
 import { formatErrors } from './format-error';
-import { Pace } from './pace';
 import { PickleMachine } from './pickle-machine';
 import { OPERATIONS, REFUSED, STOP } from './pickle-opcodes';
 import type { PickleValue } from './pickle-values';
 
 /** Units of the budget's work between two checks of the clock: a fraction of a millisecond. */
-const WORK_BETWEEN_PAUSES = 4096;
+const WORK_BETWEEN_PAUSES = 1024;
 
-function step(machine: PickleMachine, opcode: number): void {
+/** Runs one operation. Returns a promise if it is a long one that works in slices. */
+function step(machine: PickleMachine, opcode: number): Promise<void> | undefined {
   const operation = OPERATIONS.get(opcode);
-  if (operation !== undefined) {
-    operation(machine);
-    return;
-  }
+  if (operation !== undefined) return operation(machine);
   const name = REFUSED.get(opcode);
   if (name !== undefined) throw machine.refuse(`the pickle uses the operation ${name}, which is not allowed`);
   throw machine.fail(
@@ -46,12 +43,12 @@ export async function unpickle(
     formatErrors(source),
     (what) => new TokenLearnerError('ERR_UNSAFE_PICKLE', `${source}: ${what}`),
   );
-  const pace = new Pace();
   let pauseAt = WORK_BETWEEN_PAUSES;
   for (let opcode = machine.operation(); opcode !== STOP; opcode = machine.operation()) {
-    step(machine, opcode);
+    const pending = step(machine, opcode);
+    if (pending !== undefined) await pending;
     if (machine.budget.work < pauseAt) continue;
-    await pace.pause();
+    await machine.pause();
     pauseAt = machine.budget.work + WORK_BETWEEN_PAUSES;
   }
   return machine.result();

@@ -1,7 +1,7 @@
 import { requireLibtorch } from '../binding';
-import { type Device, deviceFromCode } from '../device';
-import { dtypeFromCode } from '../dtype';
+import type { Device } from '../device';
 import type { LayerHandle } from '../native-interface';
+import { placementOf } from './leaf';
 import { assertUsable, type FloatDType, type Leaf, Module } from './module';
 
 /** How a container's children feed each other. Slot 0 is the input; child i fills slot i + 1. */
@@ -37,12 +37,12 @@ export abstract class Container extends Module {
 
   override get device(): Device {
     assertUsable(this, Container);
-    return deviceFromCode(requireLibtorch().placement(this.#handle)[1]);
+    return placementOf(requireLibtorch().placement(this.#handle)).device;
   }
 
   override get dtype(): FloatDType {
     assertUsable(this, Container);
-    return dtypeFromCode(requireLibtorch().placement(this.#handle)[0]) as FloatDType;
+    return placementOf(requireLibtorch().placement(this.#handle)).dtype;
   }
 
   /** The children by name, in order. @internal */

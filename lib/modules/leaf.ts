@@ -1,7 +1,7 @@
 import { requireLibtorch } from '../binding';
 import { type Device, deviceCode, deviceFromCode, resolveDevice } from '../device';
 import { dtypeFromCode, dtypeInfo } from '../dtype';
-import type { LayerConfig, LayerHandle } from '../native-interface';
+import type { LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
@@ -41,6 +41,11 @@ export function checkPlacement(options: { device?: unknown; dtype?: unknown }): 
     dtype: options.dtype === undefined ? 'float32' : checkOneOf('options.dtype', options.dtype, FLOAT_DTYPES),
     device: resolveDevice('options.device', options.device ?? 'auto'),
   };
+}
+
+/** What native code says of a layer. */
+export function placementOf(code: PlacementCode): Placement {
+  return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
 }
 
 /** Of layers without parameters, which run where their input is. */
@@ -132,8 +137,7 @@ export abstract class LeafModule extends Module implements Leaf {
 
   /** Native code owns this fact. @internal */
   placement(): Placement {
-    const [dtype, device] = requireLibtorch().placement(this.#handle);
-    return { dtype: dtypeFromCode(dtype) as FloatDType, device: deviceFromCode(device) };
+    return placementOf(requireLibtorch().placement(this.#handle));
   }
 
   /** @internal */

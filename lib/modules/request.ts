@@ -45,9 +45,13 @@ function isSignal(value: unknown): value is AbortSignalLike {
   );
 }
 
+/** Neither signal nor timeout. */
+const NO_CONTROL: RequestOptions = Object.freeze({});
+
 /** Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown }): RequestOptions {
   const { signal, timeoutMs } = options;
+  if (signal === undefined && timeoutMs === undefined) return NO_CONTROL;
   if (signal !== undefined && !isSignal(signal))
     throw unexpected('ERR_INVALID_ARG_TYPE', 'options.signal', 'an AbortSignal', signal);
   if (timeoutMs !== undefined && checkNumber('options.timeoutMs', timeoutMs, 0) > LONGEST)
@@ -72,12 +76,19 @@ function nextId(): number {
  * @param start - starts it under an id; 0 is nobody's.
  * @param cancel - takes it out of the queue, or has it drop its results.
  */
-export async function request<T>(
+export function request<T>(
+  control: RequestOptions,
+  start: (id: number, timeoutMs?: number) => Promise<T>,
+  cancel: (id: number) => void,
+): Promise<T> {
+  return control === NO_CONTROL ? start(0) : controlled(control, start, cancel);
+}
+
+async function controlled<T>(
   { signal, timeoutMs }: RequestOptions,
   start: (id: number, timeoutMs?: number) => Promise<T>,
   cancel: (id: number) => void,
 ): Promise<T> {
-  if (signal === undefined && timeoutMs === undefined) return start(0);
   // The reason is the caller's own, of any type.
 
   if (signal?.aborted === true) throw signal.reason;

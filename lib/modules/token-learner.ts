@@ -309,15 +309,11 @@ function checkForward(options: unknown, allowed: readonly string[]): ForwardCall
     unknown
   >;
   const { layout, returnAttention } = given;
-  const how = {
-    ...(returnAttention !== undefined && checkBoolean('options.returnAttention', returnAttention)
-      ? { returnAttention: true }
-      : {}),
-    ...(layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first'
-      ? { tokensFirst: true }
-      : {}),
-  };
-  return { how: Object.keys(how).length === 0 ? undefined : how, control: checkRequest(given) };
+  const wantsMaps = returnAttention !== undefined && checkBoolean('options.returnAttention', returnAttention);
+  const tokensFirst =
+    layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first';
+  const how = wantsMaps || tokensFirst ? { returnAttention: wantsMaps, tokensFirst } : undefined;
+  return { how, control: checkRequest(given) };
 }
 
 /** Native code gives the maps only when they were asked for. */

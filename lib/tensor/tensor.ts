@@ -61,7 +61,8 @@ export interface TensorOptions<D extends DType = DType> {
   pinned?: boolean;
 }
 
-interface View {
+/** A tensor's place in its memory. @internal */
+export interface View {
   storage: Storage;
   dtype: DType;
   device: Device;
@@ -79,6 +80,7 @@ let checkThis: (self: unknown) => void;
 let live: (self: unknown, name?: string) => View;
 let toArgument: (name: string, value: unknown) => TensorArg;
 let adopt: (native: NativeTensor) => AnyTensor;
+let hold: (name: string, value: unknown) => View;
 
 /**
  * A strided view of counted memory, on the CPU or a GPU.
@@ -118,6 +120,12 @@ export class Tensor<D extends DType = 'float32'> {
       if (!isTensor(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a Tensor', value);
       const { storage, dtype, shape, strides, offset } = live(value, name);
       return { storage: storage.argument(), dtype: dtypeInfo(dtype).code, shape, strides, offset };
+    };
+    hold = (name, value) => {
+      if (!isTensor(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a Tensor', value);
+      const view = live(value, name);
+      view.storage.acquire();
+      return view;
     };
     adopt = ({ storage, dtype: code, device, shape, strides, offset }) => {
       const dtype = dtypeFromCode(code);
@@ -673,4 +681,12 @@ export function tensorArgument(name: string, value: unknown): TensorArg {
 /** A tensor over what native code gave. */
 export function adoptTensor(native: NativeTensor): AnyTensor {
   return adopt(native);
+}
+
+/**
+ * Holds a tensor's memory, also when the tensor is disposed, until `storage.release()` is called on the result. Throws
+ * ERR_INVALID_ARG_TYPE, ERR_DISPOSED. @internal
+ */
+export function holdTensor(name: string, value: unknown): View {
+  return hold(name, value);
 }

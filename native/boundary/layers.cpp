@@ -127,8 +127,7 @@ Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
 Napi::Value Addon::placement(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const Placement& placement = unwrap(info[0]).snapshot()->placement();
-    return from_values(env, {Napi::Number::New(env, static_cast<double>(placement.dtype)),
-                             Napi::Number::New(env, code_of(placement.device))});
+    return Napi::Number::New(env, static_cast<int32_t>(placement.dtype) | (code_of(placement.device) + 1) << 8);
   });
 }
 

@@ -76,12 +76,15 @@ function memory({ workloads }) {
   if (typeof found?.peakMb !== 'number') return [];
   const what = 'Peak resident memory above the process with libtorch loaded, doc-2';
   return [
-    { what, ...judge(found.peakMb - found.baseMb, 'at most', 100, (value) => `${value.toFixed(0)} MB`) },
+    {
+      what,
+      ...judge(found.peakMb - found.baseMb, 'at most', 100, (value, more = 0) => `${value.toFixed(more)} MB`),
+    },
   ];
 }
 
 function overhead({ overhead: { smallest_us: smallest, handover_us: handover } }) {
-  const microseconds = (value) => `${value.toFixed(0)} µs`;
+  const microseconds = (value, more = 0) => `${value.toFixed(more)} µs`;
   return [
     {
       what: 'A whole awaited `forward` of a single number, median',
@@ -96,9 +99,11 @@ function overhead({ overhead: { smallest_us: smallest, handover_us: handover } }
 
 function judge(value, direction, goal, format) {
   const met = direction === 'at least' ? value >= goal : value <= goal;
-  return { value: format(value), goal: `${direction} ${format(goal)}`, met };
+  // A value that is missed by less than its digits show gets more of them.
+  const close = !met && format(value) === format(goal);
+  return { value: close ? format(value, 2) : format(value), goal: `${direction} ${format(goal)}`, met };
 }
 
-function times(value) {
-  return `${value.toFixed(2)}×`;
+function times(value, more = 0) {
+  return `${value.toFixed(2 + more)}×`;
 }

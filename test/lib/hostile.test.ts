@@ -256,6 +256,12 @@ describe('prototypes and globals', () => {
     expect(polluted('ceilMode', true, () => new MaxPool2d(2).outputShape([1, 3, 3]))).toEqual([1, 1, 1]);
   });
 
+  test.each(['min', 'max'])('%s on Object.prototype limits no number', (name) => {
+    expect(
+      changed(Object.prototype, name, { value: 5, writable: true }, () => Tensor.zeros([3, 8]).shape),
+    ).toEqual([3, 8]);
+  });
+
   test('an iterator of its own on a shape', () => {
     const shape = Object.assign([2, 3], {
       *[Symbol.iterator]() {

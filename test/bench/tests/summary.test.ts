@@ -38,6 +38,13 @@ describe('summarize', () => {
     expect(lineOf('An awaited')).toMatchObject({ value: '60 µs', met: false });
   });
 
+  it('shows more digits of a value that is missed by less than its digits show', () => {
+    const { overhead } = SAMPLE;
+    const results = { ...SAMPLE, overhead: { ...overhead, smallest_us: 50.26, handover_us: 50 } };
+    expect(lineOf('A whole awaited', results)).toMatchObject({ value: '50.26 µs', met: false });
+    expect(lineOf('An awaited', results)).toMatchObject({ value: '50 µs', met: true });
+  });
+
   it('leaves out what was not measured', () => {
     const workloads = SAMPLE.workloads.map((workload) => ({
       ...workload,

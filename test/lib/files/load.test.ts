@@ -18,7 +18,15 @@ import { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveSafetensors 
 import type { FileInput } from '../../../lib/files';
 import type { StateDict } from '../../../lib/modules/state-dict';
 import { type AnyTensor, Tensor } from '../../../lib/tensor/tensor';
-import { byName, expectedArrays, expectReject, FIXTURES } from '../formats/support';
+import {
+  byName,
+  expectedArrays,
+  expectReject,
+  FIXTURES,
+  makePipe,
+  testPipes,
+  turnsDuring,
+} from '../formats/support';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-load-'));
 const file = (name: string): string => path.join(folder, name);
@@ -275,12 +283,33 @@ describe('shards', () => {
     );
   });
 
+  test('the event loop turns while an index of many shards is read', async () => {
+    const names = Array.from({ length: 3000 }, (_, i) => [`t${i}`, `shard-${i}.safetensors`]);
+    const large = index('large.json', Object.fromEntries(names) as Record<string, string>);
+    // Four times for each name: when it is read, grouped by shard, given a path, and filtered.
+    const reading = () => loadWeights(large, { filter: () => false });
+    expect(await turnsDuring(reading)).toBeGreaterThanOrEqual(4 * names.length);
+  });
+
+  testPipes('a named pipe as a shard', async () => {
+    makePipe(path.join(place, 'pipe.safetensors'));
+    const piped = index('piped.json', { a: 'pipe.safetensors' });
+    await expectReject(loadWeights(piped), 'ERR_FILE_IO', /pipe\.safetensors: is not a regular file/);
+  });
+
   test('a failed load disposes its tensors', async () => {
     const dispose = jest.spyOn(Tensor.prototype, 'dispose');
     const lacking = index('lacking.json', { ...whole, d: 'not-there.safetensors' });
     await expectReject(loadWeights(lacking), 'ERR_FILE_IO', /not-there/);
     expect(dispose).toHaveBeenCalledTimes(3);
   });
+});
+
+testPipes('named pipes do not hold up the other files', async () => {
+  const pipes = Array.from({ length: 8 }, (_, i) => makePipe(file(`pipe-${i}`)));
+  const loading = pipes.map((pipe) => expectReject(loadWeights(pipe), 'ERR_FILE_IO', 'not a regular file'));
+  expect(Object.keys(await loadWeights(fixture('model.pt')))).not.toEqual([]);
+  await Promise.all(loading);
 });
 
 test('a file of over 4 GiB: each tensor is read by itself', async () => {

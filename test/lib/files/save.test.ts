@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 
 import { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from '../../../lib/files';
 import { type AnyTensor, Tensor } from '../../../lib/tensor/tensor';
-import { expectReject } from '../formats/support';
+import { expectReject, turnsDuring } from '../formats/support';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-save-'));
 const file = path.join(folder, 'saved');
@@ -57,6 +57,21 @@ describe.each(formats)('%s', (_, save, load) => {
     expect((loaded?.data as Float32Array).every((value) => value === 1)).toBe(true);
   });
 
+  test('a large tensor that is not contiguous is written in C order', async () => {
+    const tensor = Tensor.from(
+      Float32Array.from({ length: LARGE }, (_, i) => i),
+      [9 * 2 ** 10, 2 ** 10],
+    ).transpose(0, 1);
+    const expected = tensor.contiguous();
+    const saving = save(tensor);
+    tensor.dispose();
+    await saving;
+    const loaded = await load();
+    expect(loaded?.shape).toEqual([2 ** 10, 9 * 2 ** 10]);
+    const bytes = ({ data }: AnyTensor): Buffer => Buffer.from(data.buffer);
+    expect(loaded !== undefined && bytes(loaded).equals(bytes(expected))).toBe(true);
+  });
+
   test("tensors stay their owner's", async () => {
     for (const tensor of [Tensor.ones([3]), Tensor.ones([LARGE]), Tensor.ones([2, 3]).transpose(0, 1)]) {
       await save(tensor);
@@ -77,6 +92,16 @@ describe.each(formats)('%s', (_, save, load) => {
     expect(readFileSync(file, 'utf8')).toBe('old');
     expect(readdirSync(folder)).toEqual(['saved']);
   });
+});
+
+test('many small tensors: the event loop turns, and each gets its content', async () => {
+  const count = 3000;
+  const names = Array.from({ length: count }, (_, i) => `t${i}`);
+  const dict = Object.fromEntries(names.map((name, i): [string, AnyTensor] => [name, Tensor.full([2], i)]));
+  // Three times for each tensor: when it is taken, checked, and described in the header.
+  expect(await turnsDuring(() => saveSafetensors(file, dict))).toBeGreaterThanOrEqual(3 * count);
+  const loaded = await loadSafetensors(file);
+  expect(names.filter((name, i) => loaded[name]?.data[1] !== i)).toEqual([]);
 });
 
 test('what was transferred before is refused', async () => {

@@ -11,7 +11,7 @@ import {
 } from '../../../lib/formats/byte-source';
 import { readCheckpoint } from '../../../lib/formats/checkpoint';
 import { SourceReader } from '../../../lib/formats/checkpoint-zip';
-import { expectReject } from './support';
+import { expectReject, turnsDuring } from './support';
 
 function read(source: ByteSource, length: number, position: number): Promise<number[]> {
   const target = Buffer.alloc(length + 2);
@@ -128,6 +128,28 @@ describe('streamSource', () => {
     await source.read(target, 999_999);
     expect(Buffer.compare(target, bytes.subarray(999_999, 8_999_999))).toBe(0);
     await expectReject(source.read(new Uint8Array(2), 12_582_911), 'ERR_FILE_FORMAT', 'beyond its end');
+  });
+
+  test('a large chunk is copied in slices', async () => {
+    const chunk = new Uint8Array(40 * 2 ** 20);
+    // eslint-disable-next-line @typescript-eslint/require-await -- a generator of what is there
+    const chunks = (async function* () {
+      yield chunk;
+    })();
+    expect(await turnsDuring(() => streamSource(chunks, 'stream'))).toBeGreaterThanOrEqual(10);
+  });
+
+  test('a chunk that is transferred while it is copied is an error', async () => {
+    const chunk = new Uint8Array(12 * 2 ** 20);
+    // eslint-disable-next-line @typescript-eslint/require-await -- a generator of what is there
+    const chunks = (async function* () {
+      yield chunk;
+    })();
+    const reading = turnsDuring(() => {
+      setImmediate(() => structuredClone(chunk.buffer, { transfer: [chunk.buffer] }));
+      return streamSource(chunks, 'stream');
+    });
+    await expectReject(reading, 'ERR_DETACHED', 'stream: the memory was detached');
   });
 
   test('an empty stream', async () => {

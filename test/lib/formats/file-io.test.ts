@@ -3,7 +3,7 @@ import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { checkBytes, checkPath, readFully, withFile } from '../../../lib/formats/file-io';
-import { expectReject, expectThrow } from './support';
+import { expectReject, expectThrow, makePipe, testPipes } from './support';
 
 let folder: string;
 beforeEach(async () => {
@@ -88,5 +88,11 @@ describe('withFile', () => {
     const path = what === 'a folder' ? folder : devNull;
     const reading = withFile(path, () => Promise.resolve());
     await expectReject(reading, 'ERR_FILE_IO', `${path}: is not a regular file: it is`);
+  });
+
+  testPipes('a named pipe without a writer is refused, not waited for', async () => {
+    const path = makePipe(join(folder, 'pipe'));
+    const reading = withFile(path, () => Promise.resolve());
+    await expectReject(reading, 'ERR_FILE_IO', `${path}: is not a regular file: it is a device or a pipe`);
   });
 });

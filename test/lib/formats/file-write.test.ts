@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import fsPromises, {
   chmod,
   lstat,
@@ -17,7 +18,7 @@ import { join } from 'node:path';
 
 import { TokenLearnerError } from '../../../lib/errors';
 import { writeFileAtomic } from '../../../lib/formats/file-write';
-import { expectReject } from './support';
+import { expectReject, makePipe, testPipes } from './support';
 
 let folder: string;
 beforeEach(async () => {
@@ -125,6 +126,32 @@ describe('writeFileAtomic', () => {
   test('writes straight to a device', async () => {
     await writeFileAtomic(devNull, content);
     expect((await stat(devNull)).isFile()).toBe(false);
+  });
+
+  testPipes('a named pipe without a reader is refused, not waited for', async () => {
+    const path = makePipe(join(folder, 'pipe'));
+    const error = await expectReject(
+      writeFileAtomic(path, content),
+      'ERR_FILE_IO',
+      'no process has this pipe',
+    );
+    expect(error.cause).toMatchObject({ code: 'ENXIO' });
+  });
+
+  testPipes('a named pipe with a slow reader gets everything', async () => {
+    const path = makePipe(join(folder, 'pipe'));
+    // Open for reading and writing: neither the reader nor this process waits for the other.
+    const script = 'exec 3<>"$1"; echo ready; sleep 0.3; head -c 3000000 <&3';
+    const reader = spawn('sh', ['-c', script, 'sh', path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const output: Buffer[] = [];
+    const ready = new Promise((resolve) => reader.stdout.once('data', resolve));
+    reader.stdout.on('data', (part: Buffer) => output.push(part));
+    const ended = new Promise((resolve) => reader.on('close', resolve));
+    await ready;
+    const bytes = Uint8Array.from({ length: 3_000_000 }, (_, i) => i % 251);
+    await writeFileAtomic(path, { byteLength: bytes.length, chunks: () => [bytes] });
+    await ended;
+    expect(Buffer.concat(output).subarray('ready\n'.length).equals(bytes)).toBe(true);
   });
 
   test('a missing folder keeps the cause', async () => {

@@ -85,6 +85,24 @@ test.each([new URL('https://example.org/w.bin'), 'file://host%00/a', 'file:///a%
   },
 );
 
+test('memory that was transferred', async () => {
+  const moved = (array: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+    structuredClone(array.buffer, { transfer: [array.buffer] });
+    return array;
+  };
+  const bytes = moved(new Uint8Array(4));
+  const stream = Readable.from([Buffer.from('ab'), moved(new Uint8Array(4))]);
+  for (const input of [bytes, bytes.buffer, stream])
+    await expectReject(content(input), 'ERR_DETACHED', /the memory was detached \(transferred\)/);
+  for (const input of [new Uint8Array(0), new ArrayBuffer(0)])
+    expect(await content(input)).toEqual(['', 'the given bytes', undefined]);
+});
+
+test.each([NaN, -1, 0.5, Infinity, 2 ** 53])('a Blob of %d bytes', async (size) => {
+  const blob = { size, slice: () => blob, arrayBuffer: () => Promise.resolve(new ArrayBuffer(0)) };
+  await expectReject(content(blob), 'ERR_OUT_OF_RANGE', /Expected an integer from 0 to .* for `path\.size`/);
+});
+
 test('a path to write to is a path or a URL', () => {
   expect(checkFilePath(pathToFileURL(file))).toBe(file);
   expect(checkFilePath('relative/a')).toBe('relative/a');

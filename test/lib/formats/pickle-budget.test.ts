@@ -1,7 +1,8 @@
 import { formatErrors } from '../../../lib/formats/format-error';
 import { unpickle } from '../../../lib/formats/pickle';
 import { PickleBudget } from '../../../lib/formats/pickle-budget';
-import type { PickleValue } from '../../../lib/formats/pickle-values';
+import { construct, setItems } from '../../../lib/formats/pickle-globals';
+import { PickledDict, type PickleValue } from '../../../lib/formats/pickle-values';
 import {
   call,
   dict,
@@ -150,6 +151,13 @@ describe('what a byte of the pickle may make', () => {
       call(global('collections', 'OrderedDict'), list(repeat(raw(')'), 2 ** 17 + 1))),
       /131073 items at once/,
     ],
+    ['a million items at once', list(ones(2 ** 20)), /over 1048576 values on its stack/],
+    ['a million marks', repeat(raw('('), 2 ** 20 + 1), /over 1048576 marks on its stack/],
+    [
+      'a value a million times',
+      Buffer.concat([raw('Nq', 0), repeat(raw('h', 0), 2 ** 20)]),
+      /over 1048576 values on its stack/,
+    ],
     ['an integer of 2^31 bytes', raw(0x8b, 0, 0, 0, 0x80), /integer of 2147483648 bytes/],
     ['a string of 4 GiB', raw('X', 0xff, 0xff, 0xff, 0xff, 'abc'), /truncated/],
     ['bytes of 2^62 bytes', raw(0x8e, 0, 0, 0, 0, 0, 0, 0, 0x40, 'abc'), /truncated/],
@@ -171,6 +179,68 @@ describe('what a byte of the pickle may make', () => {
     const bytes = pickle(list(ones(500_000)));
     expect(await read(bytes)).toHaveLength(500_000);
     await expectReject(read(bytes, 1_000), 'ERR_FILE_FORMAT', /over 69536 /);
+  });
+});
+
+describe('long operations', () => {
+  const fail = formatErrors('x.pt');
+  const context = { fail, budget: new PickleBudget(1e7, fail), pause: jest.fn(() => Promise.resolve()) };
+  beforeEach(() => {
+    context.pause.mockClear();
+  });
+  const items = Array.from({ length: 80_000 }, (_, i) => `k${i}`);
+  const pairs = items.map((item): PickleValue => [item, null]);
+  const counts = new PickledDict();
+  for (const item of items) counts.set(item, 1);
+
+  test('many items of a dict are set in slices', async () => {
+    const target = new PickledDict();
+    await setItems(target, items, context);
+    expect(target.entries.get('k79998')).toBe('k79999');
+    expect(target.size).toBe(40_000);
+    expect(context.pause.mock.calls.length).toBeGreaterThan(100);
+  });
+
+  test.each<[string, PickleValue]>([
+    ['collections.OrderedDict', pairs],
+    ['collections.Counter', counts],
+  ])('%s is made in slices', async (name, argument) => {
+    const made = await construct({ kind: 'constructor', name }, [argument], context);
+    expect(made).toMatchObject({ size: 80_000 });
+    expect(context.pause.mock.calls.length).toBeGreaterThan(100);
+  });
+
+  test('the machine waits for them', async () => {
+    const many = items.slice(0, 5_000).map((item) => Buffer.concat([text(item), raw('N')]));
+    for (const value of [
+      Buffer.concat([raw('}('), ...many, raw('u')]),
+      Buffer.concat([raw('('), ...many, raw('d')]),
+    ]) {
+      expect(await read(pickle(value))).toMatchObject({ size: 5_000 });
+      expect(await read(pickle(call(global('collections', 'Counter'), value)))).toMatchObject({
+        size: 5_000,
+      });
+    }
+  });
+
+  test('a list or set keeps its first million items', async () => {
+    const million = Buffer.concat([raw('('), ones(600_000), raw('e')]);
+    expect(await read(pickle(raw(']'), million, million))).toHaveLength(2 ** 20);
+    const added = Buffer.concat([raw('('), ones(600_000), raw(0x90)]);
+    const set = (await read(pickle(raw(0x8f), added, added))) as { items: unknown[] };
+    expect(set.items).toHaveLength(2 ** 20);
+  });
+
+  test('a dict of over a million strings', async () => {
+    const dictOf = (size: number): PickledDict => {
+      const large = new PickledDict();
+      for (let i = 0; i < size; i += 1) large.entries.set(`k${i}`, null);
+      return large;
+    };
+    const full = dictOf(2 ** 20);
+    await setItems(full, ['k0', 1, 2, 3], context);
+    expect(full.entries.get('k0')).toBe(1);
+    expect(() => setItems(full, ['new', 1], context)).toThrow('a dict of over 1048576 string keys');
   });
 });
 

@@ -1,4 +1,5 @@
 import type { DType } from '../../../lib/dtype';
+import { allocateInJavaScript } from '../../../lib/formats/read-elements';
 import { parseSafetensors, readSafetensorsFrom } from '../../../lib/formats/safetensors';
 import { A, file, tensorFile } from './safetensors-file';
 import { describedAll, expectReject } from './support';
@@ -108,7 +109,10 @@ describe('a filter', () => {
         return Promise.resolve();
       },
     };
-    const { entries } = await readSafetensorsFrom(source, 'x', { filter: (name) => name === 'b' });
+    const { entries } = await readSafetensorsFrom(source, 'x', {
+      filter: (name) => name === 'b',
+      allocate: allocateInJavaScript,
+    });
     expect([...(entries.b?.data ?? [])]).toEqual([3, 4, 5]);
     expect(read).toEqual([
       [0, 8],

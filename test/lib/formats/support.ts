@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -94,4 +95,46 @@ export async function expectReject(
   );
   expectError(error, code, message);
   return error as TokenLearnerError;
+}
+
+/**
+ * Counts the turns of the event loop while `work` runs. The clock jumps ahead with each look at it, so that a piece of work that
+ * checks the clock pauses each time.
+ */
+export async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let time = 0;
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => (time += 1000));
+  let turns = 0;
+  let running = true;
+  const turn = (): void => {
+    turns += 1;
+    if (running) setImmediate(turn);
+  };
+  setImmediate(turn);
+  try {
+    await work();
+  } finally {
+    running = false;
+    clock.mockRestore();
+  }
+  return turns;
+}
+
+/** `test`, where the system has named pipes. */
+export const testPipes = process.platform === 'win32' ? test.skip : test;
+
+/** Makes a named pipe and returns its path. */
+export function makePipe(path: string): string {
+  execFileSync('mkfifo', [path]);
+  return path;
+}
+
+/** Runs `use` while Object.prototype has that property. */
+export async function withPolluted<T>(name: string, value: unknown, use: () => Promise<T>): Promise<T> {
+  Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true });
+  try {
+    return await use();
+  } finally {
+    Reflect.deleteProperty(Object.prototype, name);
+  }
 }
