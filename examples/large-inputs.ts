@@ -1,4 +1,4 @@
-/** The documentation's advice for large inputs: downsample in front of the TokenLearner. */
+/** The documentation's advice for large inputs: downsample before the TokenLearner. */
 import { MaxPool2d, Sequential, Tensor, TokenLearner } from 'tokenlearner';
 
 export async function main(): Promise<readonly number[]> {

@@ -1,4 +1,4 @@
-/** A worker thread runs the model and gives its results to the main thread without a copy: `node examples/worker.mjs`. */
+/** A worker thread runs the model and sends its results to the main thread without a copy: `node examples/worker.mjs`. */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { Tensor, TokenLearner } from 'tokenlearner';
@@ -7,7 +7,7 @@ async function serve() {
   const model = new TokenLearner({ dim: 64 });
   const tokens = await model.forward(Tensor.randn([1, 64, 32, 32]));
   const { shape } = tokens;
-  const buffer = tokens.detachBuffer(); // the memory itself; the tensor is disposed
+  const buffer = tokens.detachBuffer(); // the memory itself, without a copy; disposes the tensor
   parentPort.postMessage({ buffer, shape }, [buffer]);
 }
 

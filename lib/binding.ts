@@ -1,6 +1,6 @@
 /**
- * The only importer of the native addon. Importing this package loads nothing: the addon comes with the first tensor,
- * libtorch with the first module or copy.
+ * The only file that loads the native addon. Importing this package loads nothing: the first tensor loads the addon, and the
+ * first module or copy loads libtorch.
  */
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
@@ -47,7 +47,7 @@ function load(): Loaded {
   return { native, path: file };
 }
 
-/** A misspelt variable must not go unnoticed; nor must one that asks for more than this processor has. */
+/** Warns about an instruction set that is misspelt or that this processor does not have. */
 function warnOfUnknownIsa(native: NativeBinding): void {
   const asked = process.env.TOKENLEARNER_CPU_ISA;
   const { isas } = native.cpu();
@@ -68,14 +68,14 @@ export function binding(): NativeBinding {
   return addon().native;
 }
 
-/** The addon's file. Throws as {@link binding}. */
+/** The path of the addon's file. Throws the errors of {@link binding}. */
 export function addonPath(): string {
   return addon().path;
 }
 
 /**
- * The native addon with libtorch loaded. Throws ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INCOMPATIBLE or ERR_LIBTORCH_LOAD
- * besides what {@link binding} throws.
+ * The native addon with libtorch loaded. Throws the errors of {@link binding}, ERR_LIBTORCH_NOT_FOUND,
+ * ERR_LIBTORCH_INCOMPATIBLE or ERR_LIBTORCH_LOAD.
  */
 export function requireLibtorch(): NativeBinding {
   const native = binding();
@@ -91,17 +91,17 @@ export function requireLibtorch(): NativeBinding {
   return native;
 }
 
-/** Where the loaded libtorch was found; undefined before {@link requireLibtorch}. */
+/** The place where the loaded libtorch was found; undefined before {@link requireLibtorch}. */
 export function libtorchLocation(): LibtorchLocation | undefined {
   return location;
 }
 
-/** Names the libtorch to use. Throws ERR_INVALID_ARG_VALUE once another one is loaded. */
+/** Sets the libtorch to use. Throws ERR_INVALID_ARG_VALUE if another one is already loaded. */
 export function setLibtorchPath(libtorch: string): void {
   if (location !== undefined && libtorch !== explicitPath) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `libtorch is loaded already, from ${location.libDir}; name another one before the first module is made`,
+      `libtorch is already loaded from ${location.libDir}; choose another one before you create the first module`,
     );
   }
   explicitPath = libtorch;

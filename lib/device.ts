@@ -4,18 +4,18 @@ import { remedyForCuda } from './libtorch/cuda-remedies';
 import type { DeviceCode } from './native-interface';
 import { unexpected } from './validate';
 
-/** Where a tensor or a module is. */
+/** The device of a tensor or a module. */
 export type Device = 'cpu' | `cuda:${number}`;
 
-/** What can be asked for: 'cuda' is 'cuda:0'; 'auto' is the GPU where there is a usable one, and the CPU elsewhere. */
+/** A device as callers name it. 'cuda' means 'cuda:0'. 'auto' means the first usable GPU, or the CPU if there is none. */
 export type DeviceOption = Device | 'auto' | 'cuda';
 
 const EXPECTED = "'auto', 'cpu', 'cuda' or 'cuda:N'";
 const CPU: DeviceCode = -1;
-// More GPUs than any machine has: larger numbers are mistakes.
+// A sanity limit: no machine has more GPUs.
 const MAX_INDEX = 1023;
 
-/** Whether `value` is written like a device. */
+/** True if `value` has the form of a device name. The device need not exist. */
 export function isDeviceOption(value: unknown): value is DeviceOption {
   return typeof value === 'string' && /^(auto|cpu|cuda(:(0|[1-9]\d{0,3}))?)$/.test(value);
 }
@@ -31,13 +31,13 @@ export function deviceCode(device: Device): DeviceCode {
 function unavailable(asked: string, why: string, remedy: string | null = null): TokenLearnerError {
   return new TokenLearnerError(
     'ERR_CUDA_UNAVAILABLE',
-    `Device '${asked}' is not available: ${why}. runtime.info() tells what is; device 'auto' falls back to the CPU` +
+    `Device '${asked}' is not available: ${why}. runtime.info() lists the available devices; device 'auto' falls back to the CPU` +
       (remedy === null ? '' : `\n${remedy}`),
   );
 }
 
 /**
- * Turns what was asked for into a device that can be had. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, or
+ * Resolves a caller's device to an available one. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, or
  * ERR_CUDA_UNAVAILABLE with the reason.
  */
 export function resolveDevice(name: string, value: unknown): Device {

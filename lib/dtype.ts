@@ -1,12 +1,12 @@
 import type { DTypeCode } from './native-interface';
 
 /**
- * Element types of tensors. bfloat16 appears in JavaScript as its bits, float16 too where there is no Float16Array, bool as bytes
- * of 0 and 1.
+ * Element types of tensors. JavaScript sees bfloat16 as its bits, and bool as bytes of 0 and 1. It sees float16 as a
+ * Float16Array, or as its bits where the host has no Float16Array.
  */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint8' | 'bool';
 
-/** Float16Array where the compiler's library has it, and Uint16Array. */
+/** Float16Array (if the compiler's library has it) or Uint16Array. */
 export type Float16Elements =
   typeof globalThis extends Record<'Float16Array', new (length: number) => infer A>
     ? A | Uint16Array
@@ -18,7 +18,7 @@ export interface TypedArrays {
   float32: Float32Array;
   /** 64-bit floats. */
   float64: Float64Array;
-  /** IEEE binary16: a Float16Array where the runtime has it (Node 24), elsewhere its bits. */
+  /** IEEE binary16: a Float16Array if the host has it (Node 24 and later), otherwise its bits. */
   float16: Float16Elements;
   /** The upper half of a float32, as its bits. */
   bfloat16: Uint16Array;
@@ -35,10 +35,10 @@ export interface TypedArrays {
 /** The typed array that holds elements of `D`. */
 export type TypedArrayFor<D extends DType> = TypedArrays[D];
 
-/** Any typed array that a tensor can stand on. */
+/** Any typed array that can be a tensor's memory. */
 export type TypedArray = TypedArrays[DType];
 
-/** The dtype that a typed array gets when none is named. */
+/** The dtype of a typed array if the caller gives none. */
 export type DefaultDType<A extends TypedArray> = A extends Float32Array
   ? 'float32'
   : A extends Float64Array
@@ -61,14 +61,14 @@ interface DTypeInfo {
   readonly code: DTypeCode;
   /** Bytes of one element. */
   readonly itemSize: number;
-  /** Of the bits, for 16-bit floats. */
+  /** The typed array of the elements; for 16-bit floats, of their bits. */
   readonly array: TypedArrayConstructor;
   readonly floating: boolean;
-  /** Of the elements as users see them, where that is another array. */
+  /** The typed array that users see, if it is a different one. */
   readonly shown?: TypedArrayConstructor | undefined;
 }
 
-/** As it was at import. */
+/** Read once at import, so that later changes to the global have no effect. */
 const Float16 = (globalThis as { Float16Array?: TypedArrayConstructor }).Float16Array;
 
 const TABLE: Readonly<Record<DType, DTypeInfo>> = {
@@ -87,7 +87,7 @@ export const DTYPES: readonly DType[] = Object.freeze(Object.keys(TABLE) as DTyp
 
 const BY_CODE: ReadonlyMap<DTypeCode, DType> = new Map(DTYPES.map((dtype) => [TABLE[dtype].code, dtype]));
 
-/** Whether `value` names a dtype. */
+/** True if `value` is the name of a dtype. */
 export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(TABLE, value);
 }
@@ -97,19 +97,19 @@ export function dtypeInfo(dtype: DType): DTypeInfo {
   return TABLE[dtype];
 }
 
-/** Whether arrays of that name ('Float32Array', ...) hold elements of `dtype`. */
+/** True if typed arrays of this name ('Float32Array', ...) can hold elements of `dtype`. */
 export function isArrayFor(arrayName: string | undefined, dtype: DType): boolean {
   return arrayName === TABLE[dtype].array.name || (arrayName === 'Float16Array' && dtype === 'float16');
 }
 
-/** The dtype of a code that native code gave. */
+/** The dtype of a code from native code. */
 export function dtypeFromCode(code: DTypeCode): DType {
   const found = BY_CODE.get(code);
   if (found === undefined) throw new RangeError(`There is no dtype of code ${code}`);
   return found;
 }
 
-/** The dtype that stands for a typed array of that name ('Float32Array', ...) when none is named. */
+/** The default dtype of a typed array of this name ('Float32Array', ...). Undefined if no dtype uses such arrays. */
 export function defaultDType(arrayName: string): DType | undefined {
   return DTYPES.find((dtype) => isArrayFor(arrayName, dtype));
 }

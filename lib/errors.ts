@@ -1,16 +1,16 @@
 import { types } from 'node:util';
 import codes from './error-codes.json';
 
-/** Every code a {@link TokenLearnerError} can carry. The registry is `error-codes.json`, shared with the native code. */
+/** Every code of a {@link TokenLearnerError}. The registry is `error-codes.json`, which native code uses too. */
 export type ErrorCode = keyof typeof codes;
 
 const BRAND = Symbol.for('tokenlearner.error');
 
-/** The one error class of this package: `code` is stable and machine-readable, `message` is for people. */
+/** The only error class of this package. `code` is stable and for programs; `message` is for people. */
 export class TokenLearnerError extends Error {
   static {
     Object.defineProperty(this.prototype, BRAND, { value: true });
-    // Not assigned to `this`, which fails where Error.prototype is frozen.
+    // Assigning `this.name` would fail if Error.prototype is frozen.
     Object.defineProperty(this.prototype, 'name', {
       value: 'TokenLearnerError',
       writable: true,
@@ -19,15 +19,15 @@ export class TokenLearnerError extends Error {
   }
 
   /**
-   * A process may hold several copies of this package: the CommonJS and the ESM entry, two installed versions, modules that a
-   * test runner has reloaded. An error from one copy is an instance of the class of every other copy.
+   * True for an error from any copy of this package. A process may hold several copies: the CommonJS and the ESM entry, two
+   * installed versions, or modules that a test runner has reloaded.
    */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== TokenLearnerError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === 'object' && value !== null && BRAND in value;
   }
 
-  /** A stable, machine-readable code from the registry. */
+  /** A stable code from the registry, for programs. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -36,7 +36,7 @@ export class TokenLearnerError extends Error {
   }
 }
 
-/** The message of a caught value. Node's own errors may come from another realm, where instanceof Error fails. */
+/** The message of a caught value. Node's own errors may come from another realm, so `instanceof Error` is not enough. */
 export function messageOf(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);
 }

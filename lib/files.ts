@@ -1,5 +1,5 @@
 /**
- * Loads and saves tensors. The formats themselves are in formats/, which does not know tensors.
+ * Loads and saves tensors. The formats themselves are in formats/, which does not depend on Tensor.
  */
 export {
   loadCheckpoint,

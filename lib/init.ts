@@ -1,13 +1,13 @@
 /**
- * PyTorch's parameter initialisation (torch.nn.init, and reset_parameters of Conv2d and Linear): the same draws in the same
- * order from the same generator, so that a seed gives the same parameters.
+ * PyTorch's parameter initialisation: torch.nn.init, and reset_parameters of Conv2d and Linear. It makes the same draws in the
+ * same order from the same generator, so a seed gives the same parameters as in PyTorch.
  */
 import { binding } from './binding';
 import type { DType } from './dtype';
 import type { Shape } from './shape';
 import { type AnyTensor, Tensor, tensorArgument } from './tensor/tensor';
 
-/** torch.nn.init.kaiming_uniform_(weight, a=sqrt(5)) has this bound, computed in double in this order. */
+/** The bound of torch.nn.init.kaiming_uniform_(weight, a=sqrt(5)), in double and with PyTorch's order of operations. */
 function kaimingBound(fanIn: number): number {
   const gain = Math.sqrt(2 / (1 + Math.sqrt(5) ** 2));
   return Math.sqrt(3) * (gain / Math.sqrt(fanIn));
@@ -19,7 +19,7 @@ function uniform(shape: Shape, bound: number): AnyTensor {
   return tensor;
 }
 
-/** Draws are made in float32, as PyTorch makes them, and converted afterwards, as `module.to(dtype)` does. */
+/** Converts draws from float32. PyTorch draws in float32 too, and `module.to(dtype)` converts afterwards. Disposes `tensor`. */
 function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
   if (dtype === tensor.dtype) return tensor;
   try {
@@ -29,7 +29,7 @@ function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
   }
 }
 
-/** Weight, then bias, of a convolution or linear layer. `shape` is (out, in / groups, ...). */
+/** The weight, then the bias, of a convolution or linear layer. `shape` is the weight's: (out, in / groups, ...). */
 export function weightAndBias(shape: Shape, bias: boolean, dtype: DType): AnyTensor[] {
   const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
   const weight = uniform(shape, kaimingBound(fanIn));

@@ -1,36 +1,36 @@
 /**
- * What the native addon exports: the contract between lib/ and native/boundary/.
+ * The exports of the native addon: the contract between lib/ and native/boundary/.
  *
- * Everything that reaches these functions has been validated in lib/; the boundary checks handles and sizes
- * once more, so that a mistake here is an error and never a crash.
+ * lib/ validates all arguments of these functions. The boundary checks handles and sizes again, so that a mistake in lib/ is an
+ * error and never a crash.
  */
 import type { ErrorCode } from './errors';
 
 declare const storageBrand: unique symbol;
 declare const layerBrand: unique symbol;
 
-/** Native memory with its own reference count. Freed when disposed or collected, and no run still uses it. */
+/** Native memory with a reference count. It is freed once it is disposed or collected and no run uses it. */
 export interface StorageHandle {
   readonly [storageBrand]: true;
 }
 
-/** A native layer: immutable configuration and an atomically replaceable set of parameters. */
+/** A native layer: an immutable configuration, and parameters that are replaced atomically. */
 export interface LayerHandle {
   readonly [layerBrand]: true;
 }
 
-/** Codes of {@link DType} on the boundary; the numbers are libtorch's ScalarType. */
+/** The code of a {@link DType} on the boundary: libtorch's ScalarType. */
 export type DTypeCode = number;
 
-/** -1 is the CPU; 0 and up is that CUDA device. */
+/** -1 is the CPU; 0 and above is the index of a CUDA device. */
 export type DeviceCode = number;
 
-/** A dtype's code in the low byte, a device's code plus 1 above it: asked for at every forward. */
+/** A dtype's code in the low byte, and a device's code plus 1 above it. One number, since every forward asks for it. */
 export type PlacementCode = number;
 
-/** A tensor on its way into native code. Strides and offset are in elements, not bytes. */
+/** A tensor as an argument of native code. Strides and offset are in elements, not bytes. */
 export interface TensorArg {
-  /** Native memory, or JavaScript's own (element 0 is the view's first element). */
+  /** Native memory, or JavaScript's memory. For the latter, element 0 is the first element of the ArrayBufferView. */
   storage: StorageHandle | ArrayBufferView;
   dtype: DTypeCode;
   shape: readonly number[];
@@ -38,7 +38,7 @@ export interface TensorArg {
   offset: number;
 }
 
-/** A tensor that native code made. */
+/** A tensor that native code created. */
 export interface NativeTensor {
   storage: StorageHandle;
   dtype: DTypeCode;
@@ -48,81 +48,81 @@ export interface NativeTensor {
   offset: number;
 }
 
-/** A layer's configuration by name, as its file in native/engine/layers reads it. */
+/** A layer's configuration by name. The layer's file in native/engine/layers reads it. */
 export type LayerConfig = Readonly<Record<string, number | boolean | string | readonly number[]>>;
 
-/** A layer's own options of one call. */
+/** The options that a layer takes for one call. */
 export type CallOptions = Readonly<Record<string, number | boolean | string>>;
 
 export interface CudaReport {
   available: boolean;
-  /** Machine-readable: null when available. */
+  /** A code for programs; null if CUDA is available. */
   reason: string | null;
-  /** The same for people. */
+  /** The same reason, for people. */
   detail: string | null;
   devices: { index: number; name: string; totalMemory: number; computeCapability: string }[];
-  /** Index of the device that 'auto' means: the first that could be started. */
+  /** The index of the device that 'auto' means: the first one that could be started. */
   defaultDevice: number;
 }
 
-/** What limits the number of threads. */
+/** The limit that decides the number of threads. */
 export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
 
 export interface NativeBinding {
-  /** How the addon was built. */
+  /** The addon's version and build settings. */
   readonly build: { version: string; cuda: boolean; cudaArchitectures: string; torchTarget: string };
 
   /**
-   * The addon makes every error it throws or rejects with by calling `createError`. `lends` says whether JavaScript may see
-   * native memory as it is: on the main thread. A worker's buffers can outlive it.
+   * Sets the factory of all errors that the addon throws or rejects with. `lends` is true if JavaScript may see native memory
+   * itself. Pass true on the main thread only, since a worker's buffers can outlive the worker.
    */
   configure(createError: (code: ErrorCode, message: string) => Error, lends: boolean): void;
 
   /**
-   * Host memory, 64-byte aligned where it is native. `zeroed` false may leave it uninitialised; `pinned` asks for page-locked
-   * memory, which there is where CUDA can be used (needs loadLibtorch).
+   * Allocates host memory. Native memory is 64-byte aligned. If `zeroed` is false, the memory may be uninitialised. `pinned`
+   * asks for page-locked memory and needs loadLibtorch; without a usable GPU the memory is ordinary.
    */
   allocate(byteLength: number, zeroed: boolean, pinned: boolean): StorageHandle;
   /**
-   * Shows the storage's host memory to JavaScript, once: the ArrayBuffer, and whether it is lent. If so it stands on the
-   * storage's own memory, holds a count of its own, and the handle goes on. If not, V8 owns the memory, the handle is disposed
-   * and the ArrayBuffer is what was the storage. Throws ERR_DETACHED where the memory is lent already.
+   * Shows the storage's host memory to JavaScript, once. If `lent` is true, the ArrayBuffer stands on the storage's own memory
+   * and holds its own count, and the handle stays valid. If it is false, V8 owns the memory, the handle is disposed, and the
+   * ArrayBuffer replaces the storage. Throws ERR_DETACHED if the memory is already lent.
    */
   share(storage: StorageHandle): [buffer: ArrayBuffer, lent: boolean];
-  /** Gives up this handle's count. Idempotent. What {@link share} gave stays valid. */
+  /** Releases this handle's count. Idempotent. A buffer from {@link share} stays valid. */
   disposeStorage(storage: StorageHandle): void;
-  /** Live native storages, their bytes, and live layers, in this environment. */
+  /** Counts the live native storages, their bytes, and the live layers of this environment. */
   counters(): { liveTensors: number; liveBytes: number; liveLayers: number };
 
-  /** Seeds this environment's generator (at::mt19937's stream). */
+  /** Seeds this environment's generator, which gives the numbers of at::mt19937. */
   manualSeed(seed: bigint): void;
   /** `torch.Tensor.uniform_` on a contiguous float32 or float64 CPU tensor. */
   uniform(target: TensorArg, from: number, to: number): void;
   /** `torch.Tensor.normal_(0, 1)` on a contiguous float32 or float64 CPU tensor. */
   normal(target: TensorArg): void;
 
-  /** Loads libtorch from its lib folder by absolute path; once per process, the same folder again is a no-op. */
+  /** Loads libtorch from its lib folder, an absolute path. A process loads one libtorch; the same folder again is a no-op. */
   loadLibtorch(libDir: string): void;
-  /** What the loaded libtorch is; null before loadLibtorch. */
+  /** Describes the loaded libtorch; null before loadLibtorch. */
   libtorch(): { libDir: string; version: string; cudaBuild: boolean; threads: number } | null;
-  /** The lib folder of a libtorch that this process has loaded, whoever did; null where there is none. */
+  /** The lib folder of the libtorch in this process, even if other code loaded it; null if there is none. */
   mappedLibtorch(): string | null;
-  /** Threads of the fused CPU engine and what limits them, and the instruction sets that it can use here, worst first. */
+  /** The fused CPU engine: its threads, the limit that decides them, and the usable instruction sets, slowest first. */
   cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[] };
-  /** Whether CUDA can be used, and why not. Needs loadLibtorch. */
+  /** Says if CUDA is usable and, if not, why. Needs loadLibtorch. */
   cuda(): CudaReport;
 
-  /** Copies a contiguous CPU tensor's bytes into a typed array of as many bytes. */
+  /** Copies a contiguous CPU tensor's bytes into a typed array of the same byte length. */
   read(source: TensorArg, target: ArrayBufferView): void;
-  /** Copies a typed array's bytes into a contiguous CPU tensor of as many bytes. */
+  /** Copies a typed array's bytes into a contiguous CPU tensor of the same byte length. */
   write(target: TensorArg, source: ArrayBufferView): void;
-  /** Fills a contiguous CPU tensor with the one element of a typed array. */
+  /** Fills a contiguous CPU tensor with the only element of a typed array. */
   fill(target: TensorArg, element: ArrayBufferView): void;
 
-  /** A contiguous copy with another dtype and/or on another device. */
+  /** Returns a contiguous copy with this dtype on this device. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
 
-  /** `kind` is one of native/engine/layers/layers.hpp; `params` are in the layer's own documented order and are copied. */
+  /** Creates a layer. native/engine/layers/layers.hpp lists the kinds. Copies `params`, in the order that the layer documents. */
   createLayer(
     kind: string,
     config: LayerConfig,
@@ -131,8 +131,8 @@ export interface NativeBinding {
     device: DeviceCode,
   ): LayerHandle;
   /**
-   * A layer that runs others as one request, as a graph: slots 0 to `inputs` - 1 are its inputs, layer i takes the slots
-   * `nodes[i]` and fills the next one; `outputs` are the slots that it gives.
+   * Creates a layer that runs other layers as one request, as a graph. Slots 0 to `inputs` - 1 are its inputs. Layer i reads
+   * the slots `nodes[i]` and fills slot `inputs` + i. `outputs` are the slots that the container returns.
    */
   createContainer(
     layers: readonly LayerHandle[],
@@ -140,13 +140,13 @@ export interface NativeBinding {
     nodes: readonly (readonly number[])[],
     outputs: readonly number[],
   ): LayerHandle;
-  /** Replaces all parameters of all layers, or none where it throws; runs under way keep the old ones. */
+  /** Replaces all parameters of all layers, or none if it throws. Forwards that were called before keep the old ones. */
   setParameters(layers: readonly LayerHandle[], params: readonly (readonly TensorArg[])[]): void;
-  /** Copies of the parameters, on the CPU, in the layer's dtype. */
+  /** Returns copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
-  /** Where a layer is: of a container, its first layer that has parameters. */
+  /** The placement of a layer; for a container, of its first layer with parameters. */
   placement(layer: LayerHandle): PlacementCode;
-  /** Moves all layers, each to its own placement, or none where it throws. */
+  /** Moves all layers, each to its own placement, or none if it throws. */
   moveLayers(
     layers: readonly LayerHandle[],
     dtypes: readonly DTypeCode[],
@@ -155,8 +155,8 @@ export interface NativeBinding {
   disposeLayer(layer: LayerHandle): void;
 
   /**
-   * Runs on the device's executor thread; resolves to the layer's outputs. `id` is for {@link cancel}, 0 for nobody; a request
-   * that has not begun after `timeoutMs` fails with ERR_TIMEOUT.
+   * Runs on the device's executor thread. Resolves to the layer's outputs. `id` is for {@link cancel}; 0 means that nobody will
+   * cancel. A request that has not started after `timeoutMs` fails with ERR_TIMEOUT.
    */
   forward(
     layer: LayerHandle,
@@ -165,10 +165,10 @@ export interface NativeBinding {
     id: number,
     timeoutMs?: number,
   ): Promise<NativeTensor[]>;
-  /** Runs on this thread. */
+  /** Runs on the calling thread. */
   forwardSync(layer: LayerHandle, inputs: readonly TensorArg[], how?: CallOptions): NativeTensor[];
-  /** Takes a request out of the queue, or has a running one drop its outputs: it fails with ERR_CLOSED. False if there is none. */
+  /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
   cancel(id: number): boolean;
-  /** The most requests that may wait for each device; Infinity for no limit. */
+  /** Sets the most requests that may wait for each device; Infinity means no limit. */
   setQueueLimit(limit: number): void;
 }

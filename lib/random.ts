@@ -7,10 +7,10 @@ const HIGHEST = 2n ** 64n - 1n;
 const EXPECTED = 'an integer from -2^63 to 2^64 - 1';
 
 /**
- * Seeds this environment's random generator, as `torch.manual_seed` seeds PyTorch's: modules made next get bit for bit
- * the parameters that PyTorch gives them on the CPU. A worker thread has a generator of its own.
+ * Seeds this environment's random generator, as `torch.manual_seed` seeds PyTorch's. Modules that you create next get the
+ * same parameters, bit for bit, as in PyTorch on the CPU. Each worker thread has its own generator.
  *
- * @param seed - an integer from -2^63 to 2^64 - 1; negative ones count from 2^64, as in PyTorch.
+ * @param seed - an integer from -2^63 to 2^64 - 1; negative seeds count from 2^64, as in PyTorch.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
  */
 export function manualSeed(seed: number | bigint): void {

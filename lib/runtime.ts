@@ -7,100 +7,101 @@ import { type ErrorCode, TokenLearnerError } from './errors';
 import type { NativeBinding, ThreadsReason } from './native-interface';
 import { checkInteger, checkOptions, checkString } from './validate';
 
-/** What went wrong, without an exception. */
+/** A problem, reported without throwing. */
 export interface RuntimeProblem {
-  /** As of the error that would be thrown. */
+  /** The code of the error that a call would throw. */
   code: ErrorCode;
   /** For people. */
   message: string;
 }
 
-/** What {@link runtime}.info() tells. */
+/** The result of {@link runtime}.info(). */
 export interface RuntimeInfo {
-  /** Of this package. */
+  /** This package's version. */
   version: string;
   /** Node's version. */
   node: string;
-  /** 'linux-x64' */
+  /** For example 'linux-x64'. */
   platform: string;
-  /** The native addon; null where it cannot be loaded (see `problem`). */
+  /** The native addon; null if it cannot be loaded (see `problem`). */
   addon: {
     /** The .node file. */
     path: string;
-    /** Of the package that it was built from. */
+    /** The version of the package that it was built from. */
     version: string;
-    /** Whether it has our CUDA kernels. */
+    /** True if it was built with our CUDA kernels. */
     cuda: boolean;
-    /** The architectures that they are compiled for, separated by commas. */
+    /** The architectures of the CUDA kernels, separated by commas. */
     cudaArchitectures: string;
   } | null;
-  /** The libtorch in use; null where none can be loaded (see `problem`). */
+  /** The libtorch in use; null if none can be loaded (see `problem`). */
   libtorch: {
     /** Its lib folder. */
     path: string;
-    /** As it says itself: '2.13.0'. */
+    /** The version that it reports, for example '2.13.0'. */
     version: string;
-    /** Which of the places it was found in: 'option', 'environment', 'process' (it was loaded already), 'package', 'cache' or 'python'. */
+    /** The place where it was found: 'option', 'environment', 'process' (already loaded), 'package', 'cache' or 'python'. */
     source: string;
-    /** Whether it is a build with CUDA. */
+    /** True if it is a CUDA build. */
     cudaBuild: boolean;
-    /** Threads that its CPU operators use. */
+    /** The number of threads that its CPU operators use. */
     threads: number;
   } | null;
-  /** 'cpu' and the GPUs that can be used. */
+  /** 'cpu' and all usable GPUs. */
   devices: {
-    /** As a module's `device` option takes it. */
+    /** The value to pass as a module's `device` option. */
     device: string;
     /** For people. */
     name: string;
     /** Bytes; null for the CPU. */
     totalMemory: number | null;
-    /** '9.0'; null for the CPU. */
+    /** For example '9.0'; null for the CPU. */
     computeCapability: string | null;
   }[];
-  /** Whether a GPU can be used. */
+  /** Says if a GPU is usable and, if not, why. */
   cuda: {
-    /** Whether device 'auto' is a GPU. */
+    /** True if device 'auto' means a GPU. */
     available: boolean;
-    /** Machine-readable; null when available. */
+    /** A code for programs; null if a GPU is available. */
     reason: string | null;
-    /** The same for people. */
+    /** The same reason, for people. */
     detail: string | null;
   };
-  /** Threads that a forward of the fused CPU engine uses at most. */
+  /** The most threads that one forward of the fused CPU engine uses. */
   threads: number;
   /**
-   * What says so: the physical cores, the process's affinity mask, the CPU quota of its control groups, or OMP_NUM_THREADS; null
-   * where the addon cannot be loaded.
+   * The limit that decides `threads`: the physical cores, the process's affinity mask, the CPU quota of its control groups, or
+   * OMP_NUM_THREADS. Null if the addon cannot be loaded.
    */
   threadsReason: ThreadsReason | null;
-  /** Why there is no addon or no libtorch; null when all is well. */
+  /** The reason why there is no addon or no libtorch; null if both are loaded. */
   problem: RuntimeProblem | null;
 }
 
 /** Native memory and layers of this Node environment. */
 export interface RuntimeMemory {
-  /** Native storages that JavaScript holds. */
+  /** The number of native storages that JavaScript holds. */
   liveTensors: number;
-  /** Bytes of native tensor memory that JavaScript still holds. */
+  /** The bytes of these storages. */
   liveBytes: number;
-  /** Native layers that are not disposed. */
+  /** The number of native layers that are not disposed. */
   liveLayers: number;
 }
 
 /** Options of {@link runtime}.configure(). */
 export interface RuntimeOptions {
-  /** The libtorch to use, named before the first module is made: its root, its lib folder, or a Python site-packages/torch. */
+  /** The libtorch to use: its root, its lib folder, or a Python site-packages/torch. Set it before you create a module. */
   libtorch?: string;
   /**
-   * The most forwards that may wait for each device; one more is ERR_QUEUE_FULL. At least 0; those that run do not count.
+   * The most forwards that may wait for each device. One more rejects with ERR_QUEUE_FULL. Running forwards do not count.
+   * At least 0.
    *
    * @default Infinity
    */
   maxQueueSize?: number;
 }
 
-/** 'unknown' where there is no package.json, as in a bundle, or it may not be read. */
+/** This package's version; 'unknown' if package.json is missing, as in a bundle, or not readable. */
 function packageVersion(): string {
   try {
     const file = path.join(__dirname, '..', 'package.json');
@@ -110,7 +111,7 @@ function packageVersion(): string {
   }
 }
 
-/** What `use` gives, or why it gives nothing. `code` is for what is no TokenLearnerError. */
+/** The result of `use`, or the problem if it throws. `code` is for errors that are not a TokenLearnerError. */
 function attempt<T>(code: ErrorCode, use: () => T): { value: T } | { problem: RuntimeProblem } {
   try {
     return { value: use() };
@@ -146,9 +147,9 @@ function describeAddon(native: NativeBinding): Pick<RuntimeInfo, 'addon' | 'thre
 
 const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: null };
 
-/** What this installation runs on. */
+/** Information about this installation, and its settings. */
 export const runtime = {
-  /** Versions, libtorch, devices, and why a GPU is not used. Loads libtorch; never throws: see `problem`. */
+  /** Reports versions, libtorch, devices, and the reason if no GPU is usable. Loads libtorch. Never throws: see `problem`. */
   info(): RuntimeInfo {
     const addon = attempt('ERR_ADDON_LOAD', () => describeAddon(binding()));
     const torch = attempt('ERR_LIBTORCH_LOAD', () => describeLibtorch(requireLibtorch()));
@@ -168,15 +169,15 @@ export const runtime = {
     };
   },
 
-  /** Native memory that this Node environment holds. */
+  /** Counts the native memory and layers of this Node environment. */
   memory(): RuntimeMemory {
     return binding().counters();
   },
 
   /**
-   * Settings of this Node environment.
+   * Changes settings of this Node environment.
    *
-   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; ERR_INVALID_ARG_VALUE once another libtorch is loaded.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; ERR_INVALID_ARG_VALUE if another libtorch is already loaded.
    */
   configure(options: RuntimeOptions): void {
     const { libtorch, maxQueueSize } = checkOptions('options', options, ['libtorch', 'maxQueueSize']);

@@ -7,16 +7,16 @@ import { checkInteger, type IntegerRange, unexpected } from './validate';
 /** Sizes of dimensions, outermost first. */
 export type Shape = readonly number[];
 
-/** The most dimensions of a tensor: PyTorch's limit and NumPy's. */
+/** The most dimensions of a tensor. PyTorch and NumPy have the same limit. */
 export const MAX_DIMENSIONS = 64;
 
-/** '(2, 3)', and '(3,)' for one dimension, as Python writes a tuple. */
+/** Formats a shape as Python formats a tuple: '(2, 3)', or '(3,)' for one dimension. */
 export function formatShape(shape: Shape): string {
   return shape.length === 1 ? `(${String(shape[0])},)` : `(${shape.join(', ')})`;
 }
 
 /**
- * The number of elements; undefined if the elements, or their bytes at `itemSize`, exceed 2^53 - 1. This check counts sizes of
+ * The number of elements; undefined if the elements, or their bytes at `itemSize`, exceed 2^53 - 1. This check counts a size of
  * 0 as 1, so that the strides of an empty tensor are exact too.
  */
 export function countElements(shape: Shape, itemSize = 1): number | undefined {
@@ -28,7 +28,7 @@ export function countElements(shape: Shape, itemSize = 1): number | undefined {
   return shape.includes(0) ? 0 : count;
 }
 
-/** As {@link countElements}. Throws ERR_OUT_OF_RANGE where that is undefined. */
+/** The same as {@link countElements}, but throws ERR_OUT_OF_RANGE instead of returning undefined. */
 export function elementCount(shape: Shape, itemSize = 1): number {
   const count = countElements(shape, itemSize);
   if (count !== undefined) return count;
@@ -38,14 +38,14 @@ export function elementCount(shape: Shape, itemSize = 1): number {
   );
 }
 
-/** Checks a shape from a caller: an array of non-negative integers. Returns a copy. */
+/** Checks a caller's shape, an array of non-negative integers. Returns a copy. */
 export function checkShape(name: string, value: unknown): number[] {
   const shape = checkIntegers(name, value, { min: 0 });
   elementCount(shape);
   return shape;
 }
 
-/** Copies an array of integers that is at most as long as a shape. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+/** Checks an array of integers, at most {@link MAX_DIMENSIONS}. Returns a copy. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkIntegers(name: string, value: unknown, range: IntegerRange): number[] {
   if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an array of integers', value);
   const { length } = value;
@@ -55,7 +55,7 @@ export function checkIntegers(name: string, value: unknown, range: IntegerRange)
       `Expected at most ${MAX_DIMENSIONS} dimensions for \`${name}\` but received ${length}`,
     );
   }
-  // Read by index: the caller's iterator may return anything. Holes are visited too.
+  // Read by index, since the caller's iterator may return anything. This checks holes too.
   return Array.from({ length }, (_, i) => checkInteger(`${name}[${i}]`, value[i], range));
 }
 
@@ -75,15 +75,15 @@ export function isContiguous(shape: Shape, strides: Shape): boolean {
   return shape.every((size, i) => size === 1 || strides[i] === expected[i]);
 }
 
-/** Resolves a dimension that may count from the end. Throws ERR_OUT_OF_RANGE. */
+/** Resolves a dimension; a negative one counts from the end. Throws ERR_OUT_OF_RANGE. */
 export function checkDimension(name: string, value: unknown, dimensions: number): number {
   const at = checkInteger(name, value, { min: -dimensions, max: dimensions - 1 });
   return at < 0 ? at + dimensions : at;
 }
 
 /**
- * Replaces one -1 by the size that the element count implies. Throws ERR_INVALID_ARG_VALUE for a second -1, and
- * ERR_SHAPE_MISMATCH if the counts differ or if a 0 beside the -1 makes it ambiguous.
+ * Replaces one -1 by the size that the element count implies. Throws ERR_INVALID_ARG_VALUE for a second -1. Throws
+ * ERR_SHAPE_MISMATCH if the counts differ, or if the -1 is ambiguous because another size is 0.
  */
 export function resolveReshape(name: string, value: unknown, from: Shape): number[] {
   const asked = checkIntegers(name, value, { min: -1 });
@@ -111,7 +111,7 @@ interface Run {
   stride: number;
 }
 
-/** Merges neighbouring dimensions that form one evenly strided run; drops dimensions of size 1. */
+/** Merges adjacent dimensions that form one evenly strided run. Drops dimensions of size 1. */
 function contiguousRuns(shape: Shape, strides: Shape): Run[] {
   return shape.reduce<Run[]>((runs, size, i) => {
     if (size === 1) return runs;
@@ -124,13 +124,13 @@ function contiguousRuns(shape: Shape, strides: Shape): Run[] {
   }, []);
 }
 
-/** The strides with which a view of (shape, strides) has shape `to`; undefined if that needs a copy. */
+/** The strides of a view of (shape, strides) that has shape `to`; undefined if this needs a copy. */
 export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] | undefined {
   if (elementCount(shape) === 0) return contiguousStrides(to);
   const runs = contiguousRuns(shape, strides);
   const result = to.map(() => 1);
   let run = runs.length - 1;
-  // Elements of the current run that dimensions of `to` cover so far, from the innermost.
+  // The elements of the current run that the dimensions of `to` cover so far, counted from the innermost.
   let taken = 1;
   for (let i = to.length - 1; i >= 0; i--) {
     const size = to[i] ?? 1;

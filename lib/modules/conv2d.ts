@@ -8,7 +8,7 @@ import { checkPair, formatPair, type Pair } from './pair';
 export interface Conv2dOptions extends PlacementOptions {
   /** At least 1. @default 1 */
   stride?: Pair;
-  /** Zeros at each side. @default 0 */
+  /** The number of zeros added at each side. At least 0. @default 0 */
   padding?: Pair;
   /** At least 1. @default 1 */
   dilation?: Pair;
@@ -53,7 +53,7 @@ function outputShape(input: readonly number[], config: Config): number[] {
     const reach = (dilation[i] ?? 1) * ((kernel[i] ?? 1) - 1) + 1;
     return Math.floor((size + 2 * (padding[i] ?? 0) - reach) / (stride[i] ?? 1)) + 1;
   });
-  // libtorch takes an empty batch, but no empty image, whatever the padding.
+  // libtorch accepts an empty batch. It rejects an empty image, even with padding.
   if (sizes.some((size) => size < 1) || input.slice(-2).includes(0)) {
     throw new TokenLearnerError(
       'ERR_SHAPE_MISMATCH',

@@ -3,11 +3,11 @@ import { formatShape } from '../shape';
 import { checkInteger } from '../validate';
 import { UnaryLeaf } from './leaf';
 
-/** torch.nn.Flatten: dimensions startDim to endDim become one. */
+/** torch.nn.Flatten: merges the dimensions from startDim to endDim into one. */
 export class Flatten extends UnaryLeaf {
   /**
-   * @param startDim - first dimension to merge; negative ones count from the end. @default 1
-   * @param endDim - last dimension to merge. @default -1
+   * @param startDim - the first dimension to merge; a negative one counts from the end. @default 1
+   * @param endDim - the last dimension to merge; a negative one counts from the end. @default -1
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
    */
   constructor(startDim = 1, endDim = -1) {

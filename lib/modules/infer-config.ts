@@ -23,7 +23,7 @@ function weights(dict: Record<string, unknown>): AnyTensor[] {
   });
 }
 
-/** What the shapes of a state dict say of its TokenLearner. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH. */
+/** Infers a TokenLearner's configuration from the shapes of its state dict. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH. */
 export function inferConfig(given: unknown): InferredConfig {
   const dict = asRecord('dict', given);
   const tensors = weights(dict);
@@ -48,7 +48,7 @@ export function inferConfig(given: unknown): InferredConfig {
   if (first.shape.length !== 4 || !Number.isSafeInteger(ffMult) || ffMult < 1 || dim < 1 || groups < 1) {
     throw new TokenLearnerError(
       'ERR_STATE_DICT',
-      `net.0.weight of shape ${formatShape(first.shape)} and the last weight of shape ${formatShape(last.shape)} are not a TokenLearner's`,
+      `No TokenLearner has net.0.weight of shape ${formatShape(first.shape)} and a last weight of shape ${formatShape(last.shape)}`,
     );
   }
   return {

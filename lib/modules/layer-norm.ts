@@ -5,13 +5,13 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../valida
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
 
 export interface LayerNormOptions extends PlacementOptions {
-  /** Added to the variance. At least 0. @default 1e-5 */
+  /** The number added to the variance. At least 0. @default 1e-5 */
   eps?: number;
-  /** Whether there are weight and bias. @default true */
+  /** Adds the parameters weight and bias. @default true */
   elementwiseAffine?: boolean;
 }
 
-/** As Python writes it: an exponent of two digits at least, and otherwise always a decimal point. */
+/** Formats a number as Python does: with an exponent of at least two digits, or with a decimal point. */
 function formatFloat(value: number): string {
   const text = value !== 0 && (value < 1e-4 || value >= 1e16) ? value.toExponential() : String(value);
   return /^\d+$/.test(text) ? `${text}.0` : text.replace(/e([+-])(\d)$/, 'e$10$2');

@@ -16,13 +16,13 @@ import {
 } from './module';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
 
-/** Where and in what a module with parameters is made. */
+/** The device and the dtype of a module with parameters. */
 export interface PlacementOptions {
   /** @default 'auto' */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
   /**
-   * Of the parameters and the inputs. Initial parameters are drawn in float32, PyTorch's default, and then converted, as
-   * `module.to(dtype)` does. @default 'float32'
+   * The dtype of the parameters and the inputs. Initial parameters are drawn in float32, PyTorch's default, and then converted,
+   * as `module.to(dtype)` does. @default 'float32'
    */
   dtype?: FloatDType;
 }
@@ -35,7 +35,7 @@ export interface Placement {
   dtype: FloatDType;
 }
 
-/** Resolves placement options from a caller. */
+/** Checks and resolves a caller's placement options. */
 export function checkPlacement(options: { device?: unknown; dtype?: unknown }): Placement {
   return {
     dtype: options.dtype === undefined ? 'float32' : checkOneOf('options.dtype', options.dtype, FLOAT_DTYPES),
@@ -43,33 +43,33 @@ export function checkPlacement(options: { device?: unknown; dtype?: unknown }): 
   };
 }
 
-/** What native code says of a layer. */
+/** The placement that native code reports for a layer. */
 export function placementOf(code: PlacementCode): Placement {
   return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
 }
 
-/** Of layers without parameters, which run where their input is. */
+/** The placement of layers without parameters. They run on their input's device. */
 const ANYWHERE: Placement = { device: 'cpu', dtype: 'float32' };
 
-/** All that makes a layer: one row of a table. */
+/** The definition of a layer, as one table. */
 export interface LayerDefinition {
-  /** As native/engine/layers/layers.hpp registers it. */
+  /** The name under which native/engine/layers/layers.hpp registers it. */
   kind: string;
-  /** As the layer's file in native/engine/layers reads it. */
+  /** The configuration that the layer's file in native/engine/layers reads. */
   config: LayerConfig;
-  /** @default none */
+  /** The names and shapes of the parameters. @default none */
   parameters?: readonly ParameterSpec[];
-  /** Makes the parameters, in that order; they are copied and disposed. */
+  /** Creates the initial parameters, in the order of `parameters`. LeafModule copies and disposes them. */
   initial?: () => AnyTensor[];
-  /** Where the parameters go. @default the CPU in float32 */
+  /** The device and dtype of the parameters. @default the CPU in float32 */
   placement?: Placement;
-  /** The output's shape for a valid input's. Throws ERR_SHAPE_MISMATCH where the layer cannot take it. */
+  /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if the layer cannot take the input. */
   outputShape: (input: readonly number[]) => readonly number[];
-  /** PyTorch's repr. */
+  /** PyTorch's repr of the layer. */
   repr: string;
 }
 
-/** A module of one native operator. */
+/** A module with one native operator. */
 export abstract class LeafModule extends Module implements Leaf {
   readonly #handle: LayerHandle;
   readonly #definition: LayerDefinition;
@@ -135,14 +135,14 @@ export abstract class LeafModule extends Module implements Leaf {
       .map((native) => adoptTensor(native));
   }
 
-  /** Native code owns this fact. @internal */
+  /** Asks native code, the only owner of this fact. @internal */
   placement(): Placement {
     return placementOf(requireLibtorch().placement(this.#handle));
   }
 
   /** @internal */
   planMove(dtype: FloatDType | undefined, device: Device | undefined): LeafMove | undefined {
-    // Without parameters there is nothing to move: such an operator runs where its input is.
+    // Without parameters there is nothing to move. Such an operator runs on its input's device.
     if (this.parameterSpecs.length === 0) return undefined;
     const now = this.placement();
     const next = { dtype: dtype ?? now.dtype, device: device ?? now.device };
@@ -156,10 +156,10 @@ export abstract class LeafModule extends Module implements Leaf {
   }
 }
 
-/** A leaf whose forward takes and gives one tensor, and has no options of its own. */
+/** A leaf whose forward takes one tensor, returns one tensor, and has only {@link RequestOptions}. */
 export abstract class UnaryLeaf extends LeafModule {
   /**
-   * Runs on the device's executor thread; the event loop goes on. The output is where the input is.
+   * Runs on the device's executor thread and does not block the event loop. The output is on the input's device.
    *
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
    * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_DEVICE_LOST,
@@ -171,7 +171,7 @@ export abstract class UnaryLeaf extends LeafModule {
     return (await this.submit(input, undefined, control))[0];
   }
 
-  /** The same numbers, on this thread. */
+  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. */
   forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, UnaryLeaf);
     checkOptions('options', options, []);

@@ -8,7 +8,7 @@ import { checkPair, formatPair, type Pair } from './pair';
 export interface MaxPool2dOptions {
   /** At least 1. @default the kernel's size */
   stride?: Pair;
-  /** At most half of the kernel. @default 0 */
+  /** At least 0, and at most half of the kernel. @default 0 */
   padding?: Pair;
   /** At least 1. @default 1 */
   dilation?: Pair;
@@ -24,7 +24,7 @@ interface Config {
   ceilMode: boolean;
 }
 
-/** One dimension's output size, as torch computes it: with ceilMode the last window must start inside the input. */
+/** The output size of one dimension, as torch computes it. With ceilMode the last window must start inside the input. */
 function pooledSize(
   size: number,
   kernel: number,
@@ -64,7 +64,7 @@ function outputShape(input: readonly number[], config: Config): number[] {
   return [...input.slice(0, -2), ...sizes];
 }
 
-/** torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). For feature maps too large for a TokenLearner. */
+/** torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). It shrinks feature maps that are too large for a TokenLearner. */
 export class MaxPool2d extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE. */
   constructor(kernelSize: Pair, options?: MaxPool2dOptions) {

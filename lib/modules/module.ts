@@ -24,7 +24,7 @@ import {
   type StateDict,
 } from './state-dict';
 
-/** Dtypes that modules compute in. */
+/** The dtypes that modules can compute in. */
 export type FloatDType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
 /** The dtypes of {@link FloatDType}. */
@@ -44,7 +44,7 @@ export interface ParameterSpec {
   readonly shape: Shape;
 }
 
-/** A class, for the check of `this`; abstract ones too. */
+/** A class, also an abstract one, for the check of `this`. */
 interface ModuleClass<M extends Module> {
   readonly name: string;
   readonly prototype: M;
@@ -53,15 +53,15 @@ interface ModuleClass<M extends Module> {
 let hasBrand: (value: object) => value is Module;
 
 /**
- * The guard of a public method's first line: `self` is of the class, really made by its constructor, and not disposed.
- * Throws ERR_INVALID_THIS or ERR_DISPOSED. @internal
+ * The guard in the first line of public methods. It checks that the class's constructor created `self`, and that `self` is not
+ * disposed. Throws ERR_INVALID_THIS or ERR_DISPOSED. @internal
  */
 export function assertUsable<M extends Module>(self: unknown, Class: ModuleClass<M>): asserts self is M {
   assertThis(self, Class);
   if (self.disposed) throw new TokenLearnerError('ERR_DISPOSED', `The ${self.constructor.name} was disposed`);
 }
 
-/** {@link assertUsable} for what also works on disposed modules. Throws ERR_INVALID_THIS. @internal */
+/** The same guard for methods that also work on disposed modules. Throws ERR_INVALID_THIS. @internal */
 export function assertThis<M extends Module>(
   self: unknown,
   { name, prototype }: ModuleClass<M>,
@@ -74,9 +74,9 @@ export function assertThis<M extends Module>(
   );
 }
 
-/** Anything with a forward: the base of all layers and of Sequential. */
+/** The base class of all layers and of Sequential: anything with a forward. */
 export abstract class Module {
-  /** Makes structured cloning throw, with this text, instead of giving `{}`. @internal */
+  /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
   readonly cloning = uncloneable('a module; send the tensors of module.stateDict() and load them there');
   #disposed = false;
   #hasParameters: boolean | undefined;
@@ -85,47 +85,50 @@ export abstract class Module {
     hasBrand = (value): value is Module => #disposed in value;
   }
 
-  /** Where the parameters are. A module without any runs where its input is, and says 'cpu'. */
+  /** The device of the parameters. A module without parameters runs on its input's device; for it this is 'cpu'. */
   abstract get device(): Device;
 
-  /** The parameters' dtype, which inputs must have. A module without any takes every floating dtype, and says 'float32'. */
+  /**
+   * The dtype of the parameters, which inputs must have too. A module without parameters takes inputs of every floating dtype;
+   * for it this is 'float32'.
+   */
   abstract get dtype(): FloatDType;
 
-  /** The leaves in order, each with the prefix of its parameters' names. @internal */
+  /** Returns the leaves in order, each with the prefix of its parameters' names. @internal */
   abstract leaves(prefix?: string): { prefix: string; leaf: Leaf }[];
 
   /** The native layer that runs this module. @internal */
   abstract handle(): LayerHandle;
 
-  /** PyTorch's repr of the module. */
+  /** Returns PyTorch's repr of the module. */
   abstract toString(): string;
 
   /**
-   * The shape of the output for an input of this shape.
+   * Returns the shape of the output for an input of this shape.
    *
-   * @throws TokenLearnerError ERR_SHAPE_MISMATCH where the module cannot take such an input.
+   * @throws TokenLearnerError ERR_SHAPE_MISMATCH if the module cannot take such an input.
    */
   abstract outputShape(shape: Shape): number[];
 
-  /** Runs on the device's executor thread; the event loop goes on meanwhile. The output is where the input is. */
+  /** Runs on the device's executor thread and does not block the event loop. The output is on the input's device. */
   abstract forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>>;
 
-  /** The same numbers as {@link forward}, on this thread. */
+  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. */
   abstract forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D>;
 
-  /** Number of parameter elements. */
+  /** The total number of elements of all parameters. */
   get numParameters(): number {
     assertUsable(this, Module);
     return this.specs().reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
   }
 
-  /** Whether {@link dispose} was called. */
+  /** True after {@link dispose} was called. */
   get disposed(): boolean {
     assertThis(this, Module);
     return this.#disposed;
   }
 
-  /** Copies of all parameters, on the CPU, by PyTorch's names. Change a module with {@link loadStateDict}. */
+  /** Copies all parameters to the CPU, by PyTorch's names. Use {@link loadStateDict} to change a module. */
   stateDict(): StateDict {
     assertUsable(this, Module);
     const dict = Object.create(null) as StateDict;
@@ -137,20 +140,20 @@ export abstract class Module {
     return dict;
   }
 
-  /** Copies of all parameters, on the CPU, in the order of {@link stateDict}. */
+  /** Copies all parameters to the CPU, in the order of {@link stateDict}. */
   parameters(): AnyTensor[] {
     assertUsable(this, Module);
     return Object.values(this.stateDict());
   }
 
   /**
-   * Replaces parameters by those of a state dict, converted to the module's dtype and device. A dict that does not fit
-   * changes nothing. Forwards that were called before keep the old parameters.
+   * Replaces parameters with those of a state dict, and converts them to the module's dtype and device. If it throws, no
+   * parameter has changed. Forwards that were called before keep the old parameters.
    *
    * @param dict - tensors by name: an object or a Map.
    * @param options - `strict` (default true): missing and unexpected keys are errors.
-   * @returns the keys that were missing and those that were unexpected.
-   * @throws TokenLearnerError ERR_STATE_DICT with PyTorch's texts; ERR_DTYPE_MISMATCH for tensors that are not floats.
+   * @returns the missing and the unexpected keys.
+   * @throws TokenLearnerError ERR_STATE_DICT with PyTorch's message; ERR_DTYPE_MISMATCH for tensors that are not floats.
    */
   loadStateDict(
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
@@ -163,7 +166,7 @@ export abstract class Module {
   }
 
   /**
-   * Moves the module to another device or dtype, in place: all of it, or nothing where it throws.
+   * Moves the module to another device or dtype, in place. If it throws, nothing has moved.
    *
    * @param target - a device ('auto', 'cpu', 'cuda', 'cuda:N') or a floating dtype.
    * @returns the module itself.
@@ -193,7 +196,7 @@ export abstract class Module {
     return this;
   }
 
-  /** Frees the parameters as soon as no run uses them. Calling it again does nothing. */
+  /** Frees the parameters once no run uses them. A second call does nothing. */
   dispose(): void {
     assertThis(this, Module);
     if (this.#disposed) return;
@@ -201,22 +204,22 @@ export abstract class Module {
     this.release();
   }
 
-  /** {@link dispose}, for `using`. */
+  /** Calls {@link dispose} at the end of a `using` block. */
   [Symbol.dispose](): void {
     assertThis(this, Module);
     this.dispose();
   }
 
-  /** What console.log shows. */
+  /** Returns the text that console.log prints. */
   [inspectSymbol](): string {
     assertThis(this, Module);
     return this.#disposed ? `${this.constructor.name}(disposed)` : this.toString();
   }
 
-  /** Gives back what {@link dispose} must. @internal */
+  /** Frees the native layer, for {@link dispose}. @internal */
   protected abstract release(): void;
 
-  /** Checks an input and runs it on the device's executor. `how` has the layer's own options. @internal */
+  /** Checks an input and runs it on the device's executor. `how` holds the layer's options. @internal */
   protected async submit<D extends FloatDType>(
     input: Tensor<D>,
     how: CallOptions | undefined,
@@ -233,13 +236,13 @@ export abstract class Module {
     return adopted(outputs);
   }
 
-  /** Checks an input and runs it on this thread. @internal */
+  /** Checks an input and runs it on the calling thread. @internal */
   protected runSync<D extends FloatDType>(input: Tensor<D>, how?: CallOptions): [Tensor<D>, ...Tensor<D>[]] {
     return adopted(requireLibtorch().forwardSync(this.handle(), [this.checkInput(input)], how));
   }
 
   private checkInput(input: unknown): TensorArg {
-    // What is checked is what native code gets, whatever properties the object shows.
+    // Check the argument that native code gets. The object's own properties may differ from it.
     const argument = tensorArgument('input', input);
     const dtype = dtypeFromCode(argument.dtype);
     const own = this.hasParameters() ? this.dtype : undefined;
@@ -271,15 +274,15 @@ export abstract class Module {
   }
 }
 
-/** A module with a native operator of its own. @internal */
+/** A module with its own native operator. @internal */
 export interface Leaf extends Module {
   readonly parameterSpecs: readonly ParameterSpec[];
   readParameters(): AnyTensor[];
-  /** How to give it another dtype or device; undefined where there is nothing to do. */
+  /** Plans a move to another dtype or device; undefined if there is nothing to move. */
   planMove(dtype: FloatDType | undefined, device: Device | undefined): LeafMove | undefined;
 }
 
-/** A leaf's way to another placement, in native codes. @internal */
+/** A planned move of a leaf, in native codes. @internal */
 export interface LeafMove {
   handle: LayerHandle;
   dtype: DTypeCode;
@@ -287,8 +290,8 @@ export interface LeafMove {
 }
 
 /**
- * Gives leaves the parameters of their names, all in one native call: all of them change, or none. A leaf's parameters that
- * are not among `tensors` stay.
+ * Writes parameters by name in one native call, so that all of them change or none. Parameters that `tensors` does not name
+ * keep their values.
  */
 function writeParameters(
   leaves: readonly { prefix: string; leaf: Leaf }[],

@@ -3,10 +3,10 @@ import { checkInteger, unexpected } from '../validate';
 /** One number for both dimensions, or [height, width]. */
 export type Pair = number | readonly [number, number];
 
-// libtorch's pooling and its convolution libraries count in 32 bits.
+// libtorch's pooling and its convolution libraries use 32-bit sizes.
 const MOST = 2 ** 31 - 1;
 
-/** Both numbers of a {@link Pair}, of at least `min`. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE. */
+/** Checks a {@link Pair} of integers of at least `min`. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE. */
 export function checkPair(name: string, value: unknown, { min }: { min: number }): [number, number] {
   const range = { min, max: MOST };
   if (!Array.isArray(value)) {
@@ -19,7 +19,7 @@ export function checkPair(name: string, value: unknown, { min }: { min: number }
   return [checkInteger(`${name}[0]`, value[0], range), checkInteger(`${name}[1]`, value[1], range)];
 }
 
-/** A tuple as Python prints it. */
+/** Formats a pair as Python formats a tuple. */
 export function formatPair([height, width]: readonly [number, number]): string {
   return `(${height}, ${width})`;
 }

@@ -1,28 +1,28 @@
-/** What every asynchronous forward takes: an AbortSignal and a timeout. */
+/** The options of every asynchronous forward: an AbortSignal and a timeout. */
 import { TokenLearnerError } from '../errors';
 import { checkNumber, unexpected } from '../validate';
 
-/** An AbortSignal, structurally: the types need neither Node's nor a browser's. */
+/** The parts of an AbortSignal that a forward uses. It needs neither Node's types nor a browser's. */
 export interface AbortSignalLike {
-  /** Whether it was aborted. */
+  /** True after the signal was aborted. */
   readonly aborted: boolean;
-  /** What the forward rejects with. */
+  /** The value that the forward rejects with. */
   readonly reason?: unknown;
-  /** Called with 'abort'. */
+  /** Adds a listener for 'abort'. */
   addEventListener(type: 'abort', listener: () => void): void;
-  /** Called with 'abort'. */
+  /** Removes a listener for 'abort'. */
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
 /** Options of every forward. */
 export interface RequestOptions {
   /**
-   * Aborts the forward: it rejects with the signal's reason at once. A forward that waits leaves the queue; the results of one
-   * that runs are dropped.
+   * Aborts the forward, which then rejects at once with the signal's reason. A waiting forward leaves the queue. The results of
+   * a running forward are dropped.
    */
   signal?: AbortSignalLike;
   /**
-   * Milliseconds after which the forward is aborted in the same way, with ERR_TIMEOUT. From 0 to 2^31 - 1.
+   * The time in milliseconds after which the forward is aborted in the same way, with ERR_TIMEOUT. From 0 to 2^31 - 1.
    *
    * @default no limit
    */
@@ -32,7 +32,7 @@ export interface RequestOptions {
 /** The option names of {@link RequestOptions}. */
 export const REQUEST_OPTIONS = ['signal', 'timeoutMs'] as const;
 
-/** What a timer of Node takes. */
+/** The longest delay of a Node timer, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
 function isSignal(value: unknown): value is AbortSignalLike {
@@ -48,7 +48,7 @@ function isSignal(value: unknown): value is AbortSignalLike {
 /** Neither signal nor timeout. */
 const NO_CONTROL: RequestOptions = Object.freeze({});
 
-/** Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
+/** Checks a caller's signal and timeout. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown }): RequestOptions {
   const { signal, timeoutMs } = options;
   if (signal === undefined && timeoutMs === undefined) return NO_CONTROL;
@@ -64,17 +64,17 @@ export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown })
 
 let lastId = 0;
 
-/** A number that names a request to {@link NativeBinding.cancel}: unique among those under way. */
+/** A request's id for {@link NativeBinding.cancel}. It is unique among all unfinished requests. */
 function nextId(): number {
   lastId = lastId === LONGEST ? 1 : lastId + 1;
   return lastId;
 }
 
 /**
- * Starts a request and settles as it does, or as its signal or timeout says.
+ * Starts a request. The promise settles as the request does, unless its signal or timeout rejects it first.
  *
- * @param start - starts it under an id; 0 is nobody's.
- * @param cancel - takes it out of the queue, or has it drop its results.
+ * @param start - starts the request under an id; 0 means that nobody will cancel it.
+ * @param cancel - removes the request from the queue, or makes it drop its results.
  */
 export function request<T>(
   control: RequestOptions,
@@ -89,7 +89,7 @@ async function controlled<T>(
   start: (id: number, timeoutMs?: number) => Promise<T>,
   cancel: (id: number) => void,
 ): Promise<T> {
-  // The reason is the caller's own, of any type.
+  // The caller chooses the reason. It can have any type.
 
   if (signal?.aborted === true) throw signal.reason;
   const id = nextId();
@@ -106,7 +106,7 @@ async function controlled<T>(
     stop(signal?.reason);
   };
   const onTimeout = (): void => {
-    stop(new TokenLearnerError('ERR_TIMEOUT', `The forward was not finished within ${String(timeoutMs)} ms`));
+    stop(new TokenLearnerError('ERR_TIMEOUT', `The forward did not finish within ${String(timeoutMs)} ms`));
   };
   const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
   signal?.addEventListener('abort', onAbort);

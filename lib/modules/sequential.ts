@@ -22,28 +22,28 @@ function byPosition(modules: readonly unknown[]): Map<string, Module> {
 }
 
 /**
- * Modules one after the other (torch.nn.Sequential), run natively as one request. Parameters are named by position:
- * '0.net.0.weight'.
+ * torch.nn.Sequential: modules that run one after the other, natively as one request. Positions are the prefixes of the
+ * parameters' names: '0.net.0.weight'.
  */
 export class Sequential extends Container {
-  /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE where an argument is no module; ERR_INVALID_ARG_VALUE without any. */
+  /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if an argument is not a module; ERR_INVALID_ARG_VALUE without arguments. */
   constructor(...modules: Module[]) {
     super(byPosition(modules), { nodes: modules.map((_, i) => [i]), outputs: [modules.length] });
   }
 
-  /** Number of modules. */
+  /** The number of modules. */
   get length(): number {
     assertThis(this, Sequential);
     return this.children.size;
   }
 
-  /** The module at a position; negative ones count from the end. */
+  /** Returns the module at a position; undefined if there is none. A negative position counts from the end. */
   at(index: number): Module | undefined {
     assertThis(this, Sequential);
     return [...this.children.values()].at(checkInteger('index', index));
   }
 
-  /** The modules in order. */
+  /** Iterates over the modules in order. */
   [Symbol.iterator](): IterableIterator<Module> {
     assertThis(this, Sequential);
     return this.children.values();
@@ -58,9 +58,9 @@ export class Sequential extends Container {
   }
 
   /**
-   * Runs all modules as one request on the executor thread. TokenLearners in it give their tokens alone.
+   * Runs all modules as one request on the executor thread. A TokenLearner in it returns only its tokens.
    *
-   * @throws TokenLearnerError (as a rejection) as the modules' own forwards.
+   * @throws TokenLearnerError (as a rejection) the errors of the modules' own forwards.
    */
   async forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>> {
     assertUsable(this, Sequential);
@@ -68,7 +68,7 @@ export class Sequential extends Container {
     return (await this.submit(input, undefined, control))[0];
   }
 
-  /** The same numbers, on this thread. */
+  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. */
   forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, Sequential);
     checkOptions('options', options, []);

@@ -5,24 +5,24 @@ import type { Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkBoolean, checkOptions, checkString, unexpected } from '../validate';
 
-/** Parameters by PyTorch's names. */
+/** A module's parameters by PyTorch's names. */
 export type StateDict = Record<string, AnyTensor>;
 
 /** Options of `loadStateDict`. */
 export interface LoadStateDictOptions {
-  /** Missing and unexpected keys are errors. @default true */
+  /** Makes missing and unexpected keys errors. @default true */
   strict?: boolean;
 }
 
-/** What `loadStateDict` found; both are empty when strict. */
+/** The result of `loadStateDict`. Both lists are empty if it was strict. */
 export interface LoadStateDictResult {
-  /** Parameters of the module that the state dict does not have. They keep their values. */
+  /** The module's parameters that the state dict does not have. They keep their values. */
   missingKeys: string[];
-  /** Entries of the state dict that the module does not have. They are ignored. */
+  /** The state dict's keys that the module does not have. They are ignored. */
   unexpectedKeys: string[];
 }
 
-/** A state dict as an object. Throws ERR_INVALID_ARG_TYPE. */
+/** Returns a state dict, an object or a Map, as an object. Throws ERR_INVALID_ARG_TYPE. */
 export function asRecord(name: string, dict: unknown): Record<string, unknown> {
   if (types.isMap(dict)) {
     const record = Object.create(null) as Record<string, unknown>;
@@ -54,8 +54,8 @@ function sameShape(a: Shape, b: Shape): boolean {
 }
 
 /**
- * Compares a state dict with what a module has. Throws ERR_STATE_DICT, worded as PyTorch's load_state_dict; names of wrong
- * shape are errors also when not strict. `tensors` are those that the module has, each read from the dict once.
+ * Compares a state dict with a module's parameters. Throws ERR_STATE_DICT with the message of PyTorch's load_state_dict. A wrong
+ * shape is an error even if not strict. `tensors` holds the entries that the module has; each is read from the dict once.
  */
 export function checkStateDict(
   moduleName: string,

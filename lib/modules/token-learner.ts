@@ -11,42 +11,42 @@ import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
 import type { StateDict } from './state-dict';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
-// More are mistakes.
+// Sanity limits; larger values are almost certainly typos.
 const MOST_LAYERS = 1000;
 const MOST_THREADS = 4096;
 const LAYOUTS = ['channels-first', 'tokens-first'] as const;
-// What a state dict does not tell.
+// The options that a state dict does not determine.
 const REST = ['engine', 'intraOpThreads', 'allowTf32', ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as const;
 
 /**
- * How a TokenLearner computes. 'grouped-conv' is the documented computation on libtorch's grouped convolutions; 'fused' never
- * makes the repeated input nor the hidden layer; 'auto' takes 'fused' where it can run, else 'grouped-conv'.
+ * The way a TokenLearner computes. 'grouped-conv' is the documented computation on libtorch's grouped convolutions. 'fused'
+ * never stores the repeated input or the hidden layer. 'auto' is 'fused' if that can run, and 'grouped-conv' otherwise.
  */
 export type Engine = (typeof ENGINES)[number];
 
-/** The order of the output: (..., C, G), as PyTorch's class gives it, or (..., G, C). */
+/** The order of the output's dimensions: (..., C, G), as in the PyTorch class, or (..., G, C). */
 export type Layout = (typeof LAYOUTS)[number];
 
 export interface TokenLearnerOptions extends PlacementOptions {
-  /** C: channels of the input. At least 1. Required. */
+  /** C: the channels of the input. At least 1. Required. */
   dim: number;
-  /** The hidden layer has ffMult * dim channels a token. At least 1. @default 2 */
+  /** The hidden layer has ffMult * dim channels per token. At least 1. @default 2 */
   ffMult?: number;
-  /** G: tokens of the output. At least 1. @default 8 */
+  /** G: the tokens of the output. At least 1. @default 8 */
   numOutputTokens?: number;
   /**
-   * Grouped convolutions: 1 is one from C to 1; 2 is the paper's; more add hidden ones, each followed by GELU. The Python
-   * class takes this option and ignores it (it always has 2). At most 1000. @default 2
+   * The number of grouped convolutions. 1 is a single one, from C channels to 1. 2 is the paper's number. More add hidden ones,
+   * with a GELU after each. The Python class accepts this option but ignores it: it always has 2. From 1 to 1000. @default 2
    */
   numLayers?: number;
   /** @default 'auto' */
   engine?: Engine;
-  /** Threads that one forward of the fused CPU engine uses at most, up to 4096; 0 is all. @default 0 */
+  /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
   intraOpThreads?: number;
   /**
-   * CUDA, float32: let products round their operands to TF32, as PyTorch's convolutions do by default. Faster, with errors
-   * of about 1e-3. @default false
+   * Lets products in float32 on CUDA round their operands to TF32, as PyTorch's convolutions do by default. This is faster, with
+   * errors of about 1e-3. @default false
    */
   allowTf32?: boolean;
 }
@@ -55,14 +55,14 @@ export interface TokenLearnerOptions extends PlacementOptions {
 export interface TokenLearnerSyncOptions {
   /** @default 'channels-first' */
   layout?: Layout;
-  /** Also give the attention maps. @default false */
+  /** Also return the attention maps. @default false */
   returnAttention?: boolean;
 }
 
 /** Options of one {@link TokenLearner.forward}. */
 export interface TokenLearnerForwardOptions extends TokenLearnerSyncOptions, RequestOptions {}
 
-/** Tokens and the attention maps they were pooled with. */
+/** Tokens, and the attention maps that pooled them. */
 export interface TokensAndAttention<D extends FloatDType = 'float32'> {
   /** (..., C, G), or (..., G, C) for layout 'tokens-first'. */
   tokens: Tensor<D>;
@@ -105,7 +105,7 @@ function checkConfig(options: Partial<Record<(typeof OPTIONS)[number], unknown>>
   };
 }
 
-/** Output and input channels a group of each grouped convolution, in order. */
+/** The output and input channels per group of each grouped convolution, in order. */
 function layerSizes({ dim, ffMult, numLayers }: Config): [number, number][] {
   const hidden = ffMult * dim;
   return Array.from({ length: numLayers }, (_, i) => [
@@ -124,7 +124,7 @@ function parameterSpecs(config: Config): ParameterSpec[] {
   return specs;
 }
 
-/** The configuration of a TokenLearner; the guard of its methods. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
+/** Returns a TokenLearner's configuration. It is also the guard of the getters. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
 let settings: (self: unknown) => Config;
 
 /**
@@ -148,7 +148,7 @@ export class TokenLearner extends LeafModule {
 
   /**
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE (also for a missing `dim`), ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE,
-   * ERR_CUDA_UNAVAILABLE, ERR_ENGINE_UNSUPPORTED, ERR_OUT_OF_MEMORY, and what loading libtorch throws (ERR_LIBTORCH_*).
+   * ERR_CUDA_UNAVAILABLE, ERR_ENGINE_UNSUPPORTED, ERR_OUT_OF_MEMORY; ERR_LIBTORCH_* if libtorch does not load.
    */
   constructor(options: TokenLearnerOptions) {
     const given = checkOptions('options', options, OPTIONS);
@@ -171,11 +171,11 @@ export class TokenLearner extends LeafModule {
   }
 
   /**
-   * A TokenLearner for the weights of a state dict, whose shapes tell dim, ffMult, numOutputTokens and numLayers.
+   * Creates a TokenLearner with the weights of a state dict. Their shapes determine dim, ffMult, numOutputTokens and numLayers.
    *
-   * @param dict - keys net.0.weight, net.0.bias, net.2.weight, ...
-   * @param options - the rest; `dtype` defaults to the weights' own.
-   * @throws TokenLearnerError ERR_STATE_DICT where the shapes are not those of a TokenLearner.
+   * @param dict - tensors with the keys net.0.weight, net.0.bias, net.2.weight, ...
+   * @param options - the other options; `dtype` defaults to the weights' dtype.
+   * @throws TokenLearnerError ERR_STATE_DICT if the shapes are not those of a TokenLearner.
    */
   static fromStateDict(
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
@@ -193,34 +193,34 @@ export class TokenLearner extends LeafModule {
     }
   }
 
-  /** C: channels of the input. */
+  /** C: the channels of the input. */
   get dim(): number {
     return settings(this).dim;
   }
 
-  /** The hidden layer has ffMult * dim channels a token. */
+  /** The hidden layer has ffMult * dim channels per token. */
   get ffMult(): number {
     return settings(this).ffMult;
   }
 
-  /** G: tokens of the output. */
+  /** G: the tokens of the output. */
   get numOutputTokens(): number {
     return settings(this).numOutputTokens;
   }
 
-  /** Grouped convolutions. */
+  /** The number of grouped convolutions. */
   get numLayers(): number {
     return settings(this).numLayers;
   }
 
   /**
-   * Runs on the device's executor thread; the event loop goes on meanwhile, and any number of calls may be under way.
-   * On the CPU, work of some ten microseconds, less than the way to that thread and back, is done when this is called.
-   * Input in native memory is used in place; input over JavaScript's memory is copied when this is called. The results
-   * are where the input is.
+   * Runs on the device's executor thread and does not block the event loop. Any number of calls may be in progress. On the CPU,
+   * work of about ten microseconds runs during the call itself, since the way to that thread and back takes longer. Input in
+   * native memory is used in place; input in JavaScript's memory is copied during the call. The results are on the input's
+   * device.
    *
-   * @param input - (..., C, H, W), of the module's dtype; any strides.
-   * @returns the tokens, (..., C, G); with `returnAttention` tokens and maps.
+   * @param input - shape (..., C, H, W), the module's dtype, any strides.
+   * @returns the tokens, (..., C, G); with `returnAttention` the tokens and the maps.
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
    * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_DEVICE_LOST,
    * ERR_CLOSED; the signal's reason.
@@ -246,7 +246,7 @@ export class TokenLearner extends LeafModule {
     return results(await this.submit(input, how, control));
   }
 
-  /** The same numbers as {@link forward}, on this thread, which it blocks; JavaScript's memory is used in place. */
+  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. Uses JavaScript's memory in place. */
   forwardSync<D extends FloatDType>(
     input: Tensor<D>,
     options: TokenLearnerSyncOptions & With,
@@ -298,7 +298,7 @@ function repr(config: Config): string {
 }
 
 interface ForwardCall {
-  /** Native options; none where all are the defaults. */
+  /** The native options; undefined if all are defaults. */
   how: CallOptions | undefined;
   control: RequestOptions;
 }
@@ -316,7 +316,7 @@ function checkForward(options: unknown, allowed: readonly string[]): ForwardCall
   return { how, control: checkRequest(given) };
 }
 
-/** Native code gives the maps only when they were asked for. */
+/** Native code returns the maps only if the caller asked for them. */
 function results<D extends FloatDType>([tokens, attention]: [Tensor<D>, ...Tensor<D>[]]):
   Tensor<D> | TokensAndAttention<D> {
   return attention === undefined ? tokens : { tokens, attention };

@@ -1,5 +1,5 @@
 /**
- * What the static methods of Tensor take, checked.
+ * The checks of the arguments of Tensor's static methods.
  */
 import { types } from 'node:util';
 import { type Device, resolveDevice } from '../device';
@@ -16,7 +16,7 @@ import {
 } from '../validate';
 import { fixedBytes, lengthOf, typedArrayName } from './typed-array';
 
-/** The options of {@link TensorOptions}, resolved. */
+/** Checks and resolves a caller's {@link TensorOptions}. */
 export function tensorOptions(options: unknown): { dtype: DType; device: Device; pinned: boolean } {
   const { dtype, device, pinned } = checkOptions('options', options, ['dtype', 'device', 'pinned']);
   return {
@@ -31,7 +31,7 @@ const INTEGERS: Partial<Record<DType, IntegerRange>> = {
   int32: { min: -(2 ** 31), max: 2 ** 31 - 1 },
 };
 
-/** A value as a typed array of `dtype` takes it. Throws ERR_INVALID_ARG_TYPE, and ERR_OUT_OF_RANGE where it would wrap. */
+/** Converts a value to an element of a typed array of `dtype`. Throws ERR_INVALID_ARG_TYPE, or ERR_OUT_OF_RANGE if it would wrap. */
 export function fillValue(name: string, value: unknown, dtype: DType): number | bigint {
   const range = INTEGERS[dtype];
   if (range !== undefined) return checkInteger(name, value, range);
@@ -45,7 +45,7 @@ export function fillValue(name: string, value: unknown, dtype: DType): number | 
   return dtype === 'bool' ? Number(value !== 0) : value;
 }
 
-/** The shape for so many elements. Throws ERR_SHAPE_MISMATCH. */
+/** Checks that a shape has `length` elements; the default is one dimension. Throws ERR_SHAPE_MISMATCH. */
 export function checkLength(length: number, shape: unknown): number[] {
   const sizes = shape === undefined ? [length] : checkShape('shape', shape);
   if (elementCount(sizes) !== length) {
@@ -58,8 +58,8 @@ export function checkLength(length: number, shape: unknown): number[] {
 }
 
 /**
- * The bytes of a typed array that takes or gives all elements of a tensor. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH,
- * ERR_SHAPE_MISMATCH, ERR_UNSUPPORTED_BUFFER, ERR_DETACHED.
+ * Checks that a typed array can hold exactly the elements of a tensor. Returns a view of its bytes. Throws
+ * ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH, ERR_UNSUPPORTED_BUFFER, ERR_DETACHED.
  */
 export function bytesOf(name: string, array: unknown, dtype: DType, shape: Shape): Uint8Array {
   const expected = dtypeInfo(dtype).array.name;
@@ -84,7 +84,7 @@ export function bytesOf(name: string, array: unknown, dtype: DType, shape: Shape
   return bytes;
 }
 
-/** The dtype asked for, or the array's own. Throws ERR_INVALID_ARG_TYPE or ERR_DTYPE_MISMATCH. */
+/** The requested dtype, or the array's default dtype. Throws ERR_INVALID_ARG_TYPE or ERR_DTYPE_MISMATCH. */
 export function arrayDType(array: TypedArray, asked: DType | undefined): DType {
   const name = typedArrayName(array) ?? '';
   const dtype = asked ?? defaultDType(name);

@@ -3,8 +3,8 @@ import { type DType, dtypeInfo } from '../dtype';
 import { elementCount, formatShape, type Shape } from '../shape';
 import { elementValue } from './numbers';
 
-// Once a tensor has more than THRESHOLD elements, a dimension shows EDGE at each end; with many dimensions fewer, so that
-// never more than MOST are shown.
+// If a tensor has more than THRESHOLD elements, each dimension shows at most EDGE at each end. With many dimensions it shows
+// fewer, so that the text never has more than MOST elements.
 const EDGE = 3;
 const THRESHOLD = 100;
 const MOST = 1000;
@@ -20,7 +20,7 @@ function formatElement(dtype: DType, raw: number | bigint): string {
   return typeof value === 'number' && dtypeInfo(dtype).floating ? formatFloat(value) : String(value);
 }
 
-/** How many elements to show at each end of a dimension; 0 where one alone would be too many. */
+/** The number of elements to show at each end of a dimension; 0 if even one is too many. */
 function edgeOf(shape: Shape): number {
   if (elementCount(shape) <= THRESHOLD) return Infinity;
   const shown = (edge: number): number => shape.reduce((n, size) => n * Math.min(size, 2 * edge), 1);
@@ -28,7 +28,7 @@ function edgeOf(shape: Shape): number {
   return 0;
 }
 
-/** Nested brackets; long dimensions show their ends. */
+/** Formats the elements in nested brackets. Long dimensions show only their ends. */
 function formatValues(
   element: (offset: number) => number | bigint,
   dtype: DType,
@@ -55,18 +55,18 @@ export interface Printed {
   device: string;
   shape: Shape;
   strides: Shape;
-  /** Reads the element that far from the first; undefined where none can be read here (another device, disposed, detached). */
+  /** Reads the element at an offset from the first. Undefined if elements cannot be read (on a GPU, disposed or detached). */
   element: ((offset: number) => number | bigint) | undefined;
   state: string | undefined;
 }
 
-/** What util.inspect shows: shape, dtype, device and a few values. */
+/** The text for util.inspect: shape, dtype, device and a few values. */
 export function formatTensor(printed: Printed): string {
   const { dtype, device, shape, strides, element, state } = printed;
   const head = `Tensor(${formatShape(shape)}, ${dtype}, ${device}${state === undefined ? '' : `, ${state}`})`;
   if (element === undefined) return head;
   const edge = edgeOf(shape);
-  // Rows line up when the first one begins a line.
+  // Start the first row on a new line, so that the rows line up.
   const separator = shape.length > 1 ? '\n' : ' ';
   return `${head}${separator}${edge === 0 ? '[...]' : formatValues(element, dtype, shape, strides, edge)}`;
 }

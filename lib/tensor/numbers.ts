@@ -1,4 +1,4 @@
-/** Elements as JavaScript's numbers, and as JSON. */
+/** Conversions between elements, JavaScript's numbers and JSON. */
 import type { DType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { fromBFloat16, fromFloat16 } from '../formats/small-floats';
@@ -6,30 +6,30 @@ import { contiguousStrides, countElements, elementCount, MAX_DIMENSIONS, type Sh
 
 const MOST_ELEMENTS = 2 ** 27;
 
-/** What an element means: `raw` is as a tensor's memory holds it, 16-bit floats as their bits. */
+/** The value of an element. `raw` is the element as memory holds it; for 16-bit floats it is their bits. */
 export function elementValue(dtype: DType, raw: number | bigint): number | bigint | boolean {
   if (dtype === 'bool') return raw !== 0;
   if (dtype === 'float16') return fromFloat16(Number(raw));
   return dtype === 'bfloat16' ? fromBFloat16(Number(raw)) : raw;
 }
 
-/** An element as JSON has it: 64-bit integers, and what is not finite, as strings. */
+/** An element in JSON. 64-bit integers and numbers that are not finite are strings. */
 export type JsonElement = number | string | boolean;
 
-/** Elements in nested arrays, one level a dimension; a lone element for a tensor without dimensions. */
+/** Elements in nested arrays, one level per dimension; a single element for a tensor without dimensions. */
 export type Nested<T> = T | readonly Nested<T>[];
 
-/** What `JSON.stringify` writes of a tensor. `Tensor.from` takes it back. */
+/** A tensor as `JSON.stringify` writes it. `Tensor.from` converts it back. */
 export interface TensorJSON<D extends DType = DType> {
-  /** Element type. */
+  /** The element type. */
   dtype: D;
-  /** Sizes of the dimensions. */
+  /** The sizes of the dimensions. */
   shape: readonly number[];
-  /** The elements. int64 is written as decimal strings, and numbers that are not finite as 'NaN', 'Infinity' and '-Infinity'. */
+  /** The elements. int64 is a decimal string. Numbers that are not finite are 'NaN', 'Infinity' and '-Infinity'. */
   data: Nested<JsonElement>;
 }
 
-/** An element of {@link TensorJSON}. */
+/** Converts a raw element to an element of {@link TensorJSON}. */
 export function jsonElement(dtype: DType, raw: number | bigint): JsonElement {
   const value = elementValue(dtype, raw);
   return typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))
@@ -37,14 +37,14 @@ export function jsonElement(dtype: DType, raw: number | bigint): JsonElement {
     : value;
 }
 
-/** A number or integer that {@link jsonElement} wrote as a string; anything else as it is. */
+/** Converts a string of {@link jsonElement} back to its number or integer. Returns anything else unchanged. */
 export function fromJsonElement(value: unknown, dtype: DType): unknown {
   if (typeof value !== 'string') return value;
   if (dtype === 'int64') return /^-?\d{1,20}$/.test(value) ? BigInt(value) : value;
   return ['NaN', 'Infinity', '-Infinity'].includes(value) ? Number(value) : value;
 }
 
-/** Contiguous elements as nested arrays. */
+/** Puts contiguous elements into nested arrays. */
 export function nested<T>(at: (index: number) => T, shape: Shape): Nested<T> {
   const strides = contiguousStrides(shape);
   const level = (dimension: number, offset: number): Nested<T> => {
@@ -57,7 +57,10 @@ export function nested<T>(at: (index: number) => T, shape: Shape): Nested<T> {
   return level(0, 0);
 }
 
-/** The elements of nested arrays, row by row, and their shape. Throws ERR_SHAPE_MISMATCH where rows differ in length. */
+/**
+ * The elements of nested arrays, row by row, and their shape. Throws ERR_SHAPE_MISMATCH if rows differ in length or depth, and
+ * ERR_OUT_OF_RANGE for too many levels or elements.
+ */
 export function flattened(data: unknown): { values: unknown[]; shape: number[] } {
   const shape: number[] = [];
   for (let level = data; Array.isArray(level); level = level[0] as unknown) {
@@ -68,14 +71,14 @@ export function flattened(data: unknown): { values: unknown[]; shape: number[] }
       );
     shape.push(level.length);
   }
-  // A Proxy can claim any length. A real array of so many elements takes a gigabyte by itself.
+  // A Proxy can claim any length. A real array with this many elements takes a gigabyte by itself.
   if ((countElements(shape) ?? Infinity) > MOST_ELEMENTS || shape.some((size) => size > MOST_ELEMENTS)) {
     throw new TokenLearnerError(
       'ERR_OUT_OF_RANGE',
       `Expected at most ${MOST_ELEMENTS} numbers in \`data\`; pass a typed array`,
     );
   }
-  // Of [[], []] only the sizes up to the empty one are told.
+  // The shape ends at the first empty level: [[], []] has shape (2, 0).
   let level = [data];
   for (const size of shape) {
     level = level.flatMap((row) => {

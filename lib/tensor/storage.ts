@@ -10,13 +10,13 @@ type Memory =
   | { kind: 'native'; handle: StorageHandle }
   /** Native memory under an ArrayBuffer. */
   | { kind: 'lent'; handle: StorageHandle; bytes: Uint8Array }
-  /** Memory that V8 owns: a caller's, or `own`, which no caller gave. */
+  /** Memory that V8 owns. `own` is true if it does not come from a caller. */
   | { kind: 'javascript'; bytes: Uint8Array; own: boolean }
   | { kind: 'released' };
 
 /**
- * The memory under one or more tensors: native memory, or a caller's typed array. It counts the tensors that view it;
- * the last one to go lets go of it. What JavaScript has seen of it stays valid for as long as JavaScript holds it.
+ * The memory of one or more tensors: native memory, or a caller's typed array. It counts the tensors that view it, and the last
+ * one releases it. Memory that JavaScript has seen stays valid for as long as JavaScript holds it.
  */
 export class Storage {
   #memory: Memory;
@@ -32,7 +32,7 @@ export class Storage {
     return new Storage({ kind: 'native', handle }, byteLength);
   }
 
-  /** Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED. */
+  /** Uses a caller's memory. Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED. */
   static borrow(array: TypedArray): Storage {
     const bytes = fixedBytes('data', array);
     return new Storage({ kind: 'javascript', bytes, own: false }, bytes.byteLength);
@@ -51,26 +51,26 @@ export class Storage {
     if (memory.kind === 'native' || memory.kind === 'lent') binding().disposeStorage(memory.handle);
   }
 
-  /** Whether JavaScript has not seen the memory. */
+  /** True if JavaScript has not seen the memory. */
   get isHidden(): boolean {
     return this.#memory.kind === 'native';
   }
 
-  /** What crosses the boundary. Throws ERR_DETACHED. */
+  /** The memory as an argument of native code. Throws ERR_DETACHED. */
   argument(): StorageHandle | Uint8Array {
     const memory = this.#attached();
     return memory.kind === 'javascript' ? memory.bytes : memory.handle;
   }
 
   /**
-   * The buffer under host memory and the byte where the storage begins in it. Throws ERR_DETACHED, and ERR_OUT_OF_RANGE
-   * where JavaScript has no buffers of that size.
+   * Shows host memory to JavaScript: its buffer, and the byte at which the storage starts. Throws ERR_DETACHED, or
+   * ERR_OUT_OF_RANGE if JavaScript's buffers cannot be that large.
    */
   host(): { buffer: ArrayBuffer; byteOffset: number } {
     if (this.#byteLength > constants.MAX_LENGTH) {
       throw new TokenLearnerError(
         'ERR_OUT_OF_RANGE',
-        `A tensor of ${this.#byteLength} bytes is larger than an ArrayBuffer can be here (${constants.MAX_LENGTH} bytes)`,
+        `A tensor of ${this.#byteLength} bytes does not fit in an ArrayBuffer, which holds at most ${constants.MAX_LENGTH} bytes`,
       );
     }
     let memory = this.#attached();
@@ -86,7 +86,7 @@ export class Storage {
     return { buffer: bytes.buffer as ArrayBuffer, byteOffset: bytes.byteOffset };
   }
 
-  /** Whether {@link host}'s buffer belongs to the storage alone, no caller having brought it. */
+  /** True if the buffer of {@link host} belongs to the storage alone and does not come from a caller. */
   get ownsBuffer(): boolean {
     return this.#memory.kind === 'lent' || (this.#memory.kind === 'javascript' && this.#memory.own);
   }
@@ -94,7 +94,7 @@ export class Storage {
   #attached(): Exclude<Memory, { kind: 'released' }> {
     const memory = this.#memory;
     if (memory.kind === 'released') throw detached();
-    // Native storages may be longer than the tensor that came with them.
+    // A native storage may be longer than its tensor, so check only memory that JavaScript has seen.
     if (memory.kind !== 'native' && memory.bytes.byteLength < this.#byteLength) throw detached();
     return memory;
   }

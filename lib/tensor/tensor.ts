@@ -48,34 +48,34 @@ import { lengthOf, transferBuffer, typedArrayOf } from './typed-array';
 /** A tensor of any dtype. */
 export type AnyTensor = Tensor<DType>;
 
-/** How a tensor is made. */
+/** Options for creating a tensor. */
 export interface TensorOptions<D extends DType = DType> {
-  /** Element type. @default 'float32' */
+  /** The element type. @default 'float32' */
   dtype?: D;
-  /** Where its memory is. @default 'cpu' */
+  /** The device of its memory. @default 'cpu' */
   device?: DeviceOption;
   /**
-   * Host memory that a GPU copies without staging (page-locked). Where there is no usable GPU it is ordinary memory.
+   * Uses page-locked host memory, which a GPU copies without staging. Without a usable GPU it is ordinary memory.
    * @default false
    */
   pinned?: boolean;
 }
 
-/** A tensor's place in its memory. @internal */
+/** A tensor's view of its memory. @internal */
 export interface View {
   storage: Storage;
   dtype: DType;
   device: Device;
   shape: Shape;
   strides: Shape;
-  /** Elements from the storage's beginning. */
+  /** The first element's position in the storage, in elements. */
   offset: number;
 }
 
 const FACTORY = Symbol('factory');
 const FLOATING = DTYPES.filter((dtype) => dtypeInfo(dtype).floating);
 
-// They need the private fields, and must work on a `this` that has none.
+// These functions need the private fields. They must also work on a `this` that has none.
 let checkThis: (self: unknown) => void;
 let live: (self: unknown, name?: string) => View;
 let toArgument: (name: string, value: unknown) => TensorArg;
@@ -85,13 +85,13 @@ let hold: (name: string, value: unknown) => View;
 /**
  * A strided view of counted memory, on the CPU or a GPU.
  *
- * On the CPU `data` is a typed array over the tensor's own memory: write into it, run, read the result; nothing is copied.
- * Memory is freed when the tensor is disposed or collected and no run still uses it. Memory that `data` has shown is freed
- * when its ArrayBuffer is collected too: what Node's own calls (sockets, files, crypto) do with it goes on safely. Use
- * {@link copyTo} and {@link copyFrom} where memory must be given back at the moment of {@link dispose}.
+ * On the CPU `data` is a typed array over the tensor's own memory. Write into it, run a model, read the result: nothing is
+ * copied. Memory is freed once the tensor is disposed or collected and no run uses it. If `data` was read, its ArrayBuffer must
+ * be collected too, so Node's own calls (sockets, files, crypto) can safely keep using it. Use {@link copyTo} and
+ * {@link copyFrom} instead of `data` if {@link dispose} must free the memory at once.
  */
 export class Tensor<D extends DType = 'float32'> {
-  /** Makes structured cloning throw, with this text, instead of giving `{}`. @internal */
+  /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
   readonly cloning = uncloneable('a Tensor; send tensor.detachBuffer() and its shape');
   readonly #view: View;
   #data: TypedArray | undefined;
@@ -141,12 +141,12 @@ export class Tensor<D extends DType = 'float32'> {
     };
   }
 
-  /** Tensors are made by the static methods: `Tensor.zeros(...)`, `Tensor.from(...)`. */
+  /** Not for callers: create tensors with the static methods, such as `Tensor.zeros` and `Tensor.from`. */
   private constructor(key: symbol, view: View) {
     if (key !== FACTORY) {
       throw new TokenLearnerError(
         'ERR_INVALID_ARG_VALUE',
-        'Tensors are made by Tensor.zeros, Tensor.from and the like',
+        'Create tensors with the static methods, such as Tensor.zeros and Tensor.from',
       );
     }
     this.#view = view;
@@ -167,7 +167,7 @@ export class Tensor<D extends DType = 'float32'> {
     return (made as Tensor<D>).#moved(device);
   }
 
-  /** A tensor in new native memory. */
+  /** Creates a tensor in new native memory. */
   static #native<D extends DType>(shape: Shape, dtype: D, zeroed = false, pinned = false): Tensor<D> {
     const native = pinned ? requireLibtorch() : binding();
     const { itemSize } = dtypeInfo(dtype);
@@ -183,28 +183,29 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Uninitialised native memory. Throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE or ERR_OUT_OF_MEMORY, as all that make tensors.
+   * Creates a tensor in uninitialised native memory. Like all methods that create tensors, it throws ERR_INVALID_ARG_TYPE,
+   * ERR_OUT_OF_RANGE or ERR_OUT_OF_MEMORY.
    *
-   * @param shape - sizes, each an integer of at least 0; `[]` is a single number.
+   * @param shape - the sizes, each an integer of at least 0; `[]` is a single number.
    */
   static empty<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
     return Tensor.#allocate<D>(shape, options, false);
   }
 
-  /** Zeros. */
+  /** Creates a tensor of zeros. */
   static zeros<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
     return Tensor.#allocate<D>(shape, options, true);
   }
 
-  /** Ones. */
+  /** Creates a tensor of ones. */
   static ones<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
     return Tensor.full(shape, 1, options);
   }
 
   /**
-   * The same value everywhere.
+   * Creates a tensor with the same value everywhere.
    *
-   * @param value - a number; a bigint or an integer for int64; a number or boolean for bool.
+   * @param value - a number; for int64 a bigint or an integer; for bool a number or a boolean.
    */
   static full<D extends DType = 'float32'>(
     shape: Shape,
@@ -219,8 +220,8 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Independent normal numbers, mean 0 and variance 1, from the generator that {@link manualSeed} seeds. The stream and the
-   * method are those of `torch.randn` on the CPU; a value may differ from PyTorch's in its last bits.
+   * Creates a tensor of independent normal numbers with mean 0 and variance 1, from the generator that {@link manualSeed} seeds.
+   * The stream and the method are those of `torch.randn` on the CPU. A value may differ from PyTorch's in its last bits.
    */
   static randn<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
     const { dtype, device, pinned } = tensorOptions(options);
@@ -238,18 +239,18 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * A tensor over a typed array's own memory, without a copy: what one writes the other sees. Numbers, nested arrays of them,
-   * and what {@link toJSON} gave are copied. A synchronous forward uses the memory in place, an asynchronous one copies it when it is
-   * called.
+   * Creates a tensor over a typed array's own memory, without a copy, so that each sees what is written into the other. Copies a
+   * number, nested arrays of numbers, and a result of {@link toJSON}. A synchronous forward uses a typed array's memory in place.
+   * An asynchronous forward copies it during the call.
    *
-   * `options.dtype` defaults to the array's own: Float16Array and Uint16Array are float16 (or say 'bfloat16' for the latter),
-   * Uint8Array is uint8 (or say 'bool'); numbers are float32.
+   * `options.dtype` defaults to the array's dtype. It is float16 for Float16Array and Uint16Array (pass 'bfloat16' to read the
+   * latter's bits so), uint8 for Uint8Array (or pass 'bool'), and float32 for numbers.
    *
-   * @param data - a typed array (also a view into a larger buffer); a number or nested arrays of numbers (as strings, too, where
-   * JSON has them so); or what {@link toJSON} gave.
-   * @param shape - @default the array's: `[data.length]` for a typed array.
-   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_DTYPE_MISMATCH; ERR_SHAPE_MISMATCH where the length is not the
-   * shape's; ERR_UNSUPPORTED_BUFFER for shared and resizable buffers.
+   * @param data - a typed array, which may be a view into a larger buffer; a number or nested arrays of numbers, with strings for
+   * the numbers that {@link toJSON} writes as strings; or a result of {@link toJSON}.
+   * @param shape - @default the shape of `data`; for a typed array `[data.length]`.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_DTYPE_MISMATCH; ERR_SHAPE_MISMATCH if `data` and `shape` differ in
+   * length; ERR_UNSUPPORTED_BUFFER for shared and resizable buffers.
    */
   static from<A extends TypedArray>(data: A, shape?: Shape): Tensor<DefaultDType<A>>;
   static from<D extends DType>(
@@ -295,17 +296,17 @@ export class Tensor<D extends DType = 'float32'> {
     });
   }
 
-  /** Sizes of the dimensions. */
+  /** The sizes of the dimensions. */
   get shape(): Shape {
     return live(this).shape;
   }
 
-  /** Elements from one index to the next, for each dimension. */
+  /** For each dimension, the distance from one index to the next, in elements. */
   get strides(): Shape {
     return live(this).strides;
   }
 
-  /** Element type. */
+  /** The element type. */
   get dtype(): D {
     return live(this).dtype as D;
   }
@@ -315,39 +316,39 @@ export class Tensor<D extends DType = 'float32'> {
     return live(this).device;
   }
 
-  /** Number of dimensions. */
+  /** The number of dimensions. */
   get ndim(): number {
     return live(this).shape.length;
   }
 
-  /** Number of elements. */
+  /** The number of elements. */
   get numel(): number {
     return elementCount(live(this).shape);
   }
 
-  /** Bytes of the elements. */
+  /** The size of all elements in bytes. */
   get byteLength(): number {
     const { shape, dtype } = live(this);
     return elementCount(shape) * dtypeInfo(dtype).itemSize;
   }
 
-  /** Whether the elements lie in memory row by row, without gaps. */
+  /** True if the elements lie in memory row by row, without gaps. */
   get isContiguous(): boolean {
     const { shape, strides } = live(this);
     return isContiguous(shape, strides);
   }
 
-  /** Whether {@link dispose} was called. */
+  /** True after {@link dispose} was called. */
   get disposed(): boolean {
     checkThis(this);
     return this.#disposed;
   }
 
   /**
-   * The elements as a typed array over the tensor's memory, without a copy; the same array each time. It stays valid after
-   * {@link dispose}, and keeps the memory for as long as it, or anything else over its ArrayBuffer, is in use. In a worker
-   * thread, and in runtimes that forbid ArrayBuffers over native memory, the memory is JavaScript's own from the first read
-   * on: there an asynchronous forward copies such an input when it is called, as it copies a caller's typed array.
+   * The elements as a typed array over the tensor's memory, without a copy. Each read returns the same array. It stays valid
+   * after {@link dispose}. The memory lives as long as this array, or anything else over its ArrayBuffer, is in use. In a worker
+   * thread, and in hosts that forbid ArrayBuffers over native memory, the first read turns the memory into JavaScript's own.
+   * An asynchronous forward then copies such an input during the call, as it copies a caller's typed array.
    *
    * @throws TokenLearnerError ERR_NOT_CONTIGUOUS (call `contiguous()` first), ERR_DEVICE_MISMATCH for a tensor on a GPU
    * (call `to('cpu')` first), ERR_DISPOSED, ERR_DETACHED.
@@ -357,17 +358,18 @@ export class Tensor<D extends DType = 'float32'> {
     checkHost(view, 'read its data');
     const { buffer } = view.storage.host();
     const count = elementCount(view.shape);
-    // No elements, no memory: every such buffer is a new one.
+    // A tensor without elements has no memory, so its buffer is a new one each time.
     const isCurrent = this.#data !== undefined && (count === 0 || this.#data.buffer === buffer);
     if (!isCurrent) this.#data = this.#elements(count);
     return this.#data as TypedArrayFor<D>;
   }
 
   /**
-   * The same elements under another shape: a view where strides allow it, else a copy, as `torch.reshape`.
+   * Returns the same elements under another shape. As in `torch.reshape` the result is a view if the strides allow it, and a
+   * copy otherwise.
    *
-   * @param shape - sizes; one of them may be -1 and takes what is left.
-   * @throws TokenLearnerError ERR_SHAPE_MISMATCH where the number of elements differs.
+   * @param shape - the sizes. One of them may be -1; the number of elements then determines it.
+   * @throws TokenLearnerError ERR_SHAPE_MISMATCH if the number of elements differs.
    */
   reshape(shape: Shape): Tensor<D> {
     const view = live(this);
@@ -377,7 +379,7 @@ export class Tensor<D extends DType = 'float32'> {
     return this.#temporary(this.#copied(view.dtype, view.device), (copy) => copy.reshape(sizes)) as Tensor<D>;
   }
 
-  /** A view with the dimensions in another order. */
+  /** Returns a view with the dimensions in another order; negative ones count from the end. */
   permute(dimensions: readonly number[]): Tensor<D> {
     const view = live(this);
     const order = checkIntegers('dimensions', dimensions, {}).map((value, i) =>
@@ -398,7 +400,7 @@ export class Tensor<D extends DType = 'float32'> {
     });
   }
 
-  /** A view with two dimensions swapped; negative ones count from the end. */
+  /** Returns a view with two dimensions swapped; negative ones count from the end. */
   transpose(first: number, second: number): Tensor<D> {
     const { shape } = live(this);
     const a = checkDimension('first', first, shape.length);
@@ -407,7 +409,7 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * The tensor with another dtype or on another device: itself where that changes nothing, else a copy.
+   * Returns a copy with another dtype or on another device, or the tensor itself if nothing would change.
    *
    * @throws TokenLearnerError ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
    */
@@ -424,25 +426,25 @@ export class Tensor<D extends DType = 'float32'> {
     return device === view.device ? this : this.#copied(view.dtype, device);
   }
 
-  /** A contiguous copy in native memory. */
+  /** Returns a contiguous copy in native memory. */
   clone(): Tensor<D> {
     const view = live(this);
     return this.#copied(view.dtype, view.device) as Tensor<D>;
   }
 
-  /** Itself where it is contiguous, else a contiguous copy. */
+  /** Returns the tensor itself if it is contiguous, otherwise a contiguous copy. */
   contiguous(): Tensor<D> {
     const { shape, strides } = live(this);
     return isContiguous(shape, strides) ? this : this.clone();
   }
 
   /**
-   * Copies the elements, row by row, into a typed array: of a tensor of any strides, on any device. Unlike {@link data} it
-   * shows JavaScript nothing of the memory, which {@link dispose} can then free at once.
+   * Copies the elements, row by row, into a typed array. The tensor may have any strides and be on any device. Unlike
+   * {@link data}, this does not show the memory to JavaScript, so {@link dispose} can free it at once.
    *
    * @param target - a typed array of the tensor's dtype and number of elements.
    * @returns `target`.
-   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH where the length differs,
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH if the length differs,
    * ERR_UNSUPPORTED_BUFFER, ERR_DETACHED, ERR_DISPOSED.
    */
   copyTo<A extends TypedArrayFor<D>>(target: A): A {
@@ -458,12 +460,12 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Copies a typed array into the elements, row by row, of a contiguous tensor on the CPU. Unlike writing into {@link data}
-   * it shows JavaScript nothing of the memory.
+   * Copies a typed array into the elements, row by row. The tensor must be contiguous and on the CPU. Unlike writing into
+   * {@link data}, this does not show the memory to JavaScript.
    *
    * @param source - a typed array of the tensor's dtype and number of elements.
    * @returns the tensor itself.
-   * @throws TokenLearnerError as {@link copyTo}; ERR_NOT_CONTIGUOUS; ERR_DEVICE_MISMATCH for a tensor on a GPU.
+   * @throws TokenLearnerError the errors of {@link copyTo}; ERR_NOT_CONTIGUOUS; ERR_DEVICE_MISMATCH for a tensor on a GPU.
    */
   copyFrom(source: TypedArrayFor<D>): this {
     const view = live(this);
@@ -473,13 +475,12 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Takes the elements out of the tensor as an ArrayBuffer that can be transferred to another thread, and disposes the
-   * tensor: `const buffer = y.detachBuffer(); parentPort.postMessage(buffer, [buffer])`. The buffer outlives the thread that
-   * made it.
+   * Moves the elements into an ArrayBuffer that can be transferred to another thread, and disposes the tensor:
+   * `const buffer = y.detachBuffer(); parentPort.postMessage(buffer, [buffer])`. The buffer outlives the thread that created it.
    *
-   * Without a copy where the tensor's memory is its own and no other tensor views part of it: in a worker thread on every
-   * version of Node, elsewhere from Node 22 on. Typed arrays that {@link data} gave before, and other views of the memory,
-   * are empty then: ERR_DETACHED.
+   * Nothing is copied if the memory is the tensor's own and the tensor covers all of it: in a worker thread on every version of
+   * Node, on the main thread from Node 22 on. Typed arrays from {@link data} are then empty, and other tensors over the memory
+   * throw ERR_DETACHED.
    *
    * @throws TokenLearnerError ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY, ERR_OUT_OF_RANGE.
    */
@@ -493,9 +494,8 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Gives up the tensor's hold on its memory. Memory that JavaScript has not seen is freed now, as soon as no other tensor
-   * views it and no run uses it; memory that {@link data} has shown, when its ArrayBuffer is collected too. Calling it again
-   * does nothing.
+   * Releases the tensor's memory. Memory that JavaScript has not seen is freed once no other tensor views it and no run uses it.
+   * If {@link data} was read, its ArrayBuffer must be collected too. A second call does nothing.
    */
   dispose(): void {
     checkThis(this);
@@ -505,16 +505,17 @@ export class Tensor<D extends DType = 'float32'> {
     this.#view.storage.release();
   }
 
-  /** {@link dispose}, for `using`. */
+  /** Calls {@link dispose} at the end of a `using` block. */
   [Symbol.dispose](): void {
     checkThis(this);
     this.dispose();
   }
 
   /**
-   * What JSON.stringify writes; `Tensor.from` takes it back. Copies the elements; of 16-bit floats it gives the numbers.
+   * Returns the object that JSON.stringify writes. `Tensor.from` converts it back. Copies the elements; 16-bit floats become
+   * numbers.
    *
-   * @returns `dtype`, `shape` and `data`: nested arrays; 64-bit integers as strings, and numbers that are not finite as 'NaN',
+   * @returns `dtype`, `shape`, and `data` as nested arrays. 64-bit integers are strings. Numbers that are not finite are 'NaN',
    * 'Infinity' and '-Infinity'.
    * @throws TokenLearnerError ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY.
    */
@@ -529,7 +530,7 @@ export class Tensor<D extends DType = 'float32'> {
     };
   }
 
-  /** What console.log shows. */
+  /** Returns the text that console.log prints. */
   [inspectSymbol](): string {
     checkThis(this);
     const { dtype, device, shape, strides } = this.#view;
@@ -545,7 +546,7 @@ export class Tensor<D extends DType = 'float32'> {
     return formatTensor({ dtype, device, shape, strides, element, state });
   }
 
-  /** The shape, dtype and device, in one line. */
+  /** Returns the shape, dtype and device in one line. */
   toString(): string {
     checkThis(this);
     const { dtype, device, shape } = this.#view;
@@ -559,7 +560,7 @@ export class Tensor<D extends DType = 'float32'> {
     return new shown(buffer, byteOffset + offset * itemSize, count);
   }
 
-  /** Reads single elements, counted from the view's first; it shows JavaScript none of the memory. Throws ERR_DETACHED. */
+  /** A reader of single elements, counted from the view's first. It does not show the memory to JavaScript. Throws ERR_DETACHED. */
   #reader(): (offset: number) => number | bigint {
     const { storage, dtype, offset } = this.#view;
     const memory = storage.argument();
@@ -571,13 +572,13 @@ export class Tensor<D extends DType = 'float32'> {
     };
   }
 
-  /** Itself where it is contiguous and on the CPU, else a copy that is. */
+  /** Returns the tensor itself if it is contiguous and on the CPU, otherwise a copy that is. */
   #hosted(): AnyTensor {
     const { shape, strides, dtype, device } = this.#view;
     return device === 'cpu' && isContiguous(shape, strides) ? this : this.#copied(dtype, 'cpu');
   }
 
-  /** The elements of a contiguous tensor on the CPU in a buffer that can be transferred; moved where that is possible. */
+  /** Returns a contiguous CPU tensor's elements in a transferable buffer. Moves the memory if possible, otherwise copies it. */
   #movedOut(): ArrayBuffer {
     const { storage, dtype, offset } = this.#view;
     if ((transferBuffer !== undefined || !isMainThread) && offset === 0) {
@@ -597,7 +598,7 @@ export class Tensor<D extends DType = 'float32'> {
     );
   }
 
-  /** `this` in another dtype; the intermediate is given back at once. */
+  /** Returns `this` in another dtype. If that is a copy, disposes `this`. */
   #converted(dtype: DType): AnyTensor {
     return dtype === this.#view.dtype
       ? this
@@ -618,7 +619,7 @@ export class Tensor<D extends DType = 'float32'> {
   }
 }
 
-/** Throws ERR_DEVICE_MISMATCH or ERR_NOT_CONTIGUOUS unless the view's elements lie in host memory row by row. */
+/** Throws ERR_DEVICE_MISMATCH or ERR_NOT_CONTIGUOUS unless the view's elements lie row by row in host memory. */
 function checkHost({ device, shape, strides }: View, purpose: string): void {
   if (device !== 'cpu') {
     throw new TokenLearnerError(
@@ -634,12 +635,12 @@ function checkHost({ device, shape, strides }: View, purpose: string): void {
   }
 }
 
-/** The dtype that JavaScript and the generator write for `dtype`: libtorch rounds to 16 bits. */
+/** The dtype to write before libtorch converts to `dtype`: float32 for 16-bit floats, since libtorch does the rounding. */
 function directDType(dtype: DType): DType {
   return dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype;
 }
 
-/** Elements of {@link directDType} as elements of `dtype`. */
+/** Converts elements of {@link directDType} to elements of `dtype`. */
 function rounded(elements: TypedArray, dtype: DType): TypedArray {
   if (directDType(dtype) === dtype) return elements;
   const exact = Tensor.from(elements);
@@ -652,12 +653,12 @@ function rounded(elements: TypedArray, dtype: DType): TypedArray {
   }
 }
 
-/** What {@link Tensor.toJSON} gave. */
+/** Creates a tensor from a result of {@link Tensor.toJSON}. */
 function fromJSON(json: Record<string, unknown>, ...rest: unknown[]): AnyTensor {
   if (rest.some((argument) => argument !== undefined)) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      'Expected no `shape` and no `options` beside an object for `data`: it has its own',
+      'Expected neither `shape` nor `options` with an object for `data`: the object has its own',
     );
   }
   const { dtype, shape, data } = checkOptions('data', json, ['dtype', 'shape', 'data']);
@@ -673,19 +674,19 @@ function fromNumbers(data: unknown, shape: unknown, asked: DType | undefined): A
   return Tensor.empty(sizes, { dtype }).copyFrom(elements);
 }
 
-/** A tensor as native code takes it. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED. */
+/** Converts a tensor to an argument of native code. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED. */
 export function tensorArgument(name: string, value: unknown): TensorArg {
   return toArgument(name, value);
 }
 
-/** A tensor over what native code gave. */
+/** Creates a tensor from a result of native code. */
 export function adoptTensor(native: NativeTensor): AnyTensor {
   return adopt(native);
 }
 
 /**
- * Holds a tensor's memory, also when the tensor is disposed, until `storage.release()` is called on the result. Throws
- * ERR_INVALID_ARG_TYPE, ERR_DISPOSED. @internal
+ * Keeps a tensor's memory alive, even after the tensor is disposed, until the caller calls `storage.release()` on the result.
+ * Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED. @internal
  */
 export function holdTensor(name: string, value: unknown): View {
   return hold(name, value);

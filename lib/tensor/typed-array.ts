@@ -4,12 +4,12 @@ import { type DType, dtypeInfo, type TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 
 /**
- * Typed arrays as the engine sees them. A subclass or an own property can say anything of its length; the getters of the
- * intrinsic prototype cannot be fooled, and work on arrays of every realm.
+ * The prototype of all typed arrays. A subclass or an own property can lie about an array's length. The getters of this
+ * prototype always return V8's own values, and they work on arrays of every realm.
  */
 const PROTOTYPE = Object.getPrototypeOf(Uint8Array.prototype) as object;
 
-// As they were at import: scripts can replace the globals.
+// Kept from the import, since scripts can replace the globals.
 const Buffer = ArrayBuffer;
 const Bytes = Uint8Array;
 
@@ -26,7 +26,7 @@ const intrinsic = {
   length: intrinsicGetter('length'),
 };
 
-/** 'Float32Array' and the like; undefined for anything that is no typed array. */
+/** The name of a typed array, such as 'Float32Array'; undefined for any other value. */
 export function typedArrayName(value: unknown): string | undefined {
   return intrinsic.name(value) as string | undefined;
 }
@@ -35,7 +35,10 @@ export function lengthOf(array: TypedArray): number {
   return intrinsic.length(array) as number;
 }
 
-/** A new array for `dtype`: of so many zeros, or of these elements. */
+/**
+ * Creates a typed array for `dtype`. `content` is the number of zeros, or the elements. Throws ERR_OUT_OF_RANGE or
+ * ERR_OUT_OF_MEMORY.
+ */
 export function typedArrayOf(content: number | readonly (number | bigint)[], dtype: DType): TypedArray {
   const { array: Class, itemSize } = dtypeInfo(dtype);
   const length = typeof content === 'number' ? content : content.length;
@@ -43,7 +46,7 @@ export function typedArrayOf(content: number | readonly (number | bigint)[], dty
   if (bytes > constants.MAX_LENGTH) {
     throw new TokenLearnerError(
       'ERR_OUT_OF_RANGE',
-      `${bytes} bytes are more than an ArrayBuffer can have here (${constants.MAX_LENGTH} bytes)`,
+      `${bytes} bytes do not fit in an ArrayBuffer, which holds at most ${constants.MAX_LENGTH} bytes`,
     );
   }
   let buffer: ArrayBuffer;
@@ -60,37 +63,37 @@ export function typedArrayOf(content: number | readonly (number | bigint)[], dty
 }
 
 /**
- * ArrayBuffer.prototype.transfer as it was at import: moves a buffer's memory into a new one, also where structured cloning
- * would not. Undefined before Node 22.
+ * ArrayBuffer.prototype.transfer, kept from the import. It moves a buffer's memory into a new buffer, even if structured cloning
+ * would copy or refuse. Undefined before Node 22.
  */
 export const transferBuffer = ((): ((buffer: ArrayBuffer) => ArrayBuffer) | undefined => {
   const { transfer } = ArrayBuffer.prototype as { transfer?: (this: ArrayBuffer) => ArrayBuffer };
   return transfer && ((buffer) => transfer.call(buffer));
 })();
 
-/** A view of a buffer's bytes. */
+/** Creates a view of a buffer's bytes. */
 export function bytesOver(buffer: ArrayBufferLike, byteOffset = 0, byteLength?: number): Uint8Array {
   return new Bytes(buffer, byteOffset, byteLength);
 }
 
-/** Whether a buffer's memory has been given away. */
+/** True if a buffer's memory was transferred away. */
 function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;
   try {
     return new Bytes(buffer).length !== 0;
   } catch {
-    // Views over a detached buffer cannot be made.
+    // V8 refuses to create views over a detached buffer.
     return true;
   }
 }
 
-/** Whether a buffer's memory can grow, shrink or be written by another thread under a run. */
+/** True if a buffer can change size, or if another thread can write into it, during a run. */
 function isUnsafe(buffer: ArrayBufferLike): boolean {
   return types.isSharedArrayBuffer(buffer) || (buffer as { resizable?: boolean }).resizable === true;
 }
 
 /**
- * A view of our own of an array's bytes: it has the length that was checked, whatever the array's properties say. Throws
+ * Creates our own view of an array's bytes. Its length is the real one, whatever the array's properties claim. Throws
  * ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED.
  */
 export function fixedBytes(name: string, array: TypedArray): Uint8Array {

@@ -1,4 +1,4 @@
-/** Runs one part of a check. An exception is a failure of that part alone. */
+/** Runs one part of a check. An exception fails only this part. */
 export async function attempt(check, name, work) {
   try {
     return await work();

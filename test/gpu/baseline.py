@@ -1,12 +1,12 @@
-"""PyTorch's side of the GPU bench: line-delimited JSON on stdin and stdout, so that Node interleaves its runs with ours.
+"""PyTorch's side of the GPU bench. It speaks line-delimited JSON on stdin and stdout, so that Node can interleave the runs.
 
 {"op": "versions"}                                        -> {"torch", "cuda", "cudnn", "driver", "gpu"}
 {"op": "setup", "workload": {...}, "peer": P, "mode": M}  -> {"ok": true} or {"error": text}
 {"op": "run", "iterations": N}                            -> {"times_ms": [...], "peak_mb": n}
 
-P is eager, compile (max-autotune) or matmul (the first product alone, cuBLAS); M is float32 (TF32 off), tf32 (PyTorch's
-defaults: convolutions in TF32; matmul in TF32 as well), bfloat16 or float16. Times are of whole forwards on tensors that are
-on the GPU already, by CUDA events around each.
+P is eager, compile (max-autotune) or matmul (only the first product, with cuBLAS). M is float32 (TF32 off), tf32 (TF32 for
+convolutions, as by default in PyTorch, and for matmul), bfloat16 or float16. CUDA events around each forward measure the
+times. The tensors are already on the GPU.
 """
 
 import json
@@ -36,7 +36,7 @@ def versions():
 
 
 def build(workload, peer, mode):
-    """A function without arguments that does the work once."""
+    """Returns a function without arguments that does the work once."""
     torch.backends.cudnn.allow_tf32 = mode == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
     dtype = DTYPES[mode]

@@ -1,6 +1,6 @@
 /**
- * The GPU bench: ours and PyTorch's, interleaved in one run, on tensors that are on the GPU already. Ours is timed around
- * awaited forwards and so contains JavaScript and the thread hop; a deep queue hides them, as on a server.
+ * The GPU bench: ours and PyTorch's, interleaved in one run, on tensors that are already on the GPU. Our times are those of
+ * awaited forwards, so they include JavaScript and the thread hop. A deep queue hides both, as on a server.
  */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
@@ -21,7 +21,7 @@ const PEERS = ['eager', 'compile', 'matmul'];
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** One Python process; requests are answered in order. */
+/** One Python process. It answers requests in order. */
 class Baseline {
   #process;
   #lines;
@@ -30,7 +30,7 @@ class Baseline {
     const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'baseline.py');
     this.#process = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
-    // A Python that is missing or ends shows as the end of its lines.
+    // If Python is missing or ends, its lines end. ask() reports that.
     this.#process.on('error', () => undefined);
     this.#process.stdin.on('error', () => undefined);
   }
@@ -62,7 +62,7 @@ function ours(workload, mode, engine) {
     .to(mode.dtype)
     .to('cuda');
   return {
-    /** Milliseconds a forward with one request at a time, and with QUEUE of them submitted together. */
+    /** The milliseconds per forward, with one request at a time and with QUEUE requests submitted together. */
     async run(iterations) {
       const latency = [];
       const throughput = [];
@@ -99,7 +99,7 @@ async function benchOne(baseline, workload, mode) {
       add(`${name} throughput`, throughput);
     }
     for (const peer of PEERS) {
-      // max-autotune compiles for minutes: once, in the first round, and measured then and there against our own runs.
+      // max-autotune compiles for minutes. So measure it once, next to our own runs of the first round.
       if (peer === 'compile' && round > 0) continue;
       const ready = await baseline.ask({ op: 'setup', workload, peer, mode: mode.name });
       const answer = ready.ok ? await baseline.ask({ op: 'run', iterations: PER_ROUND }) : ready;

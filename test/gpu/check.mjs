@@ -1,10 +1,10 @@
 /**
- * Checks a built package on a GPU: parity, faults, and the bench against PyTorch. It needs Node, libtorch and the built
- * package (dist/ and the addon with its run-time dependencies) and test/bench/workloads.json; the bench also Python with torch.
+ * Checks a built package on a GPU: parity, faults, and the bench against PyTorch. It needs Node, libtorch, the built package
+ * (dist/ and the addon with its run-time dependencies) and test/bench/workloads.json. The bench also needs Python with torch.
  *
  *     node test/gpu/check.mjs [--parity] [--faults] [--bench] [--python python3] [--output results.json]
  *
- * Without a choice it runs all three. Exit codes: 0 all held, 1 something did not, 77 there is no usable GPU.
+ * Without a choice it runs all three. Exit codes: 0 if all checks pass, 1 if one fails, 77 if there is no usable GPU.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -51,6 +51,6 @@ if (values.output !== undefined) {
   writeFileSync(values.output, `${JSON.stringify(report, null, 2)}\n`);
 }
 console.log(
-  `\n${report.failures.length === 0 ? 'All held' : `${report.failures.length} FAILED`} on ${info.devices[1]?.name}`,
+  `\n${report.failures.length === 0 ? 'All passed' : `${report.failures.length} FAILED`} on ${info.devices[1]?.name}`,
 );
 process.exitCode = report.failures.length === 0 ? 0 : 1;

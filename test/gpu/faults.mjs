@@ -1,5 +1,5 @@
 /**
- * Faults on the GPU: each fails its own request with a typed error, and the model and the process go on.
+ * Faults on the GPU. Each fails only its own request, with a typed error. The model and the process keep working.
  */
 import { Worker } from 'node:worker_threads';
 import { Tensor, TokenLearner } from '../../dist/index.mjs';
@@ -15,7 +15,7 @@ async function codeOf(promise) {
 }
 
 async function checkOutOfMemory(check) {
-  // Its hidden layer on such an image is 550 GB, on a GPU that holds the image itself with ease.
+  // The hidden layer of the large image below needs 550 GB. The image itself fits on the GPU easily.
   const model = new TokenLearner({
     dim: 64,
     numOutputTokens: 1024,
@@ -29,7 +29,7 @@ async function checkOutOfMemory(check) {
   check('out of memory is a typed error', code === 'ERR_OUT_OF_MEMORY', code);
   const after = (await model.forward(small)).data;
   check(
-    'the same model serves the next request',
+    'the same model runs the next request',
     after.every((value, i) => value === before[i]),
   );
 }
@@ -43,16 +43,16 @@ async function checkLifetimes(check) {
   model.dispose();
   const outputs = await Promise.all(running);
   check(
-    'disposing under way changes no result',
+    'disposing during a run changes no result',
     outputs.every((output) => output.to('cpu').data.every((value, i) => value === expected[i])),
   );
   check(
-    'a disposed model refuses',
+    'a disposed model rejects a forward',
     (await codeOf(model.forward(Tensor.zeros([1, 64, 4, 4])))) === 'ERR_DISPOSED',
   );
 }
 
-/** Small and large models at once: their kernels share the limits and the memory of the device. */
+/** Runs small and large models at the same time. Their kernels share the limits and the memory of the device. */
 async function checkConcurrency(check) {
   const requests = [64, 128, 256, 512].flatMap((dim) => {
     const model = new TokenLearner({ dim, device: 'cuda' });
@@ -62,7 +62,7 @@ async function checkConcurrency(check) {
   for (const { model, x } of requests) alone.push((await model.forward(x)).data.slice());
   const together = await Promise.all(requests.map(({ model, x }) => model.forward(x)));
   const same = together.every((tokens, i) => tokens.data.every((value, j) => value === alone[i][j]));
-  check('concurrent requests have the bits they have alone', same);
+  check('concurrent requests give the same bits as each one alone', same);
 }
 
 async function checkWorkers(check) {
@@ -83,7 +83,7 @@ async function checkWorkers(check) {
       worker.on('error', () => resolve(0));
     });
   }
-  check('workers end in mid-forward', clean === 10, `${clean} of 10`);
+  check('workers exit cleanly during a forward', clean === 10, `${clean} of 10`);
 }
 
 export async function runFaults(check) {

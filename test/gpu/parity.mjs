@@ -1,14 +1,14 @@
 /**
- * Parity on the GPU: every engine and precision against float64 on the CPU. The bar is twice the error of the documented
- * computation on libtorch (which is PyTorch's own) at the same dtype, on the same device and input, or the mode's floor where that is
- * larger; in float32 never above 2e-6.
+ * Parity on the GPU: every engine and precision against float64 on the CPU. The bound is twice the error of the documented
+ * computation on libtorch, which is PyTorch's own error, with the same dtype, device and input. If the mode's floor is larger,
+ * the bound is the floor. In float32 it is never above 2e-6.
  */
 import { manualSeed, Tensor, TokenLearner } from '../../dist/index.mjs';
 import { attempt } from './attempt.mjs';
 
 const CEILING = 2e-6;
 
-// Odd sizes: no tile fits them. [leading, C, H, W, ffMult, G]
+// Odd sizes, which no tile divides. [leading, C, H, W, ffMult, G]
 const SIZES = [];
 for (const [height, width] of [
   [1, 1],
@@ -27,13 +27,13 @@ SIZES.push(
   { leading: [0], dim: 24, height: 5, width: 5, ffMult: 2, tokens: 4 },
   { leading: [1], dim: 768, height: 14, width: 14, ffMult: 2, tokens: 16 },
   { leading: [3], dim: 512, height: 9, width: 9, ffMult: 2, tokens: 8 },
-  // The large tiles whole, without splits; and several passes.
+  // Whole large tiles without splits, and several passes.
   { leading: [8], dim: 768, height: 14, width: 14, ffMult: 2, tokens: 16 },
   { leading: [1500], dim: 128, height: 9, width: 9, ffMult: 1, tokens: 4 },
 );
 
-// The floors of the 16-bit modes are one rounding of the result. That of tf32 is one rounding of each operand: where cuDNN takes a kernel without
-// TF32 (a depthwise one, for one channel) libtorch's own error is float32's.
+// The floor of a 16-bit mode is one rounding of the result. The floor of tf32 is one rounding of each operand, since libtorch's
+// own error is sometimes float32's: for one channel cuDNN chooses a depthwise kernel without TF32.
 const MODES = [
   { name: 'float32', dtype: 'float32', allowTf32: false, floor: 2.5e-7 },
   { name: 'tf32', dtype: 'float32', allowTf32: true, floor: 1e-3 },
@@ -53,7 +53,7 @@ function relativeError(actual, exact) {
 
 const numbers = (tensor) => tensor.to('cpu').to('float64').data;
 
-/** The same weights and input for every engine, rounded to the mode's dtype before anybody computes. */
+/** Creates the weights and the input for all engines, rounded to the mode's dtype before any computation. */
 function makeCase(size, dtype) {
   const x = Tensor.randn([...size.leading, size.dim, size.height, size.width]).to(dtype);
   const model = new TokenLearner({
@@ -97,7 +97,7 @@ async function checkSize(size, mode, check) {
 
 const sameBits = (a, b) => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 
-/** A request in a batch has the bits that it has alone. */
+/** Checks that a request in a batch gives the same bits as alone. */
 async function checkBatch(check, [batch, dim, height, width]) {
   const model = new TokenLearner({ dim, device: 'cuda' });
   const x = Tensor.randn([batch, dim, height, width]);
@@ -112,7 +112,7 @@ async function checkBatch(check, [batch, dim, height, width]) {
   );
 }
 
-/** Views, layouts and places of the same input. */
+/** Checks the same input as views, in other layouts and on other devices. */
 async function checkInputs(check) {
   const model = new TokenLearner({ dim: 96, device: 'cuda' });
   const x = Tensor.randn([5, 96, 11, 13]);
@@ -122,7 +122,7 @@ async function checkInputs(check) {
   const resident = await model.forward(x.to('cuda'));
   check('GPU tensor in, GPU tensor out', resident.device === 'cuda:0');
   check('same bits from a GPU tensor', sameBits(resident.to('cpu').data, plain));
-  // Channels that lie side by side on the GPU have kernels of their own, which sum in another order.
+  // Channels-last memory on the GPU has its own kernels, which sum in another order.
   const strided = await model.forward(nhwc.to('cuda').permute([0, 3, 1, 2]));
   const error = relativeError(strided.to('cpu').data, plain);
   check('channels-last on the GPU', error <= CEILING, error.toExponential(2));

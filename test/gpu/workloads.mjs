@@ -1,9 +1,9 @@
-/** The workloads of every benchmark, as test/bench/workloads.json has them. */
+/** The workloads of all benchmarks, from test/bench/workloads.json. */
 import { readFileSync } from 'node:fs';
 
 const file = new URL('../bench/workloads.json', import.meta.url);
 
-/** {name, dim, ffMult, tokens, leading, height, width} each, as baseline.py takes them too. */
+/** Each is {name, dim, ffMult, tokens, leading, height, width}, which baseline.py reads too. */
 export const WORKLOADS = Object.entries(JSON.parse(readFileSync(file, 'utf8'))).map(
   ([name, { dim, ffMult, numOutputTokens: tokens, shape }]) => {
     const [height, width] = shape.slice(-2);
@@ -11,7 +11,7 @@ export const WORKLOADS = Object.entries(JSON.parse(readFileSync(file, 'utf8'))).
   },
 );
 
-/** Floating-point operations of the first product, the bulk of the work. */
+/** The floating-point operations of the first product, which is most of the work. */
 export function firstProductFlops({ dim, ffMult, tokens, leading, height, width }) {
   const pixels = leading.reduce((product, size) => product * size, 1) * height * width;
   return 2 * tokens * ffMult * dim * dim * pixels;

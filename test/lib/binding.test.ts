@@ -19,14 +19,14 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** lib/binding.ts as it is when first imported, where the addon is this file, if any. */
+/** A fresh import of lib/binding.ts that finds this file as the addon, or none. */
 function fresh(file: string | null): typeof Binding {
   jest.resetModules();
   jest.doMock('../../lib/libtorch/addon-file', () => ({ findAddon: () => file }));
   return jest.requireActual('../../lib/binding');
 }
 
-/** What `run` throws; its class is that of the fresh modules. */
+/** The error that `run` throws. Its class is that of the fresh modules. */
 function thrown(run: () => unknown): { code: string; message: string } {
   try {
     run();
@@ -58,7 +58,7 @@ test('a binary that cannot be loaded: an error with its path and the reason', ()
   expect(message).toContain(file);
 });
 
-test('info tells of a missing binary instead of throwing', () => {
+test('info reports a missing binary instead of throwing', () => {
   fresh(null);
   const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
   expect(runtime.info()).toMatchObject({
@@ -70,7 +70,7 @@ test('info tells of a missing binary instead of throwing', () => {
   });
 });
 
-test('info tells of whatever else goes wrong, too', () => {
+test('info reports any other error too', () => {
   jest.doMock('../../lib/libtorch/locate', () => ({
     locateLibtorch: () => {
       throw new Error('uv_os_homedir returned ENOENT');
@@ -84,10 +84,10 @@ test('info tells of whatever else goes wrong, too', () => {
   });
 });
 
-describe('in a process of its own', () => {
+describe('in its own process', () => {
   const root = path.join(__dirname, '..', '..');
 
-  /** Runs code on the compiled package; what it prints as JSON. */
+  /** Runs code on the compiled package. Returns the JSON that it prints. */
   function run(code: string, env: NodeJS.ProcessEnv = {}): unknown {
     const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], {
       cwd: root,
@@ -104,7 +104,7 @@ describe('in a process of its own', () => {
   onLinux('importing the package loads neither addon nor libtorch; a tensor loads the addon alone', () => {
     const loaded = run(`
       const { Tensor, Linear } = require('./dist');
-      // The addon's name in a build, and in prebuilds.
+      // The addon's file name, in a build and in prebuilds.
       const loaded = () => [/tokenlearner(?:\\.glibc)?\\.node/, /libtorch_cpu/].map((name) => name.test(${libraries}));
       const all = [loaded()];
       Tensor.zeros([2]); all.push(loaded());
@@ -118,7 +118,7 @@ describe('in a process of its own', () => {
     ]);
   });
 
-  test('a libtorch that is not there is a typed error, which info reports', () => {
+  test('a missing libtorch is a typed error, and info reports it', () => {
     const result = run(
       `
       const { runtime, Linear } = require('./dist');
@@ -135,7 +135,7 @@ describe('in a process of its own', () => {
     });
   });
 
-  test('no variable names an addon elsewhere', () => {
+  test('no environment variable selects another addon', () => {
     const file = path.join(folder, 'elsewhere', 'build', 'Release', 'foreign.node');
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, 'foreign');
@@ -146,7 +146,7 @@ describe('in a process of its own', () => {
   });
 
   test.each([{ HOME: '' }, { HOME: '.' }, { HOME: 'folder' }])(
-    'with %j all goes on without a cache',
+    'with %j everything works without a cache',
     (env) => {
       const code = `
       const { runtime } = require('./dist');
@@ -161,16 +161,16 @@ describe('in a process of its own', () => {
     },
   );
 
-  // A user whom the system does not know, as containers have, which only root can become.
+  // Containers run as users that the system does not know. Only root can become such a user.
   const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
   asRoot(
-    'a user without a home and without an entry in the system: info tells, modules say what is missing',
+    'for a user without a home and without an entry in the system, info works and modules say what is missing',
     () => {
       const result = run(
         `
       const { runtime, Linear, Tensor } = require('./dist');
-      // Loads the addon: the checkout may be root's alone.
+      // Load the addon first, since only root may be able to read the checkout.
       Tensor.zeros([1]);
       process.setgroups([]); process.setgid(54321); process.setuid(54321);
       const { addon, problem } = runtime.info();
@@ -191,7 +191,7 @@ describe('in a process of its own', () => {
     const THREADS = `const { threads, threadsReason, libtorch } = require('./dist').runtime.info();
       console.log(JSON.stringify([threads, threadsReason, libtorch.threads]));`;
 
-    test('are at most what OMP_NUM_THREADS says, of libtorch too', () => {
+    test('OMP_NUM_THREADS limits them, and those of libtorch too', () => {
       expect(run(THREADS, { OMP_NUM_THREADS: '1' })).toEqual([1, 'OMP_NUM_THREADS', 1]);
       const [threads, , torch] = run(THREADS, { OMP_NUM_THREADS: '100000,2' }) as [number, string, number];
       expect(torch).toBe(threads);
@@ -209,7 +209,7 @@ describe('in a process of its own', () => {
     });
   });
 
-  test.each(['avx1', 'AVX2', ''])('an instruction set named %j is warned of', (isa) => {
+  test.each(['avx1', 'AVX2', ''])('an instruction set named %j causes a warning', (isa) => {
     const { stderr } = spawnSync(process.execPath, ['-e', `require('./dist').Tensor.zeros([1])`], {
       cwd: root,
       env: { ...process.env, TOKENLEARNER_CPU_ISA: isa },
@@ -241,15 +241,15 @@ describe('in a process of its own', () => {
     expect(result).toEqual(['ERR_LIBTORCH_LOAD', 'done']);
   });
 
-  describe('a libtorch that the process has loaded already', () => {
+  describe('a libtorch that the process has already loaded', () => {
     const { path: libDir } = jest.requireActual<typeof import('../../lib')>('../../lib').runtime.info()
       .libtorch ?? { path: '' };
-    // Any library of that name will do to stand in the way.
+    // Any library of this name can block the real one.
     const driver = path.join(root, 'build', 'cmake', 'test', 'native', 'fake-driver');
     const [fake] = existsSync(driver) ? readdirSync(driver).filter((name) => name.includes('.so')) : [];
     const stranger = path.join(folder, 'other-libtorch', 'libtorch_cpu.so');
 
-    onLinux('is used where it fits, by a second copy of the package too', () => {
+    onLinux('is used if it fits, by a second copy of the package too', () => {
       const copy = path.join(folder, 'copy');
       mkdirSync(copy, { recursive: true });
       for (const name of ['dist', 'package.json', 'build/Release'])
@@ -271,18 +271,21 @@ describe('in a process of its own', () => {
       expect(result).toEqual({ same: true, source: 'process', path: libDir });
     });
 
-    (fake === undefined ? test.skip : onLinux)('is named, with the other one, where it does not fit', () => {
-      mkdirSync(path.dirname(stranger), { recursive: true });
-      copyFileSync(path.join(driver, fake ?? ''), stranger);
-      for (const explicit of ['', libDir]) {
-        const result = run(moduleOn(libDir), { LD_PRELOAD: stranger, TOKENLEARNER_LIBTORCH: explicit });
-        expect(result).toMatchObject({ code: 'ERR_LIBTORCH_LOAD', names: true });
-        expect((result as { message: string }).message).toContain(path.dirname(stranger));
-      }
-    });
+    (fake === undefined ? test.skip : onLinux)(
+      'is named in the error, with the other one, if it does not fit',
+      () => {
+        mkdirSync(path.dirname(stranger), { recursive: true });
+        copyFileSync(path.join(driver, fake ?? ''), stranger);
+        for (const explicit of ['', libDir]) {
+          const result = run(moduleOn(libDir), { LD_PRELOAD: stranger, TOKENLEARNER_LIBTORCH: explicit });
+          expect(result).toMatchObject({ code: 'ERR_LIBTORCH_LOAD', names: true });
+          expect((result as { message: string }).message).toContain(path.dirname(stranger));
+        }
+      },
+    );
   });
 
-  test('configure names a libtorch', () => {
+  test('configure sets the libtorch', () => {
     const result = run(`
       const { runtime, Linear } = require('./dist');
       runtime.configure({ libtorch: ${JSON.stringify(path.join(folder, 'none'))} });

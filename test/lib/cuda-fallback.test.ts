@@ -4,20 +4,21 @@ import path from 'node:path';
 import { runtime } from 'tokenlearner';
 
 const root = path.join(__dirname, '..', '..');
-/** Holds a libcuda.so.1 that answers as FAKE_CUDA_... say. */
+/** The folder of a libcuda.so.1 that answers as the variables FAKE_CUDA_... say. */
 const FAKE_DRIVER = path.join(root, 'build', 'cmake', 'test', 'native', 'fake-driver');
 
 const { libtorch, cuda } = runtime.info();
-// Only a CUDA build of libtorch gets as far as asking for a driver.
+// Only a CUDA build of libtorch asks for a driver.
 const onCudaBuild = libtorch?.cudaBuild === true && existsSync(FAKE_DRIVER) ? describe : describe.skip;
 
 interface Outcome {
   reason: string | null;
   detail: string | null;
-  /** Where device 'auto' came to be, and whether it computes there. */
+  /** The device that 'auto' chose. */
   auto: string;
+  /** The shape of a result computed there. */
   shape: number[];
-  /** Of device 'cuda'. */
+  /** The error's code and message for device 'cuda', and its code for 'cuda:1' (`index`). */
   code: string;
   message: string;
   index: string;
@@ -33,7 +34,7 @@ const SCRIPT = `
   console.log(JSON.stringify({ reason, detail, auto: model.device, shape, code, message, index: refused('cuda:1').code }));
 `;
 
-/** What a process prints whose driver is the fake one. Nothing may come on stderr. */
+/** Runs a process with the fake driver and returns its report. It must print nothing on stderr. */
 function withDriver(settings: Record<string, string | number>, script = SCRIPT): unknown {
   const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(settings)) variables[name] = String(value);
@@ -48,7 +49,7 @@ function withDriver(settings: Record<string, string | number>, script = SCRIPT):
 
 onCudaBuild('a CUDA build of libtorch', () => {
   if (!cuda.available) {
-    test('without a driver falls back and says so', () => {
+    test('without a driver falls back and reports why', () => {
       expect(cuda).toEqual({
         available: false,
         reason: 'no-driver',
@@ -59,7 +60,7 @@ onCudaBuild('a CUDA build of libtorch', () => {
 
   test.each([
     ['driver-too-old', { FAKE_CUDA_VERSION: 11040 }, /CUDA 11\.4; this needs 12\.0/],
-    // Old for this build of libtorch alone.
+    // Too old for this build of libtorch only.
     ['driver-too-old', { FAKE_CUDA_VERSION: 12080 }, /CUDA 12\.8; this needs 13\.0/],
     ['no-device', { FAKE_CUDA_INIT: 100 }, /finds no GPU/],
     ['no-device', { FAKE_CUDA_DEVICES: 0 }, /finds no GPU/],
@@ -67,10 +68,10 @@ onCudaBuild('a CUDA build of libtorch', () => {
     ['out-of-memory', { FAKE_CUDA_INIT: 2 }, /no memory left/],
     ['driver-error', { FAKE_CUDA_INIT: 803 }, /different versions/],
     ['driver-error', { FAKE_CUDA_INIT: 999 }, /CUresult 999/],
-    // It finds a GPU, and then no context comes up on it.
+    // The driver finds a GPU but cannot create a context on it.
     ['driver-error', {}, /./],
   ])(
-    '%s %o: the CPU for auto, a typed error with a remedy for cuda, and silence',
+    '%s %o: auto is the CPU, cuda is a typed error with a remedy, and nothing is printed',
     (reason, settings, detail) => {
       const outcome = withDriver(settings) as Outcome;
       expect(outcome).toMatchObject({ reason, auto: 'cpu', shape: [1, 8, 8] });
@@ -81,8 +82,8 @@ onCudaBuild('a CUDA build of libtorch', () => {
     },
   );
 
-  // See Note [CUDA hooks] in native/engine/cuda-probe.hpp.
-  test('is not shut out by a convolution on the CPU that came first', () => {
+  // See Note [CUDA hooks] in native/engine/cuda/probe.hpp.
+  test('works after an earlier convolution on the CPU', () => {
     const convolution = `new TokenLearner({ dim: 8, device: 'cpu', engine: 'grouped-conv' }).forwardSync(Tensor.ones([1, 8, 4, 4]));`;
     const detail = (first: string) =>
       withDriver(

@@ -9,7 +9,7 @@ test.each(['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12'])('%s is a device', (value
 });
 
 test.each(['', 'gpu', 'CPU', 'cuda:', 'cuda:-1', 'cuda:01', 'cuda:1.5', 'cuda:99999', ' cpu', 'cpu:0'])(
-  "'%s' is no device",
+  "'%s' is not a device",
   (value) => {
     expect(isDeviceOption(value)).toBe(false);
     expectThrow(
@@ -20,23 +20,23 @@ test.each(['', 'gpu', 'CPU', 'cuda:', 'cuda:-1', 'cuda:01', 'cuda:1.5', 'cuda:99
   },
 );
 
-test.each([null, undefined, 0, {}])('%p is no device', (value) => {
+test.each([null, undefined, 0, {}])('%p is not a device', (value) => {
   expectThrow(() => resolveDevice('device', value), 'ERR_INVALID_ARG_TYPE', '`device`');
 });
 
-test('codes lead to devices and back', () => {
+test('codes convert to devices and back', () => {
   expect(deviceFromCode(-1)).toBe('cpu');
   expect(deviceFromCode(2)).toBe('cuda:2');
   expect([deviceCode('cpu'), deviceCode('cuda:0'), deviceCode('cuda:12')]).toEqual([-1, 0, 12]);
 });
 
-test('auto is the first GPU where there is a usable one, else the CPU', () => {
+test('auto is the first usable GPU, or the CPU if there is none', () => {
   expect(resolveDevice('device', 'auto')).toBe(cuda.available ? 'cuda:0' : 'cpu');
   expect(resolveDevice('device', 'cpu')).toBe('cpu');
 });
 
-test('a GPU that cannot be had is refused with the reason', () => {
-  // With devices: the number after the last. Without: any.
+test('an unavailable GPU is refused with the reason', () => {
+  // The index after the last GPU; without GPUs, any index.
   const beyond = `cuda:${devices.length}`;
   const reason = cuda.available ? 'no-such-device' : (cuda.reason ?? 'unknown');
   expectThrow(() => resolveDevice('device', beyond), 'ERR_CUDA_UNAVAILABLE', reason);

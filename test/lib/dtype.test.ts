@@ -1,6 +1,6 @@
 import { defaultDType, dtypeFromCode, dtypeInfo, DTYPES, isDType } from '../../lib/dtype';
 
-// libtorch's c10::ScalarType.
+// The codes of libtorch's c10::ScalarType.
 const SCALAR_TYPES = {
   uint8: 0,
   int32: 3,
@@ -12,7 +12,7 @@ const SCALAR_TYPES = {
   bfloat16: 15,
 } as const;
 
-test('every dtype has the code of its ScalarType, and the code leads back', () => {
+test('every dtype has the code of its ScalarType, and the code converts back', () => {
   expect([...DTYPES].sort()).toEqual(Object.keys(SCALAR_TYPES).sort());
   for (const dtype of DTYPES) {
     expect(dtypeInfo(dtype).code).toBe(SCALAR_TYPES[dtype]);
@@ -31,7 +31,7 @@ test('item sizes are those of the typed arrays', () => {
   }
 });
 
-test('only names of dtypes are dtypes', () => {
+test('only the names of dtypes are dtypes', () => {
   expect(DTYPES.every(isDType)).toBe(true);
   expect(['float', 'toString', '__proto__', '', 6, null, undefined].some(isDType)).toBe(false);
 });
@@ -45,6 +45,6 @@ test.each([
   ['Uint8Array', 'uint8'],
   ['Int8Array', undefined],
   ['Float16Array', 'float16'],
-])('%s stands for %p', (name, dtype) => {
+])('the default dtype of %s is %p', (name, dtype) => {
   expect(defaultDType(name)).toBe(dtype);
 });

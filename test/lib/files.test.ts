@@ -83,12 +83,20 @@ const disposed = Tensor.zeros([1]);
 disposed.dispose();
 
 test.each([
-  ['no path', () => loadSafetensors(undefined as never), 'ERR_INVALID_ARG_TYPE'],
-  ['no path', () => loadNpy(3 as never), 'ERR_INVALID_ARG_TYPE'],
-  ['no path', () => saveNpy(null as never, sample('float32')), 'ERR_INVALID_ARG_TYPE'],
+  ['a value that is not a path', () => loadSafetensors(undefined as never), 'ERR_INVALID_ARG_TYPE'],
+  ['a value that is not a path', () => loadNpy(3 as never), 'ERR_INVALID_ARG_TYPE'],
+  ['a value that is not a path', () => saveNpy(null as never, sample('float32')), 'ERR_INVALID_ARG_TYPE'],
   ['no tensors', () => saveSafetensors(file('x'), null as never), 'ERR_INVALID_ARG_TYPE'],
-  ['no tensor', () => saveSafetensors(file('x'), { a: 3 as never }), 'ERR_INVALID_ARG_TYPE'],
-  ['no tensor', () => saveNpy(file('x'), new Float32Array(1) as never), 'ERR_INVALID_ARG_TYPE'],
+  [
+    'a value that is not a tensor',
+    () => saveSafetensors(file('x'), { a: 3 as never }),
+    'ERR_INVALID_ARG_TYPE',
+  ],
+  [
+    'a value that is not a tensor',
+    () => saveNpy(file('x'), new Float32Array(1) as never),
+    'ERR_INVALID_ARG_TYPE',
+  ],
   ['a disposed tensor', () => saveNpy(file('x'), disposed), 'ERR_DISPOSED'],
   ['an unknown option', () => saveSafetensors(file('x'), {}, { meta: {} } as never), 'ERR_INVALID_ARG_VALUE'],
   [

@@ -1,6 +1,6 @@
 /**
- * What scripts can do to the objects, prototypes and arguments that reach native code: each ends in a typed error or in the right
- * numbers, and everything else goes on.
+ * Hostile changes to the objects, prototypes and arguments that reach native code. Each must end in a typed error or in correct
+ * numbers, and everything else must keep working.
  */
 import { Linear, MaxPool2d, Sequential, type StateDict, Tensor, TokenLearner } from '../../lib';
 import { binding, requireLibtorch } from '../../lib/binding';
@@ -17,12 +17,12 @@ const native = (): NativeBinding => requireLibtorch();
 const argument = (data: Float32Array, shape: number[]): TensorArg =>
   tensorArgument('x', Tensor.from(data, shape));
 
-/** Takes an array's memory away. */
+/** Transfers an array's memory away. */
 function detach(array: Float32Array): void {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 }
 
-describe('arguments are read before memory is looked at', () => {
+describe('native code reads all arguments before it uses memory', () => {
   const weight = (): Float32Array => new Float32Array(6).fill(1);
 
   test('a getter in a configuration that detaches a parameter', () => {
@@ -97,7 +97,7 @@ describe('arguments are read before memory is looked at', () => {
   });
 });
 
-describe('native code refuses what would read out of bounds', () => {
+describe('native code refuses arguments that would read out of bounds', () => {
   const layer = (): Parameters<NativeBinding['moveLayers']>[0][number] =>
     native().createLayer('linear', {}, [argument(new Float32Array(6), [2, 3])], FLOAT32, CPU);
 
@@ -137,7 +137,7 @@ describe('native code refuses what would read out of bounds', () => {
     expectThrow(() => native().copy(input, FLOAT32, CPU), 'ERR_SHAPE_MISMATCH', 'memory');
   });
 
-  test('more than 64 dimensions, and memory between two elements', () => {
+  test('more than 64 dimensions, and memory that starts inside an element', () => {
     const ones = new Array<number>(65).fill(1);
     const input = { ...argument(new Float32Array(6), [2, 3]), shape: ones, strides: ones };
     expectThrow(() => native().copy(input, FLOAT32, CPU), 'ERR_OUT_OF_RANGE', 'dimensions');
@@ -170,7 +170,7 @@ describe('native code refuses what would read out of bounds', () => {
     );
   });
 
-  test('memory that JavaScript has already', () => {
+  test('memory that is already shared with JavaScript', () => {
     const handle = binding().allocate(16, true, false);
     const [buffer, lent] = binding().share(handle);
     expect([buffer.byteLength, lent]).toEqual([16, true]);
@@ -178,7 +178,7 @@ describe('native code refuses what would read out of bounds', () => {
   });
 });
 
-describe('a change is made whole, or not at all', () => {
+describe('a change is made completely or not at all', () => {
   const tensors = (module: { stateDict(): StateDict }): number[][] =>
     Object.values(module.stateDict()).map((tensor) => [...(tensor.data as Float32Array)]);
 
@@ -199,7 +199,7 @@ describe('a change is made whole, or not at all', () => {
     }
   });
 
-  test('a Sequential with a module that was disposed', () => {
+  test('a Sequential with a disposed module', () => {
     const first = new Linear(3, 3, { device: 'cpu' });
     const second = new Linear(3, 3, { device: 'cpu' });
     const both = new Sequential(first, second);
@@ -256,13 +256,13 @@ describe('prototypes and globals', () => {
     expect(polluted('ceilMode', true, () => new MaxPool2d(2).outputShape([1, 3, 3]))).toEqual([1, 1, 1]);
   });
 
-  test.each(['min', 'max'])('%s on Object.prototype limits no number', (name) => {
+  test.each(['min', 'max'])('%s on Object.prototype does not limit numbers', (name) => {
     expect(
       changed(Object.prototype, name, { value: 5, writable: true }, () => Tensor.zeros([3, 8]).shape),
     ).toEqual([3, 8]);
   });
 
-  test('an iterator of its own on a shape', () => {
+  test('a shape with its own iterator', () => {
     const shape = Object.assign([2, 3], {
       *[Symbol.iterator]() {
         for (let i = 0; i < 100; i++) yield 1;

@@ -9,7 +9,7 @@ function draw(shape: number[], bias: boolean): Float32Array[] {
 test('draws the weight, then the bias, both within 1 / sqrt(fan in)', () => {
   const [weight, bias] = draw([64, 4, 5, 5], true);
   expect([weight?.length, bias?.length]).toEqual([6400, 64]);
-  // Rounded to float32, the bound itself can be met.
+  // After rounding to float32 a draw can equal the bound.
   const bound = Math.fround(1 / Math.sqrt(4 * 5 * 5));
   for (const values of [weight, bias]) expect(values?.every((value) => Math.abs(value) <= bound)).toBe(true);
 });
@@ -19,7 +19,7 @@ test('a bias does not change the weight', () => {
   expect(draw([3, 2], false).length).toBe(1);
 });
 
-test('other dtypes are converted draws', () => {
+test('other dtypes are converted from float32 draws', () => {
   const single = draw([3, 2], true);
   manualSeed(11);
   const wide = weightAndBias([3, 2], true, 'float64');

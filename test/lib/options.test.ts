@@ -25,7 +25,7 @@ const relu = new ReLU();
 const device = 'cpu';
 const learner = new TokenLearner({ dim: 2, device });
 
-/** Everything public that takes options, and what looks as if it did. */
+/** Every public function that takes options, or looks as if it takes some. */
 test.each<[string, () => unknown]>([
   ['new TokenLearner', () => new TokenLearner({ dim: 2, keyz: 1 } as never)],
   ['TokenLearner.fromStateDict', () => TokenLearner.fromStateDict(learner.stateDict(), stray)],

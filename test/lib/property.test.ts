@@ -1,5 +1,5 @@
 /**
- * No input crashes the process: whatever is passed, a public function gives a result or throws a TokenLearnerError.
+ * No input crashes the process. For any arguments a public function returns a result or throws a TokenLearnerError.
  */
 import fc from 'fast-check';
 import {
@@ -22,7 +22,7 @@ import { DTYPES } from '../../lib/dtype';
 
 const numRuns = 300;
 
-/** What `use` gives; undefined where it throws a TokenLearnerError. Anything else that is thrown fails the test. */
+/** The result of `use`; undefined if it throws a TokenLearnerError. Any other error fails the test. */
 function attempt<T>(use: () => T): T | undefined {
   try {
     return use();
@@ -35,7 +35,7 @@ function attempt<T>(use: () => T): T | undefined {
 const disposed = Tensor.zeros([2, 2]);
 disposed.dispose();
 
-// Large numbers are mistakes that must be refused; those between would be honest requests for gigabytes.
+// Small sizes, and sizes so large that they must be refused. Sizes in between would really allocate gigabytes.
 const size = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 0, max: 6 }) },
   fc.constantFrom(-1, -2, 1.5, NaN, Infinity, -0, 2 ** 50, 2 ** 53, Number.MAX_VALUE),
@@ -249,7 +249,7 @@ test.each(modules)('%s: an input of any shape and dtype', async (_, module) => {
         expect(error).toBeInstanceOf(TokenLearnerError);
       }
       expect(same?.data).toEqual(output?.data);
-      // What outputShape says is what comes out: never the native code's own error.
+      // The output has the shape of outputShape. Native code never throws its own error.
       if (isReal && input.dtype === 'float32') {
         expect(output?.shape).toEqual(attempt(() => model.outputShape(input.shape)));
       }

@@ -14,7 +14,7 @@ test('every requirement is a version', () => {
   for (const driver of Object.values(nvidiaDriver)) expect(driver).toMatch(/^\d{3}$/);
 });
 
-test('package.json requires the same Node', () => {
+test('package.json requires the same version of Node', () => {
   const { engines } = JSON.parse(text('package.json')) as { engines: { node: string } };
   expect(engines.node).toBe(`>=${node}`);
 });

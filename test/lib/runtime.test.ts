@@ -3,7 +3,7 @@ import { runtime, Tensor, TokenLearner } from '../../lib';
 import { version } from '../../package.json';
 import { expectThrow } from './formats/support';
 
-test('info tells what this installation runs on', () => {
+test('info describes this installation', () => {
   const info = runtime.info();
   expect(info).toMatchObject({
     version,
@@ -19,7 +19,7 @@ test('info tells what this installation runs on', () => {
   expect(info.threads).toBeGreaterThanOrEqual(1);
 });
 
-test('without a GPU info says why', () => {
+test('without a GPU info gives the reason', () => {
   const { cuda, devices } = runtime.info();
   expect(devices.length > 1).toBe(cuda.available);
   expect(cuda.available ? cuda.reason : typeof cuda.reason).toBe(cuda.available ? null : 'string');
@@ -46,18 +46,18 @@ test('memory that JavaScript owns is not counted', () => {
 });
 
 describe('configure', () => {
-  test('refuses another libtorch once one is loaded', () => {
+  test('refuses another libtorch after one is loaded', () => {
     runtime.info();
     expectThrow(
       () => {
         runtime.configure({ libtorch: '/nowhere' });
       },
       'ERR_INVALID_ARG_VALUE',
-      'libtorch is loaded already',
+      'libtorch is already loaded',
     );
   });
 
-  test('refuses what is no path, and unknown options', () => {
+  test('refuses a libtorch that is not a string, and unknown options', () => {
     expectThrow(
       () => {
         runtime.configure({ libtorch: 3 as never });

@@ -13,7 +13,7 @@ import {
 } from '../../lib/shape';
 import { expectThrow } from './formats/support';
 
-test('shapes are written as Python writes tuples', () => {
+test('formats shapes as Python formats tuples', () => {
   expect([[], [3], [2, 3]].map(formatShape)).toEqual(['()', '(3,)', '(2, 3)']);
 });
 
@@ -24,9 +24,9 @@ test('counts elements; a single number is one', () => {
 test.each([
   [[2 ** 27, 2 ** 27], 1],
   [[2 ** 51], 4],
-  // Its strides would not be exact.
+  // The strides of this shape would not be exact.
   [[0, 2 ** 30, 2 ** 30], 1],
-])('refuses %p at %p bytes an element', (shape, itemSize) => {
+])('refuses %p at %p bytes per element', (shape, itemSize) => {
   expect(countElements(shape, itemSize)).toBeUndefined();
   expectThrow(() => elementCount(shape, itemSize), 'ERR_OUT_OF_RANGE', 'has too many elements');
 });
@@ -152,7 +152,7 @@ const permuted = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 4 }).chai
   ),
 );
 
-test('viewStrides finds a view exactly where there is one', () => {
+test('viewStrides finds a view exactly if there is one', () => {
   fc.assert(
     fc.property(
       permuted,

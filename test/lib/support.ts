@@ -3,7 +3,7 @@ import { dtypeInfo } from '../../lib/dtype';
 
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** A method or getter of a prototype, its own or inherited, to be called on a `this` of any kind. */
+/** A method or getter of a prototype, own or inherited. Call it on any `this`. */
 export function methodOf(prototype: object, name: PropertyKey): Method {
   const own = Object.getOwnPropertyDescriptor(prototype, name);
   if (own === undefined) return methodOf(Object.getPrototypeOf(prototype) as object, name);
@@ -11,7 +11,7 @@ export function methodOf(prototype: object, name: PropertyKey): Method {
   return get ?? value;
 }
 
-/** A tensor's elements as its memory has them: 16-bit floats as their bits, also where `data` is a Float16Array. */
+/** A tensor's elements as its memory holds them. 16-bit floats are their bits, even if `data` is a Float16Array. */
 export function elementsOf(tensor: AnyTensor): (number | bigint)[] {
   const { array, itemSize } = dtypeInfo(tensor.dtype);
   const elements = new array(new ArrayBuffer(tensor.numel * itemSize));

@@ -35,7 +35,7 @@ test('long values are shortened', () => {
   expect(describeValue(new Array(10_000).fill(7)).length).toBeLessThan(200);
 });
 
-test('values whose own code throws are described all the same', () => {
+test('describes values whose own code throws', () => {
   const hostile = new Proxy(
     {},
     {
@@ -48,12 +48,12 @@ test('values whose own code throws are described all the same', () => {
 });
 
 describe('checkInteger', () => {
-  test('gives the integer', () => {
+  test('returns the integer', () => {
     expect(checkInteger('n', 3, { min: 1 })).toBe(3);
     expect(checkInteger('n', -3)).toBe(-3);
   });
 
-  test.each([0, -1, 1.5, NaN, Infinity, 2 ** 53])('refuses %p where a positive one is needed', (value) => {
+  test.each([0, -1, 1.5, NaN, Infinity, 2 ** 53])('refuses %p if the integer must be positive', (value) => {
     expectThrow(
       () => checkInteger('n', value, { min: 1 }),
       'ERR_OUT_OF_RANGE',
@@ -76,14 +76,14 @@ describe('checkInteger', () => {
   });
 });
 
-test('checkNumber takes finite numbers from its minimum on', () => {
+test('checkNumber takes finite numbers of at least its minimum', () => {
   expect(checkNumber('eps', 1e-5, 0)).toBe(1e-5);
   expectThrow(() => checkNumber('eps', -1, 0), 'ERR_OUT_OF_RANGE', 'a finite number of at least 0 for `eps`');
   expectThrow(() => checkNumber('eps', NaN), 'ERR_OUT_OF_RANGE', 'a finite number for `eps`');
   expectThrow(() => checkNumber('eps', '1'), 'ERR_INVALID_ARG_TYPE', 'a finite number for `eps`');
 });
 
-test('checkBoolean and checkString take nothing else', () => {
+test('checkBoolean and checkString refuse other types', () => {
   expect(checkBoolean('b', false)).toBe(false);
   expect(checkString('s', '')).toBe('');
   expectThrow(

@@ -1,6 +1,6 @@
 import { resultOf } from './run';
 
-test('whatever becomes of the input, the module or its parameters, a running forward is right', async () => {
+test('a running forward is correct, whatever happens to its input, its module or the parameters', async () => {
   expect(await resultOf('inputs', [], ['--expose-gc'])).toEqual({
     disposed: true,
     collected: true,

@@ -1,6 +1,6 @@
 import { resultOf } from './run';
 
-// A result is 128 KB: were one in ten kept, the last 10,000 of 20,000 forwards would add 128 MB.
+// A result is 128 KB. If one in ten leaked, the last 10,000 of 20,000 forwards would add 128 MB.
 const COUNT = 20_000;
 const ONE_IN_TEN = 128;
 
@@ -17,7 +17,7 @@ test.each(['async', 'sync', 'data'])(
   300_000,
 );
 
-test('disposing in a loop that never yields gives memory back, also when data was read', async () => {
-  // Without it 4,000 results of 128 KB would stay: 512 MB.
+test('dispose frees memory in a loop that never yields, even if data was read', async () => {
+  // Without dispose 4,000 results of 128 KB would stay: 512 MB.
   expect(await resultOf('dispose-loop')).toBeLessThan(ONE_IN_TEN);
 }, 120_000);

@@ -8,7 +8,7 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs a script of scripts/, on the compiled package in dist/, in a process of its own. */
+/** Runs a script of scripts/ in its own process, on the compiled package in dist/. */
 export function runScript(
   name: string,
   args: (string | number)[] = [],
@@ -32,7 +32,7 @@ export function runScript(
   });
 }
 
-/** What a script that ends well prints last, as JSON. */
+/** Runs a script, expects it to succeed, and returns the JSON in its last line. */
 export async function resultOf(...args: Parameters<typeof runScript>): Promise<unknown> {
   const { stdout, ...rest } = await runScript(...args);
   expect(rest).toEqual({ code: 0, signal: null, stderr: '' });

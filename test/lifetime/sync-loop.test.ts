@@ -1,6 +1,6 @@
 import { resultOf } from './run';
 
-// 128 kB each: 1.5 GB in all. The first half may grow to what is waited for and what the collector lets stand.
+// 128 kB each: 1.5 GB in total. During the first half memory may grow, by what waits for the event loop and by garbage.
 const COUNT = 12_000;
 const ONE_IN_TEN = 128;
 
@@ -30,9 +30,9 @@ describe.each(['main', 'worker'])('in the %s thread, a loop that never yields', 
   );
 
   test.each(['small results', 'small results, unread', 'empty tensors', 'small modules'])(
-    'makes %s: resident memory levels off',
+    'creates %s: resident memory levels off',
     async (what) => {
-      // The last half would add 75 MB where 1 kB of each stayed.
+      // If 1 kB of each leaked, the second half would add 75 MB.
       const [, second = 0, , fourth = Infinity] = (await resultOf('sync-loop', [
         what,
         150_000,

@@ -35,7 +35,7 @@ describe('Linear', () => {
     expect(linear.outputShape([7, 5, 2])).toEqual([7, 5, 3]);
   });
 
-  test('initialises within 1/sqrt(in), as PyTorch', () => {
+  test('draws initial parameters within 1/sqrt(in), as PyTorch does', () => {
     const [weight, bias] = new Linear(100, 50, { device: 'cpu' })
       .parameters()
       .map(({ data }) => data as Float32Array);
@@ -52,7 +52,7 @@ describe('Linear', () => {
     );
   });
 
-  test('refuses other features', () => {
+  test('refuses an input with another number of features', () => {
     refusesShape(new Linear(2, 3), [3]);
     refusesShape(new Linear(2, 3), [2, 4]);
     expectThrow(() => new Linear(2, 3).forwardSync(Tensor.zeros([])), 'ERR_SHAPE_MISMATCH', 'received ()');
@@ -70,7 +70,7 @@ describe('Linear', () => {
 });
 
 describe('Conv2d', () => {
-  test('correlates', () => {
+  test('computes a cross-correlation', () => {
     const conv = new Conv2d(1, 1, 2, { device: 'cpu' });
     conv.loadStateDict({ weight: Tensor.from([1, 2, 3, 4], [1, 1, 2, 2]), bias: Tensor.from([100]) });
     expect(run(conv, [1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 3, 3])).toEqual([137, 147, 167, 177]);
@@ -98,7 +98,7 @@ describe('Conv2d', () => {
     expect(String(conv)).toBe(text);
   });
 
-  test('refuses an image without pixels, whatever the padding', () => {
+  test('refuses an image without pixels, even with padding', () => {
     refusesShape(new Conv2d(4, 6, 3, { padding: 3 }), [1, 4, 3, 0]);
   });
 
@@ -128,14 +128,14 @@ describe('Conv2d', () => {
 });
 
 describe('MaxPool2d', () => {
-  test('takes the largest', () => {
+  test('takes the largest element of each window', () => {
     expect(run(new MaxPool2d(2), [1, 2, 5, 3, 4, 0, 7, 8, 9], [1, 3, 3])).toEqual([4]);
     expect(run(new MaxPool2d(2, { stride: 1 }), [1, 2, 5, 3, 4, 0, 7, 8, 9], [1, 3, 3])).toEqual([
       4, 5, 8, 9,
     ]);
   });
 
-  // Every output size must be libtorch's own.
+  // Every output size must equal libtorch's.
   const kernels: Pair[] = [1, 2, 3, [2, 3]];
   const options: MaxPool2dOptions[] = [
     {},
@@ -148,9 +148,9 @@ describe('MaxPool2d', () => {
     { stride: 3, dilation: 2, ceilMode: true },
   ];
   test.each(kernels.flatMap((kernel) => options.map((option) => [kernel, option] as const)))(
-    'kernel %p, %p: outputShape is right for sizes 1 to 9',
+    'kernel %p, %p: outputShape is correct for sizes 1 to 9',
     (kernel, option) => {
-      // Padding may be half of the kernel at most.
+      // The padding may be at most half of the kernel.
       if (option.padding !== undefined && kernel === 1) return;
       const pool = new MaxPool2d(kernel, option);
       for (let size = 1; size < 10; size++) {
@@ -218,7 +218,7 @@ describe('Flatten', () => {
     expect(String(new Flatten())).toBe('Flatten(start_dim=1, end_dim=-1)');
   });
 
-  test('refuses inputs without those dimensions', () => {
+  test('refuses inputs that do not have these dimensions', () => {
     refusesShape(new Flatten(), [3]);
     refusesShape(new Flatten(2, 1), [3, 4, 5]);
     refusesShape(new Flatten(-4), [3, 4, 5]);
@@ -230,7 +230,7 @@ describe('Flatten', () => {
 });
 
 describe('GELU and ReLU', () => {
-  test('GELU is exact unless told otherwise', () => {
+  test('GELU is exact by default', () => {
     // From tables of the normal distribution: x * Phi(x).
     const exact = 0.8413447460685429;
     const tanh = 0.5 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * 1.044715));
@@ -241,7 +241,7 @@ describe('GELU and ReLU', () => {
     expect(Math.abs((approximate ?? 0) - tanh)).toBeLessThan(2 ** -23);
   });
 
-  test('ReLU cuts', () => {
+  test('ReLU replaces negative numbers by 0', () => {
     expect(run(new ReLU(), [-1, 0, 2], [3])).toEqual([0, 0, 2]);
     expect(run(new ReLU(), [NaN, -Infinity], [2])).toEqual([NaN, 0]);
   });
@@ -261,11 +261,11 @@ describe('GELU and ReLU', () => {
 });
 
 describe('LayerNorm', () => {
-  test('makes mean 0 and variance 1', () => {
+  test('gives mean 0 and variance 1', () => {
     expect(run(new LayerNorm(2, { eps: 0, device: 'cpu' }), [1, 3, -5, 5], [2, 2])).toEqual([-1, 1, -1, 1]);
   });
 
-  test('weight and bias are ones and zeros', () => {
+  test('initial weight and bias are ones and zeros', () => {
     const { weight, bias } = new LayerNorm([2, 3], { device: 'cpu' }).stateDict();
     expect([...(weight?.data as Float32Array)]).toEqual([1, 1, 1, 1, 1, 1]);
     expect([...(bias?.data as Float32Array)]).toEqual([0, 0, 0, 0, 0, 0]);
@@ -287,7 +287,7 @@ describe('LayerNorm', () => {
     );
   });
 
-  test('refuses other sizes', () => {
+  test('refuses an input of other sizes', () => {
     refusesShape(new LayerNorm([2, 3]), [3]);
     refusesShape(new LayerNorm([2, 3]), [3, 2]);
   });

@@ -29,7 +29,7 @@ const MODULES: [string, () => Module, number[]][] = [
 ];
 
 describe.each(MODULES)('%s', (name, make, shape) => {
-  test('forward and forwardSync give the same bits, of the shape that outputShape tells', async () => {
+  test('forward and forwardSync give the same bits, and the shape of outputShape', async () => {
     const module = make();
     const input = Tensor.randn(shape);
     const output = await module.forward(input);
@@ -38,7 +38,7 @@ describe.each(MODULES)('%s', (name, make, shape) => {
     expect(output.data.buffer).not.toBe(input.data.buffer);
   });
 
-  test('memory of the caller, a permuted view, and a copy give the same bits', async () => {
+  test('the caller’s memory, a permuted view and a copy give the same bits', async () => {
     const module = make();
     const input = Tensor.from(new Float32Array(Tensor.randn(shape).data), shape);
     const expected = module.forwardSync(input.clone()).data;
@@ -50,7 +50,7 @@ describe.each(MODULES)('%s', (name, make, shape) => {
     }
   });
 
-  test('in float64', async () => {
+  test('computes in float64', async () => {
     const module = make().to('float64');
     const output = await module.forward(Tensor.randn(shape, { dtype: 'float64' }));
     expect(output.dtype).toBe('float64');
@@ -73,14 +73,14 @@ describe.each(MODULES)('%s', (name, make, shape) => {
     }
   });
 
-  test('properties that lie about an input change nothing', () => {
+  test('properties that lie about an input have no effect', () => {
     const module = make();
     const input = Tensor.zeros(shape, { dtype: 'int32' });
     Object.defineProperty(input, 'dtype', { value: 'float32' });
     expectThrow(() => module.forwardSync(input as never), 'ERR_DTYPE_MISMATCH', 'int32');
   });
 
-  test('a disposed module is refused, by name', async () => {
+  test('a disposed module is refused, and the message names it', async () => {
     const module = make();
     module.dispose();
     module.dispose();
@@ -103,18 +103,18 @@ describe.each(MODULES)('%s', (name, make, shape) => {
     await expectReject(module.forward(Tensor.zeros(shape)), 'ERR_DISPOSED', message);
   });
 
-  test('dispose gives all native memory back', () => {
+  test('dispose frees all native memory', () => {
     const before = runtime.memory();
     make().dispose();
     expect(runtime.memory()).toEqual(before);
   });
 
-  test('outputShape refuses what is no shape', () => {
+  test('outputShape refuses a value that is not a shape', () => {
     expectThrow(() => make().outputShape('3' as never), 'ERR_INVALID_ARG_TYPE', '`shape`');
     expectThrow(() => make().outputShape([-1]), 'ERR_OUT_OF_RANGE', '`shape[0]`');
   });
 
-  test('its state dict loads into another of its kind and makes it the same', () => {
+  test('its state dict makes another module of its class give the same results', () => {
     const [from, to] = [make(), make()];
     expect(to.loadStateDict(from.stateDict())).toEqual({ missingKeys: [], unexpectedKeys: [] });
     const input = Tensor.randn(shape);
@@ -123,14 +123,14 @@ describe.each(MODULES)('%s', (name, make, shape) => {
     expect(from.numParameters).toBe(count);
   });
 
-  test('a `this` that is no such module is refused by every method', async () => {
+  test('every method refuses a `this` of another class', async () => {
     const module = make();
     const other = module instanceof Linear ? new ReLU() : new Linear(1, 1, { device: 'cpu' });
     const own = Object.getPrototypeOf(module) as object;
     const fakes: unknown[] = [undefined, null, 1, {}, Object.create(own), other];
     for (const key of ['forward', 'forwardSync', 'outputShape', 'toString'] as const) {
       const method = methodOf(own, key);
-      // The methods that leaves share work on each of them.
+      // A method that all leaves share accepts any leaf.
       const isShared = !Object.hasOwn(own, key) && !(module instanceof Sequential);
       for (const fake of isShared ? fakes.slice(0, -1) : fakes) {
         const call = (): unknown => method.call(fake, Tensor.zeros(shape));
@@ -141,7 +141,7 @@ describe.each(MODULES)('%s', (name, make, shape) => {
   });
 });
 
-test('methods of all modules refuse a `this` that is no module', () => {
+test('the methods of all modules refuse a `this` that is not a module', () => {
   const prototype = Object.getPrototypeOf(Sequential.prototype) as object;
   const names = [
     'numParameters',
@@ -179,7 +179,7 @@ describe('to', () => {
     expectThrow(() => new Linear(1, 1).to(target as never), code, '`target`');
   });
 
-  test('an input of the old dtype is refused, with the remedy', () => {
+  test('an input of the old dtype is refused, and the message says what to do', () => {
     const linear = new Linear(1, 1, { dtype: 'float64', device: 'cpu' });
     expectThrow(
       () => linear.forwardSync(Tensor.zeros([1])),
@@ -203,7 +203,7 @@ describe('loadStateDict', () => {
     ]);
   });
 
-  test('missing and unexpected keys, in PyTorch’s words', () => {
+  test('missing and unexpected keys give PyTorch’s message', () => {
     const { 'net.0.bias': bias, 'net.2.bias': last, ...rest } = whole();
     expectThrow(
       () => make().loadStateDict({ ...rest, extra: bias, more: last } as StateDict),
@@ -214,7 +214,7 @@ describe('loadStateDict', () => {
     );
   });
 
-  test('a wrong shape, in PyTorch’s words, also when not strict', () => {
+  test('a wrong shape gives PyTorch’s message, even if not strict', () => {
     const dict = { ...whole(), 'net.2.bias': Tensor.zeros([3]) };
     for (const strict of [true, false]) {
       expectThrow(
@@ -226,7 +226,7 @@ describe('loadStateDict', () => {
     }
   });
 
-  test('not strict: what is there is taken, the rest stays', () => {
+  test('if not strict, given parameters are loaded and the others stay', () => {
     const model = make();
     const before = model.stateDict();
     const result = model.loadStateDict(
@@ -265,13 +265,13 @@ describe('loadStateDict', () => {
     }
   });
 
-  test('strided tensors are taken in their own order', () => {
+  test('strided tensors are loaded in their logical order', () => {
     const linear = new Linear(2, 2, { bias: false, device: 'cpu' });
     linear.loadStateDict({ weight: Tensor.from([1, 2, 3, 4], [2, 2]).transpose(0, 1) });
     expect([...(linear.stateDict().weight?.data as Float32Array)]).toEqual([1, 3, 2, 4]);
   });
 
-  test('what is loaded is copied, and what is given out as well', () => {
+  test('loadStateDict and stateDict copy', () => {
     const linear = new Linear(1, 1, { bias: false, device: 'cpu' });
     const weight = Tensor.ones([1, 1]);
     linear.loadStateDict({ weight });
@@ -289,7 +289,7 @@ describe('loadStateDict', () => {
     expect([(await before).data[0], (await after).data[0]]).toEqual([2, 3]);
   });
 
-  test('an entry is read from the dict once', () => {
+  test('each entry is read from the dict once', () => {
     const linear = new Linear(2, 2, { bias: false, device: 'cpu' });
     let reads = 0;
     const dict = {

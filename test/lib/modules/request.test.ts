@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { Linear, runtime, Sequential, Tensor, TokenLearner } from '../../../lib';
 import { expectReject } from '../formats/support';
 
-// One forward takes some tens of milliseconds: those behind it wait.
+// One large forward takes tens of milliseconds, so later ones wait.
 const model = new TokenLearner({ dim: 64, device: 'cpu', intraOpThreads: 1 });
 const large = Tensor.randn([8, 64, 64, 64]);
 const small = Tensor.randn([1, 64, 32, 32]);
@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 describe('signal', () => {
-  test('a forward that waits leaves the queue and rejects with the reason, of any type', async () => {
+  test('a waiting forward leaves the queue and rejects with the reason, of any type', async () => {
     for (const reason of [new Error('mine'), 'a word', undefined]) {
       const controller = new AbortController();
       const before = model.forward(large);
@@ -25,7 +25,7 @@ describe('signal', () => {
     }
   });
 
-  test('a forward that runs rejects at once; its results are dropped and later ones run', async () => {
+  test('a running forward rejects at once; its results are dropped and later ones run', async () => {
     const controller = new AbortController();
     const before = runtime.memory().liveTensors;
     const running = model.forward(large, { signal: controller.signal });
@@ -38,7 +38,7 @@ describe('signal', () => {
     expect(runtime.memory().liveTensors).toBe(before);
   });
 
-  test('one that is aborted already starts nothing; one that is never aborted is let go of', async () => {
+  test('an aborted signal starts nothing; a signal that is never aborted keeps no listener', async () => {
     const reason = new Error('early');
     await expect(model.forward(small, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const { signal } = new AbortController();
@@ -64,7 +64,7 @@ describe('signal', () => {
 });
 
 describe('timeoutMs', () => {
-  test('a forward that waits too long is ERR_TIMEOUT while the one before it still runs', async () => {
+  test('a forward that waits too long rejects with ERR_TIMEOUT while the one before it still runs', async () => {
     let isRunning = true;
     const before = model.forward(large).then(() => (isRunning = false));
     await expectReject(model.forward(small, { timeoutMs: 1 }), 'ERR_TIMEOUT', '1 ms');
@@ -72,13 +72,13 @@ describe('timeoutMs', () => {
     await before;
   });
 
-  test('one with time enough is done, and holds no timer', async () => {
+  test('a forward with enough time finishes, and keeps no timer', async () => {
     expect((await model.forward(small, { timeoutMs: 2 ** 31 - 1 })).shape).toEqual([1, 64, 8]);
   });
 });
 
 describe('maxQueueSize', () => {
-  test('one more waiting forward is ERR_QUEUE_FULL; those that wait are done', async () => {
+  test('one waiting forward too many rejects with ERR_QUEUE_FULL; the others finish', async () => {
     runtime.configure({ maxQueueSize: 2 });
     const forwards = Array.from({ length: 10 }, () => model.forward(large));
     const settled = await Promise.allSettled(forwards);
@@ -86,12 +86,12 @@ describe('maxQueueSize', () => {
       each.status === 'fulfilled' ? 'done' : (each.reason as { code: string }).code,
     );
     expect(new Set(codes)).toEqual(new Set(['done', 'ERR_QUEUE_FULL']));
-    // One may run while two wait.
+    // Two forwards may wait, and one may run.
     expect(codes.filter((code) => code === 'done').length).toBeGreaterThanOrEqual(2);
     expect((await model.forward(small)).shape).toEqual([1, 64, 8]);
   });
 
-  test('a forward that was cancelled leaves its place', async () => {
+  test('a cancelled forward leaves its place in the queue', async () => {
     const controller = new AbortController();
     const running = model.forward(large);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -117,7 +117,7 @@ test.each([
   await expectReject(model.forward(small, { [name]: value } as never), code, `options.${name}`);
 });
 
-test('a synchronous forward refuses both', () => {
+test('a synchronous forward refuses signal and timeoutMs', () => {
   for (const options of [{ signal: new AbortController().signal }, { timeoutMs: 1 }]) {
     expect(() => model.forwardSync(small, options as never)).toThrow('Expected only the options');
   }

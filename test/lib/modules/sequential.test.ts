@@ -23,12 +23,12 @@ test('the documented integration with other modules', async () => {
   expect(output.shape).toEqual([1, 10]);
 });
 
-test('a pooling in front, for large inputs', async () => {
+test('pooling before the TokenLearner, for large inputs', async () => {
   const model = new Sequential(new MaxPool2d(4), new TokenLearner({ dim: 16 }));
   expect((await model.forward(Tensor.randn([1, 16, 128, 128]))).shape).toEqual([1, 16, 8]);
 });
 
-test('gives what the modules give one after the other', () => {
+test('gives the same results as its modules called one after the other', () => {
   const model = head();
   const x = Tensor.randn([2, 64, 5, 5]);
   let expected: Tensor = x;
@@ -36,7 +36,7 @@ test('gives what the modules give one after the other', () => {
   expect(model.forwardSync(x).data).toEqual(expected.data);
 });
 
-test('names parameters by position, also nested', () => {
+test('names parameters by position, also in nested modules', () => {
   const nested = new Sequential(head(), new Sequential(new ReLU(), new Linear(10, 2)));
   expect(Object.keys(nested.stateDict())).toEqual([
     '0.0.net.0.weight',
@@ -87,13 +87,13 @@ test('is a list of modules', () => {
   expectThrow(() => model.at('0' as never), 'ERR_INVALID_ARG_TYPE', '`index`');
 });
 
-test('device and dtype are those of the parameters', () => {
+test('device and dtype are those of its parameters', () => {
   const model = head().to('float64');
   expect(model).toMatchObject({ device: 'cpu', dtype: 'float64' });
   expect(new Sequential(new ReLU())).toMatchObject({ device: 'cpu', dtype: 'float32' });
 });
 
-test('an input that fits no longer somewhere inside is refused before anything runs', () => {
+test('an input that does not fit an inner module is refused before anything runs', () => {
   expectThrow(
     () => head().forwardSync(Tensor.zeros([1, 63, 4, 4])),
     'ERR_SHAPE_MISMATCH',
@@ -112,7 +112,7 @@ test('disposing it disposes its modules; a disposed module makes it unusable', (
   expectThrow(() => model.forwardSync(Tensor.zeros([2, 2])), 'ERR_DISPOSED', 'Flatten');
 });
 
-test('takes modules only, and at least one', () => {
+test('takes only modules, and at least one', () => {
   expectThrow(() => new Sequential(), 'ERR_INVALID_ARG_VALUE', 'at least one module');
   expectThrow(() => new Sequential(new ReLU(), {} as never), 'ERR_INVALID_ARG_TYPE', '`modules[1]`');
   expectThrow(() => new Sequential([new ReLU()] as never), 'ERR_INVALID_ARG_TYPE', '`modules[0]`');

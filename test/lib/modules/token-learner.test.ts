@@ -74,7 +74,7 @@ test('computes the documented formula', () => {
   ];
   const x = Tensor.randn([dim, 2, 2], { dtype: 'float64' });
   const at = (array: Float64Array, i: number): number => array[i] ?? NaN;
-  // erf by its Taylor series: exact to rounding for the small arguments here.
+  // The Taylor series of erf, which is exact up to rounding for the small arguments here.
   const erf = (z: number): number => {
     let term = z;
     let sum = z;
@@ -103,7 +103,7 @@ test('computes the documented formula', () => {
     for (let p = 0; p < pixels; p++) sum += at(x.data, c * pixels + p) * (maps[g * pixels + p] ?? NaN);
     return sum / pixels;
   });
-  // Some dozens of roundings of numbers below 10 either way.
+  // Dozens of roundings of numbers below 10.
   const tolerance = 10 * 100 * Number.EPSILON;
   maps.forEach((value, i) => {
     expect(Math.abs(at(attention.data, i) - value)).toBeLessThan(tolerance);
@@ -165,14 +165,14 @@ describe('forward', () => {
     expect(swapped.transpose(1, 2).contiguous().data).toEqual(model.forwardSync(x).data);
   });
 
-  test('many at once give what each gives alone', async () => {
+  test('concurrent forwards give the same results as each one alone', async () => {
     const inputs = Array.from({ length: 20 }, () => Tensor.randn([3, 4, 5]));
     const outputs = await Promise.all(inputs.map((x) => model.forward(x)));
     const alone = inputs.map((x) => model.forwardSync(x));
     expect(outputs.map(({ data }) => data)).toEqual(alone.map(({ data }) => data));
   });
 
-  test('memory of the caller is copied when forward is called', async () => {
+  test('the caller’s memory is copied during the call of forward', async () => {
     const array = new Float32Array(Tensor.randn([60]).data);
     const x = Tensor.from(array, [3, 4, 5]);
     const expected = model.forwardSync(x).data;
@@ -181,7 +181,7 @@ describe('forward', () => {
     expect((await running).data).toEqual(expected);
   });
 
-  test('NaN and infinity flow through', () => {
+  test('NaN and infinity in the input reach the output', () => {
     const x = Tensor.zeros([3, 2, 2]);
     x.data[0] = NaN;
     expect(model.forwardSync(x).data.every(Number.isNaN)).toBe(true);
@@ -200,7 +200,7 @@ describe('forward', () => {
     ]);
     expect('tokens' in either).toBe(true);
     const integers = Tensor.zeros([3, 1, 1], { dtype: 'int32' });
-    // @ts-expect-error -- integers are no input
+    // @ts-expect-error -- integers are not an input
     expectThrow(() => model.forwardSync(integers), 'ERR_DTYPE_MISMATCH', 'int32');
   });
 
@@ -277,7 +277,7 @@ describe('fromStateDict', () => {
     { dim: 3, ffMult: 3, numOutputTokens: 5, numLayers: 2 },
     { dim: 3, ffMult: 1, numOutputTokens: 1, numLayers: 1 },
     { dim: 2, ffMult: 2, numOutputTokens: 3, numLayers: 4 },
-  ])('finds %p in the shapes', (config) => {
+  ])('infers %p from the shapes', (config) => {
     const model = cpu(config);
     const twin = TokenLearner.fromStateDict(model.stateDict(), { device: 'cpu' });
     expect(twin).toMatchObject(config);
@@ -285,7 +285,7 @@ describe('fromStateDict', () => {
     expect(twin.forwardSync(x).data).toEqual(model.forwardSync(x).data);
   });
 
-  test('keeps the dtype of the weights unless told otherwise', () => {
+  test('keeps the dtype of the weights by default', () => {
     const dict = cpu({ dim: 2, dtype: 'float64' }).stateDict();
     expect(TokenLearner.fromStateDict(dict, { device: 'cpu' }).dtype).toBe('float64');
     expect(TokenLearner.fromStateDict(dict, { device: 'cpu', dtype: 'float32' }).dtype).toBe('float32');

@@ -6,7 +6,7 @@ import { elementsOf } from '../support';
 
 const SIX = [1, 2, 3, 4, 5, 6];
 
-/** 1 to 6 in a dtype, as (2, 3). */
+/** A tensor of 1 to 6 in a dtype, of shape (2, 3). */
 const six = (dtype: DType): AnyTensor => Tensor.from(SIX, [2, 3]).to<DType>(dtype);
 const array = (dtype: DType, length: number): Float32Array =>
   new (dtypeInfo(dtype).array)(
@@ -14,14 +14,14 @@ const array = (dtype: DType, length: number): Float32Array =>
   ) as unknown as Float32Array;
 
 describe.each(DTYPES)('%s', (dtype) => {
-  test('copyTo gives the elements row by row, of any strides, and returns its target', () => {
+  test('copyTo copies the elements row by row, for any strides, and returns its target', () => {
     const tensor = six(dtype);
     const target = array(dtype, 6);
     expect(tensor.transpose(0, 1).copyTo(target as never)).toBe(target);
     expect([...target]).toEqual(elementsOf(tensor.transpose(0, 1).contiguous()));
   });
 
-  test('copyFrom takes them back, into a view', () => {
+  test('copyFrom copies elements into a view', () => {
     const source = six(dtype).copyTo(array(dtype, 6) as never);
     const tensor = Tensor.zeros([6], { dtype });
     expect(tensor.reshape([3, 2]).copyFrom(source).shape).toEqual([3, 2]);
@@ -29,7 +29,7 @@ describe.each(DTYPES)('%s', (dtype) => {
   });
 });
 
-test('neither shows JavaScript the memory, so dispose frees it', () => {
+test('neither shows the memory to JavaScript, so dispose frees it', () => {
   const before = runtime.memory();
   const tensor = Tensor.empty([3]).copyFrom(Float32Array.of(1, 2, 3));
   expect([...tensor.copyTo(new Float32Array(3))]).toEqual([1, 2, 3]);
@@ -37,7 +37,7 @@ test('neither shows JavaScript the memory, so dispose frees it', () => {
   expect(runtime.memory()).toEqual(before);
 });
 
-test('the target may be part of a larger buffer, and the tensor’s own memory', () => {
+test('the target may be part of a larger buffer, or the tensor’s own memory', () => {
   const target = new Float32Array(5);
   Tensor.from([1, 2]).copyTo(target.subarray(2, 4));
   expect([...target]).toEqual([0, 0, 1, 2, 0]);
@@ -84,7 +84,7 @@ test('a detached array, a disposed tensor and a strided one are refused', () => 
 describe('detachBuffer', () => {
   const floats = (buffer: ArrayBuffer): number[] => [...new Float32Array(buffer)];
 
-  test('takes the elements out and disposes the tensor', () => {
+  test('moves the elements out and disposes the tensor', () => {
     const tensor = Tensor.from([1, 2, 3]);
     const buffer = tensor.detachBuffer();
     expect(floats(buffer)).toEqual([1, 2, 3]);
@@ -93,7 +93,7 @@ describe('detachBuffer', () => {
     expectThrow(() => tensor.detachBuffer(), 'ERR_DISPOSED', 'disposed');
   });
 
-  test('of data that was read, strided tensors, parts of a storage, and nothing', () => {
+  test('works for data that was read, strided tensors, parts of a storage, and empty tensors', () => {
     const read = Tensor.from([1, 2]);
     read.data[0] = 5;
     expect(floats(read.detachBuffer())).toEqual([5, 2]);
@@ -108,7 +108,7 @@ describe('detachBuffer', () => {
   });
 });
 
-test('printing a tensor and filling one show JavaScript nothing of the memory', () => {
+test('printing and filling a tensor do not show its memory to JavaScript', () => {
   const before = runtime.memory();
   const tensors = [Tensor.full([3], 2), Tensor.ones([3], { dtype: 'float16' }), Tensor.from([1, 2])];
   expect(tensors.map((tensor) => inspect(tensor))).toEqual([
@@ -120,7 +120,7 @@ test('printing a tensor and filling one show JavaScript nothing of the memory', 
   expect(runtime.memory()).toEqual(before);
 });
 
-test('pinned is taken by everything that makes tensors', () => {
+test('every method that creates tensors takes pinned', () => {
   const shape = [4];
   const dtypes = ['float32', 'float16'] as const;
   for (const dtype of dtypes) {

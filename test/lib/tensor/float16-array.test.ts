@@ -2,12 +2,12 @@ import { type DType, Tensor } from '../../../lib';
 import { expectThrow } from '../formats/support';
 
 type Float16ArrayClass = new (values: number[]) => Uint16Array;
-// Node 24 and later.
+// Node 24 and later have Float16Array.
 const { Float16Array: Float16 } = globalThis as { Float16Array?: Float16ArrayClass };
 const VALUES = [1.5, -0.25, 65504, 2 ** -24];
 const BITS = [0x3e00, 0xb400, 0x7bff, 1];
 
-test('the bits are taken and filled everywhere', () => {
+test('every version of Node reads and writes the bits', () => {
   const tensor = Tensor.from(Uint16Array.from(BITS), [4]);
   expect(tensor.dtype).toBe('float16');
   expect([...tensor.to('float32').data]).toEqual(VALUES);
@@ -16,7 +16,7 @@ test('the bits are taken and filled everywhere', () => {
 });
 
 if (Float16 !== undefined) {
-  test('a Float16Array is a tensor’s memory, and its data', () => {
+  test('a Float16Array can be a tensor’s memory, and data returns one', () => {
     const array = new Float16(VALUES);
     const tensor = Tensor.from(array);
     expect(tensor.dtype).toBe('float16');
@@ -27,7 +27,7 @@ if (Float16 !== undefined) {
     expect([...Tensor.from(VALUES, [4], { dtype: 'float16' }).data]).toEqual(VALUES);
   });
 
-  test('it is taken and filled by copies, and for no other dtype', () => {
+  test('copyFrom and copyTo take it for float16 only', () => {
     const tensor = Tensor.zeros([4], { dtype: 'float16' }).copyFrom(new Float16(VALUES));
     expect([...tensor.copyTo(new Float16([0, 0, 0, 0]))]).toEqual(VALUES);
     const wrong = { dtype: 'bfloat16' as DType } as never;

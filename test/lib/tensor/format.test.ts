@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { Tensor } from '../../../lib';
 import { DTYPES } from '../../../lib/dtype';
 
-test('a small tensor is shown whole', () => {
+test('shows a small tensor completely', () => {
   expect(inspect(Tensor.from([1, -2.5, NaN, Infinity], [4]))).toBe(
     'Tensor((4,), float32, cpu) [1.0000, -2.5000, nan, inf]',
   );
@@ -27,19 +27,19 @@ test('the smallest float16 is not zero', () => {
   expect(inspect(Tensor.from(Uint16Array.of(1)))).toContain('[5.9605e-8]');
 });
 
-test('a permuted tensor is shown in its own order', () => {
+test('shows a permuted tensor in its logical order', () => {
   expect(inspect(Tensor.from([1, 2, 3, 4], [2, 2], { dtype: 'int32' }).transpose(0, 1))).toContain(
     '[[1, 3],\n [2, 4]]',
   );
 });
 
-test('a large one shows its ends', () => {
+test('shows only the ends of a large tensor', () => {
   const tensor = Tensor.from(Int32Array.from({ length: 1000 }, (_, i) => i));
   expect(inspect(tensor)).toBe('Tensor((1000,), int32, cpu) [0, 1, 2, ..., 997, 998, 999]');
 });
 
 test.each([[[6, 6, 6, 6, 6]], [new Array<number>(16).fill(2)], [[1000, 1000, 4]]])(
-  'shape %p is shown in at most a few thousand characters',
+  'the text for shape %p has at most a few thousand characters',
   (shape) => {
     expect(inspect(Tensor.zeros(shape, { dtype: 'uint8' })).length).toBeLessThan(8000);
   },
@@ -50,7 +50,7 @@ test.each(DTYPES)('%s has a text', (dtype) => {
   expect(inspect(Tensor.zeros([2], { dtype }))).toMatch(/\[\S+, \S+\]$/);
 });
 
-test('disposed and detached tensors say so', () => {
+test('the text says if a tensor is disposed or detached', () => {
   const tensor = Tensor.zeros([2]);
   tensor.dispose();
   expect(inspect(tensor)).toBe('Tensor((2,), float32, cpu, disposed)');

@@ -3,7 +3,7 @@ import { type DType, Tensor } from '../../../lib';
 import { expectThrow } from '../formats/support';
 import { elementsOf } from '../support';
 
-/** Transfers a buffer away, which detaches it. */
+/** Detaches a buffer by transferring it. */
 function detach(array: { buffer: ArrayBufferLike }): void {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 }
@@ -23,7 +23,7 @@ describe('typed arrays', () => {
     expect(tensor.data.buffer).toBe(array.buffer);
   });
 
-  test('memory is shared, both ways', () => {
+  test('memory is shared in both directions', () => {
     const array = Float32Array.of(1, 2, 3, 4);
     const tensor = Tensor.from(array, [2, 2]);
     array[0] = 9;
@@ -40,7 +40,7 @@ describe('typed arrays', () => {
     expect([...tensor.to('float64').data]).toEqual([3, 4, 5, 6]);
   });
 
-  test('bytes at an odd offset are bytes', () => {
+  test('bytes may start at an odd offset', () => {
     const tensor = Tensor.from(new Uint8Array(Uint8Array.of(9, 1, 2, 3).buffer, 1, 3));
     expect([...tensor.data]).toEqual([1, 2, 3]);
     expect([...tensor.to('float32').data]).toEqual([1, 2, 3]);
@@ -52,7 +52,7 @@ describe('typed arrays', () => {
     expect([...Tensor.from(foreign).data]).toEqual([1, 2]);
   });
 
-  test('the same memory under another dtype of the same array', () => {
+  test('an option selects another dtype of the same typed array', () => {
     expect(Tensor.from(Uint16Array.of(0x3f80), [1], { dtype: 'bfloat16' }).to('float32').data[0]).toBe(1);
     expect([...Tensor.from(Uint8Array.of(0, 1), [2], { dtype: 'bool' }).to('float32').data]).toEqual([0, 1]);
   });
@@ -78,7 +78,7 @@ describe('typed arrays', () => {
     expectThrow(make, code, /`(data|options)`/);
   });
 
-  test('shared and resizable buffers are refused, with the remedy', () => {
+  test('shared and resizable buffers are refused, and the message says what to do', () => {
     const shared = new Float32Array(new SharedArrayBuffer(8));
     expectThrow(
       () => Tensor.from(shared),
@@ -102,7 +102,7 @@ describe('typed arrays', () => {
     expectThrow(() => Tensor.from(array), 'ERR_DETACHED', '`data`');
   });
 
-  test('a buffer detached later is noticed at each use', () => {
+  test('every use notices a buffer that was detached later', () => {
     const array = new Float32Array(4);
     const tensor = Tensor.from(array);
     const view = tensor.reshape([2, 2]);
@@ -131,7 +131,7 @@ describe('typed arrays', () => {
 });
 
 describe('plain arrays', () => {
-  test('are copied, as float32 unless told otherwise', () => {
+  test('are copied, as float32 by default', () => {
     const numbers = [1, 2.5, NaN];
     const tensor = Tensor.from(numbers);
     numbers[0] = 9;
@@ -160,7 +160,7 @@ describe('plain arrays', () => {
     expectThrow(() => Tensor.from(numbers as never, undefined, { dtype }), code, '`data`');
   });
 
-  test('the length must be the shape’s', () => {
+  test('the length must fit the shape', () => {
     expectThrow(
       () => Tensor.from([1, 2, 3], [2, 2]),
       'ERR_SHAPE_MISMATCH',

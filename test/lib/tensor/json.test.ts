@@ -23,7 +23,7 @@ describe('JSON', () => {
     );
   });
 
-  test('writes as strings what JSON has no numbers for', () => {
+  test('writes strings for values that JSON has no numbers for', () => {
     const wide = Tensor.from(BigInt64Array.of(2n ** 63n - 1n, -(2n ** 63n), 0n));
     expect(wide.toJSON().data).toEqual(['9223372036854775807', '-9223372036854775808', '0']);
     for (const dtype of ['float32', 'float64', 'float16', 'bfloat16'] as const) {
@@ -39,7 +39,7 @@ describe('JSON', () => {
     expect(bytes(back(tensor.transpose(0, 1)))).toEqual(bytes(tensor.transpose(0, 1)));
   });
 
-  test('of random numbers, of no dimensions and of none at all comes back', () => {
+  test('of random numbers, without dimensions and without elements comes back', () => {
     const random = Tensor.randn([2, 3, 4]);
     expect(bytes(back(random))).toEqual(bytes(random));
     for (const shape of [[], [0], [2, 0, 3], [1, 1]]) {
@@ -49,7 +49,7 @@ describe('JSON', () => {
 });
 
 describe('from nested arrays', () => {
-  test('takes their shape, or another of as many elements', () => {
+  test('takes their shape, or another shape with the same number of elements', () => {
     const rows = [
       [1, 2, 3],
       [4, 5, 6],
@@ -69,7 +69,7 @@ describe('from nested arrays', () => {
     expectThrow(() => Tensor.from(data as number[]), 'ERR_SHAPE_MISMATCH', message);
   });
 
-  test('refuses what is no number, rows in themselves, and what does not belong', () => {
+  test('refuses elements that are not numbers, cyclic arrays, and extra arguments or keys', () => {
     const endless: unknown[] = [];
     endless.push(endless);
     expectThrow(() => Tensor.from(endless as number[]), 'ERR_OUT_OF_RANGE', '64 levels');

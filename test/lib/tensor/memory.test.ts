@@ -1,6 +1,6 @@
 import { runtime, Tensor } from '../../../lib';
 
-test('dispose takes a tensor off the account, also when its data was read', () => {
+test('runtime.memory() does not count a disposed tensor, even if its data was read', () => {
   const before = runtime.memory();
   const tensor = Tensor.zeros([1000]);
   expect(tensor.data.length).toBe(1000);
@@ -8,11 +8,11 @@ test('dispose takes a tensor off the account, also when its data was read', () =
   expect(runtime.memory()).toEqual(before);
 });
 
-test('a tensor’s memory cannot be transferred away', () => {
+test('postMessage cannot transfer a tensor’s memory away', () => {
   const tensor = Tensor.ones([4]);
   const { buffer } = tensor.data;
   try {
-    // Node copies such a buffer or refuses, depending on its version.
+    // Depending on its version Node copies such a buffer or throws.
     structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
   } catch {
     expect(buffer.byteLength).toBe(16);
@@ -28,7 +28,7 @@ test('views, reading data and reshaping allocate nothing', () => {
   expect(runtime.memory()).toEqual(before);
 });
 
-test('a typed array keeps the memory of a tensor that nobody holds', async () => {
+test('a typed array keeps the memory of a tensor alive after the tensor is gone', async () => {
   const { data } = Tensor.full([1000], 7);
   for (let turn = 0; turn < 20; turn++) {
     Array.from({ length: 100 }, () => Tensor.full([1000], 9));

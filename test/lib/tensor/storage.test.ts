@@ -13,12 +13,12 @@ beforeEach(() => {
   jest.mocked(binding).mockReturnValue(native as unknown as NativeBinding);
 });
 
-describe('memory that is lent', () => {
+describe('lent memory', () => {
   beforeEach(() => {
     native.share.mockReturnValue([Uint8Array.of(1, 2, 3, 4).buffer, true]);
   });
 
-  test('is shared once, and stays the engine’s', () => {
+  test('is shared once, and stays native', () => {
     const storage = Storage.native(handle, 4).acquire();
     expect(storage.host().buffer).toBe(storage.host().buffer);
     expect(native.share).toHaveBeenCalledTimes(1);
@@ -35,7 +35,7 @@ describe('memory that is lent', () => {
   });
 });
 
-test('memory that is not lent is JavaScript’s from then on', () => {
+test('memory that is not lent belongs to JavaScript after share', () => {
   native.share.mockReturnValue([Uint8Array.of(1, 2, 3, 4).buffer, false]);
   const storage = Storage.native(handle, 4).acquire();
   expect(storage.isHidden).toBe(true);
@@ -48,7 +48,7 @@ test('memory that is not lent is JavaScript’s from then on', () => {
   expect(native.disposeStorage).not.toHaveBeenCalled();
 });
 
-test('the count is given back with the last view, and nothing can be had of it then', () => {
+test('the last view releases the count, and later uses throw', () => {
   const storage = Storage.native(handle, 4);
   storage.acquire();
   storage.acquire();
@@ -59,6 +59,6 @@ test('the count is given back with the last view, and nothing can be had of it t
   expectThrow(() => storage.argument(), 'ERR_DETACHED', '');
 });
 
-test('a caller’s buffer is never the storage’s own', () => {
+test('a storage never owns a caller’s buffer', () => {
   expect(Storage.borrow(Float32Array.of(1)).ownsBuffer).toBe(false);
 });

@@ -3,7 +3,7 @@ import { type AnyTensor, type DType, Tensor } from '../../../lib';
 import { expectThrow } from '../formats/support';
 import { elementsOf, methodOf } from '../support';
 
-describe('making tensors', () => {
+describe('creating tensors', () => {
   test.each(DTYPES)('%s: zeros, ones and full', (dtype) => {
     const one = { float16: 0x3c00, bfloat16: 0x3f80, int64: 1n }[dtype as string] ?? 1;
     const zero = dtype === 'int64' ? 0n : 0;
@@ -34,12 +34,12 @@ describe('making tensors', () => {
     expect(filled.data.length).toBe(10);
   });
 
-  test('dtypes decide the types of data', () => {
+  test('dtypes determine the TypeScript types of data', () => {
     const single: Float32Array = Tensor.zeros([1]).data;
     const wide: BigInt64Array = Tensor.zeros([1], { dtype: 'int64' }).data;
     const half: Uint16Array = Tensor.zeros([1]).to('bfloat16').data;
     const bytes: Tensor<'uint8'> = Tensor.from(new Uint8Array(1));
-    // @ts-expect-error -- a Float32Array is no Float64Array
+    // @ts-expect-error -- a Float32Array is not a Float64Array
     const wrong: Float64Array = Tensor.zeros([1]).data;
     expect([single, wide, half, bytes.data, wrong].map((array) => array.length)).toEqual([1, 1, 1, 1, 1]);
   });
@@ -64,7 +64,7 @@ describe('making tensors', () => {
     expect(Tensor.randn([3], { dtype }).dtype).toBe(dtype);
   });
 
-  test('full takes what the dtype can hold', () => {
+  test('full takes every value that the dtype can hold', () => {
     expect(elementsOf(Tensor.full([1], 2n ** 62n, { dtype: 'int64' }))).toEqual([2n ** 62n]);
     expect(elementsOf(Tensor.full([1], -5, { dtype: 'int64' }))).toEqual([-5n]);
     expect(elementsOf(Tensor.full([1], true, { dtype: 'bool' }))).toEqual([1]);
@@ -106,11 +106,11 @@ describe('making tensors', () => {
     }
   });
 
-  test('more memory than there is gives a typed error', () => {
+  test('too little memory gives a typed error', () => {
     expectThrow(() => Tensor.empty([2 ** 50]), 'ERR_OUT_OF_MEMORY', /./);
   });
 
-  test('randn is for floats', () => {
+  test('randn is only for floating dtypes', () => {
     expectThrow(() => Tensor.randn([2], { dtype: 'int32' }), 'ERR_INVALID_ARG_VALUE', '`options.dtype`');
   });
 
@@ -130,7 +130,7 @@ describe('data', () => {
     expect(empty.data).toBe(empty.data);
   });
 
-  test('of views alias the same memory', () => {
+  test('views have the same memory', () => {
     const tensor = Tensor.zeros([2, 3]);
     const view = tensor.reshape([6]);
     view.data[4] = 7;
@@ -146,7 +146,7 @@ describe('data', () => {
 });
 
 describe('dispose', () => {
-  test('leaves typed arrays that were handed out as they are', () => {
+  test('does not change typed arrays that data returned', () => {
     const tensor = Tensor.ones([4]);
     const { data } = tensor;
     tensor.dispose();
@@ -156,7 +156,7 @@ describe('dispose', () => {
     expect([...data]).toEqual([1, 1, 1, 1]);
   });
 
-  test('leaves memory that another tensor views', () => {
+  test('does not free memory that another tensor views', () => {
     const tensor = Tensor.ones([4]);
     const view = tensor.reshape([2, 2]);
     const { data } = tensor;
@@ -166,7 +166,7 @@ describe('dispose', () => {
     expect([...data]).toEqual([1, 1, 1, 1]);
   });
 
-  test('never touches the memory of the caller', () => {
+  test('does not change the caller’s memory', () => {
     const array = Float32Array.of(1, 2);
     Tensor.from(array).dispose();
     expect([...array]).toEqual([1, 2]);
@@ -204,7 +204,7 @@ describe('dispose', () => {
   });
 });
 
-describe('a `this` that is no tensor', () => {
+describe('a `this` that is not a tensor', () => {
   const names = Reflect.ownKeys(Tensor.prototype).filter((name) => name !== 'constructor');
   const fakes = [undefined, null, 3, {}, Object.create(Tensor.prototype), Tensor, new Float32Array(2)];
 
@@ -217,7 +217,7 @@ describe('a `this` that is no tensor', () => {
 });
 
 describe('to, clone, contiguous', () => {
-  test('to what it is already gives the tensor itself', () => {
+  test('to the current dtype or device returns the tensor itself', () => {
     const tensor = Tensor.ones([2]);
     expect(tensor.to('float32')).toBe(tensor);
     expect(tensor.to('cpu')).toBe(tensor);
@@ -231,7 +231,7 @@ describe('to, clone, contiguous', () => {
     }
   });
 
-  test('conversions round as IEEE says', () => {
+  test('conversions round as IEEE 754 requires', () => {
     const tensor = Tensor.from([1.0009765625, 65504, 65520, -0, NaN, 1 / 3], undefined, { dtype: 'float64' });
     expect(elementsOf(tensor.to('float16'))).toEqual([
       0x3c01,
@@ -245,7 +245,7 @@ describe('to, clone, contiguous', () => {
     expect(elementsOf(tensor.to('float32'))[5]).toBe(Math.fround(1 / 3));
   });
 
-  test('a clone has memory of its own', () => {
+  test('a clone has its own memory', () => {
     const tensor = Tensor.zeros([2]);
     const copy = tensor.clone();
     copy.data[0] = 1;
@@ -277,7 +277,7 @@ describe('views', () => {
     expect(elementsOf(source.reshape([-1]))).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  test('reshape copies where no view will do', () => {
+  test('reshape copies if no view is possible', () => {
     const reshaped = source.transpose(0, 1).reshape([6]);
     expect(elementsOf(reshaped)).toEqual([0, 3, 1, 4, 2, 5]);
     reshaped.data[0] = 9;
@@ -305,7 +305,7 @@ describe('views', () => {
     expectThrow(() => source.permute(dimensions as never), code, '`dimensions');
   });
 
-  test('transpose refuses dimensions that are not there', () => {
+  test('transpose refuses dimensions that do not exist', () => {
     expectThrow(() => source.transpose(0, 2), 'ERR_OUT_OF_RANGE', '`second`');
     expectThrow(() => source.transpose(0.5, 1), 'ERR_OUT_OF_RANGE', '`first`');
   });

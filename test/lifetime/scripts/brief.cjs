@@ -1,13 +1,13 @@
-// Forwards so small that they run when they are called: what they leave free, and what they read.
+// Forwards that are small enough to run during the call. Checks timers, a long forward in progress, and their input.
 const { setTimeout } = require('node:timers');
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const small = new TokenLearner({ dim: 4, numOutputTokens: 2, device: 'cpu' });
 const input = Tensor.randn([4, 3, 3]);
 
-/** How many of them were awaited before a timer of 5 ms fired. */
+/** Counts the forwards that finish before a timer of 5 ms fires. */
 async function untilTimer() {
-  // The first one loads what it needs.
+  // The first forward loads what it needs. Do not count it.
   await small.forward(input);
   let fired = false;
   setTimeout(() => (fired = true), 5);
@@ -19,7 +19,7 @@ async function untilTimer() {
   return { fired, count };
 }
 
-/** Whether a small forward is done while a large one has all cores. */
+/** True if a small forward finishes while a large one uses all cores. */
 async function besideLarge() {
   const large = new TokenLearner({ dim: 128, ffMult: 4, numOutputTokens: 16, device: 'cpu' });
   let running = true;
@@ -30,7 +30,7 @@ async function besideLarge() {
   return before;
 }
 
-/** Whether the numbers are those of the memory as it was at the call. */
+/** True if the results come from the input as it was during the call. */
 async function ofTheCall() {
   const values = Float32Array.from(input.data);
   const running = small.forward(Tensor.from(values, [4, 3, 3]));

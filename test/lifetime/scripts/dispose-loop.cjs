@@ -1,4 +1,4 @@
-// Reads and disposes results in a loop that never returns to the event loop; tells the growth of resident memory in MB.
+// Reads and disposes results in a loop that never returns to the event loop. Prints the growth of resident memory in MB.
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const model = new TokenLearner({ dim: 4, ffMult: 1, device: 'cpu' });

@@ -1,4 +1,4 @@
-// Ends the process a number of milliseconds after long forwards were submitted, in one of several ways.
+// Submits long forwards and ends the process some milliseconds later, in one of several ways.
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const [how, delay] = [process.argv[2], Number(process.argv[3])];

@@ -1,5 +1,5 @@
-// Memory that JavaScript has seen, in the hands of Node's own calls when its tensor is disposed and collected. Tells for each
-// way whether the bytes were right.
+// Node's own calls use memory that JavaScript has seen, while its tensor is disposed and collected. Prints for each way if the
+// bytes were correct.
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const net = require('node:net');
@@ -14,7 +14,7 @@ const { Tensor, TokenLearner } = require('../../../dist');
 const COUNT = 1 << 18;
 const model = new TokenLearner({ dim: 64, ffMult: 1, numOutputTokens: 16, device: 'cpu' });
 
-/** Frees what can be freed, and writes over it. */
+/** Frees all memory that can be freed, and overwrites it. */
 async function churn() {
   for (let i = 0; i < 10; i++) {
     globalThis.gc();
@@ -23,7 +23,7 @@ async function churn() {
   }
 }
 
-/** A tensor of ones that nobody holds but `use`, which gets its data; it is disposed as soon as `use` returns. */
+/** Calls `use` with the data of a tensor of ones. Nothing else holds the tensor. Disposes it as soon as `use` returns. */
 function lent(use) {
   const tensor = Tensor.ones([COUNT]);
   const result = use(tensor.data);

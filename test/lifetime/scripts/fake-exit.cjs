@@ -1,4 +1,4 @@
-// process.emit('exit') in mid-forward: the process goes on, so every promise must settle and later forwards run.
+// Calls process.emit('exit') during forwards. The process continues, so every promise must settle and later forwards must run.
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const model = new TokenLearner({ dim: 128, device: 'cpu' });

@@ -1,4 +1,4 @@
-// Does away with a forward's input, in several ways, while the forward runs; tells whether the numbers are right all the same.
+// Removes a forward's input in several ways while the forward runs. Prints for each way if the results were correct.
 const { MessageChannel } = require('node:worker_threads');
 const { setImmediate } = require('node:timers/promises');
 const { Tensor, TokenLearner } = require('../../../dist');
@@ -40,7 +40,7 @@ async function main() {
   const right = {};
   for (const [name, start] of Object.entries(ways)) {
     const running = Array.from({ length: 4 }, start);
-    // Memory that was freed is written over.
+    // Overwrite memory that was freed.
     for (let i = 0; i < 10; i++) {
       globalThis.gc();
       Tensor.full(SHAPE, i).dispose();

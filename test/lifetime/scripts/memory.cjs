@@ -1,9 +1,9 @@
-// Runs many forwards without a single dispose, and tells how resident memory went: its peak in each quarter, in MB.
+// Runs many forwards without a dispose. Prints the peak of resident memory in each quarter, in MB.
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const [how, count] = [process.argv[2], Number(process.argv[3])];
 const model = new TokenLearner({ dim: 4, ffMult: 1, device: 'cpu' });
-// Each result is 128 KB of maps.
+// Each result has 128 KB of attention maps.
 const input = Tensor.randn([4, 64, 64]);
 const options = { returnAttention: true };
 const peaks = [0, 0, 0, 0];

@@ -1,5 +1,5 @@
-// What becomes of a tensor whose ArrayBuffer was moved on: its memory stays right wherever it went, and the tensor says
-// ERR_DETACHED. Needs ArrayBuffer.prototype.transfer (Node 22) but for what a byte stream does by itself.
+// Moves the ArrayBuffer of a tensor. The memory must keep its numbers at its new place, and the tensor must throw ERR_DETACHED.
+// Only the byte stream works without ArrayBuffer.prototype.transfer (Node 22).
 const { ReadableStream } = require('node:stream/web');
 const { setImmediate } = require('node:timers/promises');
 const { Tensor, TokenLearner } = require('../../../dist');
@@ -46,7 +46,7 @@ if (canTransfer) {
   };
 }
 
-/** What of it was not as it should be. */
+/** The names of the expectations that fail after `move`. */
 async function faultsOf(move) {
   const faults = [];
   const expect = (name, holds) => holds || faults.push(name);
@@ -75,7 +75,7 @@ async function faultsOf(move) {
   return faults;
 }
 
-/** A forward goes on with memory that was moved under it. */
+/** True if a forward gives correct results although its input's memory is moved during the run. */
 async function moveUnderRun() {
   const model = new TokenLearner({ dim: 32, device: 'cpu' });
   const input = Tensor.randn([16, 32, 64, 64]);

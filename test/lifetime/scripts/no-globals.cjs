@@ -1,4 +1,4 @@
-// Goes on working, and sweeping, where a script has replaced globals; and where a getter on a prototype disposes tensors.
+// Forwards and sweeps must work after a script has replaced globals, and with a getter on a prototype that disposes tensors.
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const model = new TokenLearner({ dim: 4, device: 'cpu' });
@@ -16,7 +16,7 @@ Object.defineProperty(Object.prototype, 'transfer', {
   },
 });
 
-// Past every sweep: 64 MB of new memory each.
+// Enough new memory for several sweeps: one runs after every 64 MB.
 for (let i = 0; i < 1500; i++) Tensor.full([1 << 16], i).data[0] += 1;
 const output = [...model.forwardSync(input).data];
 const same = output.every((value, i) => value === expected[i]);

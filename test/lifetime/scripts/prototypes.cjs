@@ -1,5 +1,5 @@
-// Setters and getters on the prototypes that native code's objects have too: nothing of ours reaches them, and the numbers stay
-// right. In a process of its own, since a test's sandbox has other prototypes than native code.
+// Adds setters and getters to the prototypes of native code's objects. Our calls must never run them, and results must stay
+// correct. This needs its own process, since a test's sandbox has other prototypes than native code.
 const { Linear, Sequential, Tensor, TokenLearner } = require('../../../dist');
 
 const model = new TokenLearner({ dim: 4, numOutputTokens: 2, device: 'cpu' });

@@ -1,5 +1,5 @@
-// A loop that never returns to the event loop, reads data and keeps nothing. Tells how resident memory went: its peak in each
-// quarter, in MB. In the main thread or in a worker.
+// Runs a loop that never returns to the event loop, reads data and keeps nothing, in the main thread or in a worker. Prints the
+// peak of resident memory in each quarter, in MB.
 const { isMainThread, parentPort, Worker, workerData } = require('node:worker_threads');
 const { Linear, Tensor, TokenLearner } = require('../../../dist');
 
@@ -43,7 +43,7 @@ const loops = {
   detached: () => () => Tensor.zeros(SHAPE).detachBuffer(),
 };
 
-// Some ten bytes each: what counts is what Node and the engine keep beside them.
+// About ten bytes each. The test measures the memory that Node and V8 keep for each in addition.
 const small = {
   'small results': () => {
     const model = new TokenLearner({ dim: 2, ffMult: 1, numOutputTokens: 2, device: 'cpu' });

@@ -1,5 +1,5 @@
-// Workers that give the main thread their tensors' memory and end, by themselves, by process.exit(), by a throw or terminated. Tells
-// whether the numbers are right afterwards, and resident memory in MB after each worker.
+// Workers send their tensors' memory to the main thread. Then they end: normally, by process.exit(), by a throw, or terminated.
+// Prints if the numbers are correct afterwards, or resident memory in MB after each worker.
 const { setInterval } = require('node:timers');
 const { isMainThread, parentPort, Worker, workerData } = require('node:worker_threads');
 const { Tensor, TokenLearner } = require('../../../dist');
@@ -15,7 +15,7 @@ const ways = {
   },
   'detachBuffer of a result never read': async () => {
     const model = new TokenLearner({ dim: 64, ffMult: 1, numOutputTokens: 16, device: 'cpu' });
-    // Without pixels that differ every map value is its bias: 1.
+    // All weights are 0, so every value of a map is its bias, 1.
     const dict = model.stateDict();
     for (const [name, tensor] of Object.entries(dict)) tensor.data.fill(name === 'net.2.bias' ? 1 : 0);
     model.loadStateDict(dict);
@@ -37,7 +37,7 @@ async function inWorker({ way, end }) {
   if (end === 'terminate') setInterval(() => undefined, 1000);
 }
 
-/** The buffer that a worker sent, after it ended. */
+/** Waits for a worker to end. Returns the buffer that it sent. */
 function received(way, end) {
   return new Promise((resolve, reject) => {
     const worker = new Worker(module.filename, { workerData: { way, end } });

@@ -1,4 +1,4 @@
-// One worker: a model of its own, forwards; 'stuck' never ends by itself.
+// One worker with its own model. It runs one forward; in the mode 'stuck' it runs forwards until it is terminated.
 const { workerData, parentPort } = require('node:worker_threads');
 const { Tensor, TokenLearner } = require('../../../dist');
 

@@ -1,5 +1,5 @@
-// Starts workers one after the other; every other one is terminated in mid-forward, 0 to 29 ms after it began. Tells resident
-// memory in MB as it goes.
+// Starts workers one after the other. Terminates every other one during a forward, 0 to 29 ms after it began. Prints resident
+// memory in MB after each worker.
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 
