@@ -70,7 +70,7 @@ export interface LayerDefinition {
 }
 
 /** A module with one native operator. */
-export abstract class LeafModule extends Module implements Leaf {
+export abstract class LeafModule extends Module {
   readonly #handle: LayerHandle;
   readonly #definition: LayerDefinition;
 

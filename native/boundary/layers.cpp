@@ -127,7 +127,8 @@ Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
 Napi::Value Addon::placement(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const Placement& placement = unwrap(info[0]).snapshot()->placement();
-    return Napi::Number::New(env, static_cast<int32_t>(placement.dtype) | (code_of(placement.device) + 1) << 8);
+    return Napi::Number::New(env, static_cast<int32_t>(placement.dtype) | (code_of(placement.device) + 1)
+                                                                              << 8);
   });
 }
 

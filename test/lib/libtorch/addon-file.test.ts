@@ -22,6 +22,8 @@ const OTHER = path.join('prebuilds', 'sunos-mips', 'tokenlearner.node');
 /** findAddon in an environment: node-gyp-build reads it when it is loaded. */
 function find(root: string, variables: NodeJS.ProcessEnv = {}): ReturnType<typeof findAddon> {
   const before = { ...process.env };
+  // A test run on the packed binary sets it.
+  delete process.env.PREBUILDS_ONLY;
   Object.assign(process.env, variables);
   jest.resetModules();
   try {
