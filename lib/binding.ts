@@ -50,8 +50,10 @@ function load(): Loaded {
 /** Warns about an instruction set that is misspelt or that this processor does not have. */
 function warnOfUnknownIsa(native: NativeBinding): void {
   const asked = process.env.TOKENLEARNER_CPU_ISA;
+  // Asking costs a look at the processor and the system: not at every start.
+  if (asked === undefined) return;
   const { isas } = native.cpu();
-  if (asked === undefined || isas.includes(asked)) return;
+  if (isas.includes(asked)) return;
   process.emitWarning(
     `Expected one of ${isas.join(', ')} for TOKENLEARNER_CPU_ISA on this processor but received '${asked}'; ` +
       `the fused engine uses ${isas.at(-1) ?? 'baseline'}`,

@@ -64,10 +64,16 @@ class Addon : public Napi::Addon<Addon> {
   void watch_collector(Napi::Env env);
   void shut_down();
 
+  struct HeldLayer {
+    std::shared_ptr<Layer> layer;
+    /// The bytes that were reported to the garbage collector for this handle.
+    int64_t reported = 0;
+  };
+
   Napi::Value wrap(Napi::Env env, std::shared_ptr<Layer> layer);
   // Each of these throws ERR_INVALID_ARG_TYPE if the value is not a layer's handle.
   Layer& unwrap(Napi::Value handle);
-  std::shared_ptr<Layer> unwrap_shared(Napi::Value handle);
+  HeldLayer& held(Napi::Value handle);
   std::vector<std::shared_ptr<Layer>> unwrap_each(Napi::Value handles);
   void sweep_layers(Napi::Env env);
 
@@ -88,12 +94,6 @@ class Addon : public Napi::Addon<Addon> {
   }
 
   ErrorFactory errors_;
-  struct HeldLayer {
-    std::shared_ptr<Layer> layer;
-    /// The bytes that were reported to the garbage collector for this handle.
-    int64_t reported = 0;
-  };
-
   StorageRegistry storages_;
   HandleTable<HeldLayer> layers_;
   Generator generator_;

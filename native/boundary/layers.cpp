@@ -45,16 +45,16 @@ Napi::Value Addon::wrap(Napi::Env env, std::shared_ptr<Layer> layer) {
   return handle;
 }
 
-Layer& Addon::unwrap(Napi::Value handle) { return *unwrap_shared(handle); }
-
-std::shared_ptr<Layer> Addon::unwrap_shared(Napi::Value handle) {
-  const HeldLayer* const held = layers_.find(read_handle(handle));
-  if (held == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer");
-  return held->layer;
+Addon::HeldLayer& Addon::held(Napi::Value handle) {
+  HeldLayer* const found = layers_.find(read_handle(handle));
+  if (found == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer");
+  return *found;
 }
 
+Layer& Addon::unwrap(Napi::Value handle) { return *held(handle).layer; }
+
 std::vector<std::shared_ptr<Layer>> Addon::unwrap_each(Napi::Value handles) {
-  return read_each(handles, [this](Napi::Value handle) { return unwrap_shared(handle); });
+  return read_each(handles, [this](Napi::Value handle) { return held(handle).layer; });
 }
 
 void Addon::sweep_layers(Napi::Env env) {
@@ -149,11 +149,10 @@ Napi::Value Addon::move_layers(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::dispose_layer(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    HeldLayer* const held = layers_.find(read_handle(info[0]));
-    if (held == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a layer");
-    held->layer->dispose();
-    if (held->reported != 0)
-      Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(held->reported, 0));
+    HeldLayer& disposed = held(info[0]);
+    disposed.layer->dispose();
+    if (disposed.reported != 0)
+      Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(disposed.reported, 0));
     return env.Undefined();
   });
 }

@@ -13,6 +13,7 @@
 #include "device-memory.hpp"
 #include "kernels/cuda/numerics.hpp"
 #include "kernels/cuda/plan.hpp"
+#include "workloads.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 namespace {
@@ -20,18 +21,6 @@ namespace {
 constexpr int kSkipped = 77;
 constexpr int kWarmUps = 10;
 constexpr int kRepeats = 50;
-
-struct Workload {
-  const char* name;
-  CudaShape shape;
-};
-constexpr Workload kWorkloads[] = {
-    {"doc-1", {1, 64, 128, 8, 1024}},      {"doc-2", {2, 128, 512, 16, 4096}},
-    {"zeta-test", {1, 256, 512, 8, 100}},  {"rt1-step", {6, 512, 1024, 8, 81}},
-    {"rt1-batch", {48, 512, 1024, 8, 81}}, {"lucid", {12, 768, 1536, 8, 49}},
-    {"vit-b", {32, 768, 1536, 16, 196}},   {"vit-l", {1, 1024, 2048, 16, 1024}},
-    {"cifar", {256, 128, 256, 4, 64}},
-};
 
 /** Random data: zeros run faster than real inputs. */
 std::vector<std::uint8_t> random_bytes(std::int64_t count, DType dtype, float scale, std::uint32_t seed) {
