@@ -13,8 +13,9 @@ async function serve() {
 
 async function main() {
   const worker = new Worker(new URL(import.meta.url));
-  const [{ buffer, shape }] = await once(worker, 'message');
-  await once(worker, 'exit'); // The numbers outlive the worker.
+  // Wait for both from the start: Node can emit 'message' and 'exit' in one turn.
+  const [[{ buffer, shape }]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
+  // The worker has ended; its numbers live on.
   const tokens = Tensor.from(new Float32Array(buffer), shape);
   console.log(tokens.shape, tokens.data.every(Number.isFinite)); // [ 1, 64, 8 ] true
 }
