@@ -107,7 +107,7 @@ Status PackedWeights::pack(const WeightsView& weights, Isa isa,
 
 PackedGroup PackedWeights::group(std::int64_t token) const noexcept {
   const GroupLayout layout = layout_of(channels_, padded_hidden_);
-  const auto element = static_cast<std::int64_t>(size_of(compute_));
+  const auto element = static_cast<std::int64_t>(item_size(compute_));
   const char* base = static_cast<const char*>(buffer_.data()) + token * layout.size * element;
   return {base, base + layout.b1 * element, base + layout.w2 * element, base + layout.b2 * element};
 }

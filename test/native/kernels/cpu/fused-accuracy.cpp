@@ -193,6 +193,9 @@ TEST_SUITE("kernels/fused-accuracy") {
     weights = problem.weights();
     weights.channels = 0;
     CHECK(PackedWeights::pack(weights, best_isa(), packed) == Status::invalid_argument);
+    weights = problem.weights();
+    weights.dtype = DType::int32;
+    CHECK(PackedWeights::pack(weights, best_isa(), packed) == Status::invalid_argument);
   }
 
   TEST_CASE("forward refuses another dtype and a missing output, and takes a batch of 0") {
@@ -204,6 +207,9 @@ TEST_SUITE("kernels/fused-accuracy") {
     double out[8];
     CHECK(fused_forward(wide.params(out, out), *packed, serial, 1) == Status::unsupported);
     CHECK(fused_forward(problem.params(nullptr, out), *packed, serial, 1) == Status::invalid_argument);
+    ForwardParams integers = problem.params(out, out);
+    integers.dtype = DType::int32;
+    CHECK(fused_forward(integers, *packed, serial, 1) == Status::invalid_argument);
     ForwardParams empty = problem.params(nullptr, nullptr);
     empty.batch = 0;
     CHECK(fused_forward(empty, *packed, serial, 1) == Status::ok);
