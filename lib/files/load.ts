@@ -27,7 +27,7 @@ export interface LoadOptions {
   filter?: (name: string) => boolean;
 }
 
-/** What to load from a file of weights. */
+/** Selects the tensors to load from a file of weights. */
 export interface LoadWeightsOptions extends LoadOptions {
   /** The entry of a PyTorch checkpoint that holds the state dict, if the checkpoint holds more. */
   key?: string;

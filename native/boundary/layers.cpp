@@ -180,8 +180,8 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
     std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
     const Device device = device_for(*op, inputs.front().device());
     // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
-    const bool runs_inline = op->runs_inline(inputs);
-    Executor* const executor = runs_inline ? nullptr : &executor_of(device);
+    options.runs_inline = op->runs_inline(inputs);
+    Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);
     if (executor != nullptr) {
       executor->check_room();
       for (Tensor& input : inputs) input = owned(input, device.is_cuda());
@@ -207,8 +207,9 @@ Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
     const std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
     std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
     check_inputs(arguments);
-    const CallOptions options = options_for(*op, arguments, info[2]);
+    CallOptions options = options_for(*op, arguments, info[2]);
     const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
+    options.runs_inline = op->runs_inline(inputs);
     const Device device = device_for(*op, inputs.front().device());
     return from_tensors(env, storages_, run_on(*op, device, inputs, options));
   });

@@ -1,4 +1,5 @@
-// The element types that the kernels know, and the 16-bit conversions in plain integer arithmetic.
+// The element types, and the 16-bit conversions in plain integer arithmetic. The fused kernels compute the four
+// floating-point types.
 #pragma once
 
 #include <cstddef>
@@ -6,17 +7,63 @@
 
 namespace tokenlearner::kernels {
 
-enum class DType : std::int8_t { float32, float64, float16, bfloat16 };
+/** The values are those of libtorch's ScalarType. Its stable ABI never changes them. */
+enum class DType : std::int32_t {
+  uint8 = 0,
+  int32 = 3,
+  int64 = 4,
+  float16 = 5,
+  float32 = 6,
+  float64 = 7,
+  boolean = 11,
+  bfloat16 = 15,
+};
 
-constexpr std::size_t size_of(DType dtype) {
+/** Bytes of one element. 0 if the value is not a DType. */
+constexpr std::size_t item_size(DType dtype) {
   switch (dtype) {
-    case DType::float64:
-      return 8;
+    case DType::uint8:
+    case DType::boolean:
+      return 1;
+    case DType::float16:
+    case DType::bfloat16:
+      return 2;
+    case DType::int32:
     case DType::float32:
       return 4;
-    default:
-      return 2;
+    case DType::int64:
+    case DType::float64:
+      return 8;
   }
+  return 0;
+}
+
+constexpr bool is_floating(DType dtype) {
+  return dtype == DType::float16 || dtype == DType::bfloat16 || dtype == DType::float32 ||
+         dtype == DType::float64;
+}
+
+/** PyTorch's name. */
+constexpr const char* name_of(DType dtype) {
+  switch (dtype) {
+    case DType::uint8:
+      return "uint8";
+    case DType::int32:
+      return "int32";
+    case DType::int64:
+      return "int64";
+    case DType::float16:
+      return "float16";
+    case DType::float32:
+      return "float32";
+    case DType::float64:
+      return "float64";
+    case DType::boolean:
+      return "bool";
+    case DType::bfloat16:
+      return "bfloat16";
+  }
+  return "unknown";
 }
 
 /** The type of the sums: float64 for float64, float32 for all others. */

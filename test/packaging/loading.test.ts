@@ -82,7 +82,7 @@ describe('the addon', () => {
 });
 
 describe('libtorch', () => {
-  it('is missing: every place that was looked at, and the commands that mend it', () => {
+  it('is missing: every place that was looked at, and the commands that repair it', () => {
     const { code, message } = failure(project);
     expect(code).toBe('ERR_LIBTORCH_NOT_FOUND');
     expect(message).toMatch(

@@ -151,7 +151,7 @@ const Opened& opened() {
 /// Throws if no context can be made, or if libtorch has no code for the device.
 void start(Device device) {
   const TorchDeviceGuard guard(device);
-  static_cast<void>(aten::relu(aten::empty({1}, DType::kFloat32, device, false)));
+  static_cast<void>(aten::relu(aten::empty({1}, DType::float32, device, false)));
   synchronize(device);
 }
 

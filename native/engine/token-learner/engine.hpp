@@ -17,6 +17,8 @@ struct ForwardOptions {
   /// See CallOptions::result().
   const CallOptions* call = nullptr;
 
+  bool runs_inline() const { return call != nullptr && call->runs_inline; }
+
   Tensor result(std::size_t i, Dims shape, DType dtype) const {
     return call != nullptr ? call->result(i, std::move(shape), dtype)
                            : Tensor::empty(std::move(shape), dtype);

@@ -49,7 +49,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
-    return narrowed(run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), options));
+    return narrowed(run_with(wide_weights(), aten::to_copy(x, DType::float64, Device::cpu()), options));
   }
 
   bool runs_inline(int64_t elements) const override {
@@ -64,7 +64,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     const int64_t batch = x.shape[0];
     const int64_t channels = x.shape[1];
     const int64_t groups = config_.num_output_tokens;
-    const DType sums = x.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+    const DType sums = x.dtype == DType::float64 ? DType::float64 : DType::float32;
     const bool tokens_first = options.tokens_first;
     Tensor maps = options.result(1, {batch, groups, x.shape[2], x.shape[3]}, sums);
     Tensor tokens = options.result(
@@ -72,10 +72,10 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     // An inline run may be on JavaScript's thread. It must not wait for the permits of longer runs.
     kernels::SerialParallel serial;
     kernels::Parallel& pool =
-        runs_inline(x.numel()) ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
+        options.runs_inline() ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
-                                 weights, pool, threads));
+    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype), weights, pool,
+                                 threads));
     // The kernels write maps in the type of their sums. For a 16-bit x the caller gets 16-bit maps.
     if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
     return {tokens, maps};
@@ -84,7 +84,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   /// See Note [Few map values]. Packed at the first use.
   const kernels::PackedWeights& wide_weights() const {
     std::call_once(widened_, [this] {
-      wide_weights_ = pack(config_, place(parameters_, {DType::kFloat64, Device::cpu()}));
+      wide_weights_ = pack(config_, place(parameters_, {DType::float64, Device::cpu()}));
     });
     return *wide_weights_;
   }

@@ -9,19 +9,6 @@
 
 namespace tokenlearner {
 
-inline kernels::DType kernel_dtype(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat64:
-      return kernels::DType::float64;
-    case DType::kFloat16:
-      return kernels::DType::float16;
-    case DType::kBFloat16:
-      return kernels::DType::bfloat16;
-    default:
-      return kernels::DType::float32;
-  }
-}
-
 /// The two layers of a fused TokenLearner. The kernels' WeightsView points to them.
 using LayerViews = std::array<kernels::LayerView, 2>;
 
@@ -37,7 +24,7 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
   view.hidden = config.hidden();
   view.tokens = config.num_output_tokens;
   view.num_layers = 2;
-  view.dtype = kernel_dtype(parameters[0].dtype);
+  view.dtype = parameters[0].dtype;
   view.layers = layers.data();
   return view;
 }
@@ -45,7 +32,7 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
 /// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous, and tokens (B,
 /// C, G) or (B, G, C).
 inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
-                                             bool tokens_first, kernels::DType dtype) {
+                                             bool tokens_first, DType dtype) {
   kernels::ForwardParams p;
   p.batch = x.shape[0];
   p.height = x.shape[2];

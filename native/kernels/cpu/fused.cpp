@@ -90,7 +90,7 @@ class FusedRun {
         weights_(weights),
         kernels_(kernels_of(weights.isa()).of(params.dtype)),
         image_pixels_(params.height * params.width),
-        element_(static_cast<std::int64_t>(size_of(weights.compute()))),
+        element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         source_{params.x,
                 params.height,
                 params.width,
@@ -209,7 +209,7 @@ class FusedRun {
     for (std::int64_t index = first; index < end; ++index) {
       const std::int64_t image = index / per_image;
       const std::int64_t channel = index % per_image * kernels_.token_channels;
-      const auto stored = static_cast<std::int64_t>(size_of(params_.dtype));
+      const auto stored = static_cast<std::int64_t>(item_size(params_.dtype));
       kernels_.tokens({
           .source = source_,
           .image = image,

@@ -123,7 +123,7 @@ Status PackedWeights::pack(const WeightsView& weights, Isa isa,
 }
 
 PackedLayer PackedWeights::layer(std::int64_t token, int index) const noexcept {
-  const auto element = static_cast<std::int64_t>(size_of(compute_));
+  const auto element = static_cast<std::int64_t>(item_size(compute_));
   const bool panels = index == 0 || index < num_layers_ - 1;
   const char* weight =
       static_cast<const char*>(buffer_.data()) + (token * offset(num_layers_) + offset(index)) * element;

@@ -114,7 +114,7 @@ TEST_CASE("a running request that is cancelled drops its outputs") {
   CHECK(std::get<ErrorCode>(running.outcome.get()) == ErrorCode::ERR_CLOSED);
 }
 
-TEST_CASE("the queue's limit is exact, and a request that is refused is not completed") {
+TEST_CASE("the queue's limit is exact, and a request beyond it is not completed") {
   Executor executor(Device::cpu());
   executor.set_queue_limit(2);
   Blocker blocker;

@@ -223,6 +223,7 @@ TEST_SUITE("kernels/fused-accuracy") {
     constexpr std::int64_t kHuge = INT64_MAX;
     CHECK(pack([](WeightsView& weights) { weights.channels = 0; }) == Status::invalid_argument);
     CHECK(pack([](WeightsView& weights) { weights.num_layers = 0; }) == Status::invalid_argument);
+    CHECK(pack([](WeightsView& weights) { weights.dtype = DType::int32; }) == Status::invalid_argument);
     CHECK(pack([](WeightsView& weights) { weights.channels = kHuge; }) == Status::out_of_memory);
     CHECK(pack([](WeightsView& weights) { weights.hidden = kHuge; }) == Status::out_of_memory);
     CHECK(pack([](WeightsView& weights) { weights.tokens = kHuge; }) == Status::out_of_memory);
@@ -240,6 +241,9 @@ TEST_SUITE("kernels/fused-accuracy") {
     double out[8];
     CHECK(fused_forward(wide.params(out, out), *packed, serial, 1) == Status::unsupported);
     CHECK(fused_forward(problem.params(nullptr, out), *packed, serial, 1) == Status::invalid_argument);
+    ForwardParams integers = problem.params(out, out);
+    integers.dtype = DType::int32;
+    CHECK(fused_forward(integers, *packed, serial, 1) == Status::invalid_argument);
     ForwardParams empty = problem.params(nullptr, nullptr);
     empty.batch = 0;
     CHECK(fused_forward(empty, *packed, serial, 1) == Status::ok);

@@ -55,7 +55,7 @@ struct Case {
 
 /** Bytes of `values` in `dtype`, rounded to it. */
 inline std::vector<unsigned char> encode(const std::vector<double>& values, DType dtype) {
-  std::vector<unsigned char> bytes(values.size() * size_of(dtype) + 1);
+  std::vector<unsigned char> bytes(values.size() * item_size(dtype) + 1);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto put = [&](auto value) { std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value); };
     if (dtype == DType::float64) put(values[i]);
