@@ -21,7 +21,8 @@ const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as co
 
 /**
  * The way a TokenLearner computes. 'grouped-conv' is the documented computation on libtorch's grouped convolutions. 'fused'
- * never stores the repeated input or the hidden layer. 'auto' is 'fused' if that can run, and 'grouped-conv' otherwise.
+ * never stores the repeated input or a whole hidden layer. On the CPU it can always run, on CUDA with `numLayers` 2. 'auto' is
+ * 'fused' if that can run, and 'grouped-conv' otherwise.
  */
 export type Engine = (typeof ENGINES)[number];
 

@@ -53,9 +53,8 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   }
 
   bool runs_inline(int64_t elements) const override {
-    return static_cast<double>(elements) *
-               static_cast<double>(config_.hidden() * config_.num_output_tokens) <=
-           kInlineWork;
+    const double pixels = static_cast<double>(elements) / static_cast<double>(config_.dim);
+    return pixels * weights_->work_per_pixel() <= kInlineWork;
   }
 
  private:

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include "engine/memory/tensor.hpp"
@@ -9,21 +8,25 @@
 
 namespace tokenlearner {
 
-/// The two layers of a fused TokenLearner. The kernels' WeightsView points to them.
-using LayerViews = std::array<kernels::LayerView, 2>;
+/// The layers of a fused TokenLearner. The kernels' WeightsView points to them.
+using LayerViews = std::vector<kernels::LayerView>;
 
 inline LayerViews layer_views(const std::vector<Tensor>& parameters) {
-  return {{{parameters[0].data(), parameters[1].data()}, {parameters[2].data(), parameters[3].data()}}};
+  LayerViews layers;
+  for (std::size_t i = 0; i + 1 < parameters.size(); i += 2) {
+    layers.push_back({parameters[i].data(), parameters[i + 1].data()});
+  }
+  return layers;
 }
 
-/// Precondition: two layers. The view points to `layers`, which must outlive it.
+/// The view points to `layers`, which must outlive it.
 inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
                                          const std::vector<Tensor>& parameters, const LayerViews& layers) {
   kernels::WeightsView view;
   view.channels = config.dim;
   view.hidden = config.hidden();
   view.tokens = config.num_output_tokens;
-  view.num_layers = 2;
+  view.num_layers = static_cast<int>(layers.size());
   view.dtype = parameters[0].dtype;
   view.layers = layers.data();
   return view;

@@ -32,15 +32,6 @@ std::int64_t block_rows(const PackedWeights& weights) {
   return weights.channels() + outputs;
 }
 
-/** Multiply-adds of the maps, per pixel. */
-double map_work(const PackedWeights& weights) {
-  const auto channels = static_cast<double>(weights.channels());
-  const auto hidden = static_cast<double>(weights.hidden());
-  const auto tokens = static_cast<double>(weights.tokens());
-  if (weights.num_layers() == 1) return tokens * channels;
-  return tokens * hidden * (channels + (weights.num_layers() - 2) * hidden);
-}
-
 /** How the maps are divided into tasks. The result has the same bits for every plan. */
 struct Plan {
   std::int64_t block_pixels;
@@ -101,7 +92,7 @@ class FusedRun {
 
   Status run(Parallel& parallel, int max_threads) {
     const std::int64_t pixels = params_.batch * image_pixels_;
-    const double work = static_cast<double>(pixels) * map_work(weights_);
+    const double work = static_cast<double>(pixels) * weights_.work_per_pixel();
     const int threads =
         work < static_cast<double>(kSerialWork) ? 1 : std::clamp(max_threads, 1, parallel.threads());
     if (pixels > 0) run_maps(parallel, threads, pixels);

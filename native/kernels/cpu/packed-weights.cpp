@@ -122,6 +122,15 @@ Status PackedWeights::pack(const WeightsView& weights, Isa isa,
   return Status::ok;
 }
 
+double PackedWeights::work_per_pixel() const noexcept {
+  constexpr double kCopies = 8;
+  const auto channels = static_cast<double>(channels_);
+  const auto hidden = static_cast<double>(hidden_);
+  const auto tokens = static_cast<double>(tokens_);
+  const double maps = num_layers_ == 1 ? channels : hidden * (channels + (num_layers_ - 2) * hidden);
+  return tokens * maps + channels * (tokens + kCopies);
+}
+
 PackedLayer PackedWeights::layer(std::int64_t token, int index) const noexcept {
   const auto element = static_cast<std::int64_t>(item_size(compute_));
   const bool panels = index == 0 || index < num_layers_ - 1;

@@ -21,6 +21,8 @@ class PackedWeights {
   std::int64_t hidden() const noexcept { return hidden_; }
   std::int64_t tokens() const noexcept { return tokens_; }
   int num_layers() const noexcept { return num_layers_; }
+  /** Multiply-adds of a forward, per pixel. The copies of a pixel count as some. */
+  double work_per_pixel() const noexcept;
   /** The type of the packed weights: float32 or float64. */
   DType compute() const noexcept { return compute_; }
   std::size_t bytes() const noexcept { return buffer_.size(); }
