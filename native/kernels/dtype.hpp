@@ -107,7 +107,7 @@ TOKENLEARNER_ALWAYS_INLINE float widen(Half value) {
   return __builtin_bit_cast(float, ((magnitude << 13) + bias) | sign);
 }
 
-/** Rounds to nearest, ties to even, as PyTorch does. NaN stays NaN. */
+/** Rounds to nearest, ties to even, as PyTorch does. NaN stays NaN; in a Half it keeps its sign and upper bits. */
 template <typename Stored, typename Compute>
 TOKENLEARNER_ALWAYS_INLINE Stored narrow(Compute value) {
   return static_cast<Stored>(value);
@@ -125,7 +125,8 @@ TOKENLEARNER_ALWAYS_INLINE Half narrow<Half, float>(float value) {
   const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
+  if (magnitude > 0x7f800000u)
+    return {static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu))};
   // 65520 and larger values round to infinity.
   if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
   // Below 2^-14: adding 0.5 rounds the value to a multiple of 2^-24 and leaves it in the low mantissa bits.

@@ -4,11 +4,11 @@
 #include <mutex>
 
 #include "engine/error.hpp"
+#include "engine/memory/copy.hpp"
 #include "engine/run/op.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/marshal.hpp"
-#include "engine/torch/aten.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/fused.hpp"
 
@@ -49,7 +49,9 @@ class FusedCpuEngine final : public TokenLearnerEngine {
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
-    return narrowed(run_with(wide_weights(), aten::to_copy(x, DType::float64, Device::cpu()), options));
+    const TokensAndMaps wide = run_with(wide_weights(), copied(x, DType::float64), options);
+    return {converted(wide.tokens, 0, x.dtype, options),
+            options.return_attention ? converted(wide.maps, 1, x.dtype, options) : wide.maps};
   }
 
   bool runs_inline(int64_t elements) const override {
@@ -58,6 +60,13 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   }
 
  private:
+  /// Output `i` in another dtype.
+  static Tensor converted(const Tensor& output, std::size_t i, DType dtype, const ForwardOptions& options) {
+    const Tensor result = options.result(i, output.shape, dtype);
+    copy_into(result, output);
+    return result;
+  }
+
   TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x,
                          const ForwardOptions& options) const {
     const int64_t batch = x.shape[0];
@@ -76,7 +85,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype), weights, pool,
                                  threads));
     // The kernels write maps in the type of their sums. For a 16-bit x the caller gets 16-bit maps.
-    if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
+    if (options.return_attention && maps.dtype != x.dtype) maps = converted(maps, 1, x.dtype, options);
     return {tokens, maps};
   }
 
