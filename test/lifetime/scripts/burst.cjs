@@ -2,7 +2,7 @@
 const { Tensor, TokenLearner } = require('../../../dist');
 
 const count = Number(process.argv[2]);
-const model = new TokenLearner({ dim: 64, ffMult: 1, numOutputTokens: 1, device: 'cpu' });
+const model = new TokenLearner({ dim: 64, numOutputTokens: 4, device: 'cpu' });
 const input = Tensor.from(new Float32Array(64 * 32 * 32), [1, 64, 32, 32]); // 256 KB
 const resident = () => process.memoryUsage.rss() / 1e6;
 
