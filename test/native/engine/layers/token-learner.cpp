@@ -89,7 +89,7 @@ void check_forward(int num_layers, const char* engine, DType dtype, const Dims& 
   CAPTURE(num_layers);
   CAPTURE(dtype);
   Generator generator(3);
-  // What both sides compute with: the same rounded numbers.
+  // Both sides compute with the same rounded numbers.
   const auto weights = rounded(parameters(generator, num_layers), dtype);
   Tensor x = copied(random(generator, {2, size[0], size[1], kDim}), dtype);
   x.shape = {2, kDim, size[0], size[1]};
