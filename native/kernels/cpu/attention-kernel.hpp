@@ -1,7 +1,7 @@
 // A[g,p] of one group. The file that includes this one has opened its own namespace.
 //
 // GELU and the dot product with w2 run on the registers of product-kernel.hpp. With two layers no hidden
-// layer is ever stored; with more, only the last one is not.
+// layer is ever stored. With more layers the others are: hidden-kernel.hpp.
 
 // The ladder of optimisations. Zen 4, one of two cores at 3.7 GHz, g++ 12, float32, medians of interleaved
 // runs:

@@ -37,7 +37,7 @@ void layer(const LayerTile& tile) {
   T* out = static_cast<T*>(tile.out);
   const std::int64_t pixels = tile.product.pixels;
   const std::int64_t rows = tile.product.rows;
-  // Where `row` of the panel that starts at `pixel` lies: all panels before it are of the widest kind.
+  // The address of `row` in the panel that starts at `pixel`. All panels before it have the widest width.
   const auto at = [&](std::int64_t row, std::int64_t pixel) {
     return out + pixel * rows + row * panel_width<T>(pixels - pixel);
   };

@@ -1,5 +1,5 @@
-// Elements of all dtypes, and what a conversion of one gives. Independent of the kernels: plain arithmetic in
-// double and 64-bit integers.
+// Elements of all dtypes, and conversions of one element. Independent of the kernels: plain arithmetic in double
+// and 64-bit integers.
 #pragma once
 
 #include <algorithm>
