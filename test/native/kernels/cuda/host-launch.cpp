@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "host-machine.hpp"
-#include "kernels/cuda/epilogue-body.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/maps-simt-body.hpp"
@@ -138,18 +137,11 @@ Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
            }
          });
   if (args.segments > 1) {
-    launch(grid(ceil_div(args.channels * args.tokens, kTokensThreads), images), kTokensThreads, 0,
+    const std::int64_t outputs = static_cast<std::int64_t>(args.channels) * args.tokens;
+    launch(grid(ceil_div<std::int64_t>(outputs, kTokensThreads), images), kTokensThreads, 0,
            [&](HostMachine& machine) { add_segments_body(machine, args); });
   }
   return Status::ok;
-}
-
-Status launch_epilogue(Precision precision, const EpilogueArgs& args, std::int64_t groups, void*) {
-  return with_precision(precision, [&](auto constant) {
-    constexpr GeluForm kForm = gelu_form(decltype(constant)::value);
-    launch(grid(ceil_div<std::int64_t>(args.columns, kEpilogueColumns), groups), kEpilogueThreads,
-           kEpilogueSharedBytes, [&](HostMachine& machine) { epilogue_body<kForm>(machine, args); });
-  });
 }
 
 Status clear_counters(void* counters, std::size_t bytes, void*) {
