@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { types } from 'node:util';
 import { addonPath, binding, libtorchLocation, requireLibtorch, setLibtorchPath } from './binding';
+import { deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { NativeBinding, ThreadsReason } from './native-interface';
 import { checkInteger, checkOptions, checkString } from './validate';
@@ -57,6 +58,21 @@ export interface RuntimeInfo {
     totalMemory: number | null;
     /** For example '9.0'; null for the CPU. */
     computeCapability: string | null;
+    /** Engine 'fused' on this device. */
+    fused: {
+      /** The reason why it cannot run, for people; null if it can. Engine 'auto' then is 'grouped-conv'. */
+      reason: string | null;
+      /**
+       * The kernels that this process has given up on this device: it refused them, or their results were wrong. Empty until a
+       * forward needs one. Engine 'auto' uses 'grouped-conv' in their place; engine 'fused' throws.
+       */
+      refusedKernels: {
+        /** The kernel and its precision, for example 'wgmma bfloat16'. */
+        kernel: string;
+        /** For people. */
+        reason: string;
+      }[];
+    };
   }[];
   /** Says if a GPU is usable and, if not, why. */
   cuda: {
@@ -121,7 +137,7 @@ function attempt<T>(code: ErrorCode, use: () => T): { value: T } | { problem: Ru
   }
 }
 
-const CPU = { device: 'cpu', name: 'CPU', totalMemory: null, computeCapability: null };
+const CPU = { index: -1, name: 'CPU', totalMemory: null, computeCapability: null };
 
 function describeLibtorch(native: NativeBinding): Pick<RuntimeInfo, 'libtorch' | 'devices' | 'cuda'> {
   const torch = native.libtorch();
@@ -134,7 +150,11 @@ function describeLibtorch(native: NativeBinding): Pick<RuntimeInfo, 'libtorch' |
       cudaBuild: torch.cudaBuild,
       threads: torch.threads,
     },
-    devices: [CPU, ...devices.map(({ index, ...rest }) => ({ device: `cuda:${index}`, ...rest }))],
+    devices: [CPU, ...devices].map(({ index, ...rest }) => ({
+      device: deviceFromCode(index),
+      ...rest,
+      fused: native.fused(index),
+    })),
     cuda: { available, reason, detail },
   };
 }
