@@ -65,6 +65,14 @@ export interface CudaReport {
   defaultDevice: number;
 }
 
+/** The fused engine on one device. */
+export interface FusedReport {
+  /** The reason why it cannot run there, for people; null if it can. */
+  reason: string | null;
+  /** The kernels that this process does not use there, and why, oldest first. */
+  refusedKernels: { kernel: string; reason: string }[];
+}
+
 /** The limit that decides the number of threads. */
 export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
 
@@ -113,6 +121,8 @@ export interface NativeBinding {
   cudaDriver(): boolean;
   /** Says if CUDA is usable and, if not, why. Needs loadLibtorch if there is a driver. */
   cuda(): CudaReport;
+  /** Says if the fused engine runs on a usable device, and which of its kernels it does not use. */
+  fused(device: DeviceCode): FusedReport;
 
   /** Copies a contiguous CPU tensor's bytes into a typed array of the same byte length. */
   read(source: TensorArg, target: ArrayBufferView): void;

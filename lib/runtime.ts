@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { types } from 'node:util';
 import { addonPath, binding, findLibtorch, libtorchLocation, setLibtorchPath } from './binding';
-import { cudaReport } from './device';
+import { cudaReport, deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
-import type { NativeBinding, ThreadsReason } from './native-interface';
+import type { CudaReport, NativeBinding, ThreadsReason } from './native-interface';
 import { checkInteger, checkOptions, checkString } from './validate';
 
 /** A problem, reported without throwing. */
@@ -63,6 +63,21 @@ export interface RuntimeInfo {
     totalMemory: number | null;
     /** For example '9.0'; null for the CPU. */
     computeCapability: string | null;
+    /** Engine 'fused' on this device. */
+    fused: {
+      /** The reason why it cannot run, for people; null if it can. Engine 'auto' then is 'grouped-conv'. */
+      reason: string | null;
+      /**
+       * The kernels that this process has given up on this device: it refused them, or their results were wrong. Empty until a
+       * forward needs one. Engine 'auto' uses 'grouped-conv' in their place; engine 'fused' throws.
+       */
+      refusedKernels: {
+        /** The kernel and its precision, for example 'wgmma bfloat16'. */
+        kernel: string;
+        /** For people. */
+        reason: string;
+      }[];
+    };
   }[];
   /** Says if a GPU is usable and, if not, why. */
   cuda: {
@@ -170,13 +185,20 @@ function checkLimit(name: string, value: unknown): number {
   return value === Infinity ? Infinity : checkInteger(name, value, { min: 0 });
 }
 
-const CPU = { device: 'cpu', name: 'CPU', totalMemory: null, computeCapability: null };
+const CPU = { index: -1, name: 'CPU', totalMemory: null, computeCapability: null };
+
+function describeDevice({
+  index,
+  ...rest
+}: typeof CPU | CudaReport['devices'][number]): RuntimeInfo['devices'][number] {
+  return { device: deviceFromCode(index), ...rest, fused: binding().fused(index) };
+}
 
 /** Asks the driver, if there is one, which loads libtorch. Throws the errors of {@link cudaReport}. */
 function describeDevices(): Pick<RuntimeInfo, 'devices' | 'cuda'> {
   const { available, reason, detail, devices } = cudaReport();
   return {
-    devices: [CPU, ...devices.map(({ index, ...rest }) => ({ device: `cuda:${index}`, ...rest }))],
+    devices: [CPU, ...devices].map(describeDevice),
     cuda: { available, reason, detail },
   };
 }
@@ -210,7 +232,7 @@ export const runtime = {
       ...('value' in devices
         ? devices.value
         : {
-            devices: 'value' in addon ? [CPU] : [],
+            devices: 'value' in addon ? [describeDevice(CPU)] : [],
             cuda: { available: false, reason: 'no-libtorch', detail: problem?.message ?? null },
           }),
       problem: problem ?? null,

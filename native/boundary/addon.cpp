@@ -1,6 +1,9 @@
 #include "boundary/addon.hpp"
 
+#include "boundary/marshal.hpp"
 #include "engine/cuda/probe.hpp"
+#include "engine/cuda/refusals.hpp"
+#include "engine/token-learner/engine.hpp"
 #include "engine/torch/library.hpp"
 #include "engine/torch/mapped.hpp"
 #include "kernels/cpu/isa.hpp"
@@ -32,6 +35,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("cpu", &Addon::cpu),
                            InstanceMethod("cudaDriver", &Addon::cuda_driver),
                            InstanceMethod("cuda", &Addon::cuda),
+                           InstanceMethod("fused", &Addon::fused),
                            InstanceMethod("copy", &Addon::copy),
                            InstanceMethod("read", &Addon::read),
                            InstanceMethod("write", &Addon::write),
@@ -168,6 +172,24 @@ Napi::Value Addon::cuda(const Napi::CallbackInfo& info) {
     object.Set("detail", text(report.detail));
     object.Set("devices", devices);
     object.Set("defaultDevice", report.default_device);
+    return object;
+  });
+}
+
+Napi::Value Addon::fused(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const Device device = to_device(info[0]);
+    const std::string reason = device.is_cpu() ? "" : unsupported_reason_on_cuda(DType::float32, device);
+    std::vector<napi_value> refused;
+    for (const Refusal& refusal : refusals(device)) {
+      auto object = Napi::Object::New(env);
+      object.Set("kernel", refusal.kernel);
+      object.Set("reason", refusal.reason);
+      refused.push_back(object);
+    }
+    auto object = Napi::Object::New(env);
+    object.Set("reason", reason.empty() ? env.Null() : Napi::Value(Napi::String::New(env, reason)));
+    object.Set("refusedKernels", from_values(env, refused));
     return object;
   });
 }

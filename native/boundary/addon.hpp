@@ -60,6 +60,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value cpu(const Napi::CallbackInfo& info);
   Napi::Value cuda_driver(const Napi::CallbackInfo& info);
   Napi::Value cuda(const Napi::CallbackInfo& info);
+  Napi::Value fused(const Napi::CallbackInfo& info);
   void close_on_exit(Napi::Env env);
   /// After each garbage collection, the tables are swept in a turn of the event loop.
   void watch_collector(Napi::Env env);

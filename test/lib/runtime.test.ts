@@ -15,7 +15,13 @@ test('info describes this installation', () => {
   expect(existsSync(info.addon?.path ?? '')).toBe(true);
   expect(info.libtorch.version).toMatch(/^\d+\.\d+\.\d+/);
   expect(existsSync(info.libtorch.path ?? '')).toBe(true);
-  expect(info.devices[0]).toMatchObject({ device: 'cpu' });
+  expect(info.devices[0]).toEqual({
+    device: 'cpu',
+    name: 'CPU',
+    totalMemory: null,
+    computeCapability: null,
+    fused: { reason: null, refusedKernels: [] },
+  });
   expect(info.threads).toBeGreaterThanOrEqual(1);
 });
 

@@ -28,6 +28,7 @@ bool adopt_stream(Device device) noexcept {
 
 void* current_stream(Device device) {
   void* stream = nullptr;
+  if (device.is_cpu()) return stream;
   check_torch(torch().aoti_torch_get_current_cuda_stream(device.index, &stream), "current_stream");
   return stream;
 }

@@ -20,7 +20,7 @@ bool adopt_stream(Device device) noexcept;
 /// failed.
 void synchronize(Device device);
 
-/// This thread's stream: a cudaStream_t.
+/// This thread's stream: a cudaStream_t. Null for the CPU.
 void* current_stream(Device device);
 
 /// True if mark_lost() was called for the device. Any thread.

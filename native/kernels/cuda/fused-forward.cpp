@@ -5,8 +5,6 @@
 // been measured yet, on any GPU.
 //
 //   eager      PyTorch: moves the hidden layer through memory 4 times.   0.30 ms product + 0.29 ms moving
-//   epilogue   cuBLAS in slices that stay in L2, then bias, GELU and     0.30 ms product + 0.05 ms GELU
-//              dot in one pass over each (cuda_epilogue).                + launches, one after another
 //   mma        The product itself by mma.sync; the hidden layer in       0.5 to 0.8 ms on Hopper, where
 //              registers; half the instructions per GELU.                mma.sync is the slower way
 //   wgmma      wgmma on packed tile images, bulk copies, a producer      0.40 to 0.50 ms: 60 to 75 % of
@@ -162,8 +160,6 @@ Status run(const Pass& pass) {
   return run_packed(pass);
 }
 
-bool fits_int(std::int64_t value) { return value > 0 && value <= 0x7fffffff; }
-
 bool aligned(const void* pointer, std::uintptr_t alignment) {
   return reinterpret_cast<std::uintptr_t>(pointer) % alignment == 0;
 }
@@ -172,11 +168,12 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
                 const void* workspace, std::size_t workspace_bytes) {
   if (!is_supported(params.dtype)) return Status::unsupported;
   if (params.batch < 0 || params.height <= 0 || params.width <= 0) return Status::invalid_argument;
-  if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens)) {
-    return Status::invalid_argument;
-  }
+  const CudaShape shape{params.batch, weights.channels, weights.hidden, weights.tokens,
+                        params.height * params.width};
+  const Status sizes = check_sizes(shape, plan.precision);
+  if (sizes != Status::ok) return sizes;
   if (plan.precision != weights.precision) return Status::invalid_argument;
-  if ((plan.variant == Variant::simt) != (weights.variant == Variant::simt)) return Status::invalid_argument;
+  if (format_of(plan.variant) != weights.format) return Status::invalid_argument;
   if (params.batch == 0) return Status::ok;
   if (params.x == nullptr || params.tokens == nullptr || params.attention == nullptr)
     return Status::invalid_argument;
@@ -191,12 +188,11 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
 Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
                          std::size_t bytes, CudaPackedWeights* packed, void* stream) {
   if (weights.num_layers != 2 || !is_supported(weights.dtype)) return Status::unsupported;
-  if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens) ||
-      !fits_int(weights.tokens * padded_hidden(weights.hidden))) {
-    return Status::invalid_argument;
-  }
   const CudaShape shape{0, weights.channels, weights.hidden, weights.tokens, 0};
-  const PackedWeightsLayout layout = packed_weights_layout(shape, precision, variant);
+  const Status sizes = check_sizes(shape, precision);
+  if (sizes != Status::ok) return sizes;
+  const WeightFormat format = format_of(variant);
+  const PackedWeightsLayout layout = packed_weights_layout(shape, precision, format);
   if (buffer == nullptr || !aligned(buffer, 1024) || bytes < layout.total) return Status::invalid_argument;
 
   char* base = static_cast<char*>(buffer);
@@ -216,15 +212,15 @@ Status cuda_pack_weights(const WeightsView& weights, Precision precision, Varian
   args.packed_token_bias = reinterpret_cast<float*>(base + layout.token_bias);
 
   packed->precision = precision;
-  packed->variant = variant;
+  packed->format = format;
   packed->channels = weights.channels;
   packed->hidden = weights.hidden;
   packed->tokens = weights.tokens;
   packed->weight = args.blocks;
   packed->bias_and_scale = reinterpret_cast<const float*>(args.bias_and_scale);
   packed->token_bias = args.packed_token_bias;
-  return variant == Variant::simt ? launch_pack_simt_weights(args, stream)
-                                  : launch_pack_weights(precision, args, stream);
+  return format == WeightFormat::rows ? launch_pack_simt_weights(args, stream)
+                                      : launch_pack_weights(precision, args, stream);
 }
 
 Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
@@ -244,48 +240,6 @@ Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& 
                     workspace_layout(shape, plan, images),
                     stream};
     const Status status = run(pass);
-    if (status != Status::ok) return status;
-  }
-  return Status::ok;
-}
-
-Status cuda_epilogue(const EpilogueParams& params, void* stream) {
-  if (!is_supported(params.dtype) || !is_supported(params.weights_dtype)) return Status::unsupported;
-  if (params.columns < 0 || params.groups < 0 || !fits_int(params.hidden_per_group))
-    return Status::invalid_argument;
-  EpilogueArgs args;
-  args.hidden = params.hidden;
-  args.dtype = params.dtype;
-  args.row_stride = params.row_stride;
-  args.columns = params.columns;
-  args.hidden_per_group = static_cast<int>(params.hidden_per_group);
-  args.bias = params.bias;
-  args.scale = params.scale;
-  args.token_bias = params.token_bias;
-  args.weights_dtype = params.weights_dtype;
-  args.attention = params.attention;
-  args.attention_group_stride = params.attention_group_stride;
-  return launch_epilogue(params.precision, args, params.groups, stream);
-}
-
-Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens,
-                          void* workspace, std::size_t workspace_bytes, void* stream) {
-  if (!is_supported(params.dtype)) return Status::unsupported;
-  if (params.batch < 0 || params.height <= 0 || params.width <= 0 || !fits_int(channels) ||
-      !fits_int(tokens)) {
-    return Status::invalid_argument;
-  }
-  const CudaShape shape{params.batch, channels, 0, tokens, params.height * params.width};
-  if (workspace_bytes < token_product_workspace_bytes(shape)) return Status::invalid_argument;
-  CudaPackedWeights weights;
-  weights.channels = channels;
-  weights.tokens = tokens;
-  const Plan plan;
-  constexpr std::int64_t kMostImages = 65535;
-  for (std::int64_t first = 0; first < params.batch; first += kMostImages) {
-    const std::int64_t images = std::min(kMostImages, params.batch - first);
-    const Pass pass{params, weights, plan, static_cast<char*>(workspace), first, images, {}, stream};
-    const Status status = launch_tokens(pass.tokens(), images, stream);
     if (status != Status::ok) return status;
   }
   return Status::ok;

@@ -113,18 +113,4 @@ struct TokensArgs {
   int segments = 1;
 };
 
-struct EpilogueArgs {
-  const void* hidden = nullptr;
-  DType dtype = DType::float32;
-  std::int64_t row_stride = 0;
-  std::int64_t columns = 0;
-  int hidden_per_group = 0;
-  const void* bias = nullptr;
-  const void* scale = nullptr;
-  const void* token_bias = nullptr;
-  DType weights_dtype = DType::float32;
-  float* attention = nullptr;
-  std::int64_t attention_group_stride = 0;
-};
-
 }  // namespace tokenlearner::kernels::cuda

@@ -20,15 +20,17 @@ inline constexpr std::int64_t kMostGridYZ = 65535;
 
 /**
  * Sets a kernel's limit of dynamic shared memory to the device's maximum. It is always the maximum, never
- * what one launch needs: all lanes share the kernel's limit, so one lane could lower it under another lane's
- * launch.
+ * what one launch needs: the threads of a process share the kernel's limit, so one could lower it under
+ * another one's launch. A device with less than `needed` bytes refuses the launch.
  */
-inline Status raise_shared_limit(const void* kernel) {
+inline Status raise_shared_limit(const void* kernel, std::size_t needed) {
   int device = 0;
   int most = 0;
   cudaError_t error = cudaGetDevice(&device);
   if (error == cudaSuccess)
     error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  // CUDA itself would call this an invalid value.
+  if (error == cudaSuccess && needed > static_cast<std::size_t>(most)) error = cudaErrorLaunchOutOfResources;
   if (error == cudaSuccess)
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
   return status_of(error);
@@ -40,7 +42,7 @@ Status launch_kernel(void (*kernel)(Args), std::int64_t grid_x, std::int64_t gri
   if (grid_x == 0 || grid_y == 0 || grid_z == 0) return Status::ok;
   if (grid_x > kMostGridX || grid_y > kMostGridYZ || grid_z > kMostGridYZ) return Status::unsupported;
   if (shared_bytes > kDefaultSharedBytes) {
-    const Status raised = raise_shared_limit(reinterpret_cast<const void*>(kernel));
+    const Status raised = raise_shared_limit(reinterpret_cast<const void*>(kernel), shared_bytes);
     if (raised != Status::ok) return raised;
   }
   void* arguments[] = {&args};

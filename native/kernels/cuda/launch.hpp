@@ -16,7 +16,6 @@ Status launch_maps_wgmma(Precision precision, int hidden_tile, const MapsArgs& a
 Status launch_maps_simt(const SimtArgs& args, int tokens, void* stream);
 Status launch_small(Precision precision, const SmallArgs& args, std::int64_t images, void* stream);
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void* stream);
-Status launch_epilogue(Precision precision, const EpilogueArgs& args, std::int64_t groups, void* stream);
 Status clear_counters(void* counters, std::size_t bytes, void* stream);
 
 }  // namespace tokenlearner::kernels::cuda

@@ -26,6 +26,11 @@ TOKENLEARNER_KERNEL_BODY void pack_simt_weights_body(Machine& machine, const Pac
       channel < args.channels ? load_element(args.weight, args.dtype, row * args.channels + channel) : 0.0f;
 }
 
+/** The offset, in elements, of hidden row 2 * pair of a group. */
+TOKENLEARNER_PORTABLE constexpr std::int64_t simt_pair_offset(int pair) {
+  return std::int64_t{2} * kSimtChannels * pair;
+}
+
 TOKENLEARNER_PORTABLE float simt_hidden(const float* weight, const float (&x)[kSimtChannels], float bias) {
   float sum = bias;
   TOKENLEARNER_UNROLL
@@ -66,7 +71,7 @@ TOKENLEARNER_KERNEL_BODY void maps_simt_body(Machine& machine, const SimtArgs& a
   float sum = 0.0f;
   for (int pair = hidden_lane * each; pair < last; ++pair) {
     const Float4 v = vectors[pair];
-    const float* row = weight + pair * 2 * kSimtChannels;
+    const float* row = weight + simt_pair_offset(pair);
     sum = fmaf(v.z, gelu<GeluForm::accurate>(simt_hidden(row, x, v.x)), sum);
     if (pair * 2 + 1 < args.hidden) {
       sum = fmaf(v.w, gelu<GeluForm::accurate>(simt_hidden(row + kSimtChannels, x, v.y)), sum);

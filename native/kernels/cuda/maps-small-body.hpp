@@ -51,10 +51,11 @@ struct SmallTraits {
   static constexpr int kPixelChunkBytes = kPixelPlaneBytes * kPlanes;
 };
 
-constexpr std::size_t small_shared_bytes(Precision precision, int chunks) {
+constexpr std::size_t small_shared_bytes(Precision precision, std::int64_t chunks) {
   const int offset = planes_of(precision) == 1 ? SmallTraits<Precision::tf32>::kPixelOffset
                                                : SmallTraits<Precision::float32>::kPixelOffset;
-  return static_cast<std::size_t>(offset + chunks * kSmallTilePixels * kRowBytes * planes_of(precision));
+  return static_cast<std::size_t>(offset) +
+         static_cast<std::size_t>(chunks) * (kSmallTilePixels * kRowBytes * planes_of(precision));
 }
 
 template <class Traits, class Machine>

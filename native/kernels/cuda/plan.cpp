@@ -1,6 +1,7 @@
 #include "kernels/cuda/plan.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/maps-simt-body.hpp"
@@ -56,7 +57,13 @@ int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperti
   return static_cast<int>(ceil_div(tiles, ceil_div(tiles, splits)));
 }
 
+bool fits_int(std::int64_t value) { return value <= std::numeric_limits<std::int32_t>::max(); }
+
 }  // namespace
+
+WeightFormat format_of(Variant variant) {
+  return variant == Variant::simt ? WeightFormat::rows : WeightFormat::tile_images;
+}
 
 const char* name_of(Precision precision) {
   switch (precision) {
@@ -98,6 +105,22 @@ std::int64_t pixel_blocks(std::int64_t pixel_count) {
 
 std::int64_t segment_count(std::int64_t pixels) { return ceil_div<std::int64_t>(pixels, kSegmentPixels); }
 
+bool has_pixel_segments(const CudaShape& shape) { return segment_count(shape.pixels) > 1; }
+
+Status check_sizes(const CudaShape& shape, Precision precision) {
+  if (shape.channels <= 0 || shape.hidden <= 0 || shape.tokens <= 0) return Status::invalid_argument;
+  if (!fits_int(shape.channels) || !fits_int(shape.hidden) || !fits_int(shape.tokens))
+    return Status::unsupported;
+  const std::int64_t chunks = chunk_count(shape.channels, precision);
+  const std::int64_t rows = padded_hidden(shape.hidden);
+  const bool fits = fits_int(chunks * channels_per_chunk(precision)) && fits_int(rows * shape.tokens) &&
+                    // The steps of the product's loop: one for each tile of hidden rows and chunk.
+                    fits_int(rows / kHiddenGranule * chunks) &&
+                    // The smallest tile of pixels that a kernel counts.
+                    fits_int(ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels));
+  return fits ? Status::ok : Status::unsupported;
+}
+
 int partial_lanes(Variant variant) {
   return variant == Variant::small ? kSmallWarps : variant == Variant::wgmma ? 1 : 2;
 }
@@ -134,7 +157,7 @@ WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::
     layout.segment_sums = place(bytes_of(images * tiles * shape.channels * shape.tokens, sizeof(float)));
     layout.counter_bytes = bytes_of(images * shape.tokens * (tiles + 1), sizeof(std::uint32_t));
     layout.counters = place(layout.counter_bytes);
-  } else if (segment_count(shape.pixels) > 1) {
+  } else if (has_pixel_segments(shape)) {
     const std::int64_t sums = images * segment_count(shape.pixels) * shape.channels * shape.tokens;
     layout.segment_sums = place(bytes_of(sums, sizeof(float)));
   }
@@ -142,10 +165,10 @@ WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::
   return layout;
 }
 
-PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, Variant variant) {
+PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, WeightFormat format) {
   PackedWeightsLayout layout;
   const std::int64_t rows = shape.tokens * padded_hidden(shape.hidden);
-  const std::size_t weight = variant == Variant::simt
+  const std::size_t weight = format == WeightFormat::rows
                                  ? bytes_of(shape.tokens * shape.hidden, kSimtChannels * sizeof(float))
                                  : bytes_of(rows / kBlockRows * chunk_count(shape.channels, precision),
                                             static_cast<std::size_t>(kBlockBytes * planes_of(precision)));
@@ -156,14 +179,7 @@ PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision prec
 }
 
 std::size_t packed_weights_bytes(const CudaShape& shape, Precision precision, Variant variant) {
-  return packed_weights_layout(shape, precision, variant).total;
-}
-
-std::size_t token_product_workspace_bytes(const CudaShape& shape) {
-  const std::int64_t segments = segment_count(shape.pixels);
-  if (segments <= 1) return 0;
-  return bytes_of(std::min(shape.batch, kMostImages) * segments * shape.channels * shape.tokens,
-                  sizeof(float));
+  return packed_weights_layout(shape, precision, format_of(variant)).total;
 }
 
 Status choose_precision(DType dtype, bool allow_tf32, Precision* precision) {
@@ -187,7 +203,7 @@ bool can_run(Variant variant, const CudaShape& shape, Precision precision, const
     case Variant::simt:
       return precision == Precision::float32 && shape.channels <= kSimtChannels;
     case Variant::small:
-      return small_shared_bytes(precision, static_cast<int>(chunk_count(shape.channels, precision))) <=
+      return small_shared_bytes(precision, chunk_count(shape.channels, precision)) <=
              device.shared_memory_per_block;
     case Variant::mma:
       return true;

@@ -15,6 +15,12 @@ int partial_lanes(Variant variant);
 int tiles_per_split(const Plan& plan, std::int64_t hidden);
 std::int64_t tile_count(const Plan& plan, std::int64_t hidden);
 
+/**
+ * `invalid_argument` if channels, hidden or tokens is not positive. `unsupported` if a number that the
+ * kernels keep in 32 bits does not fit. Otherwise ok.
+ */
+Status check_sizes(const CudaShape& shape, Precision precision);
+
 /** True if a variant can run. choose_variant says which one should. */
 bool can_run(Variant variant, const CudaShape& shape, Precision precision, const DeviceProperties& device);
 
@@ -36,6 +42,6 @@ struct PackedWeightsLayout {
   std::size_t token_bias = 0;
   std::size_t total = 0;
 };
-PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, Variant variant);
+PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, WeightFormat format);
 
 }  // namespace tokenlearner::kernels::cuda

@@ -33,6 +33,15 @@ enum class Variant : std::int8_t {
   wgmma,
 };
 
+/** How W1 is packed. The other packed weights are the same for all variants. */
+enum class WeightFormat : std::int8_t {
+  /** Rows of channels in float32: for simt. */
+  rows,
+  /** See Note [Tile images] in tiling.hpp: for all other variants. */
+  tile_images,
+};
+WeightFormat format_of(Variant variant);
+
 const char* name_of(Precision precision);
 const char* name_of(Variant variant);
 
@@ -64,15 +73,14 @@ struct Plan {
   std::size_t workspace_bytes = 0;
 };
 
-/** W1, b1, w2 and b2, packed for one precision and variant. The caller owns the buffer (device memory). */
+/** W1, b1, w2 and b2, packed for one precision and format. The caller owns the buffer (device memory). */
 struct CudaPackedWeights {
   Precision precision = Precision::float32;
-  Variant variant = Variant::mma;
+  WeightFormat format = WeightFormat::tile_images;
   std::int64_t channels = 0;
   std::int64_t hidden = 0;
   std::int64_t tokens = 0;
-  /** See Note [Tile images] in tiling.hpp. For simt: W1 in float32, not in blocks. */
-  const void* weight = nullptr;
+  const void* weight = nullptr;  // W1
   /** For each pair of hidden rows: b1, b1, w2, w2. Each group is padded with zeros. */
   const float* bias_and_scale = nullptr;
   const float* token_bias = nullptr;  // b2
@@ -95,11 +103,16 @@ Status choose_precision(DType dtype, bool allow_tf32, Precision* precision);
 Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
                   const DeviceProperties& device);
 
+/** True if an image has several segments of pixels. Then one more kernel adds up their sums. */
+bool has_pixel_segments(const CudaShape& shape);
+
+/** Weights that are packed for one variant serve every variant of the same format. */
 std::size_t packed_weights_bytes(const CudaShape& shape, Precision precision, Variant variant);
 
 /**
  * Asynchronous on `stream`. `weights` is in device memory, contiguous, with num_layers 2. `buffer` is aligned
- * to 1024 bytes and must live as long as `packed` is used.
+ * to 1024 bytes and must live as long as `packed` is used. Sizes beyond the kernels' 32-bit arithmetic are
+ * `unsupported`, here and in cuda_fused_forward.
  */
 Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
                          std::size_t bytes, CudaPackedWeights* packed, void* stream);
@@ -112,30 +125,6 @@ Status cuda_pack_weights(const WeightsView& weights, Precision precision, Varian
  * infinity into NaN.
  */
 Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
-                          void* workspace, std::size_t workspace_bytes, void* stream);
-
-/** A[g,p] = b2[g] + sum_k w2[g,k] gelu(H[g*K+k, p] + b1[g*K+k]), for a first product computed elsewhere. */
-struct EpilogueParams {
-  const void* hidden = nullptr;  // H: the rows of `groups` whole groups; columns are contiguous
-  DType dtype = DType::float32;
-  std::int64_t row_stride = 0;
-  std::int64_t columns = 0;
-  std::int64_t groups = 0;
-  std::int64_t hidden_per_group = 0;
-  /** b1, w2 and b2 from the first of these groups on, of dtype `weights_dtype`. */
-  const void* bias = nullptr;
-  const void* scale = nullptr;       // w2
-  const void* token_bias = nullptr;  // b2
-  DType weights_dtype = DType::float32;
-  Precision precision = Precision::float32;  // which GELU form
-  float* attention = nullptr;
-  std::int64_t attention_group_stride = 0;
-};
-Status cuda_epilogue(const EpilogueParams& params, void* stream);
-
-/** Computes y from x and params.attention. `workspace` has token_product_workspace_bytes() bytes. */
-std::size_t token_product_workspace_bytes(const CudaShape& shape);
-Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens,
                           void* workspace, std::size_t workspace_bytes, void* stream);
 
 }  // namespace tokenlearner::kernels::cuda

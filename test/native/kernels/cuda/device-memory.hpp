@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/device.hpp"
+#include "gpu-runtime.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 

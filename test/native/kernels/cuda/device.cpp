@@ -1,5 +1,5 @@
-// The runtime helpers, on machines with and without a GPU: they return a status, never crash and print
-// nothing.
+// The meaning of CUDA's errors, and calls on machines with and without a GPU: they return a status, never
+// crash and print nothing.
 #include "kernels/cuda/device.hpp"
 
 #include <doctest.h>
@@ -7,14 +7,17 @@
 #include <string>
 
 #include "../stringify.hpp"
+#include "gpu-runtime.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 namespace {
 
 // cudaError_t's numbers, which are stable.
 constexpr int kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidConfiguration = 9,
-              kNoKernelImage = 209, kIllegalAddress = 700, kLaunchOutOfResources = 701, kLaunchFailure = 719,
-              kNotSupported = 801;
+              kInvalidDeviceFunction = 98, kInvalidKernelImage = 200, kNoKernelImage = 209, kInvalidPtx = 218,
+              kJitCompilerNotFound = 221, kUnsupportedPtxVersion = 222, kJitCompilationDisabled = 223,
+              kInvalidResourceHandle = 400, kIllegalAddress = 700, kLaunchOutOfResources = 701,
+              kLaunchFailure = 719, kNotSupported = 801;
 
 TEST_SUITE("cuda/device") {
   TEST_CASE("success and memory errors have faults of their own") {
@@ -23,10 +26,19 @@ TEST_SUITE("cuda/device") {
     CHECK(classify(kNotSupported) == Fault::other);
   }
 
-  TEST_CASE("errors of a launch are refused launches") {
-    for (int error : {kInvalidValue, kInvalidConfiguration, kNoKernelImage, kLaunchOutOfResources}) {
+  TEST_CASE("a launch is refused where there is no code or too few resources for it") {
+    for (int error :
+         {kInvalidConfiguration, kInvalidDeviceFunction, kInvalidKernelImage, kNoKernelImage, kInvalidPtx,
+          kJitCompilerNotFound, kUnsupportedPtxVersion, kJitCompilationDisabled, kLaunchOutOfResources}) {
       CAPTURE(error);
       CHECK(classify(error) == Fault::launch_refused);
+    }
+  }
+
+  TEST_CASE("an argument that CUDA rejects is a mistake, and no refused launch") {
+    for (int error : {kInvalidValue, kInvalidResourceHandle}) {
+      CAPTURE(error);
+      CHECK(classify(error) == Fault::other);
     }
   }
 
@@ -45,23 +57,13 @@ TEST_SUITE("cuda/device") {
     CHECK(std::string(last_error().name) == "cudaErrorIllegalAddress");
   }
 
-  TEST_CASE("probe") {
-    const Probe first = probe();
-    const Probe second = probe();
-    const std::string availability = name_of(first.availability), error_text = first.error_text;
-    MESSAGE(availability, ": ", error_text, " (driver ", first.driver_version, ", runtime ",
-            first.runtime_version, ", ", first.device_count, " devices)");
-    CHECK(first.availability == second.availability);
-    CHECK(first.runtime_version >= 12000);
-    CHECK((first.availability == Availability::available) == (first.device_count > 0));
-  }
-
   TEST_CASE("without a device every call returns an error") {
-    if (probe().device_count > 0) return;
-    DeviceDescription description;
+    const Probe found = probe();
+    CHECK(found.runtime_version >= 12000);
+    if (found.device_count > 0) return;
+    DeviceProperties properties;
     void* memory = nullptr;
-    CHECK(describe_device(0, &description) == Status::device_error);
-    CHECK(allocate_pinned(4096, &memory) == Status::device_error);
+    CHECK(device_properties(0, &properties) == Status::device_error);
     CHECK(allocate_device(4096, &memory) == Status::device_error);
     CHECK(create_stream(&memory) == Status::device_error);
     CHECK(last_error().code != 0);

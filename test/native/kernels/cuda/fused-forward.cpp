@@ -2,65 +2,15 @@
 // One suite per variant: they take long.
 #include <doctest.h>
 
-#include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <stdexcept>
 #include <string>
 
-#include "kernels/cuda/numerics.hpp"
+#include "host-forward.hpp"
 #include "kernels/cuda/plan.hpp"
-#include "problem.hpp"
 #include "stringify.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 namespace {
-
-const DeviceProperties kHopper{9, 0, 132, 232448};
-
-struct Aligned {
-  explicit Aligned(std::size_t bytes)
-      : size((bytes + 1023) / 1024 * 1024 + 1024), memory(std::aligned_alloc(1024, size), &std::free) {
-    // NaN as every type, so that a read before the write gives a wrong result.
-    std::memset(memory.get(), 0xff, size);
-  }
-  std::size_t size;
-  std::unique_ptr<void, void (*)(void*)> memory;
-};
-
-struct Result {
-  std::vector<double> attention, tokens;
-};
-
-Result run(const Problem& problem, Precision precision, Variant variant, const Plan& plan) {
-  ForwardParams params = problem.params();
-  const CudaShape shape = problem.shape();
-  LayerView layers[2];
-  const WeightsView weights = problem.weights(layers);
-  const std::size_t packed_bytes = packed_weights_bytes(shape, precision, variant);
-  const Aligned packed_memory(packed_bytes);
-  const Aligned workspace(plan.workspace_bytes);
-  CudaPackedWeights packed;
-  Status status = cuda_pack_weights(weights, precision, variant, packed_memory.memory.get(), packed_bytes,
-                                    &packed, nullptr);
-  CHECK(status == Status::ok);
-
-  std::vector<float> attention(problem.attention().size(), NAN);
-  std::vector<std::uint8_t> tokens(problem.tokens().size() * item_size(params.dtype), 0xff);
-  params.x = problem.x().data();
-  params.attention = attention.data();
-  params.tokens = tokens.data();
-  status = cuda_fused_forward(params, packed, plan, workspace.memory.get(), plan.workspace_bytes, nullptr);
-  CHECK(status == Status::ok);
-
-  Result result;
-  result.attention.assign(attention.begin(), attention.end());
-  for (std::size_t i = 0; i < problem.tokens().size(); ++i) {
-    result.tokens.push_back(load_element(tokens.data(), params.dtype, static_cast<std::int64_t>(i)));
-  }
-  return result;
-}
 
 struct Case {
   Size size;
@@ -72,7 +22,7 @@ void check_case(const Case& c, Precision precision, Variant variant, const Plan&
   const Problem::Errors pytorch = problem.pytorch_errors(precision);
   CAPTURE(plan.splits);
   try {
-    const Result result = run(problem, precision, variant, plan);
+    const Result result = run_forward(problem, precision, variant, plan);
     const double attention = relative_error(result.attention, problem.attention());
     const double tokens = relative_error(result.tokens, problem.tokens());
     CHECK(attention <= allowed_error(precision, pytorch.attention));
@@ -137,13 +87,23 @@ void check_batch_invariance(Precision precision, Variant variant, std::int64_t c
   if (variant != Variant::simt) CHECK(split.splits > 1);
   Plan one_by_one = unsplit;
   one_by_one.images_per_pass = 1;
-  const Result together = run(problem, precision, variant, unsplit);
-  const Result shared = run(problem, precision, variant, split);
-  const Result alone = run(problem, precision, variant, one_by_one);
+  const Result together = run_forward(problem, precision, variant, unsplit);
+  const Result shared = run_forward(problem, precision, variant, split);
+  const Result alone = run_forward(problem, precision, variant, one_by_one);
   CHECK(together.attention == shared.attention);
   CHECK(together.tokens == shared.tokens);
   CHECK(together.attention == alone.attention);
   CHECK(together.tokens == alone.tokens);
+}
+
+/** Tokens as (B, G, C) have the bits of (B, C, G), in one pass over the tokens or several. */
+void check_tokens_first(Precision precision, Variant variant, const Size& size, Layout layout) {
+  const Problem problem(size, dtype_of(precision), layout, 8);
+  const Plan plan = plan_forward(problem.shape(), precision, variant, kHopper);
+  const Result channels_first = run_forward(problem, precision, variant, plan);
+  const Result tokens_first = run_forward(problem, precision, variant, plan, true);
+  CHECK(tokens_first.tokens == channels_first.tokens);
+  CHECK(relative_error(tokens_first.tokens, problem.tokens()) <= 2.5e-7);
 }
 
 /** The precisions as subcases. */
@@ -158,6 +118,21 @@ TEST_SUITE("cuda/fused-forward-simt") {
   TEST_CASE("simt, float32: all sizes") { check_simt_sizes(); }
   TEST_CASE("simt: neither the batch nor the number of blocks changes bits") {
     check_batch_invariance(Precision::float32, Variant::simt, 16);
+  }
+}
+
+TEST_SUITE("cuda/fused-forward-tokens-first") {
+  TEST_CASE("one segment of pixels") {
+    check_tokens_first(Precision::float32, Variant::simt, {2, 7, 3, 9, 1, 130}, Layout::channels_first);
+  }
+  TEST_CASE("several segments of pixels") {
+    check_tokens_first(Precision::float32, Variant::simt, {2, 16, 3, 9, 27, 42}, Layout::cropped);
+  }
+  TEST_CASE("channels last") {
+    check_tokens_first(Precision::float32, Variant::simt, {2, 16, 3, 9, 25, 41}, Layout::channels_last);
+  }
+  TEST_CASE("the small variant") {
+    check_tokens_first(Precision::float32, Variant::small, {2, 37, 3, 2, 1, 40}, Layout::channels_first);
   }
 }
 

@@ -2,8 +2,8 @@
 // host memory.
 #include <cstring>
 
+#include "host-faults.hpp"
 #include "host-machine.hpp"
-#include "kernels/cuda/epilogue-body.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/maps-simt-body.hpp"
@@ -16,6 +16,7 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 using test::Dimensions;
+using test::host_faults;
 using test::HostMachine;
 using test::launch;
 
@@ -76,6 +77,7 @@ Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*
 }
 
 Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, void*) {
+  ++host_faults.weight_packings;
   pack_vectors(args);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
@@ -94,6 +96,9 @@ Status launch_pack_simt_weights(const PackWeightsArgs& args, void*) {
 }
 
 Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
+  ++host_faults.maps_launches;
+  if (host_faults.on_maps) host_faults.on_maps();
+  if (host_faults.maps_status != Status::ok) return host_faults.maps_status;
   return with_precision(precision, [&](auto constant) {
     using Traits = MmaTraits<decltype(constant)::value>;
     launch(grid(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits, args.tokens),
@@ -138,18 +143,15 @@ Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
            }
          });
   if (args.segments > 1) {
-    launch(grid(ceil_div(args.channels * args.tokens, kTokensThreads), images), kTokensThreads, 0,
+    const std::int64_t outputs = static_cast<std::int64_t>(args.channels) * args.tokens;
+    launch(grid(ceil_div<std::int64_t>(outputs, kTokensThreads), images), kTokensThreads, 0,
            [&](HostMachine& machine) { add_segments_body(machine, args); });
   }
+  if (host_faults.map_error != 0.0f && (args.tiles > 0 || !host_faults.only_divided)) {
+    for (std::int64_t image = 0; image < images; ++image)
+      args.attention.data[image * args.attention.batch_stride] += host_faults.map_error;
+  }
   return Status::ok;
-}
-
-Status launch_epilogue(Precision precision, const EpilogueArgs& args, std::int64_t groups, void*) {
-  return with_precision(precision, [&](auto constant) {
-    constexpr GeluForm kForm = gelu_form(decltype(constant)::value);
-    launch(grid(ceil_div<std::int64_t>(args.columns, kEpilogueColumns), groups), kEpilogueThreads,
-           kEpilogueSharedBytes, [&](HostMachine& machine) { epilogue_body<kForm>(machine, args); });
-  });
 }
 
 Status clear_counters(void* counters, std::size_t bytes, void*) {

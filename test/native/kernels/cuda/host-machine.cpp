@@ -1,10 +1,12 @@
 #include "host-machine.hpp"
 
+#include <atomic>
+
 namespace tokenlearner::kernels::cuda::test {
 
 Block::Block(Dimensions grid, Dimensions index, int threads, std::size_t shared_bytes)
     : grid_(grid), index_(index), shared_(shared_bytes / sizeof(Word4) + 1), shared_size_(shared_bytes) {
-  static int blocks = 0;
+  static std::atomic<int> blocks = 0;
   copies_land_at_once_ = blocks++ % 2 == 1;
   // Also NaN as bfloat16, half and tf32.
   std::memset(shared_.data(), 0xff, shared_.size() * sizeof(Word4));

@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "kernels/cuda/maps-mma-body.hpp"
+#include "kernels/cuda/maps-simt-body.hpp"
 #include "kernels/cuda/maps-small-body.hpp"
 #include "kernels/cuda/maps-wgmma-body.hpp"
 #include "stringify.hpp"
@@ -112,6 +113,38 @@ TEST_SUITE("cuda/plan") {
   TEST_CASE("tf32: tiles fit into shared memory") { check_shared_memory<Precision::tf32>(); }
   TEST_CASE("bfloat16: tiles fit into shared memory") { check_shared_memory<Precision::bfloat16>(); }
   TEST_CASE("float16: tiles fit into shared memory") { check_shared_memory<Precision::float16>(); }
+
+  TEST_CASE("sizes beyond the kernels' 32-bit arithmetic are unsupported") {
+    constexpr std::int64_t kLarge = std::int64_t{1} << 31;
+    const auto check = [](std::int64_t channels, std::int64_t hidden, std::int64_t tokens,
+                          std::int64_t pixels) {
+      return check_sizes({1, channels, hidden, tokens, pixels}, Precision::float32);
+    };
+    CHECK(check(4, kLarge - 128, 1, 49) == Status::ok);
+    CHECK(check(4, kLarge - 127, 1, 49) == Status::unsupported);  // rounds up to 2^31
+    CHECK(check(4, kLarge / 4, 4, 49) == Status::unsupported);
+    CHECK(check(kLarge - 32, 2, 1, 49) == Status::ok);
+    CHECK(check(kLarge - 31, 2, 1, 49) == Status::unsupported);
+    // 2^24 - 1 tiles of hidden rows by 2^8 chunks.
+    CHECK(check(32 << 8, kLarge - 128, 1, 49) == Status::unsupported);
+    CHECK(check(4, 8, 1, 32 * (kLarge - 1)) == Status::ok);
+    CHECK(check(4, 8, 1, 32 * kLarge) == Status::unsupported);
+    CHECK(check(0, 8, 1, 49) == Status::invalid_argument);
+    CHECK(check(kLarge * kLarge, kLarge * kLarge, kLarge * kLarge, 49) == Status::unsupported);
+  }
+
+  TEST_CASE("shared memory and offsets of large sizes need 64 bits") {
+    // 2^32 bytes of pixels: a 32-bit product would be 0, and the variant would seem to fit.
+    CHECK_FALSE(can_run(Variant::small, {1, std::int64_t{32} << 19, 8, 1, 128}, Precision::float32, kHopper));
+    CHECK(simt_pair_offset(1) == 32);
+    CHECK(simt_pair_offset(1 << 26) == std::int64_t{1} << 31);
+  }
+
+  TEST_CASE("all variants but simt share the format of their weights") {
+    CHECK(format_of(Variant::simt) == WeightFormat::rows);
+    for (const Variant variant : {Variant::small, Variant::mma, Variant::wgmma})
+      CHECK(format_of(variant) == WeightFormat::tile_images);
+  }
 
   TEST_CASE("a batch of 0 needs no workspace") {
     const Plan empty = plan_forward({0, 64, 128, 8, 64}, Precision::tf32, Variant::mma, kHopper);
