@@ -6,14 +6,8 @@
 import { Tensor, TokenLearner } from '../../dist/index.mjs';
 import { Baseline } from './baseline.mjs';
 import { QUEUE, timeAll } from './rounds.mjs';
-import { firstProductFlops, WORKLOADS } from './workloads.mjs';
+import { firstProductFlops } from './workloads.mjs';
 
-export const MODES = [
-  { name: 'float32', dtype: 'float32', allowTf32: false },
-  { name: 'tf32', dtype: 'float32', allowTf32: true },
-  { name: 'bfloat16', dtype: 'bfloat16', allowTf32: false },
-  { name: 'float16', dtype: 'float16', allowTf32: false },
-];
 const ENGINES = ['fused', 'grouped-conv'];
 const PEERS = ['eager', 'compile', 'matmul'];
 const WARM_UPS = 3;
@@ -72,6 +66,7 @@ async function benchRow(baseline, workload, mode, { device, peers }) {
         ready.push(await peer(id, baseline, workload, mode));
       } catch (error) {
         failed[id] = { failed: error.message.split('\n')[0] };
+        console.log(`  ${id} is left out: ${failed[id].failed}`);
       }
     }
     const contenders = { ...(await timeAll(ready, ROW_MILLISECONDS)), ...failed };
@@ -98,32 +93,15 @@ function describe({ workload, mode, contenders, tflops }) {
   return `${workload.padEnd(10)} ${mode.padEnd(9)} ${part('latency', 'latencyMs')}  ${part('throughput', 'throughputMs')}, ${rate}`;
 }
 
-function choose(kind, all, names) {
-  if (names === undefined) return all;
-  const unknown = names.filter((name) => all.every((each) => each.name !== name));
-  if (unknown.length > 0) throw new RangeError(`Expected ${kind}s but received ${unknown.join(', ')}`);
-  return all.filter(({ name }) => names.includes(name));
-}
-
 /**
- * The rows to measure, [{workload, mode}].
- *
- * @param only - names of workloads; undefined for all. `modes` likewise.
- */
-export function chooseRows({ only, modes }) {
-  const workloads = choose('workload', WORKLOADS, only);
-  return choose('mode', MODES, modes).flatMap((mode) => workloads.map((workload) => ({ workload, mode })));
-}
-
-/**
+ * @param rows - [{workload, mode}], as chooseRows gives them.
  * @param compile - with torch.compile, which takes minutes for each row.
  * @param seconds - no row begins later; those that are left are named in `left`.
  * @param save - receives the results after each row.
  */
-export async function runBench(check, { python, device, only, modes, compile, seconds, save }) {
+export async function runBench(check, { python, device, rows, compile, seconds, save }) {
   const started = performance.now();
   const peers = PEERS.filter((id) => compile || id !== 'compile');
-  const rows = chooseRows({ only, modes });
   const baseline = new Baseline(python, device);
   try {
     const results = { versions: await baseline.ask('versions'), queue: QUEUE, rows: [], left: [] };

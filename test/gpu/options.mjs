@@ -1,5 +1,6 @@
 /** The command line of check.mjs. */
 import { parseArgs } from 'node:util';
+import { chooseRows } from './workloads.mjs';
 
 export const USAGE = `npm run test:gpu -- [OPTION]...
 
@@ -15,7 +16,7 @@ export const USAGE = `npm run test:gpu -- [OPTION]...
 
 const DEVICES = ['cuda', 'cpu'];
 
-/** {parity, faults, bench, output, only, modes, compile, seconds, python, seed, device}; throws an error that says what is wrong. */
+/** {parity, faults, bench, output, rows, compile, seconds, python, seed, device}; throws an error that says what is wrong. */
 export function parseOptions(args) {
   const flag = { type: 'boolean', default: false };
   const string = { type: 'string' };
@@ -36,15 +37,15 @@ export function parseOptions(args) {
     },
   });
   const { parity, faults, bench, output, python, device } = values;
-  if (!DEVICES.includes(device)) throw new RangeError(`Expected cuda or cpu for --device but received ${device}`);
+  if (!DEVICES.includes(device))
+    throw new RangeError(`Expected cuda or cpu for --device but received ${device}`);
   const all = !parity && !faults && !bench;
   return {
     parity: all || parity,
     faults: all || faults,
     bench: all || bench,
     output,
-    only: values.only?.split(','),
-    modes: values.modes?.split(','),
+    rows: chooseRows({ only: values.only?.split(','), modes: values.modes?.split(',') }),
     compile: !values['no-compile'],
     seconds: values['time-limit'] === undefined ? Infinity : natural('time-limit', values['time-limit']),
     python,
