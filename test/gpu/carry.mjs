@@ -47,13 +47,14 @@ const FILES = [
   'test/gpu',
 ];
 
-/** The commands, and the time that each may take. */
+/** run.sh's commands. */
 const COMMANDS = [
   ['a', 'the kernels against the oracle and under compute-sanitizer, and their times on vit-b'],
   ['b', 'parity'],
   ['c', 'faults'],
   ['d', "the bench against PyTorch eager and cuBLAS's product"],
   ['e', 'the bench against torch.compile, for a few workloads'],
+  ['f', 'the kernels against the oracle at all sizes'],
 ];
 
 /** The folders in node_modules of the packages that the package needs when it runs. */

@@ -2,17 +2,18 @@
 # The checks on a GPU machine that has Python with torch, but no Node and no network. carry.mjs puts this script beside all that
 # it needs.
 #
-#     bash run.sh a|b|c|d|e
+#     bash run.sh a|b|c|d|e|f [OPTION]...
 #
 #   a  the kernels against the oracle, alone and under compute-sanitizer; their times on vit-b
 #   b  parity
 #   c  faults
 #   d  the bench against PyTorch eager and cuBLAS's product
 #   e  the bench against torch.compile, for a few workloads
+#   f  the kernels against the oracle at all sizes
 #
 # Each takes less than ten minutes. The results go to ${OUT:-./out}: run.log, a line of steps.jsonl for each program that ended,
 # and the programs' own files, which are complete at every moment. Exit codes: 0 if all passes, 1 if something fails, 2 for a
-# wrong command line, 77 without a usable GPU. Arguments after the letter go to check.mjs.
+# wrong command line, 77 without a usable GPU. Options go to check.mjs.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -74,6 +75,11 @@ sanitize() {
   step "$tool" "$seconds" compute-sanitizer --tool "$tool" --error-exitcode 1 "$here/bin/cuda-gpu-kernels" quick "$@"
 }
 
+full_table() {
+  chmod +x "$here"/bin/*
+  step kernels-full 580 "$here/bin/cuda-gpu-kernels" --test-suite=cuda/gpu-kernels/full
+}
+
 kernels() {
   chmod +x "$here"/bin/*
   step kernels 60 "$here/bin/cuda-gpu-kernels" quick
@@ -88,9 +94,9 @@ kernels() {
 command=${1:-}
 shift || true
 case $command in
-  a | b | c | d | e) ;;
+  a | b | c | d | e | f) ;;
   *)
-    echo 'Expected one of a, b, c, d, e' >&2
+    echo 'Expected one of a, b, c, d, e, f' >&2
     exit 2
     ;;
 esac
@@ -102,5 +108,6 @@ case $command in
   c) check faults 580 --faults "$@" ;;
   d) check bench 590 --bench --no-compile --time-limit 480 "$@" ;;
   e) check compile 590 --bench --only zeta-test,rt1-batch,vit-b --modes bfloat16 --time-limit 300 "$@" ;;
+  f) full_table ;;
 esac
 finish

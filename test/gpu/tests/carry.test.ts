@@ -92,6 +92,10 @@ describe('run.sh', () => {
     expect(steps()).toHaveLength(12);
   });
 
+  it('f runs all sizes', () => {
+    expect(run('f', {}).stdout).toContain('cuda-gpu-kernels --test-suite=cuda/gpu-kernels/full');
+  });
+
   it('ends at once without a GPU', () => {
     expect(run('a', { kernels: 77 }).status).toBe(77);
     expect(steps()).toMatchObject([{ step: 'kernels', exit: 77 }]);
@@ -110,6 +114,6 @@ describe('run.sh', () => {
   });
 
   it('refuses other commands', () => {
-    expect(run('f', {}).status).toBe(2);
+    expect(run('g', {}).status).toBe(2);
   });
 });
