@@ -12,7 +12,8 @@ if(NOT TOKENLEARNER_CUDA STREQUAL "OFF")
 endif()
 
 if(TOKENLEARNER_CUDA_ENABLED)
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  # CUDAARCHS in the environment is CMake's own way to choose others.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     # PTX of the oldest and of the newest: devices between them, such as 8.7 and 11.0, need it.
     set(CMAKE_CUDA_ARCHITECTURES 80 86-real 89-real 90a-real 100-real 120)
   endif()

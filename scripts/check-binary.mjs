@@ -31,6 +31,16 @@ export function checkBinary(file) {
   return { complaints, glibc, size: statSync(file).size };
 }
 
+/** The shared libraries that a program or library needs and that not every system with glibc and Node has. */
+export function foreignLibraries(file) {
+  return foreignNames(demand(file, ['-d', '-W']));
+}
+
+function foreignNames(header) {
+  const names = [...header.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, library]) => library);
+  return names.filter((library) => !SYSTEM_LIBRARIES.test(library));
+}
+
 function demand(file, args) {
   const text = output('readelf', [...args, file]);
   if (text === null) throw new SetupError(`readelf cannot read ${file}`);
@@ -70,10 +80,7 @@ function checkNames(symbols) {
 }
 
 function checkHeader(header) {
-  const complaints = [];
-  for (const [, library] of header.matchAll(/\(NEEDED\).*\[(.*)\]/g)) {
-    if (!SYSTEM_LIBRARIES.test(library)) complaints.push(`needs ${library}`);
-  }
+  const complaints = foreignNames(header).map((library) => `needs ${library}`);
   const paths = [...header.matchAll(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g)].map(([, value]) => value);
   if (paths.some((value) => value !== '$ORIGIN')) complaints.push(`has the run path ${paths.join(', ')}`);
   if (/\s\.(?:symtab|debug_\w+)\s/.test(header)) complaints.push('is not stripped');

@@ -32,14 +32,14 @@ const STYLE = `
       .ours { fill: #4493f8 } .a { fill: #ab7df8 } .b { fill: #d29922 } .c { fill: #6e7681 } .d { fill: #484f58 }
     }`;
 
-/** @returns the text of an SVG file. */
-export function drawChart(results) {
+/** The text of an SVG file. `conditions` is the line under the title: by default that of a run on a CPU. */
+export function drawChart(results, conditions = conditionsOf(results)) {
   const series = SERIES.filter(({ id }) => results.workloads.some((workload) => ratio(workload, id)));
   const band = series.length * STEP + GAP;
   const bottom = TOP + results.workloads.length * band;
   const scale = linear(largest(results, series));
   const body = [
-    ...title(results),
+    ...title(conditions),
     ...legend(series),
     ...axis(scale, bottom),
     ...results.workloads.flatMap((workload, i) => group(workload, series, TOP + i * band + GAP / 2, scale)),
@@ -68,15 +68,14 @@ function linear(maximum) {
   return Object.assign(position, { ticks: Array.from({ length: count }, (_, i) => (i + 1) * step) });
 }
 
-function title({ threads, machine }) {
+function conditionsOf({ threads, machine }) {
+  return `median of interleaved runs, float32, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${machine.cpu}`;
+}
+
+function title(conditions) {
   return [
     text(24, 32, 'Time relative to tokenlearner (shorter is faster)', 'font-size="17" font-weight="600"'),
-    text(
-      24,
-      52,
-      `median of interleaved runs, float32, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${machine.cpu}`,
-      'font-size="12" class="muted"',
-    ),
+    text(24, 52, conditions, 'font-size="12" class="muted"'),
   ];
 }
 

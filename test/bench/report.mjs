@@ -86,7 +86,8 @@ function memory({ contenders }, id) {
   return `${peakMb.toFixed(0)} (+${(peakMb - baseMb).toFixed(0)})`;
 }
 
-function markdownTable(head, rows) {
+/** The lines of a Markdown table; all columns but the first are numbers. */
+export function markdownTable(head, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)];
 }

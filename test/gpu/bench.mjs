@@ -1,81 +1,44 @@
 /**
- * The GPU bench: ours and PyTorch's, interleaved in one run, on tensors that are already on the GPU. Our times are those of
- * awaited forwards, so they include JavaScript and the thread hop. A deep queue hides both, as on a server.
+ * The GPU bench: ours and PyTorch's, interleaved in one run, on tensors that are already on the GPU. Both sides are timed alike, by
+ * the wall clock: the latency of one forward, and the throughput of several that are submitted together, as on a server. Our
+ * times are those of awaited forwards, so they include JavaScript and the thread hop.
  */
-import { spawn } from 'node:child_process';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { Tensor, TokenLearner } from '../../dist/index.mjs';
-import { firstProductFlops, WORKLOADS } from './workloads.mjs';
+import { Baseline } from './baseline.mjs';
+import { QUEUE, timeAll } from './rounds.mjs';
+import { firstProductFlops } from './workloads.mjs';
 
-const ROUNDS = 5;
-const PER_ROUND = 10;
-const QUEUE = 8;
-const MODES = [
-  { name: 'float32', dtype: 'float32', allowTf32: false },
-  { name: 'tf32', dtype: 'float32', allowTf32: true },
-  { name: 'bfloat16', dtype: 'bfloat16', allowTf32: false },
-];
+const ENGINES = ['fused', 'grouped-conv'];
 const PEERS = ['eager', 'compile', 'matmul'];
+const WARM_UPS = 3;
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+/** About how long the timing of one row may take, without the set-up. */
+const ROW_MILLISECONDS = 8000;
 
-/** One Python process. It answers requests in order. */
-class Baseline {
-  #process;
-  #lines;
-
-  constructor(python) {
-    const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'baseline.py');
-    this.#process = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
-    // If Python is missing or ends, its lines end. ask() reports that.
-    this.#process.on('error', () => undefined);
-    this.#process.stdin.on('error', () => undefined);
-  }
-
-  async ask(request) {
-    this.#process.stdin.write(`${JSON.stringify(request)}\n`);
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error('The Python baseline ended');
-    return JSON.parse(value);
-  }
-
-  close() {
-    this.#process.stdin.end();
-  }
+async function timed(work, count) {
+  const started = performance.now();
+  for (const result of await Promise.all(Array.from({ length: count }, work))) result.dispose();
+  return (performance.now() - started) / count;
 }
 
-function ours(workload, mode, engine) {
+async function ours(engine, workload, mode, device) {
   const { dim, ffMult, tokens, leading, height, width } = workload;
-  const model = new TokenLearner({
-    dim,
-    ffMult,
-    numOutputTokens: tokens,
-    device: 'cuda',
-    dtype: mode.dtype,
-    allowTf32: mode.allowTf32,
-    engine,
-  });
+  const { dtype, allowTf32 } = mode;
+  const model = new TokenLearner({ dim, ffMult, numOutputTokens: tokens, device, dtype, allowTf32, engine });
   const x = Tensor.randn([...leading, dim, height, width])
-    .to(mode.dtype)
-    .to('cuda');
+    .to(dtype)
+    .to(device);
+  const forward = () => model.forward(x);
+  await timed(forward, WARM_UPS);
   return {
-    /** The milliseconds per forward, with one request at a time and with QUEUE requests submitted together. */
-    async run(iterations) {
-      const latency = [];
-      const throughput = [];
+    id: engine,
+    async run(iterations, queue) {
+      const samples = { latency_ms: [], throughput_ms: [] };
       for (let i = 0; i < iterations; i++) {
-        let started = performance.now();
-        (await model.forward(x)).dispose();
-        latency.push(performance.now() - started);
-        started = performance.now();
-        for (const result of await Promise.all(Array.from({ length: QUEUE }, () => model.forward(x))))
-          result.dispose();
-        throughput.push((performance.now() - started) / QUEUE);
+        samples.latency_ms.push(await timed(forward, 1));
+        samples.throughput_ms.push(await timed(forward, queue));
       }
-      return { latency, throughput };
+      return samples;
     },
     close() {
       model.dispose();
@@ -84,60 +47,79 @@ function ours(workload, mode, engine) {
   };
 }
 
-async function benchOne(baseline, workload, mode) {
-  const contenders = {
-    fused: ours(workload, mode, 'fused'),
-    groupedConv: ours(workload, mode, 'grouped-conv'),
-  };
-  const times = {};
-  const add = (name, values) => (times[name] ??= []).push(...values);
-  for (const contender of Object.values(contenders)) await contender.run(3);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, contender] of Object.entries(contenders)) {
-      const { latency, throughput } = await contender.run(PER_ROUND);
-      add(`${name} latency`, latency);
-      add(`${name} throughput`, throughput);
-    }
-    for (const peer of PEERS) {
-      // max-autotune compiles for minutes. So measure it once, next to our own runs of the first round.
-      if (peer === 'compile' && round > 0) continue;
-      const ready = await baseline.ask({ op: 'setup', workload, peer, mode: mode.name });
-      const answer = ready.ok ? await baseline.ask({ op: 'run', iterations: PER_ROUND }) : ready;
-      if (answer.times_ms) add(peer, answer.times_ms);
-      else console.log(`  ${peer}: ${answer.error}`);
-    }
-  }
-  for (const contender of Object.values(contenders)) contender.close();
-  const medians = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
+async function peer(id, baseline, workload, mode) {
+  await baseline.ask('setup', { workload, peer: id, mode: mode.name });
   return {
-    workload: workload.name,
-    mode: mode.name,
-    medians_ms: medians,
-    tflops: firstProductFlops(workload) / medians['fused throughput'] / 1e9,
+    id,
+    run: (iterations, queue) => baseline.ask('run', { peer: id, iterations, queue }),
+    close: () => undefined,
   };
 }
 
-function print({ workload, mode, medians_ms: ms, tflops }) {
-  const ratio = (peer) =>
-    ms[peer] === undefined ? '-' : `${(ms[peer] / ms['fused throughput']).toFixed(2)}x`;
-  console.log(
-    `${workload.padEnd(10)} ${mode.padEnd(9)} ours ${ms['fused throughput'].toFixed(3)} ms (latency ${ms['fused latency'].toFixed(3)}), ` +
-      `${tflops.toFixed(0)} TFLOP/s; eager ${ratio('eager')}, compile ${ratio('compile')}, bare product ${ratio('matmul')}`,
-  );
-}
-
-export async function runBench({ python }) {
-  const baseline = new Baseline(python);
+async function benchRow(baseline, workload, mode, { device, peers }) {
+  const ready = [];
+  const failed = {};
   try {
-    const results = { versions: await baseline.ask({ op: 'versions' }), rows: [] };
-    for (const mode of MODES) {
-      for (const workload of WORKLOADS) {
-        const row = await benchOne(baseline, workload, mode);
-        print(row);
-        results.rows.push(row);
+    for (const engine of ENGINES) ready.push(await ours(engine, workload, mode, device));
+    for (const id of peers) {
+      try {
+        ready.push(await peer(id, baseline, workload, mode));
+      } catch (error) {
+        failed[id] = { failed: error.message.split('\n')[0] };
+        console.log(`  ${id} is left out: ${failed[id].failed}`);
       }
     }
-    return results;
+    const contenders = { ...(await timeAll(ready, ROW_MILLISECONDS)), ...failed };
+    const tflops = firstProductFlops(workload) / contenders.fused.throughputMs / 1e9;
+    return { workload: workload.name, mode: mode.name, contenders, tflops };
+  } finally {
+    for (const contender of ready) contender.close();
+    await baseline.ask('reset');
+  }
+}
+
+/** One line, such as `vit-b bfloat16  latency 0.50 ms (eager 2.1x)  throughput ...`. */
+function describe({ workload, mode, contenders, tflops }) {
+  const part = (name, key) => {
+    const own = contenders.fused[key];
+    const others = PEERS.flatMap((id) => {
+      if (contenders[id] === undefined) return [];
+      const { failed, [key]: time } = contenders[id];
+      return [`${id} ${failed === undefined ? `${(time / own).toFixed(2)}x` : 'failed'}`];
+    });
+    return `${name} ${own.toFixed(3)} ms (${others.join(', ')})`;
+  };
+  const rate = `${tflops.toFixed(1)} TFLOP/s`;
+  return `${workload.padEnd(10)} ${mode.padEnd(9)} ${part('latency', 'latencyMs')}  ${part('throughput', 'throughputMs')}, ${rate}`;
+}
+
+/**
+ * @param rows - [{workload, mode}], as chooseRows gives them.
+ * @param compile - with torch.compile, which takes minutes for each row.
+ * @param seconds - no row begins later; those that are left are named in `left`.
+ * @param save - receives the results after each row.
+ */
+export async function runBench(check, { python, device, rows, compile, seconds, save }) {
+  const started = performance.now();
+  const peers = PEERS.filter((id) => compile || id !== 'compile');
+  const baseline = new Baseline(python, device);
+  try {
+    const results = { versions: await baseline.ask('versions'), queue: QUEUE, rows: [], left: [] };
+    for (const { workload, mode } of rows) {
+      const name = `${workload.name} ${mode.name}`;
+      if (performance.now() - started > seconds * 1000) {
+        results.left.push(name);
+      } else {
+        try {
+          results.rows.push(await benchRow(baseline, workload, mode, { device, peers }));
+          console.log(describe(results.rows.at(-1)));
+        } catch (error) {
+          check(`bench ${name}`, false, `${error.code ?? error.name}: ${error.message}`);
+        }
+      }
+      save(results);
+    }
+    if (results.left.length > 0) console.log(`Not measured, for lack of time: ${results.left.join(', ')}`);
   } finally {
     baseline.close();
   }

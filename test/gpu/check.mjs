@@ -1,56 +1,62 @@
 /**
  * Checks a built package on a GPU: parity, faults, and the bench against PyTorch. It needs Node, libtorch, the built package
  * (dist/ and the addon with its run-time dependencies) and test/bench/workloads.json. The bench also needs Python with torch.
+ * carry.mjs takes all of it to a machine that has no Node and no network.
  *
- *     node test/gpu/check.mjs [--parity] [--faults] [--bench] [--python python3] [--output results.json]
+ *     node test/gpu/check.mjs [--parity] [--faults] [--bench] [OPTION]...
  *
- * Without a choice it runs all three. Exit codes: 0 if all checks pass, 1 if one fails, 77 if there is no usable GPU.
+ * Without a choice it runs all three. USAGE lists the options. Exit codes: 0 if all checks pass, 1 if one fails, 2 for a wrong
+ * command line, 77 if there is no usable GPU.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { runtime } from '../../dist/index.mjs';
+import { describeCommit } from '../bench/machine.mjs';
 import { attempt } from './attempt.mjs';
 import { runBench } from './bench.mjs';
 import { runFaults } from './faults.mjs';
+import { parseOptions, USAGE } from './options.mjs';
 import { runParity } from './parity.mjs';
+import { Report } from './report.mjs';
 
+const WRONG_USAGE = 2;
 const SKIPPED = 77;
 
-const { values } = parseArgs({
-  options: {
-    parity: { type: 'boolean', default: false },
-    faults: { type: 'boolean', default: false },
-    bench: { type: 'boolean', default: false },
-    python: { type: 'string', default: 'python3' },
-    output: { type: 'string' },
-  },
-});
-const all = !values.parity && !values.faults && !values.bench;
+function readOptions() {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${error.message}\n\n${USAGE}`);
+    return process.exit(WRONG_USAGE);
+  }
+}
 
+const options = readOptions();
 const info = runtime.info();
-if (!info.cuda.available) {
+if (options.device === 'cuda' && !info.cuda.available) {
   console.log(`SKIPPED: no usable GPU: ${info.cuda.detail ?? info.problem?.message} (${info.cuda.reason})`);
   process.exit(SKIPPED);
 }
+if (info.libtorch === null) throw new Error(info.problem?.message);
 
-const report = { date: new Date().toISOString(), info, failures: [] };
-const check = (name, ok, detail = '') => {
-  console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name}${detail === '' ? '' : `  ${detail}`}`);
-  if (!ok) report.failures.push({ name, detail });
-};
+const report = new Report(options.output, {
+  date: new Date().toISOString(),
+  commit: process.env.TOKENLEARNER_COMMIT ?? describeCommit(),
+  device: options.device,
+  seed: options.seed,
+  info,
+});
+const check = (name, ok, detail = '') => report.check(name, ok, detail);
 
-if (all || values.parity) report.parity = await attempt(check, 'parity', () => runParity(check));
-if (all || values.faults) await runFaults(check);
-if (all || values.bench) {
-  report.bench = await attempt(check, 'bench', () => runBench({ python: values.python }));
+if (options.parity) {
+  const save = (results) => report.set('parity', results);
+  await attempt(check, 'parity', () => runParity(check, { ...options, save }));
+}
+if (options.faults) await runFaults(check, { ...options, libtorchVersion: info.libtorch.version });
+if (options.bench) {
+  const save = (results) => report.set('bench', results);
+  await attempt(check, 'bench', () => runBench(check, { ...options, save }));
 }
 
-if (values.output !== undefined) {
-  mkdirSync(path.dirname(path.resolve(values.output)), { recursive: true });
-  writeFileSync(values.output, `${JSON.stringify(report, null, 2)}\n`);
-}
-console.log(
-  `\n${report.failures.length === 0 ? 'All passed' : `${report.failures.length} FAILED`} on ${info.devices[1]?.name}`,
-);
-process.exitCode = report.failures.length === 0 ? 0 : 1;
+const failures = report.finish();
+const name = options.device === 'cpu' ? 'the CPU, in the place of a GPU' : info.devices[1]?.name;
+console.log(`\n${failures === 0 ? 'All passed' : `${failures} FAILED`} on ${name}`);
+process.exitCode = failures === 0 ? 0 : 1;

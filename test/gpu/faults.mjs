@@ -14,19 +14,24 @@ async function codeOf(promise) {
   }
 }
 
-async function checkOutOfMemory(check) {
+/**
+ * The codes with which running out of memory may end. Before 2.13, libtorch gives no reason for a failed operator:
+ * docs/installation.md.
+ */
+export function outOfMemoryCodes(libtorchVersion) {
+  const [major, minor] = libtorchVersion.split('.').map(Number);
+  const givesReasons = major > 2 || (major === 2 && minor >= 13);
+  return givesReasons ? ['ERR_OUT_OF_MEMORY'] : ['ERR_OUT_OF_MEMORY', 'ERR_LIBTORCH'];
+}
+
+async function checkOutOfMemory(check, device, libtorchVersion) {
   // The hidden layer of the large image below needs 550 GB. The image itself fits on the GPU easily.
-  const model = new TokenLearner({
-    dim: 64,
-    numOutputTokens: 1024,
-    device: 'cuda',
-    engine: 'grouped-conv',
-  });
+  const model = new TokenLearner({ dim: 64, numOutputTokens: 1024, device, engine: 'grouped-conv' });
   const small = Tensor.randn([1, 64, 4, 4]);
   const before = (await model.forward(small)).data.slice();
-  const large = Tensor.zeros([1, 64, 1024, 1024], { device: 'cuda' });
+  const large = Tensor.zeros([1, 64, 1024, 1024], { device });
   const code = await codeOf(model.forward(large));
-  check('out of memory is a typed error', code === 'ERR_OUT_OF_MEMORY', code);
+  check('out of memory is a typed error', outOfMemoryCodes(libtorchVersion).includes(code), code);
   const after = (await model.forward(small)).data;
   check(
     'the same model runs the next request',
@@ -34,9 +39,9 @@ async function checkOutOfMemory(check) {
   );
 }
 
-async function checkLifetimes(check) {
-  const model = new TokenLearner({ dim: 64, device: 'cuda' });
-  const x = Tensor.randn([4, 64, 16, 16]).to('cuda');
+async function checkLifetimes(check, device) {
+  const model = new TokenLearner({ dim: 64, device });
+  const x = Tensor.randn([4, 64, 16, 16]).to(device);
   const expected = (await model.forward(x)).to('cpu').data.slice();
   const running = Array.from({ length: 16 }, () => model.forward(x));
   x.dispose();
@@ -53,9 +58,9 @@ async function checkLifetimes(check) {
 }
 
 /** Runs small and large models at the same time. Their kernels share the limits and the memory of the device. */
-async function checkConcurrency(check) {
+async function checkConcurrency(check, device) {
   const requests = [64, 128, 256, 512].flatMap((dim) => {
-    const model = new TokenLearner({ dim, device: 'cuda' });
+    const model = new TokenLearner({ dim, device });
     return Array.from({ length: 8 }, (_, i) => ({ model, x: Tensor.randn([1 + (i % 5), dim, 14, 14]) }));
   });
   const alone = [];
@@ -65,16 +70,16 @@ async function checkConcurrency(check) {
   check('concurrent requests give the same bits as each one alone', same);
 }
 
-async function checkWorkers(check) {
+async function checkWorkers(check, device) {
   const source = `
     const { workerData } = require('node:worker_threads');
-    import(workerData).then(async ({ Tensor, TokenLearner }) => {
-      const model = new TokenLearner({ dim: 64, device: 'cuda' });
+    import(workerData.url).then(async ({ Tensor, TokenLearner }) => {
+      const model = new TokenLearner({ dim: 64, device: workerData.device });
       await model.forward(Tensor.randn([1, 64, 16, 16]));
       model.forward(Tensor.randn([8, 64, 64, 64]));
       process.exit(0);
     });`;
-  const workerData = new URL('../../dist/index.mjs', import.meta.url).href;
+  const workerData = { device, url: new URL('../../dist/index.mjs', import.meta.url).href };
   let clean = 0;
   for (let i = 0; i < 10; i++) {
     const worker = new Worker(source, { eval: true, workerData });
@@ -86,9 +91,12 @@ async function checkWorkers(check) {
   check('workers exit cleanly during a forward', clean === 10, `${clean} of 10`);
 }
 
-export async function runFaults(check) {
-  await attempt(check, 'out of memory', () => checkOutOfMemory(check));
-  await attempt(check, 'lifetimes', () => checkLifetimes(check));
-  await attempt(check, 'concurrency', () => checkConcurrency(check));
-  await attempt(check, 'workers', () => checkWorkers(check));
+export async function runFaults(check, { device, libtorchVersion }) {
+  // The memory of a CPU can be promised without being there, and a trial must not use it up.
+  if (device !== 'cpu') {
+    await attempt(check, 'out of memory', () => checkOutOfMemory(check, device, libtorchVersion));
+  }
+  await attempt(check, 'lifetimes', () => checkLifetimes(check, device));
+  await attempt(check, 'concurrency', () => checkConcurrency(check, device));
+  await attempt(check, 'workers', () => checkWorkers(check, device));
 }

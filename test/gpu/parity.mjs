@@ -8,6 +8,14 @@ import { attempt } from './attempt.mjs';
 
 const CEILING = 2e-6;
 
+/** The error of a few numbers is a matter of luck. The tokens and the maps have at least this many each. */
+const LEAST_NUMBERS = 64;
+
+/** The number of images for which `dim * tokens` tokens and `tokens * pixels` maps an image are enough numbers. */
+export function imagesFor(dim, tokens, pixels) {
+  return Math.max(2, Math.ceil(LEAST_NUMBERS / (tokens * Math.min(dim, pixels))));
+}
+
 // Odd sizes, which no tile divides. [leading, C, H, W, ffMult, G]
 const SIZES = [];
 for (const [height, width] of [
@@ -17,7 +25,10 @@ for (const [height, width] of [
   [27, 42],
 ]) {
   for (const dim of [1, 3, 24, 129]) {
-    for (const tokens of [1, 5, 16]) SIZES.push({ leading: [2], dim, height, width, ffMult: 2, tokens });
+    for (const tokens of [1, 5, 16]) {
+      const leading = [imagesFor(dim, tokens, height * width)];
+      SIZES.push({ leading, dim, height, width, ffMult: 2, tokens });
+    }
   }
 }
 SIZES.push(
@@ -73,15 +84,15 @@ async function tokensOf(weights, x, options) {
   return { tokens: numbers(tokens), attention: numbers(attention) };
 }
 
-async function checkSize(size, mode, check) {
+async function checkSize(size, mode, device, check) {
   const { x, weights } = makeCase(size, mode.dtype);
   const wide = Object.fromEntries(
     Object.entries(weights).map(([name, tensor]) => [name, tensor.to('float64')]),
   );
   const exact = await tokensOf(wide, x.to('float64'), { device: 'cpu', engine: 'grouped-conv' });
-  const cuda = { device: 'cuda', allowTf32: mode.allowTf32 };
-  const literal = await tokensOf(weights, x, { ...cuda, engine: 'grouped-conv' });
-  const fused = await tokensOf(weights, x, { ...cuda, engine: 'fused' });
+  const options = { device, allowTf32: mode.allowTf32 };
+  const literal = await tokensOf(weights, x, { ...options, engine: 'grouped-conv' });
+  const fused = await tokensOf(weights, x, { ...options, engine: 'fused' });
   const label = `${mode.name} (${[...size.leading, size.dim, size.height, size.width]}) ff ${size.ffMult} G ${size.tokens}`;
   let worst = 0;
   for (const part of ['tokens', 'attention']) {
@@ -98,8 +109,8 @@ async function checkSize(size, mode, check) {
 const sameBits = (a, b) => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 
 /** Checks that a request in a batch gives the same bits as alone. */
-async function checkBatch(check, [batch, dim, height, width]) {
-  const model = new TokenLearner({ dim, device: 'cuda' });
+async function checkBatch(check, device, [batch, dim, height, width]) {
+  const model = new TokenLearner({ dim, device });
   const x = Tensor.randn([batch, dim, height, width]);
   const each = dim * height * width;
   const at = batch >> 1;
@@ -113,22 +124,25 @@ async function checkBatch(check, [batch, dim, height, width]) {
 }
 
 /** Checks the same input as views, in other layouts and on other devices. */
-async function checkInputs(check) {
-  const model = new TokenLearner({ dim: 96, device: 'cuda' });
+async function checkInputs(check, device) {
+  const model = new TokenLearner({ dim: 96, device });
   const x = Tensor.randn([5, 96, 11, 13]);
   const plain = (await model.forward(x)).data;
   const nhwc = x.permute([0, 2, 3, 1]).contiguous();
   check('NHWC view', sameBits((await model.forward(nhwc.permute([0, 3, 1, 2]))).data, plain));
-  const resident = await model.forward(x.to('cuda'));
-  check('GPU tensor in, GPU tensor out', resident.device === 'cuda:0');
+  const there = x.to(device);
+  const resident = await model.forward(there);
+  check('GPU tensor in, GPU tensor out', resident.device === there.device);
   check('same bits from a GPU tensor', sameBits(resident.to('cpu').data, plain));
   // Channels-last memory on the GPU has its own kernels, which sum in another order.
-  const strided = await model.forward(nhwc.to('cuda').permute([0, 3, 1, 2]));
+  const strided = await model.forward(nhwc.to(device).permute([0, 3, 1, 2]));
   const error = relativeError(strided.to('cpu').data, plain);
   check('channels-last on the GPU', error <= CEILING, error.toExponential(2));
-  const pinned = Tensor.empty(x.shape, { pinned: true });
-  pinned.data.set(x.data);
-  check('same bits from pinned memory', sameBits((await model.forward(pinned)).data, plain));
+  if (device !== 'cpu') {
+    const pinned = Tensor.empty(x.shape, { pinned: true });
+    pinned.data.set(x.data);
+    check('same bits from pinned memory', sameBits((await model.forward(pinned)).data, plain));
+  }
   const transposed = await model.forward(x, { layout: 'tokens-first' });
   check('tokens-first', transposed.shape.join() === '5,8,96' && transposed.data[1] === plain[8]);
 }
@@ -139,17 +153,19 @@ const BATCHES = [
   [32, 768, 14, 14],
 ];
 
-export async function runParity(check) {
-  manualSeed(0);
+/** `save` receives the results of all sizes so far. */
+export async function runParity(check, { device, seed, save }) {
+  manualSeed(seed);
   const results = [];
   for (const mode of MODES) {
     for (const size of SIZES) {
       await attempt(check, `${mode.name} ${JSON.stringify(size)}`, async () => {
-        results.push(await checkSize(size, mode, check));
+        results.push(await checkSize(size, mode, device, check));
       });
+      save(results);
     }
   }
-  for (const batch of BATCHES) await attempt(check, `batch (${batch})`, () => checkBatch(check, batch));
-  await attempt(check, 'inputs', () => checkInputs(check));
-  return results;
+  for (const batch of BATCHES)
+    await attempt(check, `batch (${batch})`, () => checkBatch(check, device, batch));
+  await attempt(check, 'inputs', () => checkInputs(check, device));
 }

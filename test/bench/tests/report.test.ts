@@ -26,17 +26,17 @@ describe('toTerminal', () => {
   });
 });
 
-describe('the page', () => {
-  it('shows the published results', () => {
-    expect(evaluate('write-results', 'it.isPageCurrent()')).toBe(true);
+describe('the pages', () => {
+  it('show the published results', () => {
+    expect(evaluate('write-results', 'it.arePagesCurrent()')).toBe(true);
   });
 
-  it('keeps its text when the results change', () => {
+  it('keep their text when the results change', () => {
     const page =
       'before\n<!-- results: written by npm run bench -->\nlast year\n<!-- end of results -->\nafter\n';
     const changed = evaluate(
       'write-results',
-      `it.intoPage(${JSON.stringify(page)}, ${JSON.stringify(SAMPLE)})`,
+      `it.intoPage(${JSON.stringify(page)}, ${JSON.stringify(SAMPLE)}, [])`,
     );
     expect(changed).toMatch(/^before\n/);
     expect(changed).toMatch(/\nafter\n$/);

@@ -1,12 +1,16 @@
 // Times every variant on the workloads of test/bench/workloads.json: median of 50 forwards by device events,
 // after 10 to warm up. Prints the first product's rate, TFLOP/s. Exits with 77 without a GPU.
-// By hand: bench-gpu-kernels [workload]
+//
+//     bench-gpu-kernels [WORKLOAD] [--json FILE]
+//
+// The file gets one JSON object per line, as it is measured.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <initializer_list>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -42,15 +46,17 @@ class Bench {
                : precision == Precision::float16 ? DType::float16
                                                  : DType::float32),
         plan_(plan_forward(shape, precision, variant, device)),
-        x_(random_bytes(shape.batch * shape.channels * shape.pixels, dtype_, 1.0f, 1), stream),
+        x_(random_bytes(shape.batch * shape.channels * shape.pixels, dtype_, 1.0f, 1), Fill::none, stream),
         w1_(random_bytes(shape.tokens * shape.hidden * shape.channels, dtype_,
                          1.0f / std::sqrt(static_cast<float>(shape.channels)), 2),
-            stream),
-        vectors_(random_bytes(shape.tokens * (shape.hidden + 1), dtype_, 0.1f, 3), stream),
-        packed_(packed_weights_bytes(shape, precision, variant)),
-        workspace_(plan_.workspace_bytes),
-        attention_(static_cast<std::size_t>(shape.batch * shape.tokens * shape.pixels) * sizeof(float)),
-        tokens_(static_cast<std::size_t>(shape.batch * shape.channels * shape.tokens) * item_size(dtype_)) {
+            Fill::none, stream),
+        vectors_(random_bytes(shape.tokens * (shape.hidden + 1), dtype_, 0.1f, 3), Fill::none, stream),
+        packed_(packed_weights_bytes(shape, precision, variant), Fill::none, stream),
+        workspace_(plan_.workspace_bytes, Fill::none, stream),
+        attention_(static_cast<std::size_t>(shape.batch * shape.tokens * shape.pixels) * sizeof(float),
+                   Fill::none, stream),
+        tokens_(static_cast<std::size_t>(shape.batch * shape.channels * shape.tokens) * item_size(dtype_),
+                Fill::none, stream) {
     const LayerView layers[2] = {{w1_.get(), vectors_.get()}, {vectors_.get(), vectors_.get()}};
     const WeightsView weights{shape.channels, shape.hidden, shape.tokens, 2, dtype_, layers};
     require_ok(cuda_pack_weights(weights, precision, variant, packed_.get(),
@@ -112,7 +118,7 @@ class Bench {
 };
 
 void time_variant(const Workload& workload, Precision precision, Variant variant,
-                  const DeviceDescription& device, void* stream) {
+                  const DeviceDescription& device, void* stream, std::FILE* json) {
   const CudaShape& shape = workload.shape;
   const Bench bench(shape, precision, variant, device.properties, stream);
   const double milliseconds = bench.median();
@@ -120,12 +126,22 @@ void time_variant(const Workload& workload, Precision precision, Variant variant
                             static_cast<double>(shape.tokens * shape.hidden) *
                             static_cast<double>(shape.channels);
   const bool chosen = choose_variant(shape, precision, device.properties) == variant;
+  const Plan& plan = bench.plan();
+  if (json != nullptr) {
+    std::fprintf(json,
+                 R"({"workload":"%s","precision":"%s","variant":"%s","tile":%d,"splits":%d,"ms":%.6g,)"
+                 R"("tflops":%.6g,"chosen":%s})"
+                 "\n",
+                 workload.name, name_of(precision), name_of(variant), plan.hidden_tile, plan.splits,
+                 milliseconds, operations / milliseconds * 1e-9, chosen ? "true" : "false");
+    std::fflush(json);
+  }
   std::printf("%-10s %-8s %-5s tile %3d splits %2d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name,
-              name_of(precision), name_of(variant), bench.plan().hidden_tile, bench.plan().splits,
-              milliseconds, operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
+              name_of(precision), name_of(variant), plan.hidden_tile, plan.splits, milliseconds,
+              operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
 }
 
-int run(const char* only) {
+int run(const char* only, std::FILE* json) {
   const Probe probed = probe();
   if (probed.device_count == 0) {
     std::printf("SKIPPED: no GPU: %s\n", probed.error_text);
@@ -144,7 +160,7 @@ int run(const char* only) {
          {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
       for (const Variant variant : {Variant::small, Variant::mma, Variant::wgmma}) {
         if (!can_run(variant, workload.shape, precision, device.properties)) continue;
-        time_variant(workload, precision, variant, device, stream);
+        time_variant(workload, precision, variant, device, stream, json);
       }
     }
   }
@@ -156,8 +172,25 @@ int run(const char* only) {
 }  // namespace tokenlearner::kernels::cuda::test
 
 int main(int argc, char** argv) {
+  const char *workload = nullptr, *file = nullptr;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
+      file = argv[++i];
+    } else {
+      workload = argv[i];
+    }
+  }
+  using tokenlearner::kernels::cuda::test::kWorkloads;
+  const bool known = std::any_of(std::begin(kWorkloads), std::end(kWorkloads), [&](const auto& each) {
+    return workload == nullptr || std::strcmp(workload, each.name) == 0;
+  });
+  std::FILE* json = file == nullptr ? nullptr : std::fopen(file, "a");
+  if (!known || (file != nullptr && json == nullptr)) {
+    std::fprintf(stderr, "Expected [WORKLOAD] [--json FILE]: a workload of test/bench/workloads.json\n");
+    return 2;
+  }
   try {
-    return tokenlearner::kernels::cuda::test::run(argc > 1 ? argv[1] : nullptr);
+    return tokenlearner::kernels::cuda::test::run(workload, json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -38,7 +38,37 @@ float operand_of(Precision precision, float value) {
   return precision == Precision::tf32 ? round_to_tf32(value) : value;
 }
 
+std::vector<float> operands(Precision precision, std::vector<float> values) {
+  for (float& value : values) value = operand_of(precision, value);
+  return values;
+}
+
 float gelu_float(float h) { return h * 0.5f * (1.0f + std::erf(h * 0.70710678f)); }
+
+// PyTorch's arithmetic: float32 sums in eight running sums, as a vectorised product keeps them; storage is
+// rounded after every operator.
+
+float total_of(const float (&sums)[8]) {
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+template <typename Term>
+float sum_of(std::int64_t count, Term term) {
+  float sums[8] = {};
+  for (std::int64_t i = 0; i < count; ++i) sums[i % 8] += term(i);
+  return total_of(sums);
+}
+
+/** sum_of of the products, in a form that compilers vectorise. */
+float dot(const float* a, const float* b, std::int64_t count) {
+  float sums[8] = {};
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  }
+  for (; i < count; ++i) sums[i % 8] += a[i] * b[i];
+  return total_of(sums);
+}
 
 }  // namespace
 
@@ -88,9 +118,7 @@ WeightsView Problem::weights(LayerView (&layers)[2]) const {
   return {size_.channels, size_.hidden, size_.tokens, 2, dtype_, layers};
 }
 
-CudaShape Problem::shape() const {
-  return {size_.batch, size_.channels, size_.hidden, size_.tokens, size_.pixels()};
-}
+CudaShape Problem::shape() const { return shape_of(size_); }
 
 double Problem::x_at(std::int64_t image, std::int64_t channel, std::int64_t pixel) const {
   const ForwardParams p = params();
@@ -99,49 +127,60 @@ double Problem::x_at(std::int64_t image, std::int64_t channel, std::int64_t pixe
                           pixel / size_.width * p.x_row_stride + pixel % size_.width * p.x_pixel_stride);
 }
 
+std::vector<float> Problem::weight_values(int which) const {
+  std::vector<float> values(weights_[which].size() / item_size(dtype_));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = load_element(weights_[which].data(), dtype_, static_cast<std::int64_t>(i));
+  return values;
+}
+
+std::vector<float> Problem::image_values(std::int64_t image) const {
+  std::vector<float> values;
+  for (std::int64_t p = 0; p < size_.pixels(); ++p) {
+    for (std::int64_t c = 0; c < size_.channels; ++c) values.push_back(static_cast<float>(x_at(image, c, p)));
+  }
+  return values;
+}
+
 Problem::Errors Problem::pytorch_errors(Precision precision) const {
-  // float32 sums in eight running sums, as a vectorised product keeps them; storage is rounded after every
-  // operator.
+  const std::int64_t channels = size_.channels, hidden = size_.hidden, pixels = size_.pixels();
+  const std::vector<float> w1 = operands(precision, weight_values(0)), b1 = weight_values(1),
+                           w2 = operands(precision, weight_values(2)), b2 = weight_values(3);
   std::vector<double> attention, tokens(tokens_.size());
-  const auto sum_of = [](std::int64_t count, auto term) {
-    float sums[8] = {};
-    for (std::int64_t i = 0; i < count; ++i) sums[i % 8] += term(i);
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-  };
-  const auto parameter = [&](int which, std::int64_t i) {
-    return load_element(weights_[which].data(), dtype_, i);
-  };
   for (std::int64_t b = 0; b < size_.batch; ++b) {
+    const std::vector<float> image = image_values(b), x = operands(precision, image);
     for (std::int64_t g = 0; g < size_.tokens; ++g) {
-      std::vector<float> map;
-      for (std::int64_t p = 0; p < size_.pixels(); ++p) {
-        std::vector<float> hidden;
-        for (std::int64_t k = 0; k < size_.hidden; ++k) {
-          const std::int64_t row = g * size_.hidden + k;
-          const float h = sum_of(size_.channels, [&](std::int64_t c) {
-            return operand_of(precision, parameter(0, row * size_.channels + c)) *
-                   operand_of(precision, static_cast<float>(x_at(b, c, p)));
-          });
-          const float biased = round_as(precision, h + parameter(1, row));
-          hidden.push_back(operand_of(precision, round_as(precision, gelu_float(biased))));
+      std::vector<float> map(static_cast<std::size_t>(pixels)), activations(static_cast<std::size_t>(hidden));
+      for (std::int64_t p = 0; p < pixels; ++p) {
+        for (std::int64_t k = 0; k < hidden; ++k) {
+          const std::int64_t row = g * hidden + k;
+          const float h = dot(&w1[static_cast<std::size_t>(row * channels)],
+                              &x[static_cast<std::size_t>(p * channels)], channels);
+          const float biased = round_as(precision, h + b1[static_cast<std::size_t>(row)]);
+          activations[static_cast<std::size_t>(k)] =
+              operand_of(precision, round_as(precision, gelu_float(biased)));
         }
-        const float a = sum_of(size_.hidden, [&](std::int64_t k) {
-          return operand_of(precision, parameter(2, g * size_.hidden + k)) *
-                 hidden[static_cast<std::size_t>(k)];
-        });
-        map.push_back(round_as(precision, a + parameter(3, g)));
-        attention.push_back(map.back());
+        const float a = dot(&w2[static_cast<std::size_t>(g * hidden)], activations.data(), hidden);
+        map[static_cast<std::size_t>(p)] = round_as(precision, a + b2[static_cast<std::size_t>(g)]);
       }
-      for (std::int64_t c = 0; c < size_.channels; ++c) {
-        const float sum = sum_of(size_.pixels(), [&](std::int64_t p) {
-          return round_as(precision, static_cast<float>(x_at(b, c, p)) * map[static_cast<std::size_t>(p)]);
+      attention.insert(attention.end(), map.begin(), map.end());
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float sum = sum_of(pixels, [&](std::int64_t p) {
+          const auto at = static_cast<std::size_t>(p);
+          return round_as(
+              precision,
+              image[at * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)] * map[at]);
         });
-        tokens[static_cast<std::size_t>((b * size_.channels + c) * size_.tokens + g)] =
-            round_as(precision, sum / static_cast<float>(size_.pixels()));
+        tokens[static_cast<std::size_t>((b * channels + c) * size_.tokens + g)] =
+            round_as(precision, sum / static_cast<float>(pixels));
       }
     }
   }
   return {relative_error(attention, attention_), relative_error(tokens, tokens_)};
+}
+
+CudaShape shape_of(const Size& size) {
+  return {size.batch, size.channels, size.hidden, size.tokens, size.pixels()};
 }
 
 double relative_error(const std::vector<double>& got, const std::vector<double>& expected) {

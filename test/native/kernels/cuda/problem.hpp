@@ -1,6 +1,7 @@
 // Random layers and inputs, the oracle's answer, and PyTorch's arithmetic error to measure against.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace tokenlearner::kernels::cuda::test {
 struct Size {
   std::int64_t batch, channels, hidden, tokens, height, width;
   std::int64_t pixels() const { return height * width; }
+  auto operator<=>(const Size&) const = default;
 };
 
 /** How x lies in memory. `cropped`: a view into larger rows. */
@@ -43,6 +45,9 @@ class Problem {
 
  private:
   double x_at(std::int64_t image, std::int64_t channel, std::int64_t pixel) const;
+  std::vector<float> weight_values(int which) const;
+  /** (P, C). */
+  std::vector<float> image_values(std::int64_t image) const;
 
   Size size_;
   DType dtype_;
@@ -51,6 +56,8 @@ class Problem {
   std::vector<std::uint8_t> weights_[4];  // W1, b1, w2, b2
   std::vector<double> attention_, tokens_;
 };
+
+CudaShape shape_of(const Size& size);
 
 double relative_error(const std::vector<double>& got, const std::vector<double>& expected);
 

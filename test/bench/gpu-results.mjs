@@ -1,0 +1,76 @@
+/** The results of the GPU checks, as test/bench/results has them: one gpu-<card>.json a card. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { SetupError } from '../../scripts/tools.mjs';
+
+/** The checks without which no times are published: wrong results can be fast. */
+const REQUIRED = ['parity', 'faults', 'bench'];
+
+/** Such as 'gpu-nvidia-h100-80gb-hbm3', for the files of a card. */
+export function baseNameOf(card) {
+  return `gpu-${card
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')}`;
+}
+
+/** The published results of all cards, by the name of the card. */
+export function readGpuResults(folder) {
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  return files
+    .filter((name) => /^gpu-.*\.json$/.test(name))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')));
+}
+
+/** Reads parity.json, faults.json, bench.json and, where there is one, compile.json: {parity, faults, bench, compile}. */
+export function readReports(folder) {
+  const read = (name) => {
+    const file = path.join(folder, `${name}.json`);
+    return existsSync(file) ? [[name, JSON.parse(readFileSync(file, 'utf8'))]] : [];
+  };
+  return Object.fromEntries([...REQUIRED, 'compile'].flatMap(read));
+}
+
+/**
+ * One record out of the reports of one card: {card, driver, libtorch, commit, ..., rows, compileRows}. Throws a SetupError unless parity,
+ * faults and the bench ran to their ends on the same card, libtorch and commit, without a failure.
+ *
+ * @param reports - {parity, faults, bench, compile}: what test/gpu/check.mjs writes; `compile` may be missing.
+ */
+export function combineReports(reports) {
+  for (const name of REQUIRED)
+    if (reports[name] === undefined) throw new SetupError(`${name}.json is missing`);
+  for (const [name, report] of Object.entries(reports)) checkReport(name, report);
+  checkSame(reports);
+  const { date, commit, info, bench } = reports.bench;
+  if (bench.left.length > 0) throw new SetupError(`bench.json lacks ${bench.left.join(', ')}`);
+  const { card, driver, cuda, cudnn, torch } = bench.versions;
+  return {
+    card,
+    computeCapability: info.devices[1].computeCapability,
+    driver,
+    libtorch: info.libtorch.version,
+    commit,
+    date,
+    versions: { tokenlearner: info.version, node: info.node, torch, cuda, cudnn },
+    queue: bench.queue,
+    rows: bench.rows,
+    compileRows: reports.compile?.bench.rows ?? [],
+  };
+}
+
+function checkReport(name, { device, finished, failures }) {
+  if (device !== 'cuda') throw new SetupError(`${name}.json is a trial on the CPU`);
+  if (failures.length > 0) throw new SetupError(`${name}.json has failures, such as ${failures[0].name}`);
+  // torch.compile takes so long that its run may be cut short.
+  if (!finished && name !== 'compile') throw new SetupError(`${name}.json is of a run that was cut short`);
+}
+
+function checkSame(reports) {
+  const identity = ({ commit, info }) =>
+    `${info.devices[1].name}, libtorch ${info.libtorch.version}, commit ${commit}`;
+  const found = new Set(Object.values(reports).map(identity));
+  if (found.size > 1)
+    throw new SetupError(`The reports are not of one card and commit: ${[...found].join('; ')}`);
+}

@@ -1,0 +1,66 @@
+/** A made-up card: no such results exist. The times are in round numbers. */
+
+interface Times {
+  latencyMs: number;
+  throughputMs: number;
+  samples: number;
+}
+
+const times = (latencyMs: number, throughputMs: number): Times => ({ latencyMs, throughputMs, samples: 50 });
+
+const row = (workload: string, mode: string): object => ({
+  workload,
+  mode,
+  contenders: {
+    fused: times(2, 1),
+    'grouped-conv': times(8, 6),
+    eager: times(8, 7),
+    matmul: times(1, 0.5),
+  },
+  tflops: 123.4,
+});
+
+const head = {
+  date: '2026-01-02T03:04:05.000Z',
+  commit: 'abc',
+  device: 'cuda',
+  finished: true,
+  checks: 3,
+  failures: [] as object[],
+  info: {
+    version: '0.1.0',
+    node: 'v20',
+    libtorch: { version: '2.11.0' },
+    devices: [{ device: 'cpu' }, { name: 'Made-up Card (1 GB)', computeCapability: '9.0' }],
+  },
+};
+
+const versions = {
+  torch: '2.11.0+cu130',
+  cuda: '13.0',
+  cudnn: 1,
+  driver: '580.1',
+  card: 'Made-up Card (1 GB)',
+};
+const compiled = {
+  workload: 'vit-b',
+  mode: 'bfloat16',
+  contenders: { fused: times(2, 1), compile: times(5, 3) },
+  tflops: 99,
+};
+
+/** The reports of test/gpu/check.mjs. */
+export const REPORTS = {
+  parity: { ...head, parity: [] },
+  faults: head,
+  bench: {
+    ...head,
+    bench: {
+      versions,
+      queue: 8,
+      rows: [row('doc-1', 'float32'), row('doc-1', 'bfloat16'), row('vit-b', 'bfloat16')],
+      left: [] as string[],
+    },
+  },
+  compile: { ...head, finished: false, bench: { versions, queue: 8, rows: [compiled], left: [] } },
+};

@@ -1,0 +1,170 @@
+/**
+ * `npm run gpu:carry`: one folder with all that the GPU checks need, for a machine that has a GPU, CUDA and Python with torch, but no
+ * Node, no npm and no network. It builds what is out of date, with CUDA kernels, so it needs nvcc. CONTRIBUTING.md has the recipe.
+ *
+ *     node test/gpu/carry.mjs [--output FOLDER]
+ */
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { buildTargets, cmakeFolder, ensureNative } from '../../scripts/build-native.mjs';
+import { ensureTypeScript } from '../../scripts/build-ts.mjs';
+import { foreignLibraries } from '../../scripts/check-binary.mjs';
+import { ensureDependencies } from '../../scripts/dependencies.mjs';
+import { ensureLibtorch } from '../../scripts/libtorch.mjs';
+import { commandLine, isMain, main, root, run, say, SetupError } from '../../scripts/tools.mjs';
+import { describeCommit } from '../bench/machine.mjs';
+
+/** Bytes that the folder may have. */
+export const LIMIT = 64e6;
+
+/** Compute capabilities that the CUDA kernels must have code for. */
+const ARCHITECTURES = ['80', '90a'];
+
+const PROGRAMS = ['cuda-gpu-kernels', 'bench-gpu-kernels'];
+const PROGRAM_FOLDER = path.join(cmakeFolder, 'test', 'native', 'kernels', 'cuda');
+const ADDON = path.join('build', 'Release', 'tokenlearner.node');
+
+const FILES = [
+  'package.json',
+  'dist',
+  ADDON,
+  'scripts/tools.mjs',
+  'test/bench/machine.mjs',
+  'test/bench/statistics.mjs',
+  'test/bench/workloads.json',
+  'test/fixtures/generate/reference.py',
+  'test/gpu',
+];
+
+/** run.sh's commands. */
+const COMMANDS = [
+  ['a', 'the kernels against the oracle and under compute-sanitizer, and their times on vit-b'],
+  ['b', 'parity'],
+  ['c', 'faults'],
+  ['d', "the bench against PyTorch eager and cuBLAS's product"],
+  ['e', 'the bench against torch.compile, for a few workloads'],
+  ['f', 'the kernels against the oracle at all sizes'],
+];
+
+/** The folders in node_modules of the packages that the package needs when it runs. */
+export function runtimePackages(lock) {
+  const entries = Object.entries(lock.packages);
+  return entries
+    .filter(([name, { dev, optional }]) => name !== '' && !dev && !optional)
+    .map(([name]) => name);
+}
+
+/** Throws when the addon's CUDA kernels are missing or lack an architecture. `addon` is runtime.info()'s. */
+export function demandKernels(addon) {
+  if (addon?.cuda !== true) {
+    throw new SetupError(
+      'The addon has no CUDA kernels: it needs nvcc, and TOKENLEARNER_CUDA must not be OFF',
+    );
+  }
+  const built = addon.cudaArchitectures.split(/[,;]/).map((name) => name.replace(/-(?:real|virtual)$/, ''));
+  const missing = ARCHITECTURES.filter((name) => !built.includes(name));
+  if (missing.length === 0) return;
+  throw new SetupError(
+    `The CUDA kernels lack the architecture ${missing.join(' and ')}: they are built for ${built.join(', ')}`,
+  );
+}
+
+/** The bytes of all files under a folder. */
+export function sizeOf(folder) {
+  return readdirSync(folder, { withFileTypes: true }).reduce((sum, entry) => {
+    const name = path.join(folder, entry.name);
+    return sum + (entry.isDirectory() ? sizeOf(name) : statSync(name).size);
+  }, 0);
+}
+
+/** Throws when a folder is larger than `limit` bytes, with its largest parts. */
+export function demandSize(folder, limit = LIMIT) {
+  const size = sizeOf(folder);
+  if (size <= limit) return size;
+  const parts = readdirSync(folder, { withFileTypes: true })
+    .map((entry) => {
+      const name = path.join(folder, entry.name);
+      return { name: entry.name, bytes: entry.isDirectory() ? sizeOf(name) : statSync(name).size };
+    })
+    .sort((a, b) => b.bytes - a.bytes);
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const largest = parts.slice(0, 3).map(({ name, bytes }) => `${name} ${megabytes(bytes)}`);
+  throw new SetupError(
+    `The folder has ${megabytes(size)} of ${megabytes(limit)} allowed (${largest.join(', ')}). ` +
+      'Build for fewer architectures: CUDAARCHS="80-real;90a-real"',
+  );
+}
+
+async function build() {
+  ensureDependencies();
+  await ensureTypeScript();
+  process.env.TOKENLEARNER_CUDA ??= 'ON';
+  ensureNative(await ensureLibtorch());
+  demandKernels(createRequire(import.meta.url)(path.join(root, 'dist', 'index.js')).runtime.info().addon);
+  buildTargets(cmakeFolder, PROGRAMS);
+}
+
+/** This Node, packed: kept in build/gpu-node, since it takes a while. */
+function packNode(target) {
+  const kept = path.join(root, 'build', 'gpu-node', `${process.version}-${process.arch}.xz`);
+  if (!existsSync(kept)) {
+    say('Packing Node');
+    mkdirSync(path.dirname(kept), { recursive: true });
+    cpSync(process.execPath, kept.slice(0, -3), { dereference: true });
+    run('xz', ['-6', '--threads=0', '--force', kept.slice(0, -3)]);
+  }
+  cpSync(kept, target);
+}
+
+function copyPrograms(folder) {
+  for (const name of PROGRAMS) {
+    const program = path.join(PROGRAM_FOLDER, name);
+    const foreign = foreignLibraries(program);
+    if (foreign.length > 0) throw new SetupError(`${name} needs ${foreign.join(', ')}`);
+    cpSync(program, path.join(folder, 'bin', name));
+  }
+}
+
+/** Fills the folder anew. Returns its size in bytes. */
+function collect(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
+  for (const name of [...FILES, ...runtimePackages(lock)]) {
+    cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
+  }
+  for (const name of ['carry.mjs', 'run.sh', 'tests'])
+    rmSync(path.join(folder, 'test', 'gpu', name), { recursive: true, force: true });
+  cpSync(path.join(root, 'test', 'gpu', 'run.sh'), path.join(folder, 'run.sh'));
+  chmodSync(path.join(folder, 'run.sh'), 0o755);
+  writeFileSync(path.join(folder, 'COMMIT'), `${describeCommit() ?? 'unknown'}\n`);
+  copyPrograms(folder);
+  packNode(path.join(folder, 'node.xz'));
+  return demandSize(folder);
+}
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    const { values } = commandLine({ output: { type: 'string' } });
+    const folder = path.resolve(values.output ?? path.join(root, 'build', 'gpu-carry'));
+    if (process.platform !== 'linux') throw new SetupError('The GPU checks run on Linux: pack them there');
+    await build();
+    const size = collect(folder);
+    const shown = path.relative(process.cwd(), folder) || '.';
+    say(
+      `${shown}: ${(size / 1e6).toFixed(1)} MB of ${LIMIT / 1e6} MB, commit ${describeCommit() ?? 'unknown'}`,
+    );
+    say('\nOn the GPU machine, each in less than ten minutes:');
+    for (const [letter, text] of COMMANDS) console.log(`bash ${shown}/run.sh ${letter}   # ${text}`);
+  });
+}

@@ -1,0 +1,119 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { evaluate } from './evaluate';
+
+let folder: string;
+beforeEach(() => (folder = mkdtempSync(path.join(tmpdir(), 'gpu-carry-'))));
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+describe('carry', () => {
+  it('takes the packages that the package needs at run time, and no others', () => {
+    const lock = JSON.stringify({
+      packages: {
+        '': {},
+        'node_modules/a': {},
+        'node_modules/b': { dev: true },
+        'node_modules/c': { optional: true },
+      },
+    });
+    expect(evaluate('carry', `it.runtimePackages(${lock})`)).toEqual(['node_modules/a']);
+  });
+
+  it.each([
+    ['no CUDA kernels', { cuda: false, cudaArchitectures: '' }],
+    ['lack the architecture 80: they are built for 90a', { cuda: true, cudaArchitectures: '90a-real' }],
+    ['lack the architecture 80 and 90a', { cuda: true, cudaArchitectures: '75' }],
+  ])('refuses an addon that has %s', (message, addon) => {
+    expect(() => evaluate('carry', `it.demandKernels(${JSON.stringify(addon)})`)).toThrow(message);
+  });
+
+  it('accepts the default architectures', () => {
+    const addon = { cuda: true, cudaArchitectures: '80,86-real,89-real,90a-real,100-real,120' };
+    expect(evaluate('carry', `it.demandKernels(${JSON.stringify(addon)}) ?? null`)).toBe(null);
+  });
+
+  it('refuses a folder that is too large, and names its largest parts', () => {
+    mkdirSync(path.join(folder, 'bin'));
+    writeFileSync(path.join(folder, 'bin', 'program'), Buffer.alloc(700_000));
+    writeFileSync(path.join(folder, 'small'), 'x');
+    const size = (limit: number): unknown =>
+      evaluate('carry', `it.demandSize(${JSON.stringify(folder)}, ${limit})`);
+    expect(size(700_001)).toBe(700_001);
+    expect(() => size(600_000)).toThrow('has 0.7 MB of 0.6 MB allowed (bin 0.7 MB, small 0.0 MB)');
+  });
+});
+
+describe('run.sh', () => {
+  const script = path.resolve(__dirname, '..', 'run.sh');
+
+  /** A folder as carry makes it, whose programs print their arguments and end with these codes. */
+  function run(
+    letter: string,
+    codes: { kernels?: number; node?: number; sanitizer?: number },
+  ): ReturnType<typeof spawnSync> {
+    const program = (name: string, code = 0): void => {
+      writeFileSync(path.join(folder, name), `#!/bin/sh\necho ${path.basename(name)} "$@"\nexit ${code}\n`, {
+        mode: 0o755,
+      });
+    };
+    mkdirSync(path.join(folder, 'bin'), { recursive: true });
+    writeFileSync(path.join(folder, 'COMMIT'), 'abc\n');
+    writeFileSync(path.join(folder, 'run.sh'), readFileSync(script));
+    program('bin/cuda-gpu-kernels', codes.kernels);
+    program('bin/bench-gpu-kernels');
+    program('bin/compute-sanitizer', codes.sanitizer);
+    program('node', codes.node);
+    const env = {
+      PATH: `${path.join(folder, 'bin')}:/usr/bin:/bin`,
+      OUT: path.join(folder, 'out'),
+      TOKENLEARNER_LIBTORCH: '/nowhere',
+    };
+    return spawnSync('bash', [path.join(folder, 'run.sh'), letter], { env, encoding: 'utf8' });
+  }
+
+  const steps = (): unknown[] =>
+    readFileSync(path.join(folder, 'out', 'steps.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+
+  it('runs every tool on the kernels, and fails when one fails', () => {
+    expect(run('a', {}).status).toBe(0);
+    const names = ['kernels', 'memcheck', 'racecheck', 'synccheck', 'initcheck', 'bench-kernels'];
+    expect(steps()).toMatchObject(names.map((step) => ({ step, exit: 0 })));
+    expect(readFileSync(path.join(folder, 'out', 'run.log'), 'utf8')).toContain(
+      `compute-sanitizer --tool initcheck --error-exitcode 1 ${folder}/bin/cuda-gpu-kernels quick --no-poison`,
+    );
+    expect(run('a', { sanitizer: 1 }).status).toBe(1);
+    expect(steps()).toHaveLength(12);
+  });
+
+  it('f runs all sizes', () => {
+    expect(run('f', {}).stdout).toContain('cuda-gpu-kernels --test-suite=cuda/gpu-kernels/full');
+  });
+
+  it('ends at once without a GPU', () => {
+    expect(run('a', { kernels: 77 }).status).toBe(77);
+    expect(steps()).toMatchObject([{ step: 'kernels', exit: 77 }]);
+    expect(run('b', { node: 77 }).status).toBe(77);
+  });
+
+  it.each([
+    ['b', 'check.mjs --output OUT/parity.json --parity'],
+    ['c', 'check.mjs --output OUT/faults.json --faults'],
+    ['d', 'check.mjs --output OUT/bench.json --bench --no-compile --time-limit 480'],
+    ['e', 'check.mjs --output OUT/compile.json --bench --only zeta-test,rt1-batch,vit-b --modes bfloat16'],
+  ])('%s runs %s', (letter, command) => {
+    const { status, stdout } = run(letter, {});
+    expect(stdout).toContain(command.replace('OUT', path.join(folder, 'out')));
+    expect(status).toBe(0);
+  });
+
+  it('refuses other commands', () => {
+    expect(run('g', {}).status).toBe(2);
+  });
+});
