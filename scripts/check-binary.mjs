@@ -17,15 +17,18 @@ const SYSTEM_LIBRARIES = /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|l
 /** The symbols that Node looks up. */
 const ENTRY_POINTS = new Set(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
 
-/** The complaints about a binary, the glibc it needs, and its size in bytes. */
-export function checkBinary(file) {
+/** readelf's names of the processors, by Node's. */
+const MACHINES = { x64: 'Advanced Micro Devices X86-64', arm64: 'AArch64' };
+
+/** The complaints about a binary for a processor, the glibc it needs, and its size in bytes. */
+export function checkBinary(file, arch = process.arch) {
   const header = demand(file, ['-h', '-d', '-S', '-l', '-W']);
   const symbols = parseSymbols(demand(file, ['--dyn-syms', '-W']));
   const glibc = newest(symbols.map(({ version }) => /^GLIBC_([\d.]+)$/.exec(version)?.[1]).filter(Boolean));
   const complaints = [
     ...checkVersions(symbols),
     ...checkNames(symbols),
-    ...checkHeader(header),
+    ...checkHeader(header, arch),
     ...checkTexts(readFileSync(file)),
   ];
   return { complaints, glibc, size: statSync(file).size };
@@ -37,12 +40,13 @@ function demand(file, args) {
   return text;
 }
 
-/** Dynamic symbols: {name, version ('' without one), defined, weak}. */
+/** Global dynamic symbols: {name, version ('' without one), defined, weak}. On arm64 the table has local ones for sections too. */
 export function parseSymbols(text) {
   return text.split('\n').flatMap((line) => {
     const found = /^\s*\d+:\s+\S+\s+\d+\s+\S+\s+(\S+)\s+\S+\s+(\S+)\s+([^\s@]+)(?:@+(\S+))?/.exec(line);
     if (found === null) return [];
     const [, binding, section, name, version = ''] = found;
+    if (binding === 'LOCAL') return [];
     return [{ name, version, defined: section !== 'UND', weak: binding === 'WEAK' }];
   });
 }
@@ -69,8 +73,10 @@ function checkNames(symbols) {
   });
 }
 
-function checkHeader(header) {
+function checkHeader(header, arch) {
   const complaints = [];
+  const machine = /^\s*Machine:\s+(.*)$/m.exec(header)?.[1];
+  if (machine !== MACHINES[arch]) complaints.push(`is for ${machine}, not for ${arch}`);
   for (const [, library] of header.matchAll(/\(NEEDED\).*\[(.*)\]/g)) {
     if (!SYSTEM_LIBRARIES.test(library)) complaints.push(`needs ${library}`);
   }
@@ -88,6 +94,12 @@ function checkTexts(content) {
     .map((folder) => `names the folder ${folder}`);
 }
 
+/** The processor that the folder of a file names, as in prebuilds/linux-arm64; this machine's where it names none. */
+function archOf(file) {
+  const arch = path.basename(path.dirname(path.resolve(file))).split('-')[1];
+  return arch in MACHINES ? arch : process.arch;
+}
+
 /** Throws when a binary is not fit to ship. */
 export function demandFit(files) {
   if (process.platform !== 'linux') {
@@ -96,7 +108,7 @@ export function demandFit(files) {
   }
   let failed = 0;
   for (const file of files) {
-    const { complaints, glibc, size } = checkBinary(file);
+    const { complaints, glibc, size } = checkBinary(file, archOf(file));
     for (const complaint of complaints) say(`${file}: ${complaint}`);
     if (complaints.length > 0) failed++;
     else say(`${file}: ${(size / 1e6).toFixed(2)} MB, glibc ${glibc} (floor ${GLIBC_FLOOR})`);
