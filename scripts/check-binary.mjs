@@ -11,8 +11,9 @@ import { compareVersions, isMain, main, output, readRequirements, root, say, Set
 /** The oldest glibc that the addon loads on: the one that Node's own binaries and libtorch's wheels need. */
 const GLIBC_FLOOR = readRequirements().glibc;
 
-/** Libraries of every system with glibc and Node. */
-const SYSTEM_LIBRARIES = /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d)$/;
+/** Libraries of every system with glibc and Node, or with musl and Node. */
+const SYSTEM_LIBRARIES =
+  /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d|libc\.musl-\w+\.so\.1)$/;
 
 /** The symbols that Node looks up. */
 const ENTRY_POINTS = new Set(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
@@ -27,7 +28,7 @@ export function checkBinary(file, arch = process.arch) {
   const glibc = newest(symbols.map(({ version }) => /^GLIBC_([\d.]+)$/.exec(version)?.[1]).filter(Boolean));
   const complaints = [
     ...checkVersions(symbols),
-    ...checkNames(symbols),
+    ...checkNames(symbols, /\[libc\.musl-/.test(header)),
     ...checkHeader(header, arch),
     ...checkTexts(readFileSync(file)),
   ];
@@ -65,10 +66,11 @@ function checkVersions(symbols) {
   });
 }
 
-function checkNames(symbols) {
+/** The symbols of musl have no versions, so there an undefined name says nothing. */
+function checkNames(symbols, isMusl) {
   return symbols.flatMap(({ name, version, defined, weak }) => {
     if (defined) return ENTRY_POINTS.has(name) || version === name ? [] : [`exports ${name}`];
-    const isKnown = weak || version !== '' || /^(?:napi|node_api)_/.test(name);
+    const isKnown = isMusl || weak || version !== '' || /^(?:napi|node_api)_/.test(name);
     return isKnown ? [] : [`${name} comes from no known library`];
   });
 }
@@ -100,6 +102,10 @@ function archOf(file) {
   return arch in MACHINES ? arch : process.arch;
 }
 
+function needs(glibc) {
+  return glibc === null ? 'no glibc' : `glibc ${glibc} (floor ${GLIBC_FLOOR})`;
+}
+
 /** Throws when a binary is not fit to ship. */
 export function demandFit(files) {
   if (process.platform !== 'linux') {
@@ -111,7 +117,7 @@ export function demandFit(files) {
     const { complaints, glibc, size } = checkBinary(file, archOf(file));
     for (const complaint of complaints) say(`${file}: ${complaint}`);
     if (complaints.length > 0) failed++;
-    else say(`${file}: ${(size / 1e6).toFixed(2)} MB, glibc ${glibc} (floor ${GLIBC_FLOOR})`);
+    else say(`${file}: ${(size / 1e6).toFixed(2)} MB, ${needs(glibc)}`);
   }
   if (failed > 0) throw new SetupError(`${failed} of ${files.length} binaries are not fit to ship`);
 }

@@ -3,7 +3,8 @@
  *
  *     node scripts/prebuild.mjs [--platform linux-arm64]
  *
- * The name says glibc, so that node-gyp-build finds nothing on musl, rather than a binary that does not load.
+ * The name says glibc or musl, so that node-gyp-build finds the binary for the C library in use, or nothing rather than one that does
+ * not load.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';

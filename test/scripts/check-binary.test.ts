@@ -95,6 +95,15 @@ onLinux('checkBinary', () => {
     expect(symbols).toEqual([{ name: 'leak', version: '', defined: true, weak: false }]);
   });
 
+  it('accepts musl, whose symbols have no versions', () => {
+    writeFileSync(path.join(folder, 'musl.c'), 'int of_libc(void) { return 0; }');
+    const libc = path.join(folder, 'libc.musl-x86_64.so.1');
+    const stub = ['-nostdlib', '-Wl,-soname,libc.musl-x86_64.so.1', '-o', libc];
+    spawnSync('cc', ['-shared', '-fPIC', path.join(folder, 'musl.c'), ...stub]);
+    const code = `${ENTRY} int of_libc(void); int (*p)(void) __attribute__((visibility("hidden"))) = of_libc;`;
+    expect(complaints(code, ...STRIPPED, '-nostdlib', libc)).toEqual([]);
+  });
+
   it('finds a folder of this machine', () => {
     const root = path.resolve(__dirname, '..', '..');
     const code = `${ENTRY} const char* where __attribute__((visibility("hidden"))) = "${root}/native/a.cpp";`;
