@@ -1,17 +1,22 @@
 /**
- * The only file that loads the native addon. Importing this package loads nothing: the first tensor loads the addon, and the
- * first module or copy loads libtorch.
+ * The only file that loads the native addon. Importing this package loads nothing: the first tensor loads the addon. What needs
+ * libtorch loads it at its construction: see {@link requireLibtorch}.
  */
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { TokenLearnerError } from './errors';
 import { findAddon } from './libtorch/addon-file';
-import { thisHost } from './libtorch/cache';
-import { addonLoadFailed, addonNotFound, libtorchLoadFailed } from './libtorch/load-error';
-import { locateLibtorch, type LibtorchLocation } from './libtorch/locate';
+import type { LibtorchLocation } from './libtorch/locate';
 import type { NativeBinding } from './native-interface';
+import { once } from './once';
 
 const PACKAGE_ROOT = path.join(__dirname, '..');
+
+/* eslint-disable @typescript-eslint/no-require-imports -- most programs need none of them */
+const cache = once(() => require('./libtorch/cache') as typeof import('./libtorch/cache'));
+const errors = once(() => require('./libtorch/load-error') as typeof import('./libtorch/load-error'));
+const locate = once(() => require('./libtorch/locate') as typeof import('./libtorch/locate'));
+/* eslint-enable @typescript-eslint/no-require-imports */
 
 interface Loaded {
   native: NativeBinding;
@@ -27,9 +32,9 @@ function resolveAddon(): string {
   try {
     file = findAddon(PACKAGE_ROOT);
   } catch (cause) {
-    throw addonLoadFailed(PACKAGE_ROOT, cause);
+    throw errors().addonLoadFailed(PACKAGE_ROOT, cause);
   }
-  if (file === null) throw addonNotFound();
+  if (file === null) throw errors().addonNotFound();
   return file;
 }
 
@@ -40,7 +45,7 @@ function load(): Loaded {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- a .node file cannot be imported
     native = require(file) as NativeBinding;
   } catch (cause) {
-    throw addonLoadFailed(file, cause);
+    throw errors().addonLoadFailed(file, cause);
   }
   native.configure((code, message) => new TokenLearnerError(code, message), isMainThread);
   warnOfUnknownIsa(native);
@@ -76,26 +81,39 @@ export function addonPath(): string {
 }
 
 /**
- * The native addon with libtorch loaded. Throws the errors of {@link binding}, ERR_LIBTORCH_NOT_FOUND,
- * ERR_LIBTORCH_INCOMPATIBLE or ERR_LIBTORCH_LOAD.
+ * The native addon with libtorch loaded. `user` is the part of this package that needs it, for the message. Throws the errors of
+ * {@link binding}, ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INCOMPATIBLE or ERR_LIBTORCH_LOAD.
  */
-export function requireLibtorch(): NativeBinding {
+export function requireLibtorch(user: string): NativeBinding {
   const native = binding();
-  if (location === undefined) {
-    const found = locateLibtorch({ path: explicitPath, mapped: native.mappedLibtorch() });
-    try {
-      native.loadLibtorch(found.libDir);
-    } catch (error) {
-      throw libtorchLoadFailed(error, found, thisHost());
-    }
-    location = found;
-  }
+  location ??= loadLibtorch(native, user);
   return native;
 }
 
-/** The place where the loaded libtorch was found; undefined before {@link requireLibtorch}. */
+function loadLibtorch(native: NativeBinding, user: string): LibtorchLocation {
+  let found: LibtorchLocation | undefined;
+  try {
+    found = findLibtorch();
+    native.loadLibtorch(found.libDir);
+    return found;
+  } catch (error) {
+    throw errors().libtorchFailed(error, user, found, cache().thisHost());
+  }
+}
+
+/** The libtorch that would be loaded. Loads nothing. Throws as {@link locateLibtorch} does. */
+export function findLibtorch(): LibtorchLocation {
+  return location ?? locate().locateLibtorch({ path: explicitPath, mapped: binding().mappedLibtorch() });
+}
+
+/** The place where the loaded libtorch was found; undefined if this package has not loaded it. */
 export function libtorchLocation(): LibtorchLocation | undefined {
   return location;
+}
+
+/** True if the user named a libtorch, by {@link setLibtorchPath} or TOKENLEARNER_LIBTORCH. */
+export function isLibtorchNamed(): boolean {
+  return explicitPath !== undefined || Boolean(process.env.TOKENLEARNER_LIBTORCH);
 }
 
 /** Sets the libtorch to use. Throws ERR_INVALID_ARG_VALUE if another one is already loaded. */
@@ -103,7 +121,7 @@ export function setLibtorchPath(libtorch: string): void {
   if (location !== undefined && libtorch !== explicitPath) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `libtorch is already loaded from ${location.libDir}; choose another one before you create the first module`,
+      `libtorch is already loaded from ${location.libDir}; choose another one before anything needs libtorch`,
     );
   }
   explicitPath = libtorch;

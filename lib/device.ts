@@ -1,7 +1,7 @@
-import { requireLibtorch } from './binding';
+import { binding, isLibtorchNamed, requireLibtorch } from './binding';
 import { TokenLearnerError } from './errors';
 import { remedyForCuda } from './libtorch/cuda-remedies';
-import type { DeviceCode } from './native-interface';
+import type { CudaReport, DeviceCode } from './native-interface';
 import { unexpected } from './validate';
 
 /** The device of a tensor or a module. */
@@ -37,6 +37,32 @@ function unavailable(asked: string, why: string, remedy: string | null = null): 
 }
 
 /**
+ * Says if a GPU is usable and, if not, why. Loads libtorch only where there is a driver. Throws the errors of
+ * {@link requireLibtorch} where there is a driver and the libtorch does not load.
+ */
+export function cudaReport(): CudaReport {
+  const native = binding();
+  return native.cudaDriver() ? requireLibtorch('A GPU').cuda() : native.cuda();
+}
+
+/** The device that 'auto' means. A machine with a driver and without any libtorch uses the CPU: runtime.info() says it. */
+function automatic(): Device {
+  try {
+    const { available, defaultDevice } = cudaReport();
+    return available ? deviceFromCode(defaultDevice) : 'cpu';
+  } catch (error) {
+    const isMissing = error instanceof TokenLearnerError && error.code === 'ERR_LIBTORCH_NOT_FOUND';
+    if (isMissing && !isLibtorchNamed()) return 'cpu';
+    throw error;
+  }
+}
+
+/** True if page-locked memory makes copies to a GPU faster here. */
+export function hasUsableGpu(): boolean {
+  return automatic() !== 'cpu';
+}
+
+/**
  * Resolves a caller's device to an available one. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, or
  * ERR_CUDA_UNAVAILABLE with the reason.
  */
@@ -44,8 +70,8 @@ export function resolveDevice(name: string, value: unknown): Device {
   if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, EXPECTED, value);
   if (!isDeviceOption(value)) throw unexpected('ERR_INVALID_ARG_VALUE', name, EXPECTED, value);
   if (value === 'cpu') return 'cpu';
-  const report = requireLibtorch().cuda();
-  if (value === 'auto') return report.available ? deviceFromCode(report.defaultDevice) : 'cpu';
+  if (value === 'auto') return automatic();
+  const report = cudaReport();
   if (!report.available) {
     const why = `${report.detail ?? 'unknown reason'} (${report.reason ?? 'unknown'})`;
     throw unavailable(value, why, remedyForCuda(report.reason));

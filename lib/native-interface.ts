@@ -83,7 +83,7 @@ export interface NativeBinding {
 
   /**
    * Allocates host memory. Native memory is 64-byte aligned. If `zeroed` is false, the memory may be uninitialised. `pinned`
-   * asks for page-locked memory and needs loadLibtorch; without a usable GPU the memory is ordinary.
+   * asks for page-locked memory; without a usable GPU the memory is ordinary. Where there is a driver it needs loadLibtorch.
    */
   allocate(byteLength: number, zeroed: boolean, pinned: boolean): StorageHandle;
   /**
@@ -115,7 +115,9 @@ export interface NativeBinding {
    * uses.
    */
   cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[]; isa: CpuIsa };
-  /** Says if CUDA is usable and, if not, why. Needs loadLibtorch. */
+  /** True if the NVIDIA driver's library can be opened. Loads no libtorch. */
+  cudaDriver(): boolean;
+  /** Says if CUDA is usable and, if not, why. Needs loadLibtorch if there is a driver. */
   cuda(): CudaReport;
 
   /** Copies a contiguous CPU tensor's bytes into a typed array of the same byte length. */
@@ -125,10 +127,11 @@ export interface NativeBinding {
   /** Fills a contiguous CPU tensor with the only element of a typed array. */
   fill(target: TensorArg, element: ArrayBufferView): void;
 
-  /** Returns a contiguous copy with this dtype on this device. */
+  /** Returns a contiguous copy with this dtype on this device. Needs loadLibtorch if one of the devices is not the CPU. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
 
-  /** Creates a layer. native/engine/layers/layers.hpp lists the kinds. Copies `params`, in the order that the layer documents. */
+  /** Creates a layer. native/engine/layers/layers.hpp lists the kinds. All need loadLibtorch, except
+   * Flatten and a fused TokenLearner on the CPU. Copies `params`, in the order that the layer documents. */
   createLayer(
     kind: string,
     config: LayerConfig,
@@ -175,6 +178,6 @@ export interface NativeBinding {
   forwardSync(layer: LayerHandle, inputs: readonly TensorArg[], how?: CallOptions): NativeTensor[];
   /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
   cancel(id: number): boolean;
-  /** Sets the most requests that may wait for each device; Infinity means no limit. */
-  setQueueLimit(limit: number): void;
+  /** Sets the most requests that may wait for each device, and the most bytes of their inputs; Infinity means no limit. */
+  setQueueLimits(requests: number, bytes: number): void;
 }

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { types } from 'node:util';
-import { addonPath, binding, libtorchLocation, requireLibtorch, setLibtorchPath } from './binding';
+import { addonPath, binding, findLibtorch, libtorchLocation, setLibtorchPath } from './binding';
+import { cudaReport } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { CpuIsa, NativeBinding, ThreadsReason } from './native-interface';
 import { checkInteger, checkOptions, checkString } from './validate';
@@ -34,19 +35,24 @@ export interface RuntimeInfo {
     /** The architectures of the CUDA kernels, separated by commas. */
     cudaArchitectures: string;
   } | null;
-  /** The libtorch in use; null if none can be loaded (see `problem`). */
+  /** The libtorch in use, or the one that would be used. It is loaded only when something needs it. */
   libtorch: {
+    /**
+     * 'loaded' in this process; 'found', so that it can be loaded; or 'missing': then the other fields are null or false, and
+     * `problem` has the reason.
+     */
+    state: 'loaded' | 'found' | 'missing';
     /** Its lib folder. */
-    path: string;
-    /** The version that it reports, for example '2.13.0'. */
-    version: string;
+    path: string | null;
+    /** The version, for example '2.13.0'. null also if it is not loaded and no file beside it states the version. */
+    version: string | null;
     /** The place where it was found: 'option', 'environment', 'process' (already loaded), 'package', 'cache' or 'python'. */
-    source: string;
+    source: string | null;
     /** True if it is a CUDA build. */
     cudaBuild: boolean;
-    /** The number of threads that its CPU operators use. */
-    threads: number;
-  } | null;
+    /** The number of threads that its CPU operators use; null before it is loaded. */
+    threads: number | null;
+  };
   /** 'cpu' and all usable GPUs. */
   devices: {
     /** The value to pass as a module's `device` option. */
@@ -79,7 +85,7 @@ export interface RuntimeInfo {
     /** Its instruction set: 'baseline' (SSE2), 'avx2' or 'avx512' on x64, 'neon' on arm64. TOKENLEARNER_CPU_ISA chooses another. */
     isa: CpuIsa;
   } | null;
-  /** The reason why there is no addon or no libtorch; null if both are loaded. */
+  /** The reason why there is no addon, or no libtorch that can be loaded; null if there are both. */
   problem: RuntimeProblem | null;
 }
 
@@ -95,7 +101,7 @@ export interface RuntimeMemory {
 
 /** Options of {@link runtime}.configure(). */
 export interface RuntimeOptions {
-  /** The libtorch to use: its root, its lib folder, or a Python site-packages/torch. Set it before you create a module. */
+  /** The libtorch to use: its root, its lib folder, or a Python site-packages/torch. Set it before anything needs libtorch. */
   libtorch?: string;
   /**
    * The most forwards that may wait for each device. One more rejects with ERR_QUEUE_FULL. Running forwards do not count.
@@ -104,6 +110,13 @@ export interface RuntimeOptions {
    * @default Infinity
    */
   maxQueueSize?: number;
+  /**
+   * The most bytes of inputs that may wait for each device, counted as elements times their size. A forward that would exceed it
+   * rejects with ERR_QUEUE_FULL. Running forwards do not count. At least 0.
+   *
+   * @default Infinity
+   */
+  maxQueueBytes?: number;
 }
 
 /** This package's version; 'unknown' if package.json is missing, as in a bundle, or not readable. */
@@ -126,19 +139,48 @@ function attempt<T>(code: ErrorCode, use: () => T): { value: T } | { problem: Ru
   }
 }
 
+type LibtorchInfo = RuntimeInfo['libtorch'];
+
+const MISSING: LibtorchInfo = {
+  state: 'missing',
+  path: null,
+  version: null,
+  source: null,
+  cudaBuild: false,
+  threads: null,
+};
+
+/** Describes the loaded libtorch, or the one that would be loaded. Loads nothing. Throws the errors of {@link findLibtorch}. */
+function describeLibtorch(): LibtorchInfo {
+  const torch = binding().libtorch();
+  if (torch === null) {
+    const { libDir, version, source, hasCuda } = findLibtorch();
+    return { state: 'found', path: libDir, version, source, cudaBuild: hasCuda, threads: null };
+  }
+  const { libDir, version, cudaBuild, threads } = torch;
+  return {
+    state: 'loaded',
+    path: libDir,
+    version,
+    source: libtorchLocation()?.source ?? 'process',
+    cudaBuild,
+    threads,
+  };
+}
+
+/** The limits of this environment's queues. */
+const queue = { requests: Infinity, bytes: Infinity };
+
+function checkLimit(name: string, value: unknown): number {
+  return value === Infinity ? Infinity : checkInteger(name, value, { min: 0 });
+}
+
 const CPU = { device: 'cpu', name: 'CPU', totalMemory: null, computeCapability: null };
 
-function describeLibtorch(native: NativeBinding): Pick<RuntimeInfo, 'libtorch' | 'devices' | 'cuda'> {
-  const torch = native.libtorch();
-  const { available, reason, detail, devices } = native.cuda();
+/** Asks the driver, if there is one, which loads libtorch. Throws the errors of {@link cudaReport}. */
+function describeDevices(): Pick<RuntimeInfo, 'devices' | 'cuda'> {
+  const { available, reason, detail, devices } = cudaReport();
   return {
-    libtorch: torch && {
-      path: torch.libDir,
-      version: torch.version,
-      source: libtorchLocation()?.source ?? 'unknown',
-      cudaBuild: torch.cudaBuild,
-      threads: torch.threads,
-    },
     devices: [CPU, ...devices.map(({ index, ...rest }) => ({ device: `cuda:${index}`, ...rest }))],
     cuda: { available, reason, detail },
   };
@@ -161,23 +203,29 @@ const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: 
 
 /** Information about this installation, and its settings. */
 export const runtime = {
-  /** Reports versions, libtorch, devices, and the reason if no GPU is usable. Loads libtorch. Never throws: see `problem`. */
+  /**
+   * Reports versions, libtorch, devices, and the reason if no GPU is usable. Loads libtorch only if there is an NVIDIA driver.
+   * Never throws: see `problem`.
+   */
   info(): RuntimeInfo {
     const addon = attempt('ERR_ADDON_LOAD', () => describeAddon(binding()));
-    const torch = attempt('ERR_LIBTORCH_LOAD', () => describeLibtorch(requireLibtorch()));
-    const problem = 'problem' in addon ? addon.problem : 'problem' in torch ? torch.problem : null;
-    const without = {
-      libtorch: null,
-      devices: [],
-      cuda: { available: false, reason: 'no-libtorch', detail: problem?.message ?? null },
-    };
+    const devices = attempt('ERR_LIBTORCH_LOAD', describeDevices);
+    // After the devices: they may have loaded it.
+    const libtorch = attempt('ERR_LIBTORCH_LOAD', describeLibtorch);
+    const problem = [addon, devices, libtorch].flatMap((part) => ('problem' in part ? part.problem : []))[0];
     return {
       version: packageVersion(),
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
       ...('value' in addon ? addon.value : NO_ADDON),
-      ...('value' in torch ? torch.value : without),
-      problem,
+      libtorch: 'value' in libtorch ? libtorch.value : MISSING,
+      ...('value' in devices
+        ? devices.value
+        : {
+            devices: 'value' in addon ? [CPU] : [],
+            cuda: { available: false, reason: 'no-libtorch', detail: problem?.message ?? null },
+          }),
+      problem: problem ?? null,
     };
   },
 
@@ -192,12 +240,16 @@ export const runtime = {
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; ERR_INVALID_ARG_VALUE if another libtorch is already loaded.
    */
   configure(options: RuntimeOptions): void {
-    const { libtorch, maxQueueSize } = checkOptions('options', options, ['libtorch', 'maxQueueSize']);
+    const names = ['libtorch', 'maxQueueSize', 'maxQueueBytes'] as const;
+    const { libtorch, maxQueueSize, maxQueueBytes } = checkOptions('options', options, names);
+    const next = {
+      requests:
+        maxQueueSize === undefined ? queue.requests : checkLimit('options.maxQueueSize', maxQueueSize),
+      bytes: maxQueueBytes === undefined ? queue.bytes : checkLimit('options.maxQueueBytes', maxQueueBytes),
+    };
     if (libtorch !== undefined) setLibtorchPath(checkString('options.libtorch', libtorch));
-    if (maxQueueSize === undefined) return;
-    const isUnlimited = maxQueueSize === Infinity;
-    binding().setQueueLimit(
-      isUnlimited ? Infinity : checkInteger('options.maxQueueSize', maxQueueSize, { min: 0 }),
-    );
+    if (next.requests === queue.requests && next.bytes === queue.bytes) return;
+    binding().setQueueLimits(next.requests, next.bytes);
+    Object.assign(queue, next);
   },
 };

@@ -3,6 +3,11 @@ import { runtime } from '../index';
 
 type RuntimeInfo = ReturnType<typeof runtime.info>;
 
+function describeLibtorch({ state, version, path }: RuntimeInfo['libtorch']): string {
+  if (path === null) return 'not found';
+  return `${version ?? 'unknown version'} at ${path}${state === 'found' ? ' (not loaded)' : ''}`;
+}
+
 function rows(info: RuntimeInfo): [string, string][] {
   const libtorch = info.libtorch;
   const devices = info.devices.map((device) => (typeof device === 'string' ? device : device.name));
@@ -10,7 +15,7 @@ function rows(info: RuntimeInfo): [string, string][] {
     ['tokenlearner', info.version],
     ['Node', `${info.node} (${info.platform})`],
     ['addon', info.addon === null ? 'not found' : info.addon.path],
-    ['libtorch', libtorch === null ? 'not found' : `${libtorch.version} at ${libtorch.path}`],
+    ['libtorch', describeLibtorch(libtorch)],
     ['devices', devices.join(', ')],
     [
       'CUDA',

@@ -26,6 +26,7 @@ function checkEvent(event: ProbeEvent, machine: Machine, version: string): Findi
   if ('begin' in event) return [];
   if ('problem' in event) {
     const { code, message } = event.problem;
+    if (code === 'ERR_LIBTORCH_NOT_FOUND') return [withoutLibtorch(message)];
     return [failed(event.step, code === null ? message : `${message} [${code}]`, remedyForCode(code))];
   }
   if ('addon' in event) return [checkAddon(event.addon, version)];
@@ -36,6 +37,14 @@ function checkEvent(event: ProbeEvent, machine: Machine, version: string): Findi
   }
   if ('cuda' in event) return checkCuda(event.cuda, machine);
   return [checkSelfTest(event.selfTest)];
+}
+
+function withoutLibtorch(message: string): Finding {
+  return warning(
+    'libtorch',
+    `none; a TokenLearner on the CPU works without it, other layers, engine 'grouped-conv' and GPUs do not. ${message}`,
+    remedyForCode('ERR_LIBTORCH_NOT_FOUND'),
+  );
 }
 
 function checkAddon(

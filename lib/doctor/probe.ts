@@ -39,9 +39,11 @@ async function probe(): Promise<void> {
     return { step: 'addon', addon: { path: addonPath(), version, cuda, cudaArchitectures } };
   });
   if (addon === undefined) return;
+  // First, while libtorch is not loaded: this engine works without it.
+  await test('cpu', 'fused');
   const torch = await attempt(
     'libtorch',
-    () => requireLibtorch().libtorch(),
+    () => requireLibtorch('This check').libtorch(),
     (info) => {
       if (info === null) throw new Error('libtorch reports nothing');
       const { libDir, version, cudaBuild } = info;
@@ -50,7 +52,7 @@ async function probe(): Promise<void> {
     },
   );
   if (torch === undefined) return;
-  for (const engine of ['fused', 'grouped-conv'] as const) await test('cpu', engine);
+  await test('cpu', 'grouped-conv');
   const cuda: CudaReport | undefined = await attempt(
     'cuda',
     () => addon.cuda(),

@@ -1,4 +1,4 @@
-import { binding, requireLibtorch } from '../binding';
+import { binding } from '../binding';
 import { deviceCode } from '../device';
 import { type DType, dtypeInfo, type TypedArray } from '../dtype';
 import { ElementParts } from '../formats/array-entry';
@@ -107,7 +107,7 @@ export class HeldTensor extends ElementParts {
       binding().read({ ...source, strides: contiguousStrides(shape) }, target);
       return target;
     }
-    const copy = requireLibtorch().copy(source, code, deviceCode('cpu'));
+    const copy = binding().copy(source, code, deviceCode('cpu'));
     try {
       binding().read(copy, target);
     } finally {

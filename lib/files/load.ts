@@ -1,8 +1,8 @@
-/** Files -> tensors. Reads on Node's thread pool fill native memory in place. */
+/** Files -> tensors. Reads on Node's thread pool fill native memory in place. lib/files.ts documents the functions. */
 import type { DType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { ArrayEntries } from '../formats/array-entry';
-import { type CheckpointOptions, readCheckpointFrom } from '../formats/checkpoint';
+import { type CheckpointOptions as Options, readCheckpointFrom } from '../formats/checkpoint';
 import { checkChoice, type Choice, passes } from '../formats/filter';
 import { formatErrors, quote } from '../formats/format-error';
 import { checkKind, identify, type Kind } from '../formats/identify';
@@ -16,22 +16,6 @@ import type { StateDict } from '../modules/state-dict';
 import { type AnyTensor, Tensor } from '../tensor/tensor';
 import { checkOptions, type NoOptions } from '../validate';
 import { bitsOf } from './elements';
-
-/** Which tensors to load. */
-export interface LoadOptions {
-  /**
-   * Returns true for the names of the tensors to load. The others are not read from the file and may have any dtype.
-   *
-   * @default loads all tensors
-   */
-  filter?: (name: string) => boolean;
-}
-
-/** What to load from a file of weights. */
-export interface LoadWeightsOptions extends LoadOptions {
-  /** The entry of a PyTorch checkpoint that holds the state dict, if the checkpoint holds more. */
-  key?: string;
-}
 
 /** The kinds of files that a loader accepts. */
 interface Loader {
@@ -176,56 +160,18 @@ function load(from: FileInput, choice: Choice, loader: Loader): Promise<StateDic
   return loaded((loading) => withInput(from, (open) => readWeights(open, choice, loader, loading)));
 }
 
-/**
- * Loads weights from safetensors, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt, ...), or the index of a sharded checkpoint
- * (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name. Code in a file never runs.
- *
- * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
- * @param options - `key`: the entry of a PyTorch checkpoint that holds the state dict; `filter`: which tensors to load, by name.
- * @returns tensors by name, in native memory if the format is safetensors.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for safetensors); ERR_FILE_IO
- * if the file cannot be read, with the system's error as `cause`; ERR_FILE_FORMAT if its content is malformed or of another
- * format (the message names it and the next step); ERR_UNSAFE_PICKLE; ERR_DETACHED if the input's memory is transferred
- * meanwhile; ERR_OUT_OF_MEMORY.
- */
-export async function loadWeights(from: FileInput, options?: LoadWeightsOptions): Promise<StateDict> {
+export async function loadWeights(from: FileInput, options?: Options): Promise<StateDict> {
   return load(from, checkChoice(options, ['key', 'filter']), WEIGHTS);
 }
 
-/**
- * Loads a safetensors file, or all files of a JSON index. Each tensor is read directly into its own native memory.
- *
- * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
- * @param options - `filter`: which tensors to load, by name.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if a tensor that the
- * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
- */
-export async function loadSafetensors(from: FileInput, options?: LoadOptions): Promise<StateDict> {
+export async function loadSafetensors(from: FileInput, options?: Options): Promise<StateDict> {
   return load(from, checkChoice(options, ['filter']), SAFETENSORS);
 }
 
-/**
- * Loads the state dict of a PyTorch checkpoint (.pt, .pth) through an unpickler that builds only tensors and plain containers.
- * Code in the file never runs.
- *
- * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
- * @param options - `key`: the entry that holds the state dict, if the checkpoint holds more; `filter`: which tensors to load, by
- * name.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_UNSAFE_PICKLE; ERR_FILE_IO; ERR_FILE_FORMAT;
- * ERR_DETACHED; ERR_OUT_OF_MEMORY.
- */
-export async function loadCheckpoint(from: FileInput, options?: CheckpointOptions): Promise<StateDict> {
+export async function loadCheckpoint(from: FileInput, options?: Options): Promise<StateDict> {
   return load(from, checkChoice(options, ['key', 'filter']), CHECKPOINTS);
 }
 
-/**
- * Loads a NumPy array file into native memory.
- *
- * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
- * @param options - there are none.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also for unsupported
- * dtypes); ERR_DETACHED; ERR_OUT_OF_MEMORY.
- */
 export async function loadNpy(from: FileInput, options?: NoOptions): Promise<AnyTensor> {
   checkOptions('options', options, []);
   const made = await loaded((loading) =>

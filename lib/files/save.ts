@@ -1,4 +1,4 @@
-/** Tensors -> files. */
+/** Tensors -> files. lib/files.ts documents the functions. */
 import { TokenLearnerError } from '../errors';
 import type { SavedEntries, SavedEntry } from '../formats/array-entry';
 import { checkFilePath, type FilePath } from '../formats/input';
@@ -17,12 +17,6 @@ const COPIED_COST = 2 ** 25;
 const TENSOR_COST = 2 ** 14;
 /** The cost of a byte that must be gathered, or that comes from a GPU. */
 const GATHERED_COST = 4;
-
-/** How to save safetensors. */
-export interface SaveSafetensorsOptions {
-  /** Strings by name, for `__metadata__`. */
-  metadata?: Record<string, string>;
-}
 
 /** A tensor to save, and its elements: a copy of them, or the tensor itself. */
 interface Taken {
@@ -76,23 +70,10 @@ async function holding(save: (holding: Holding) => Promise<void>): Promise<void>
   }
 }
 
-/**
- * Saves tensors (on any device) as a safetensors file, byte for byte as Python's library does. The file is replaced after
- * everything is written; on any error the old file stays. If the system cannot replace it, it is overwritten: see docs/files.md.
- *
- * Copies up to 32 MiB at the call (docs/files.md says how tensors count). Do not write to or transfer the memory of other tensors
- * before the promise is settled. They may be disposed.
- *
- * @param path - a path or a file URL; a symbolic link is followed.
- * @param tensors - tensors by name.
- * @param options - `metadata`: strings by name.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_DISPOSED; ERR_DETACHED if memory
- * was transferred before it was written; ERR_FILE_IO if the file cannot be written, with the system's error as `cause`.
- */
 export async function saveSafetensors(
   path: FilePath,
   tensors: StateDict | ReadonlyMap<string, AnyTensor>,
-  options?: SaveSafetensorsOptions,
+  options?: { metadata?: Record<string, string> },
 ): Promise<void> {
   const target = checkFilePath(path);
   const dict = asRecord('tensors', tensors);
@@ -109,15 +90,6 @@ export async function saveSafetensors(
   });
 }
 
-/**
- * Saves a tensor (on any device) as a NumPy array file, in the same way as {@link saveSafetensors}. NumPy has no bfloat16:
- * ERR_DTYPE_MISMATCH.
- *
- * @param path - a path or a file URL; a symbolic link is followed.
- * @param tensor - a tensor of any dtype except bfloat16.
- * @param options - there are none.
- * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
- */
 export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOptions): Promise<void> {
   const target = checkFilePath(path);
   checkOptions('options', options, []);

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { glibcVersion } from './libc';
+import { isMusl } from './libc';
 
 interface NodeGypBuild {
   resolve: (root: string) => string;
@@ -20,7 +20,7 @@ function environment(): Record<string, string | undefined> {
 }
 
 function libc(): string {
-  return process.env.LIBC ?? (process.platform === 'linux' && glibcVersion() === null ? 'musl' : 'glibc');
+  return process.env.LIBC ?? (isMusl() ? 'musl' : 'glibc');
 }
 
 /** Runs `use` with environment variables set, or removed if undefined. */
@@ -56,6 +56,14 @@ export function findAddon(root: string): string | null {
     return null;
   }
   return path.relative(root, file).startsWith('..') ? null : file;
+}
+
+/**
+ * Nothing calls this. File tracers (@vercel/nft, which Next.js uses) recognise such a call and take the addon into the deployment.
+ */
+export function tracedAddon(): unknown {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports, @typescript-eslint/no-unsafe-call -- as tracers expect it
+  return require('node-gyp-build')(path.join(__dirname, '..', '..'));
 }
 
 /** Undefined if Node's permission model forbids reading it: a process may be granted only this package's folder. */

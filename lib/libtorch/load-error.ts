@@ -36,12 +36,31 @@ export function addonLoadFailed(file: string, cause: unknown): TokenLearnerError
   );
 }
 
-/** Adds to the addon's message its meaning, the origin of the libtorch, and remedies. */
-export function libtorchLoadFailed(error: unknown, found: LibtorchLocation, host: Host): unknown {
-  if (!(error instanceof TokenLearnerError)) return error;
-  if (error.code !== 'ERR_LIBTORCH_LOAD' && error.code !== 'ERR_LIBTORCH_INCOMPATIBLE') return error;
+const LIBTORCH_CODES: readonly string[] = [
+  'ERR_LIBTORCH_NOT_FOUND',
+  'ERR_LIBTORCH_LOAD',
+  'ERR_LIBTORCH_INCOMPATIBLE',
+];
+
+/**
+ * The error for a libtorch that was not found, or that did not load from `found`: who needs it (`user`), the reason, and remedies.
+ * Other errors are returned as they are.
+ */
+export function libtorchFailed(
+  error: unknown,
+  user: string,
+  found: LibtorchLocation | undefined,
+  host: Host,
+): unknown {
+  if (!(error instanceof TokenLearnerError) || !LIBTORCH_CODES.includes(error.code)) return error;
   // The process is the problem, not this libtorch: another one would not help.
-  if (/^This process has loaded|process\.chdir\(\)/.test(error.message)) return error;
+  const isOfProcess = /^This process has |process\.chdir\(\)/.test(error.message);
+  const reason = found === undefined || isOfProcess ? error.message : loadFailure(error, found, host);
+  return new TokenLearnerError(error.code, `${user} needs libtorch. ${reason}`, { cause: error });
+}
+
+/** Adds to the addon's message its meaning, the origin of the libtorch, and remedies. */
+function loadFailure(error: Error, found: LibtorchLocation, host: Host): string {
   const origin = {
     option: 'named by runtime.configure',
     environment: 'named by TOKENLEARNER_LIBTORCH',
@@ -57,7 +76,5 @@ export function libtorchLoadFailed(error: unknown, found: LibtorchLocation, host
     'Any one of these fixes it:',
     ...remedies(host).map((remedy) => `  ${remedy}`),
   ];
-  return new TokenLearnerError(error.code, lines.filter((line) => line !== null).join('\n'), {
-    cause: error,
-  });
+  return lines.filter((line) => line !== null).join('\n');
 }

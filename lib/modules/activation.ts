@@ -17,6 +17,7 @@ export class GELU extends UnaryLeaf {
     const approximate = checkOneOf('options.approximate', given.approximate ?? 'none', APPROXIMATIONS);
     super({
       kind: 'gelu',
+      libtorchUser: 'GELU',
       config: { approximate },
       outputShape: (input) => input,
       repr: `GELU(approximate='${approximate}')`,
@@ -29,6 +30,6 @@ export class ReLU extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; ERR_LIBTORCH_* if libtorch does not load. */
   constructor(options?: NoOptions) {
     checkOptions('options', options, []);
-    super({ kind: 'relu', config: {}, outputShape: (input) => input, repr: 'ReLU()' });
+    super({ kind: 'relu', libtorchUser: 'ReLU', config: {}, outputShape: (input) => input, repr: 'ReLU()' });
   }
 }

@@ -1,4 +1,4 @@
-import { requireLibtorch } from '../binding';
+import { binding } from '../binding';
 import type { Device } from '../device';
 import type { LayerHandle } from '../native-interface';
 import { placementOf } from './leaf';
@@ -32,17 +32,17 @@ export abstract class Container extends Module {
       assertUsable(module, Module);
       return module.handle();
     });
-    this.#handle = requireLibtorch().createContainer(handles, 1, nodes, outputs);
+    this.#handle = binding().createContainer(handles, 1, nodes, outputs);
   }
 
   override get device(): Device {
     assertUsable(this, Container);
-    return placementOf(requireLibtorch().placement(this.#handle)).device;
+    return placementOf(binding().placement(this.#handle)).device;
   }
 
   override get dtype(): FloatDType {
     assertUsable(this, Container);
-    return placementOf(requireLibtorch().placement(this.#handle)).dtype;
+    return placementOf(binding().placement(this.#handle)).dtype;
   }
 
   /** The children by name, in order. @internal */
@@ -68,7 +68,7 @@ export abstract class Container extends Module {
 
   /** Disposes the children too. @internal */
   protected override release(): void {
-    requireLibtorch().disposeLayer(this.#handle);
+    binding().disposeLayer(this.#handle);
     for (const module of this.#children.values()) module.dispose();
   }
 }

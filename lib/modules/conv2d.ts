@@ -96,6 +96,7 @@ export class Conv2d extends UnaryLeaf {
     const placement = checkPlacement(given);
     super({
       kind: 'conv2d',
+      libtorchUser: 'Conv2d',
       config: { stride, padding, dilation, groups },
       placement,
       parameters: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outChannels] }] : [])],

@@ -13,6 +13,7 @@ export class Flatten extends UnaryLeaf {
   constructor(startDim = 1, endDim = -1) {
     super({
       kind: 'flatten',
+      libtorchUser: null,
       config: { startDim: checkInteger('startDim', startDim), endDim: checkInteger('endDim', endDim) },
       outputShape: (input) => {
         const [start, end] = [startDim, endDim].map((d) => (d < 0 ? d + input.length : d)) as [

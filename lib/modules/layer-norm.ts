@@ -41,6 +41,7 @@ export class LayerNorm extends UnaryLeaf {
     const yes = affine ? 'True' : 'False';
     super({
       kind: 'layer-norm',
+      libtorchUser: 'LayerNorm',
       config: { eps, normalizedShape: sizes },
       placement,
       parameters: affine ? ['weight', 'bias'].map((name) => ({ name, shape: sizes })) : [],

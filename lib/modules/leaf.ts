@@ -1,4 +1,4 @@
-import { requireLibtorch } from '../binding';
+import { binding, requireLibtorch } from '../binding';
 import { type Device, deviceCode, deviceFromCode, resolveDevice } from '../device';
 import { dtypeFromCode, dtypeInfo } from '../dtype';
 import type { LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
@@ -55,6 +55,8 @@ const ANYWHERE: Placement = { device: 'cpu', dtype: 'float32' };
 export interface LayerDefinition {
   /** The name under which native/engine/layers/layers.hpp registers it. */
   kind: string;
+  /** The user of libtorch that its errors name, such as 'Linear'; null if the layer runs without libtorch. */
+  libtorchUser: string | null;
   /** The configuration that the layer's file in native/engine/layers reads. */
   config: LayerConfig;
   /** The names and shapes of the parameters. @default none */
@@ -76,12 +78,13 @@ export abstract class LeafModule extends Module {
 
   protected constructor(definition: LayerDefinition) {
     super();
-    const { kind, config, placement = ANYWHERE, initial = () => [] } = definition;
+    const { kind, libtorchUser, config, placement = ANYWHERE, initial = () => [] } = definition;
     this.#definition = definition;
+    const native = libtorchUser === null ? binding() : requireLibtorch(libtorchUser);
     const values = initial();
     try {
       const args = values.map((tensor) => tensorArgument('parameter', tensor));
-      this.#handle = requireLibtorch().createLayer(
+      this.#handle = native.createLayer(
         kind,
         config,
         args,
@@ -130,14 +133,14 @@ export abstract class LeafModule extends Module {
 
   /** @internal */
   readParameters(): AnyTensor[] {
-    return requireLibtorch()
+    return binding()
       .parameters(this.#handle)
       .map((native) => adoptTensor(native));
   }
 
   /** Asks native code, the only owner of this fact. @internal */
   placement(): Placement {
-    return placementOf(requireLibtorch().placement(this.#handle));
+    return placementOf(binding().placement(this.#handle));
   }
 
   /** @internal */
@@ -152,7 +155,7 @@ export abstract class LeafModule extends Module {
 
   /** @internal */
   protected override release(): void {
-    requireLibtorch().disposeLayer(this.#handle);
+    binding().disposeLayer(this.#handle);
   }
 }
 

@@ -23,6 +23,7 @@ export class Linear extends UnaryLeaf {
     const placement = checkPlacement(given);
     super({
       kind: 'linear',
+      libtorchUser: 'Linear',
       config: {},
       placement,
       parameters: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outFeatures] }] : [])],

@@ -83,6 +83,7 @@ export class MaxPool2d extends UnaryLeaf {
     const config = { kernel, stride, padding, dilation, ceilMode };
     super({
       kind: 'max-pool2d',
+      libtorchUser: 'MaxPool2d',
       config,
       outputShape: (input) => outputShape(input, config),
       repr:

@@ -1,5 +1,5 @@
 import '../dispose';
-import { requireLibtorch } from '../binding';
+import { binding } from '../binding';
 import { type Device, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
 import { type DType, dtypeFromCode, dtypeInfo, DTYPES, isDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
@@ -188,7 +188,7 @@ export abstract class Module {
     }
     const device = dtype === undefined ? resolveDevice('target', target) : undefined;
     const moves = this.leaves().flatMap(({ leaf }) => leaf.planMove(dtype, device) ?? []);
-    requireLibtorch().moveLayers(
+    binding().moveLayers(
       moves.map((move) => move.handle),
       moves.map((move) => move.dtype),
       moves.map((move) => move.device),
@@ -225,7 +225,7 @@ export abstract class Module {
     how: CallOptions | undefined,
     control: RequestOptions,
   ): Promise<[Tensor<D>, ...Tensor<D>[]]> {
-    const native = requireLibtorch();
+    const native = binding();
     const outputs = await request(
       control,
       (id, timeoutMs) => native.forward(this.handle(), [this.checkInput(input)], how, id, timeoutMs),
@@ -238,7 +238,7 @@ export abstract class Module {
 
   /** Checks an input and runs it on the calling thread. @internal */
   protected runSync<D extends FloatDType>(input: Tensor<D>, how?: CallOptions): [Tensor<D>, ...Tensor<D>[]] {
-    return adopted(requireLibtorch().forwardSync(this.handle(), [this.checkInput(input)], how));
+    return adopted(binding().forwardSync(this.handle(), [this.checkInput(input)], how));
   }
 
   private checkInput(input: unknown): TensorArg {
@@ -305,7 +305,7 @@ function writeParameters(
     ];
   });
   try {
-    requireLibtorch().setParameters(
+    binding().setParameters(
       changed.map(({ handle }) => handle),
       changed.map(({ given, present }) =>
         given.map((tensor, i) => tensorArgument('parameter', tensor ?? present[i])),

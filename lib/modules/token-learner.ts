@@ -1,3 +1,4 @@
+import type { Device } from '../device';
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
 import type { CallOptions } from '../native-interface';
@@ -21,7 +22,8 @@ const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as co
 
 /**
  * The way a TokenLearner computes. 'grouped-conv' is the documented computation on libtorch's grouped convolutions. 'fused'
- * never stores the repeated input or the hidden layer. 'auto' is 'fused' if that can run, and 'grouped-conv' otherwise.
+ * never stores the repeated input or a whole hidden layer. On the CPU it can always run, on CUDA with `numLayers` 2. 'auto' is
+ * 'fused' if that can run, and 'grouped-conv' otherwise.
  */
 export type Engine = (typeof ENGINES)[number];
 
@@ -124,6 +126,12 @@ function parameterSpecs(config: Config): ParameterSpec[] {
   return specs;
 }
 
+/** The fused CPU engine needs no libtorch. */
+function libtorchUser({ engine }: Config, device: Device): string | null {
+  if (engine === 'grouped-conv') return "Engine 'grouped-conv'";
+  return device === 'cpu' ? null : `A TokenLearner on '${device}'`;
+}
+
 /** Returns a TokenLearner's configuration. It is also the guard of the getters. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
 let settings: (self: unknown) => Config;
 
@@ -157,6 +165,7 @@ export class TokenLearner extends LeafModule {
     const placement = checkPlacement(given);
     super({
       kind: 'token-learner',
+      libtorchUser: libtorchUser(config, placement.device),
       config: { ...config },
       placement,
       parameters: specs,

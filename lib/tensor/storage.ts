@@ -51,11 +51,6 @@ export class Storage {
     if (memory.kind === 'native' || memory.kind === 'lent') binding().disposeStorage(memory.handle);
   }
 
-  /** True if JavaScript has not seen the memory. */
-  get isHidden(): boolean {
-    return this.#memory.kind === 'native';
-  }
-
   /** The memory as an argument of native code. Throws ERR_DETACHED. */
   argument(): StorageHandle | Uint8Array {
     const memory = this.#attached();

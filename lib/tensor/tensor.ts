@@ -4,12 +4,13 @@
 import '../dispose';
 import { types } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { binding, requireLibtorch } from '../binding';
+import { binding } from '../binding';
 import {
   type Device,
   deviceCode,
   deviceFromCode,
   type DeviceOption,
+  hasUsableGpu,
   isDeviceOption,
   resolveDevice,
 } from '../device';
@@ -169,11 +170,10 @@ export class Tensor<D extends DType = 'float32'> {
 
   /** Creates a tensor in new native memory. */
   static #native<D extends DType>(shape: Shape, dtype: D, zeroed = false, pinned = false): Tensor<D> {
-    const native = pinned ? requireLibtorch() : binding();
     const { itemSize } = dtypeInfo(dtype);
     const bytes = elementCount(shape, itemSize) * itemSize;
     return Tensor.#make<D>({
-      storage: Storage.native(native.allocate(bytes, zeroed, pinned), bytes),
+      storage: Storage.native(binding().allocate(bytes, zeroed, pinned && hasUsableGpu()), bytes),
       dtype,
       device: 'cpu',
       shape,
@@ -593,9 +593,7 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   #copied(dtype: DType, device: Device): AnyTensor {
-    return adopt(
-      requireLibtorch().copy(toArgument('tensor', this), dtypeInfo(dtype).code, deviceCode(device)),
-    );
+    return adopt(binding().copy(toArgument('tensor', this), dtypeInfo(dtype).code, deviceCode(device)));
   }
 
   /** Returns `this` in another dtype. If that is a copy, disposes `this`. */

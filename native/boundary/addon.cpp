@@ -30,6 +30,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("libtorch", &Addon::libtorch),
                            InstanceMethod("mappedLibtorch", &Addon::mapped_libtorch),
                            InstanceMethod("cpu", &Addon::cpu),
+                           InstanceMethod("cudaDriver", &Addon::cuda_driver),
                            InstanceMethod("cuda", &Addon::cuda),
                            InstanceMethod("copy", &Addon::copy),
                            InstanceMethod("read", &Addon::read),
@@ -45,7 +46,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("forward", &Addon::forward),
                            InstanceMethod("forwardSync", &Addon::forward_sync),
                            InstanceMethod("cancel", &Addon::cancel),
-                           InstanceMethod("setQueueLimit", &Addon::set_queue_limit),
+                           InstanceMethod("setQueueLimits", &Addon::set_queue_limits),
                        });
 
   watch_collector(env);
@@ -139,6 +140,10 @@ Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
     object.Set("isa", kernels::name_of(kernels::chosen_isa()));
     return object;
   });
+}
+
+Napi::Value Addon::cuda_driver(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) { return Napi::Boolean::New(env, has_cuda_driver()); });
 }
 
 Napi::Value Addon::cuda(const Napi::CallbackInfo& info) {

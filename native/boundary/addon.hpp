@@ -50,7 +50,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value forward_sync(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
-  Napi::Value set_queue_limit(const Napi::CallbackInfo& info);
+  Napi::Value set_queue_limits(const Napi::CallbackInfo& info);
 
   // addon.cpp
   Napi::Value configure(const Napi::CallbackInfo& info);
@@ -58,6 +58,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value libtorch(const Napi::CallbackInfo& info);
   Napi::Value mapped_libtorch(const Napi::CallbackInfo& info);
   Napi::Value cpu(const Napi::CallbackInfo& info);
+  Napi::Value cuda_driver(const Napi::CallbackInfo& info);
   Napi::Value cuda(const Napi::CallbackInfo& info);
   void close_on_exit(Napi::Env env);
   /// After each garbage collection, the tables are swept in a turn of the event loop.
@@ -100,7 +101,7 @@ class Addon : public Napi::Addon<Addon> {
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);
   PromiseQueue promises_;
   std::map<Device, std::unique_ptr<Executor>> executors_;
-  std::size_t queue_limit_ = std::numeric_limits<std::size_t>::max();
+  QueueLimits queue_limits_;
   bool closed_ = false;
   /// The finalizer of watch_collector finds the addon through this. It may run after the addon is destroyed.
   std::shared_ptr<Addon*> self_ = std::make_shared<Addon*>(this);

@@ -34,6 +34,20 @@ void check_inputs(const std::vector<TensorArg>& inputs) {
   if (inputs.empty()) throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected at least one input");
 }
 
+std::size_t input_bytes(const std::vector<Tensor>& inputs) {
+  std::size_t bytes = 0;
+  for (const Tensor& input : inputs)
+    bytes += static_cast<std::size_t>(input.numel()) * item_size(input.dtype);
+  return bytes;
+}
+
+/// Infinity, and anything that is not a size, means no limit.
+std::size_t to_limit(Napi::Value value) {
+  const double limit = value.ToNumber();
+  return limit >= 0 && limit <= 9007199254740991.0 ? static_cast<std::size_t>(limit)
+                                                   : std::numeric_limits<std::size_t>::max();
+}
+
 }  // namespace
 
 Napi::Value Addon::wrap(Napi::Env env, std::shared_ptr<Layer> layer) {
@@ -70,7 +84,7 @@ Executor& Addon::executor_of(Device device) {
   std::unique_ptr<Executor>& executor = executors_[device];
   if (executor == nullptr) {
     executor = std::make_unique<Executor>(device);
-    executor->set_queue_limit(queue_limit_);
+    executor->set_queue_limits(queue_limits_);
   }
   return *executor;
 }
@@ -180,10 +194,10 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
     std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
     const Device device = device_for(*op, inputs.front().device());
     // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
-    const bool runs_inline = op->runs_inline(inputs);
-    Executor* const executor = runs_inline ? nullptr : &executor_of(device);
+    options.runs_inline = op->runs_inline(inputs);
+    Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);
     if (executor != nullptr) {
-      executor->check_room();
+      executor->check_room(input_bytes(inputs));
       for (Tensor& input : inputs) input = owned(input, device.is_cuda());
     }
     PromiseQueue::Pending pending = promises_.add(env);
@@ -207,8 +221,9 @@ Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
     const std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
     std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
     check_inputs(arguments);
-    const CallOptions options = options_for(*op, arguments, info[2]);
+    CallOptions options = options_for(*op, arguments, info[2]);
     const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
+    options.runs_inline = op->runs_inline(inputs);
     const Device device = device_for(*op, inputs.front().device());
     return from_tensors(env, storages_, run_on(*op, device, inputs, options));
   });
@@ -223,12 +238,10 @@ Napi::Value Addon::cancel(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value Addon::set_queue_limit(const Napi::CallbackInfo& info) {
+Napi::Value Addon::set_queue_limits(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const double limit = info[0].ToNumber();
-    queue_limit_ = limit >= 0 && limit <= 9007199254740991.0 ? static_cast<std::size_t>(limit)
-                                                             : std::numeric_limits<std::size_t>::max();
-    for (const auto& [device, executor] : executors_) executor->set_queue_limit(queue_limit_);
+    queue_limits_ = {to_limit(info[0]), to_limit(info[1])};
+    for (const auto& [device, executor] : executors_) executor->set_queue_limits(queue_limits_);
     return env.Undefined();
   });
 }

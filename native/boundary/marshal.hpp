@@ -21,7 +21,7 @@ struct TensorArg {
   /// A typed array, or the number of a storage's handle.
   Napi::Value view;
   int64_t handle = -1;
-  DType dtype = DType::kFloat32;
+  DType dtype = DType::float32;
   Dims shape;
   Dims strides;
   int64_t offset = 0;

@@ -45,7 +45,7 @@ Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
     const bool pinned = info[2].ToBoolean() && probe_cuda().available;
     const auto size = static_cast<std::size_t>(bytes);
     if (!pinned) return storages_.wrap(env, storages_.allocate(env, size, zeroed));
-    const Storage storage = empty_pinned({static_cast<int64_t>(size)}, DType::kUint8).storage;
+    const Storage storage = empty_pinned({static_cast<int64_t>(size)}, DType::uint8).storage;
     if (zeroed) std::memset(storage.data(), 0, size);
     return storages_.wrap(env, storage);
   });

@@ -1,4 +1,5 @@
-// The element types that the kernels know, and the 16-bit conversions in plain integer arithmetic.
+// The element types, and the 16-bit conversions in plain integer arithmetic. The fused kernels compute the four
+// floating-point types.
 #pragma once
 
 #include <cstddef>
@@ -6,17 +7,63 @@
 
 namespace tokenlearner::kernels {
 
-enum class DType : std::int8_t { float32, float64, float16, bfloat16 };
+/** The values are those of libtorch's ScalarType. Its stable ABI never changes them. */
+enum class DType : std::int32_t {
+  uint8 = 0,
+  int32 = 3,
+  int64 = 4,
+  float16 = 5,
+  float32 = 6,
+  float64 = 7,
+  boolean = 11,
+  bfloat16 = 15,
+};
 
-constexpr std::size_t size_of(DType dtype) {
+/** Bytes of one element. 0 if the value is not a DType. */
+constexpr std::size_t item_size(DType dtype) {
   switch (dtype) {
-    case DType::float64:
-      return 8;
+    case DType::uint8:
+    case DType::boolean:
+      return 1;
+    case DType::float16:
+    case DType::bfloat16:
+      return 2;
+    case DType::int32:
     case DType::float32:
       return 4;
-    default:
-      return 2;
+    case DType::int64:
+    case DType::float64:
+      return 8;
   }
+  return 0;
+}
+
+constexpr bool is_floating(DType dtype) {
+  return dtype == DType::float16 || dtype == DType::bfloat16 || dtype == DType::float32 ||
+         dtype == DType::float64;
+}
+
+/** PyTorch's name. */
+constexpr const char* name_of(DType dtype) {
+  switch (dtype) {
+    case DType::uint8:
+      return "uint8";
+    case DType::int32:
+      return "int32";
+    case DType::int64:
+      return "int64";
+    case DType::float16:
+      return "float16";
+    case DType::float32:
+      return "float32";
+    case DType::float64:
+      return "float64";
+    case DType::boolean:
+      return "bool";
+    case DType::bfloat16:
+      return "bfloat16";
+  }
+  return "unknown";
 }
 
 /** The type of the sums: float64 for float64, float32 for all others. */
@@ -60,7 +107,7 @@ TOKENLEARNER_ALWAYS_INLINE float widen(Half value) {
   return __builtin_bit_cast(float, ((magnitude << 13) + bias) | sign);
 }
 
-/** Rounds to nearest, ties to even, as PyTorch does. NaN stays NaN. */
+/** Rounds to nearest, ties to even, as PyTorch does. NaN stays NaN; in a Half it keeps its sign and upper bits. */
 template <typename Stored, typename Compute>
 TOKENLEARNER_ALWAYS_INLINE Stored narrow(Compute value) {
   return static_cast<Stored>(value);
@@ -78,7 +125,8 @@ TOKENLEARNER_ALWAYS_INLINE Half narrow<Half, float>(float value) {
   const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
+  if (magnitude > 0x7f800000u)
+    return {static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu))};
   // 65520 and larger values round to infinity.
   if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
   // Below 2^-14: adding 0.5 rounds the value to a multiple of 2^-24 and leaves it in the low mantissa bits.

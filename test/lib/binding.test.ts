@@ -44,6 +44,22 @@ afterEach(() => {
   jest.dontMock('../../lib/libtorch/locate');
 });
 
+// First: later tests load libtorch into this process.
+test('info reports any other error too', () => {
+  jest.doMock('../../lib/libtorch/locate', () => ({
+    locateLibtorch: () => {
+      throw new Error('uv_os_homedir returned ENOENT');
+    },
+  }));
+  fresh(addon);
+  const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
+  expect(runtime.info()).toMatchObject({
+    libtorch: { state: 'missing', path: null },
+    devices: [{ device: 'cpu' }],
+    problem: { code: 'ERR_LIBTORCH_LOAD', message: 'uv_os_homedir returned ENOENT' },
+  });
+});
+
 test('no binary for this platform: an error with the platform and the remedy', () => {
   const { binding } = fresh(null);
   const { code, message } = thrown(binding);
@@ -66,24 +82,10 @@ test('info reports a missing binary instead of throwing', () => {
   const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
   expect(runtime.info()).toMatchObject({
     addon: null,
-    libtorch: null,
+    libtorch: { state: 'missing', path: null },
     devices: [],
     cuda: { available: false },
     problem: { code: 'ERR_ADDON_NOT_FOUND' },
-  });
-});
-
-test('info reports any other error too', () => {
-  jest.doMock('../../lib/libtorch/locate', () => ({
-    locateLibtorch: () => {
-      throw new Error('uv_os_homedir returned ENOENT');
-    },
-  }));
-  fresh(addon);
-  const { runtime } = jest.requireActual<typeof import('../../lib')>('../../lib');
-  expect(runtime.info()).toMatchObject({
-    libtorch: null,
-    problem: { code: 'ERR_LIBTORCH_LOAD', message: 'uv_os_homedir returned ENOENT' },
   });
 });
 
@@ -104,8 +106,10 @@ describe('in its own process', () => {
   const libraries = `require('fs').readFileSync('/proc/self/maps', 'utf8')`;
   const onLinux = process.platform === 'linux' ? test : test.skip;
 
-  onLinux('importing the package loads neither addon nor libtorch; a tensor loads the addon alone', () => {
-    const loaded = run(`
+  onLinux(
+    'importing the package loads nothing; a tensor loads the addon; a layer that needs libtorch loads that',
+    () => {
+      const loaded = run(`
       const { Tensor, Linear } = require('./dist');
       // The addon's file name, in a build and in prebuilds.
       const loaded = () => [/tokenlearner(?:\\.glibc)?\\.node/, /libtorch_cpu/].map((name) => name.test(${libraries}));
@@ -114,12 +118,13 @@ describe('in its own process', () => {
       new Linear(1, 1); all.push(loaded());
       console.log(JSON.stringify(all));
     `);
-    expect(loaded).toEqual([
-      [false, false],
-      [true, false],
-      [true, true],
-    ]);
-  });
+      expect(loaded).toEqual([
+        [false, false],
+        [true, false],
+        [true, true],
+      ]);
+    },
+  );
 
   test('a missing libtorch is a typed error, and info reports it', () => {
     const result = run(
@@ -127,12 +132,12 @@ describe('in its own process', () => {
       const { runtime, Linear } = require('./dist');
       const { libtorch, problem } = runtime.info();
       let code; try { new Linear(1, 1) } catch (error) { code = error.code }
-      console.log(JSON.stringify({ libtorch, problem: problem.code, code }));
+      console.log(JSON.stringify({ state: libtorch.state, problem: problem.code, code }));
     `,
       { TOKENLEARNER_LIBTORCH: path.join(folder, 'none') },
     );
     expect(result).toEqual({
-      libtorch: null,
+      state: 'missing',
       problem: 'ERR_LIBTORCH_NOT_FOUND',
       code: 'ERR_LIBTORCH_NOT_FOUND',
     });
@@ -191,7 +196,9 @@ describe('in its own process', () => {
   );
 
   describe('threads', () => {
-    const THREADS = `const { threads, threadsReason, libtorch } = require('./dist').runtime.info();
+    const THREADS = `const { Linear, runtime } = require('./dist');
+      new Linear(1, 1);
+      const { threads, threadsReason, libtorch } = runtime.info();
       console.log(JSON.stringify([threads, threadsReason, libtorch.threads]));`;
 
     test('OMP_NUM_THREADS limits them, and those of libtorch too', () => {
@@ -255,8 +262,8 @@ describe('in its own process', () => {
   });
 
   describe('a libtorch that the process has already loaded', () => {
-    const { path: libDir } = jest.requireActual<typeof import('../../lib')>('../../lib').runtime.info()
-      .libtorch ?? { path: '' };
+    const libDir =
+      jest.requireActual<typeof import('../../lib')>('../../lib').runtime.info().libtorch.path ?? '';
     // Any library of this name can block the real one.
     const driver = path.join(root, 'build', 'cmake', 'test', 'native', 'fake-driver');
     const [fake] = existsSync(driver) ? readdirSync(driver).filter((name) => name.includes('.so')) : [];

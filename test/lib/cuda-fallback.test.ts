@@ -1,15 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runtime } from 'tokenlearner';
+import { binding } from '../../lib/binding';
 
 const root = path.join(__dirname, '..', '..');
 /** The folder of a libcuda.so.1 that answers as the variables FAKE_CUDA_... say. */
 const FAKE_DRIVER = path.join(root, 'build', 'cmake', 'test', 'native', 'fake-driver');
 
 const { libtorch, cuda } = runtime.info();
-// Only a CUDA build of libtorch asks for a driver.
-const onCudaBuild = libtorch?.cudaBuild === true && existsSync(FAKE_DRIVER) ? describe : describe.skip;
+const hasFakeDriver = existsSync(FAKE_DRIVER);
+const onCudaBuild = libtorch.cudaBuild && hasFakeDriver ? describe : describe.skip;
+const onCpuBuild = libtorch.state !== 'missing' && !libtorch.cudaBuild && hasFakeDriver ? test : test.skip;
 
 interface Outcome {
   reason: string | null;
@@ -47,17 +50,44 @@ function withDriver(settings: Record<string, string | number>, script = SCRIPT):
   return JSON.parse(stdout);
 }
 
-onCudaBuild('a CUDA build of libtorch', () => {
-  if (!cuda.available) {
-    test('without a driver falls back and reports why', () => {
-      expect(cuda).toEqual({
-        available: false,
-        reason: 'no-driver',
-        detail: expect.stringContaining('libcuda.so.1') as string,
-      });
-    });
-  }
+const hasDriver = binding().cudaDriver();
 
+(hasDriver ? test.skip : test)('without a driver falls back and reports why', () => {
+  expect(cuda).toEqual({
+    available: false,
+    reason: 'no-driver',
+    detail: expect.stringContaining('libcuda.so.1') as string,
+  });
+});
+
+onCpuBuild('a CPU build of libtorch beside a driver falls back and reports why', () => {
+  const outcome = withDriver({}) as Outcome;
+  expect(outcome).toMatchObject({ reason: 'libtorch-cpu-only', auto: 'cpu', code: 'ERR_CUDA_UNAVAILABLE' });
+  expect(outcome.message).toContain('--variant cu130');
+});
+
+(hasFakeDriver ? test : test.skip)(
+  'without any libtorch beside a driver auto is the CPU; info reports why',
+  () => {
+    const empty = mkdtempSync(path.join(tmpdir(), 'tokenlearner-no-libtorch-'));
+    try {
+      const nowhere = {
+        HOME: empty,
+        XDG_CACHE_HOME: empty,
+        TOKENLEARNER_CACHE: empty,
+        TOKENLEARNER_LIBTORCH: '',
+        PATH: empty,
+      };
+      const outcome = withDriver(nowhere) as Outcome;
+      expect(outcome).toMatchObject({ reason: 'no-libtorch', auto: 'cpu', shape: [1, 8, 8] });
+      expect([outcome.code, outcome.index]).toEqual(['ERR_LIBTORCH_NOT_FOUND', 'ERR_LIBTORCH_NOT_FOUND']);
+    } finally {
+      rmSync(empty, { recursive: true });
+    }
+  },
+);
+
+onCudaBuild('a CUDA build of libtorch', () => {
   test.each([
     ['driver-too-old', { FAKE_CUDA_VERSION: 11040 }, /CUDA 11\.4; this needs 12\.0/],
     // Too old for this build of libtorch only.

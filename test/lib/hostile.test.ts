@@ -13,7 +13,7 @@ const FLOAT64 = 7;
 const UINT8 = 0;
 const CPU = -1;
 
-const native = (): NativeBinding => requireLibtorch();
+const native = (): NativeBinding => requireLibtorch('This test');
 const argument = (data: Float32Array, shape: number[]): TensorArg =>
   tensorArgument('x', Tensor.from(data, shape));
 

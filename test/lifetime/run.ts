@@ -13,10 +13,12 @@ export function runScript(
   name: string,
   args: (string | number)[] = [],
   flags: string[] = [],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Ended> {
   const file = path.join(__dirname, 'scripts', `${name}.cjs`);
   const child = spawn(process.execPath, [...flags, file, ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   });
   const text = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { copyProject, evaluate, projectFolder, unpackMain } from './support';
+import { copyProject, evaluate, mustRun, projectFolder, readmeExample, unpackMain } from './support';
 
 const project = projectFolder();
 const PREBUILT = `prebuilds/${process.platform}-${process.arch}/tokenlearner.glibc.node`;
@@ -17,14 +17,10 @@ function damaged(change: (folder: string) => void): string {
   return copy;
 }
 
-/** The error of making a module, as a user sees it. */
-function failure(
-  where: string,
-  env: Record<string, string> = {},
-  options = '{ dim: 8 }',
-): { code: string; message: string } {
+/** The error of making a module that needs libtorch, as a user sees it. */
+function failure(where: string, env: Record<string, string> = {}): { code: string; message: string } {
   const script = `const { TokenLearner, Tensor } = require('tokenlearner');
-    try { Tensor.zeros([1]).data; new TokenLearner(${options}); console.log('{}'); }
+    try { Tensor.zeros([1]).data; new TokenLearner({ dim: 8, engine: 'grouped-conv' }); console.log('{}'); }
     catch ({ name, code, message }) { console.log(JSON.stringify({ name, code, message })); }`;
   const error = evaluate(where, script, [], env) as { name: string; code: string; message: string };
   expect(error.name).toBe('TokenLearnerError');
@@ -82,9 +78,10 @@ describe('the addon', () => {
 });
 
 describe('libtorch', () => {
-  it('is missing: every place that was looked at, and the commands that mend it', () => {
+  it('is missing: every place that was looked at, and the commands that repair it', () => {
     const { code, message } = failure(project);
     expect(code).toBe('ERR_LIBTORCH_NOT_FOUND');
+    expect(message).toMatch(/^Engine 'grouped-conv' needs libtorch\. No libtorch was found/);
     expect(message).toMatch(
       /TOKENLEARNER_LIBTORCH: not set.*libtorch-cpu.*not installed.*cache.*empty.*Python torch/s,
     );
@@ -128,7 +125,13 @@ it('import and info never throw, whatever is missing', () => {
   const script = "console.log(JSON.stringify(require('tokenlearner').runtime.info()))";
   expect(evaluate(project, script)).toMatchObject({
     addon: { path: expect.stringContaining(PREBUILT) as string },
-    libtorch: null,
+    libtorch: { state: 'missing' },
+    devices: [{ device: 'cpu' }],
     problem: { code: 'ERR_LIBTORCH_NOT_FOUND' },
   });
+});
+
+it("runs the README's example without libtorch", () => {
+  writeFileSync(path.join(project, 'example.mjs'), readmeExample());
+  expect(mustRun(project, ['example.mjs'])).toContain('Float32Array');
 });

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { nodeFileTrace } from '@vercel/nft';
+import { cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { evaluate, installWithNpm, mustRun, projectFolder, readmeExample, root } from './support';
 
@@ -24,7 +25,7 @@ it('takes libtorch from its npm package', () => {
   const info = evaluate(project, "console.log(JSON.stringify(require('tokenlearner').runtime.info()))");
   expect(info).toMatchObject({
     problem: null,
-    libtorch: { source: 'package' },
+    libtorch: { state: 'found', source: 'package' },
     devices: [{ device: 'cpu' }],
   });
 });
@@ -81,6 +82,29 @@ it('has a command that finds everything well', () => {
   expect(tests.map(({ status }) => status)).toEqual(['ok', 'ok']);
   expect(mustRun(project, [cli, 'runtime', 'path'])).toContain(path.join('@tokenlearner', 'libtorch-cpu-'));
   expect(statSync(path.join(project, 'node_modules', '.bin', 'tokenlearner')).mode & 0o111).not.toBe(0);
+});
+
+it('is found by file tracers, with the addon and the libraries', async () => {
+  write('traced.mjs', readmeExample());
+  const { fileList } = await nodeFileTrace([path.join(project, 'traced.mjs')], { base: project });
+  const files = [...fileList].map((file) => file.split(path.sep).join('/'));
+  expect(files).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/tokenlearner\/prebuilds\/[\w-]+\/tokenlearner\.glibc\.node$/),
+      expect.stringMatching(/libtorch-cpu-[\w-]+\/lib\/libtorch_cpu\.so$/),
+      expect.stringMatching(/libtorch-cpu-[\w-]+\/lib\/libgomp\.so\.1$/),
+      expect.stringMatching(/libtorch-cpu-[\w-]+\/runtime\.json$/),
+      expect.stringMatching(/tokenlearner\/dist\/formats\/checkpoint\.js$/),
+    ]),
+  );
+  // The traced files alone are a deployment.
+  const deployed = path.join(path.dirname(project), 'deployed');
+  for (const file of fileList) {
+    mkdirSync(path.dirname(path.join(deployed, file)), { recursive: true });
+    cpSync(path.join(project, file), path.join(deployed, file), { verbatimSymlinks: true });
+  }
+  expect(mustRun(deployed, ['traced.mjs'])).toContain('Float32Array');
+  expect(evaluate(deployed, FORWARD.replace('dim: 8', "dim: 8, engine: 'grouped-conv'"))).toEqual([1, 8, 8]);
 });
 
 it('works in worker threads', () => {

@@ -8,10 +8,10 @@ const libtorch = path.join(path.dirname(project), 'libtorch');
 const page = readFileSync(path.join(root, 'docs', 'installation.md'), 'utf8');
 const FORWARD = `
   const { TokenLearner, Tensor, runtime } = tokenlearner;
-  const model = new TokenLearner({ dim: 8 });
+  const model = new TokenLearner({ dim: 8, engine: 'grouped-conv' });
   model.forward(Tensor.ones([1, 8, 4, 4])).then((tokens) => {
     const { problem, libtorch } = runtime.info();
-    console.log(JSON.stringify({ shape: tokens.shape, problem, source: libtorch?.source }));
+    console.log(JSON.stringify({ shape: tokens.shape, problem, source: libtorch.source }));
   });`;
 const INFO = `console.log(JSON.stringify(tokenlearner.runtime.info().problem));`;
 const WORKS = { shape: [1, 8, 8], problem: null, source: 'environment' };

@@ -75,7 +75,7 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Whether a process without any network interface can be made here. */
+/** True if a process without any network interface can be made here. */
 const cutsNetwork = spawnSync('unshare', ['-rn', 'true']).status === 0;
 
 /** Runs Node in a project, with the network cut where the system lets us. */

@@ -96,7 +96,7 @@ describe('the package with libtorch', () => {
     ]);
     expect(names).toContain('licenses/LICENSE');
     const rest = names.filter((name) => !/^(?:lib|licenses)\//.test(name)).sort();
-    expect(rest).toEqual(['NOTICE.md', 'README.md', 'package.json', 'runtime.json']);
+    expect(rest).toEqual(['NOTICE.md', 'README.md', 'index.js', 'package.json', 'runtime.json']);
     const record = JSON.parse(read(libtorchPackage(), 'runtime.json')) as { files: Record<string, number> };
     expect(Object.keys(record.files)).toEqual(expect.arrayContaining(libraries));
   });

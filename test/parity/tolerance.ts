@@ -23,7 +23,7 @@ export function relativeL2Error(actual: Float64Array, exact: Float64Array): numb
   return norm > 0 ? Math.sqrt(error / norm) : Math.sqrt(error);
 }
 
-/** What our error may be where PyTorch's is `pytorchError`. */
+/** The largest error that is allowed where PyTorch's is `pytorchError`. */
 export function allowedError(dtype: DType, pytorchError: number): number {
   const allowed = Math.max(2 * pytorchError, FLOORS[dtype] ?? 0);
   return dtype === 'float32' ? Math.min(allowed, FLOAT32_CEILING) : allowed;

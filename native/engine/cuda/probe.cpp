@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "engine/cuda/stream.hpp"
 #include "engine/error.hpp"
@@ -41,8 +42,14 @@ bool resolve(void* handle, const char* name, F& function) {
   return function != nullptr;
 }
 
-bool open_driver(Driver& driver) {
-  void* handle = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+/// The driver's library, or null. Opened once per process and never closed.
+void* driver_library() {
+  static void* const handle = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  return handle;
+}
+
+bool resolve_driver(Driver& driver) {
+  void* const handle = driver_library();
   return handle != nullptr && resolve(handle, "cuInit", driver.init) &&
          resolve(handle, "cuDriverGetVersion", driver.driver_version) &&
          resolve(handle, "cuDeviceGetCount", driver.device_count) &&
@@ -57,6 +64,14 @@ CudaReport unavailable(std::string reason, std::string detail) {
   report.reason = std::move(reason);
   report.detail = std::move(detail);
   return report;
+}
+
+CudaReport no_driver() {
+  std::error_code ignored;
+  const bool has_node = std::filesystem::exists("/dev/nvidiactl", ignored);
+  return unavailable("no-driver",
+                     has_node ? "There is an NVIDIA GPU, but its driver's library libcuda.so.1 was not found"
+                              : "No NVIDIA driver (libcuda.so.1) is installed");
 }
 
 CudaReport no_device() {
@@ -113,14 +128,13 @@ struct Opened {
 };
 
 Opened open() {
+  Driver driver;
+  if (!resolve_driver(driver)) return {no_driver(), {}};
+  if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
   if (!torch_info()->cuda_build) {
     return {unavailable("libtorch-cpu-only",
                         "The libtorch in use is a CPU build; install one with CUDA to use a GPU"),
             {}};
-  }
-  Driver driver;
-  if (!open_driver(driver)) {
-    return {unavailable("no-driver", "No NVIDIA driver (libcuda.so.1) is installed"), {}};
   }
   int version = 0;
   const bool versioned = driver.driver_version(&version) == kSuccess;
@@ -143,7 +157,6 @@ Opened open() {
 }
 
 const Opened& opened() {
-  if (!torch_info()) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
   static const Opened instance = open();
   return instance;
 }
@@ -151,7 +164,7 @@ const Opened& opened() {
 /// Throws if no context can be made, or if libtorch has no code for the device.
 void start(Device device) {
   const TorchDeviceGuard guard(device);
-  static_cast<void>(aten::relu(aten::empty({1}, DType::kFloat32, device, false)));
+  static_cast<void>(aten::relu(aten::empty({1}, DType::float32, device, false)));
   synchronize(device);
 }
 
@@ -177,6 +190,8 @@ CudaReport probe() {
 }
 
 }  // namespace
+
+bool has_cuda_driver() { return driver_library() != nullptr; }
 
 void open_cuda() { static_cast<void>(opened()); }
 

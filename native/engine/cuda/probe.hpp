@@ -17,7 +17,7 @@ struct CudaDevice {
 /// Says if this process can compute on CUDA, and if not, why not.
 struct CudaReport {
   bool available = false;
-  /// Machine-readable. Empty if available, otherwise "libtorch-cpu-only", "no-driver", "driver-too-old",
+  /// Machine-readable. Empty if available, otherwise "no-driver", "libtorch-cpu-only", "driver-too-old",
   /// "no-device", "no-visible-device", "out-of-memory", "libtorch-cuda-load-failed" or "driver-error".
   std::string reason;
   std::string detail;
@@ -31,13 +31,17 @@ struct CudaReport {
 // convolution on the CPU does) and keeps the result. If it found none, the process could never use CUDA. So
 // libtorch_cuda is opened before any operator runs.
 
+/// True if the NVIDIA driver's library libcuda.so.1 can be opened. Without it there is no usable GPU, with
+/// any libtorch. Thread-safe, prints nothing.
+bool has_cuda_driver();
+
 /// Opens libtorch_cuda if there is a driver and a GPU. Starts no context. Must be called as soon as libtorch
 /// is loaded. If it cannot open the library, probe_cuda() reports the reason. Thread-safe, prints nothing.
 void open_cuda();
 
 /// Asks the driver (through libcuda, so no CUDA runtime is needed), opens libtorch_cuda, and starts the first
 /// device that can be started. The first result is kept for the whole process. Thread-safe, prints nothing.
-/// Precondition: libtorch is loaded.
+/// Throws ERR_LIBTORCH_NOT_FOUND if there is a driver and libtorch is not loaded.
 const CudaReport& probe_cuda();
 
 }  // namespace tokenlearner

@@ -12,8 +12,9 @@ namespace {
 
 /// The reason why the fused engine cannot run. Empty if it can.
 std::string unsupported_reason(const TokenLearnerConfig& config, Placement placement) {
-  if (config.num_layers != 2) return "it is for 2 layers";
-  return placement.device.is_cpu() ? "" : unsupported_reason_on_cuda(placement.dtype, placement.device);
+  if (placement.device.is_cpu()) return "";
+  if (config.num_layers != 2) return "on CUDA it is for 2 layers";
+  return unsupported_reason_on_cuda(placement.dtype, placement.device);
 }
 
 /// True if engines may read `count` elements of `dtype` from the parameter.

@@ -95,8 +95,8 @@ namespace {
 /// Calls `fill` with the tensor's elements as float* or double*.
 template <typename F>
 void with_floats(const Tensor& target, F&& fill) {
-  if (target.dtype == DType::kFloat32) return fill(reinterpret_cast<float*>(target.data()));
-  if (target.dtype == DType::kFloat64) return fill(reinterpret_cast<double*>(target.data()));
+  if (target.dtype == DType::float32) return fill(reinterpret_cast<float*>(target.data()));
+  if (target.dtype == DType::float64) return fill(reinterpret_cast<double*>(target.data()));
   throw Error(ErrorCode::ERR_DTYPE_MISMATCH,
               std::string("Random numbers are drawn in float32 or float64, not in ") + name_of(target.dtype));
 }

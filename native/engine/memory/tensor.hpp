@@ -13,7 +13,7 @@ using Dims = std::vector<int64_t>;
 /// A strided view of a storage. Strides and offset are in elements, not bytes.
 struct Tensor {
   Storage storage;
-  DType dtype = DType::kFloat32;
+  DType dtype = DType::float32;
   Dims shape;
   Dims strides;
   int64_t offset = 0;

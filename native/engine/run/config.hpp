@@ -17,7 +17,6 @@ class Config {
 
   /// Precondition: there is no value with that name yet.
   void add(std::string name, Value value) { values_.emplace_back(std::move(name), std::move(value)); }
-  bool empty() const { return values_.empty(); }
 
   // Each of these throws ERR_INVALID_ARG_TYPE if the value is missing or has another type.
   int64_t integer(const char* name) const { return static_cast<int64_t>(get<double>(name)); }

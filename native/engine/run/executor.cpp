@@ -24,6 +24,10 @@ constexpr auto kShortWait = std::chrono::microseconds(200);
 }  // namespace
 
 Executor::Executor(Device device) {
+  // See Note [Leaving while a forward runs].
+  ExitGate::guard_main_thread();
+  static const bool installed = (ExitGate::install(), true);
+  static_cast<void>(installed);
   const int lanes = device.is_cuda() ? kCudaLanes : 1;
   threads_.reserve(static_cast<std::size_t>(lanes));
   try {
@@ -48,23 +52,36 @@ Executor::~Executor() {
     request->fail(ErrorCode::ERR_CLOSED, "The process is exiting; the request was not run");
 }
 
-void Executor::set_queue_limit(std::size_t limit) {
+void Executor::set_queue_limits(QueueLimits limits) {
   const std::lock_guard lock(mutex_);
-  limit_ = limit;
+  limits_ = limits;
 }
 
-void Executor::check_room() const {
+void Executor::check_room(std::size_t bytes) const {
   const std::lock_guard lock(mutex_);
-  if (queue_.size() < limit_) return;
-  throw Error(ErrorCode::ERR_QUEUE_FULL, "The queue is full: " + std::to_string(queue_.size()) +
-                                             " requests wait, the limit is " + std::to_string(limit_));
+  require_room(bytes);
+}
+
+void Executor::require_room(std::size_t bytes) const {
+  // Free threads are about to take the first requests: those do not wait.
+  const std::size_t free = threads_.size() - running_.size();
+  if (queue_.size() < free) return;
+  std::size_t waiting_bytes = queued_bytes_;
+  for (std::size_t i = 0; i < free; ++i) waiting_bytes -= queue_[i]->input_bytes();
+  const std::size_t waiting = queue_.size() - free;
+  if (waiting < limits_.requests && waiting_bytes <= limits_.bytes && bytes <= limits_.bytes - waiting_bytes)
+    return;
+  throw Error(ErrorCode::ERR_QUEUE_FULL, "The queue is full: " + std::to_string(waiting) +
+                                             " requests with inputs of " + std::to_string(waiting_bytes) +
+                                             " bytes wait, and this one has " + std::to_string(bytes));
 }
 
 void Executor::submit(std::unique_ptr<Request> request) {
-  check_room();
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
+    require_room(request->input_bytes());
+    queued_bytes_ += request->input_bytes();
     queue_.push_back(std::move(request));
     events_.fetch_add(1, std::memory_order_release);
     // A spinning thread takes one request without being woken.
@@ -82,6 +99,7 @@ bool Executor::cancel(uint64_t id) {
     if (queued != queue_.end()) {
       waiting = std::move(*queued);
       queue_.erase(queued);
+      queued_bytes_ -= waiting->input_bytes();
     } else {
       const auto running =
           std::find_if(running_.begin(), running_.end(), [id](const Request* r) { return r->id() == id; });
@@ -104,6 +122,7 @@ std::unique_ptr<Request> Executor::next_request() {
   if (closing_) return nullptr;
   std::unique_ptr<Request> request = std::move(queue_.front());
   queue_.pop_front();
+  queued_bytes_ -= request->input_bytes();
   running_.push_back(request.get());
   return request;
 }
@@ -146,9 +165,13 @@ void Executor::loop(Device device) {
       return;
     }
     if (!has_stream) has_stream = adopt_stream(device);
-    request->run();
-    const std::lock_guard lock(mutex_);
-    running_.erase(std::find(running_.begin(), running_.end(), request.get()));
+    request->compute();
+    {
+      // Before the caller hears of the result: from then on this thread is free.
+      const std::lock_guard lock(mutex_);
+      running_.erase(std::find(running_.begin(), running_.end(), request.get()));
+    }
+    request->settle();
   }
 }
 

@@ -29,6 +29,13 @@ namespace tokenlearner {
 // through the event loop, in a later turn: a loop of awaited inline forwards does not block timers and
 // sockets.
 
+/// The most that may wait in an executor's queue. A request that a free thread takes at once does not wait.
+struct QueueLimits {
+  std::size_t requests = std::numeric_limits<std::size_t>::max();
+  /// Of the waiting requests' inputs.
+  std::size_t bytes = std::numeric_limits<std::size_t>::max();
+};
+
 /// Runs requests in order on its own threads: one for the CPU, a few lanes for a CUDA device. See
 /// Note [Lanes] in cuda/stream.hpp. There is one executor per device and Node environment. It does not use
 /// libuv's pool, which has four threads and is needed for files and DNS.
@@ -40,12 +47,12 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Sets the maximum number of waiting requests. Unlimited by default. Any thread.
-  void set_queue_limit(std::size_t limit);
+  /// Sets the limits for waiting requests. Any thread.
+  void set_queue_limits(QueueLimits limits);
 
-  /// Throws ERR_QUEUE_FULL if no further request may wait. Only the thread that submits can rely on the
-  /// result.
-  void check_room() const;
+  /// Throws ERR_QUEUE_FULL if a further request with `bytes` of inputs may not wait. Only the thread that
+  /// submits can rely on the result.
+  void check_room(std::size_t bytes) const;
 
   /// Adds a request to the queue. Throws ERR_QUEUE_FULL; then the request is not completed. Any thread.
   void submit(std::unique_ptr<Request> request);
@@ -56,6 +63,8 @@ class Executor {
 
  private:
   void loop(Device device);
+  /// Throws ERR_QUEUE_FULL. Precondition: the lock is held.
+  void require_room(std::size_t bytes) const;
   std::unique_ptr<Request> next_request();
   void await_request(std::unique_lock<std::mutex>& lock, bool may_spin);
   void spin_for_request(unsigned seen) const;
@@ -65,7 +74,8 @@ class Executor {
   // Guarded by mutex_:
   std::deque<std::unique_ptr<Request>> queue_;
   std::vector<Request*> running_;
-  std::size_t limit_ = std::numeric_limits<std::size_t>::max();
+  std::size_t queued_bytes_ = 0;
+  QueueLimits limits_;
   bool closing_ = false;
   int sleeping_ = 0;
   /// See Note [Waiting for the next request].

@@ -15,6 +15,8 @@ struct CallOptions {
   Config values;
   /// Host memory for the outputs, by position, if the caller must own it. See Op::result_bytes().
   std::vector<Storage> results;
+  /// True for an inline run: it computes on the calling thread and waits for no other thread.
+  bool runs_inline = false;
 
   /// A contiguous tensor in host memory for output `i`. It uses `results[i]` if that has the right size,
   /// otherwise new memory.
@@ -26,7 +28,7 @@ using Outputs = std::vector<Tensor>;
 
 /// The device and the dtype of an operator with parameters.
 struct Placement {
-  DType dtype = DType::kFloat32;
+  DType dtype = DType::float32;
   Device device;
 };
 

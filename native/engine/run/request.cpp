@@ -14,26 +14,36 @@ Request::Request(std::shared_ptr<const Op> op, Device device, std::vector<Tensor
       device_(device),
       inputs_(std::move(inputs)),
       options_(std::move(options)),
-      completion_(std::move(completion)) {}
+      completion_(std::move(completion)) {
+  for (const Tensor& input : inputs_)
+    input_bytes_ += static_cast<std::size_t>(input.numel()) * item_size(input.dtype);
+}
 
-void Request::run() noexcept {
-  if (cancelled_.load(std::memory_order_relaxed)) return fail(ErrorCode::ERR_CLOSED, kCancelled);
-  if (deadline_ && Clock::now() > *deadline_)
-    return fail(ErrorCode::ERR_TIMEOUT, "The request waited longer than its timeout");
-  Outputs outputs;
-  std::optional<Failure> failure;
-  try {
-    outputs = run_on(*op_, device_, inputs_, options_);
-  } catch (...) {
-    failure = Failure::of_current_exception();
+void Request::compute() noexcept {
+  if (cancelled_.load(std::memory_order_relaxed)) {
+    failure_ = Failure{ErrorCode::ERR_CLOSED, kCancelled};
+  } else if (deadline_ && Clock::now() > *deadline_) {
+    failure_ = Failure{ErrorCode::ERR_TIMEOUT, "The request waited longer than its timeout"};
+  } else {
+    try {
+      outputs_ = run_on(*op_, device_, inputs_, options_);
+    } catch (...) {
+      failure_ = Failure::of_current_exception();
+    }
   }
   // Free the inputs here, not later when the caller handles the result.
   inputs_.clear();
   options_ = {};
   op_.reset();
-  if (failure) return completion_->fail(std::move(*failure));
-  if (cancelled_.load(std::memory_order_relaxed)) return fail(ErrorCode::ERR_CLOSED, kCancelled);
-  completion_->succeed(std::move(outputs));
+}
+
+void Request::settle() noexcept {
+  if (failure_) return completion_->fail(std::move(*failure_));
+  if (cancelled_.load(std::memory_order_relaxed)) {
+    outputs_.clear();
+    return fail(ErrorCode::ERR_CLOSED, kCancelled);
+  }
+  completion_->succeed(std::move(outputs_));
 }
 
 void Request::fail(ErrorCode code, const char* message) noexcept { completion_->fail({code, message}); }

@@ -43,8 +43,18 @@ class Request {
   /// thread.
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  /// Runs, then completes or fails. Frees the inputs before it calls the completion. Call it once.
-  void run() noexcept;
+  /// The bytes of the inputs' elements.
+  std::size_t input_bytes() const { return input_bytes_; }
+
+  /// Computes the outputs, or the failure, and frees the inputs. Call it once.
+  void compute() noexcept;
+  /// Completes or fails. Call it once, after compute().
+  void settle() noexcept;
+  /// Both.
+  void run() noexcept {
+    compute();
+    settle();
+  }
 
   /// Fails the request without running it. Call it once.
   void fail(ErrorCode code, const char* message) noexcept;
@@ -55,6 +65,9 @@ class Request {
   std::vector<Tensor> inputs_;
   CallOptions options_;
   std::unique_ptr<Completion> completion_;
+  std::size_t input_bytes_ = 0;
+  Outputs outputs_;
+  std::optional<Failure> failure_;
   uint64_t id_ = 0;
   std::optional<Clock::time_point> deadline_;
   std::atomic<bool> cancelled_ = false;

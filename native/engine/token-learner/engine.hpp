@@ -17,6 +17,8 @@ struct ForwardOptions {
   /// See CallOptions::result().
   const CallOptions* call = nullptr;
 
+  bool runs_inline() const { return call != nullptr && call->runs_inline; }
+
   Tensor result(std::size_t i, Dims shape, DType dtype) const {
     return call != nullptr ? call->result(i, std::move(shape), dtype)
                            : Tensor::empty(std::move(shape), dtype);
@@ -64,8 +66,8 @@ class TokenLearnerEngine {
 std::unique_ptr<TokenLearnerEngine> make_grouped_conv_engine(const TokenLearnerConfig& config,
                                                              const std::vector<Tensor>& parameters);
 
-/// Our fused engine for the CPU: it repeats nothing and never stores the hidden layer in memory. Two layers
-/// only.
+/// Our fused engine for the CPU: it repeats nothing and never stores the whole of a hidden layer. Any number of
+/// layers.
 std::unique_ptr<TokenLearnerEngine> make_fused_cpu_engine(const TokenLearnerConfig& config,
                                                           const std::vector<Tensor>& parameters);
 

@@ -3,11 +3,11 @@
 #include <mutex>
 
 #include "engine/error.hpp"
+#include "engine/memory/copy.hpp"
 #include "engine/run/op.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/marshal.hpp"
-#include "engine/torch/aten.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/fused.hpp"
 
@@ -43,22 +43,30 @@ class FusedCpuEngine final : public TokenLearnerEngine {
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
-    return narrowed(run_with(wide_weights(), aten::to_copy(x, DType::kFloat64, Device::cpu()), options));
+    const TokensAndMaps wide = run_with(wide_weights(), copied(x, DType::float64), options);
+    return {converted(wide.tokens, 0, x.dtype, options),
+            options.return_attention ? converted(wide.maps, 1, x.dtype, options) : wide.maps};
   }
 
   bool runs_inline(int64_t elements) const override {
-    return static_cast<double>(elements) *
-               static_cast<double>(config_.hidden() * config_.num_output_tokens) <=
-           kInlineWork;
+    const double pixels = static_cast<double>(elements) / static_cast<double>(config_.dim);
+    return pixels * weights_->work_per_pixel() <= kInlineWork;
   }
 
  private:
+  /// Output `i` in another dtype.
+  static Tensor converted(const Tensor& output, std::size_t i, DType dtype, const ForwardOptions& options) {
+    const Tensor result = options.result(i, output.shape, dtype);
+    copy_into(result, output);
+    return result;
+  }
+
   TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x,
                          const ForwardOptions& options) const {
     const int64_t batch = x.shape[0];
     const int64_t channels = x.shape[1];
     const int64_t groups = config_.num_output_tokens;
-    const DType sums = x.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+    const DType sums = x.dtype == DType::float64 ? DType::float64 : DType::float32;
     const bool tokens_first = options.tokens_first;
     Tensor maps = options.result(1, {batch, groups, x.shape[2], x.shape[3]}, sums);
     Tensor tokens = options.result(
@@ -66,19 +74,19 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     // An inline run may be on JavaScript's thread. It must not wait for the permits of longer runs.
     kernels::SerialParallel serial;
     kernels::Parallel& pool =
-        runs_inline(x.numel()) ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
+        options.runs_inline() ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, kernel_dtype(x.dtype)),
-                                 weights, pool, threads));
+    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype), weights, pool,
+                                 threads));
     // The kernels write maps in the type of their sums. For a 16-bit x the caller gets 16-bit maps.
-    if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, Device::cpu());
+    if (options.return_attention && maps.dtype != x.dtype) maps = converted(maps, 1, x.dtype, options);
     return {tokens, maps};
   }
 
   /// See Note [Few map values]. Packed at the first use.
   const kernels::PackedWeights& wide_weights() const {
     std::call_once(widened_, [this] {
-      wide_weights_ = pack(config_, place(parameters_, {DType::kFloat64, Device::cpu()}));
+      wide_weights_ = pack(config_, place(parameters_, {DType::float64, Device::cpu()}));
     });
     return *wide_weights_;
   }

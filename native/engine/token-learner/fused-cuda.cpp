@@ -66,7 +66,7 @@ struct Bytes {
   std::size_t size = 0;
 
   Bytes(std::size_t bytes, Device device)
-      : tensor(aten::empty({static_cast<int64_t>(bytes + kAlignment)}, DType::kUint8, device, false)),
+      : tensor(aten::empty({static_cast<int64_t>(bytes + kAlignment)}, DType::uint8, device, false)),
         size(bytes) {
     const auto address = reinterpret_cast<std::uintptr_t>(tensor.data());
     data = reinterpret_cast<std::byte*>((address + kAlignment - 1) & ~(kAlignment - 1));
@@ -74,8 +74,8 @@ struct Bytes {
 };
 
 double relative_error(const Tensor& device_tensor, const Tensor& device_reference) {
-  const Tensor a = aten::to_copy(device_tensor, DType::kFloat64, Device::cpu());
-  const Tensor b = aten::to_copy(device_reference, DType::kFloat64, Device::cpu());
+  const Tensor a = aten::to_copy(device_tensor, DType::float64, Device::cpu());
+  const Tensor b = aten::to_copy(device_reference, DType::float64, Device::cpu());
   const auto* x = reinterpret_cast<const double*>(a.data());
   const auto* y = reinterpret_cast<const double*>(b.data());
   double difference = 0;
@@ -104,7 +104,7 @@ constexpr double kTimesLiteral = 4;
 std::unique_ptr<TokenLearnerEngine> exact_engine(TokenLearnerConfig config,
                                                  const std::vector<Tensor>& parameters) {
   config.allow_tf32 = false;
-  return make_grouped_conv_engine(config, place(parameters, {DType::kFloat32, parameters[0].device()}));
+  return make_grouped_conv_engine(config, place(parameters, {DType::float32, parameters[0].device()}));
 }
 
 /// x (1, C, H, W). Either pixels or channels are adjacent in memory.
@@ -129,12 +129,12 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     cuda::DeviceDescription description;
     check(cuda::describe_device(device_.index, &description));
     properties_ = description.properties;
-    check(cuda::choose_precision(kernel_dtype(parameters_[0].dtype), config.allow_tf32, &precision_));
+    check(cuda::choose_precision(parameters_[0].dtype, config.allow_tf32, &precision_));
   }
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (has_few_map_values(config_, x)) {
-      const Tensor wide = aten::to_copy(x, DType::kFloat64, device_);
+      const Tensor wide = aten::to_copy(x, DType::float64, device_);
       return narrowed(wide_literal().run(wide, options));
     }
     try {
@@ -156,7 +156,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   /// See Note [Few map values]. Made at the first use.
   const TokenLearnerEngine& wide_literal() const {
     std::call_once(widened_, [this] {
-      wide_literal_ = make_grouped_conv_engine(config_, place(parameters_, {DType::kFloat64, device_}));
+      wide_literal_ = make_grouped_conv_engine(config_, place(parameters_, {DType::float64, device_}));
     });
     return *wide_literal_;
   }
@@ -187,7 +187,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
 
   TokensAndMaps run_packed(const Packed& packed, const Tensor& x, const ForwardOptions& options) const {
     const int64_t groups = config_.num_output_tokens;
-    Tensor maps = aten::empty({x.shape[0], groups, x.shape[2], x.shape[3]}, DType::kFloat32, device_, false);
+    Tensor maps = aten::empty({x.shape[0], groups, x.shape[2], x.shape[3]}, DType::float32, device_, false);
     Tensor tokens = aten::empty(
         options.tokens_first ? Dims{x.shape[0], groups, config_.dim} : Dims{x.shape[0], config_.dim, groups},
         x.dtype, device_, false);
@@ -195,9 +195,9 @@ class FusedCudaEngine final : public TokenLearnerEngine {
       const cuda::Plan plan =
           cuda::plan_forward(shape_of(x), precision_, packed.weights.variant, properties_);
       const Bytes workspace(plan.workspace_bytes, device_);
-      check(cuda::cuda_fused_forward(
-          forward_params(x, maps, tokens, options.tokens_first, kernel_dtype(x.dtype)), packed.weights, plan,
-          workspace.data, workspace.size, current_stream(device_)));
+      check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, options.tokens_first, x.dtype),
+                                     packed.weights, plan, workspace.data, workspace.size,
+                                     current_stream(device_)));
     }
     if (options.return_attention && maps.dtype != x.dtype) maps = aten::to_copy(maps, x.dtype, device_);
     return {tokens, maps};
@@ -254,7 +254,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     const Tensor x = random_image(config_.dim, height, width, kernels.channels_last, dtype, device_);
     const TokensAndMaps ours = run_packed(packed, x, kWithMaps);
     const TokensAndMaps exact =
-        exact_engine(config_, parameters_)->run(aten::to_copy(x, DType::kFloat32, device_), kWithMaps);
+        exact_engine(config_, parameters_)->run(aten::to_copy(x, DType::float32, device_), kWithMaps);
     const double error = relative_error(ours, exact);
     // `<=` rather than a negated `>`: a NaN must fail.
     return error <= verification_bound(precision_) ||
@@ -278,7 +278,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
 }  // namespace
 
 std::string unsupported_reason_on_cuda(DType dtype, Device device) {
-  if (dtype == DType::kFloat64) return "there are no float64 kernels";
+  if (dtype == DType::float64) return "there are no float64 kernels";
   cuda::DeviceDescription description;
   if (cuda::describe_device(device.index, &description) != Status::ok) {
     // The kernels' CUDA runtime is linked into this addon. It may need a newer driver than libtorch's.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include "engine/memory/tensor.hpp"
@@ -9,35 +8,26 @@
 
 namespace tokenlearner {
 
-inline kernels::DType kernel_dtype(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat64:
-      return kernels::DType::float64;
-    case DType::kFloat16:
-      return kernels::DType::float16;
-    case DType::kBFloat16:
-      return kernels::DType::bfloat16;
-    default:
-      return kernels::DType::float32;
-  }
-}
-
-/// The two layers of a fused TokenLearner. The kernels' WeightsView points to them.
-using LayerViews = std::array<kernels::LayerView, 2>;
+/// The layers of a fused TokenLearner. The kernels' WeightsView points to them.
+using LayerViews = std::vector<kernels::LayerView>;
 
 inline LayerViews layer_views(const std::vector<Tensor>& parameters) {
-  return {{{parameters[0].data(), parameters[1].data()}, {parameters[2].data(), parameters[3].data()}}};
+  LayerViews layers;
+  for (std::size_t i = 0; i + 1 < parameters.size(); i += 2) {
+    layers.push_back({parameters[i].data(), parameters[i + 1].data()});
+  }
+  return layers;
 }
 
-/// Precondition: two layers. The view points to `layers`, which must outlive it.
+/// The view points to `layers`, which must outlive it.
 inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
                                          const std::vector<Tensor>& parameters, const LayerViews& layers) {
   kernels::WeightsView view;
   view.channels = config.dim;
   view.hidden = config.hidden();
   view.tokens = config.num_output_tokens;
-  view.num_layers = 2;
-  view.dtype = kernel_dtype(parameters[0].dtype);
+  view.num_layers = static_cast<int>(layers.size());
+  view.dtype = parameters[0].dtype;
   view.layers = layers.data();
   return view;
 }
@@ -45,7 +35,7 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
 /// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous, and tokens (B,
 /// C, G) or (B, G, C).
 inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
-                                             bool tokens_first, kernels::DType dtype) {
+                                             bool tokens_first, DType dtype) {
   kernels::ForwardParams p;
   p.batch = x.shape[0];
   p.height = x.shape[2];

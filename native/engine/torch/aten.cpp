@@ -1,6 +1,7 @@
 #include "engine/torch/aten.hpp"
 
 #include "engine/error.hpp"
+#include "engine/memory/copy.hpp"
 #include "engine/torch/abi.hpp"
 
 namespace tokenlearner::aten {
@@ -120,6 +121,7 @@ Tensor mean(const Tensor& x, const Dims& dims) {
 Tensor clone(const Tensor& x) { return to_copy(x, x.dtype, x.device()); }
 
 Tensor to_copy(const Tensor& x, DType dtype, Device device) {
+  if (x.device().is_cpu() && device.is_cpu()) return copied(x, dtype);
   // _to_copy(self, *, dtype, layout, device, pin_memory, non_blocking, memory_format) always copies. Some
   // device paths ignore its memory_format, so a source with strides is first cloned to contiguous memory.
   TorchTensor source = view(x);

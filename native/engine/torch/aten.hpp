@@ -31,9 +31,9 @@ Tensor repeat(const Tensor& x, const Dims& repeats);
 Tensor mul(const Tensor& a, const Tensor& b);
 /// The mean over `dims`. These dimensions are dropped.
 Tensor mean(const Tensor& x, const Dims& dims);
-/// Always a copy. It is contiguous.
+/// Always a copy. It is contiguous. Within host memory it needs no libtorch.
 Tensor clone(const Tensor& x);
-/// A contiguous copy with another dtype and device.
+/// A contiguous copy with another dtype and device. Within host memory it needs no libtorch.
 Tensor to_copy(const Tensor& x, DType dtype, Device device);
 
 /// An uninitialised tensor. With `pinned`, it is in page-locked host memory.
@@ -44,7 +44,7 @@ void copy(const Tensor& target, const Tensor& source);
 /// Normal random numbers from libtorch's own generator for the device.
 Tensor randn(const Dims& shape, DType dtype, Device device);
 
-/// `x` itself if it is contiguous, otherwise a contiguous copy.
+/// `x` itself if it is contiguous, otherwise clone(x).
 Tensor contiguous(const Tensor& x);
 
 }  // namespace tokenlearner::aten

@@ -24,7 +24,11 @@ namespace {
 //
 #include "kernels/cpu/pixel-panels.hpp"
 //
+#include "kernels/cpu/product-kernel.hpp"
+//
 #include "kernels/cpu/attention-kernel.hpp"
+//
+#include "kernels/cpu/hidden-kernel.hpp"
 //
 #include "kernels/cpu/token-kernel.hpp"
 
@@ -38,6 +42,7 @@ TypedKernels typed_kernels() {
       .packed_bytes = packed_bytes<Compute>,
       .pack_pixels = pack_pixels<Stored, Compute>,
       .attention = attention<Compute>,
+      .layer = layer<Compute>,
       .tokens = tokens<Stored, Compute>,
       .gelu = gelu_array<Compute>,
   };

@@ -20,30 +20,46 @@ struct PixelSource {
 };
 
 /**
- * One group's part of W1, w2 and the biases, in Compute. W1 is stored in panels of `panel_rows` rows:
- * [panel][C][row]. The last panel is padded with zeros.
+ * One group's part of a layer, in Compute. The weights of a layer with many rows are stored in panels of
+ * `panel_rows` rows: [panel][input channel][row]. The last panel is padded with zeros, and so is the bias.
  */
-struct PackedGroup {
-  const void* w1;
-  const void* b1;
-  const void* w2;
-  const void* b2;
+struct PackedLayer {
+  const void* weight;
+  const void* bias;
+};
+
+/** Arguments for the product of a layer's weights and a block of pixels. */
+struct ProductTile {
+  /** Panels of pixels: pack_pixels() or layer() wrote them. */
+  const void* x;
+  std::int64_t pixels;
+  /** Input channels and output rows of the layer. */
+  std::int64_t channels;
+  std::int64_t rows;
+  PackedLayer layer;
+  /** See Note [Loop order]. */
+  bool pixels_outermost;
 };
 
 /** Arguments for A of one group and a block of pixels. */
 struct AttentionTile {
-  /** The panels of pixels that pack_pixels() wrote. */
-  const void* x;
-  std::int64_t pixels;
-  std::int64_t channels;
-  std::int64_t hidden;
-  PackedGroup group;
+  /** The last hidden layer. */
+  ProductTile product;
+  /** w2 and b2. */
+  PackedLayer last;
   /**
    * Receives `pixels` values of Compute. Needs room for 2 * (pixels rounded up to panels of panel_pixels).
    */
   void* out;
-  /** See Note [Loop order]. */
-  bool pixels_outermost;
+};
+
+/** Arguments for a layer whose outputs are stored. */
+struct LayerTile {
+  ProductTile product;
+  /** Applies GELU to the outputs. */
+  bool gelu;
+  /** Receives packed_bytes(rows, pixels): panels of pixels, with rows in place of channels. */
+  void* out;
 };
 
 /** Arguments for y[c, g] of a few channels of one image and all groups. */
@@ -66,7 +82,7 @@ struct TokenTile {
 
 /** The kernels for one pair of types: Stored is the type of x and y, Compute is the type of the sums. */
 struct TypedKernels {
-  /** Rows of W1 per panel. */
+  /** Rows of weights per panel. */
   int panel_rows;
   /** Pixels of the widest panel. */
   int panel_pixels;
@@ -78,6 +94,7 @@ struct TypedKernels {
   void (*pack_pixels)(const PixelSource&, std::int64_t channels, std::int64_t first, std::int64_t pixels,
                       void* out);
   void (*attention)(const AttentionTile&);
+  void (*layer)(const LayerTile&);
   void (*tokens)(const TokenTile&);
   /** out[i] = gelu(in[i]), with the arithmetic of attention(). For tests. */
   void (*gelu)(const void* in, void* out, std::int64_t count);

@@ -20,39 +20,51 @@ constexpr std::int64_t kBlockBytes = 3 << 20;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+std::int64_t whole_lines(std::int64_t bytes) { return divide_up(bytes, 64) * 64; }
+
+/** Hidden layers that a block of pixels stores: the last one is not, and two take turns. */
+int stored_layers(const PackedWeights& weights) { return std::clamp(weights.num_layers() - 2, 0, 2); }
+
+/** Rows of packed pixels in a thread's block: x, and the stored layers or the maps of a single layer. */
+std::int64_t block_rows(const PackedWeights& weights) {
+  const std::int64_t outputs =
+      weights.num_layers() == 1 ? weights.tokens() : stored_layers(weights) * weights.hidden();
+  return weights.channels() + outputs;
+}
+
 /** How the maps are divided into tasks. The result has the same bits for every plan. */
 struct Plan {
   std::int64_t block_pixels;
+  /** All groups of a single layer, which is one matrix. */
   std::int64_t groups_per_task;
-  bool pixels_outermost;
 };
 
 Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::int64_t pixels, int threads) {
-  const auto level1 = static_cast<std::int64_t>(cache_sizes().level1);
   const auto level2 = static_cast<std::int64_t>(cache_sizes().level2);
   const std::int64_t panel = kernels.panel_pixels;
-  const std::int64_t panel_bytes = kernels.packed_bytes(weights.channels(), panel);
+  const std::int64_t panel_bytes = kernels.packed_bytes(block_rows(weights), panel);
   Plan plan{};
-  plan.pixels_outermost = panel_bytes <= level1 * 3 / 4;
   plan.block_pixels = std::clamp<std::int64_t>(std::min(level2 / 2, kBlockBytes) / panel_bytes, 1, 8) * panel;
-  // With tens of thousands of channels the panel must be narrower.
+  // With tens of thousands of rows the panel must be narrower.
   if (panel_bytes > kBlockBytes)
     plan.block_pixels = std::max<std::int64_t>(1, panel * kBlockBytes / panel_bytes);
   plan.groups_per_task = weights.tokens();
   if (threads == 1) return plan;
+  const std::int64_t fewest_groups = weights.num_layers() == 1 ? weights.tokens() : 1;
 
   const auto tasks = [&] {
     return divide_up(pixels, plan.block_pixels) * divide_up(weights.tokens(), plan.groups_per_task);
   };
   // Divide the groups first, as long as each task has enough rows to be worth packing its pixels.
   const std::int64_t target = threads * kTasksPerThread;
-  while (tasks() < target && plan.groups_per_task > 1 && plan.groups_per_task / 2 * weights.hidden() >= 512) {
+  while (tasks() < target && plan.groups_per_task > fewest_groups &&
+         plan.groups_per_task / 2 * weights.hidden() >= 512) {
     plan.groups_per_task /= 2;
   }
   while (tasks() < target && plan.block_pixels > panel) {
     plan.block_pixels = divide_up(plan.block_pixels / panel, 2) * panel;
   }
-  while (tasks() < target && plan.groups_per_task > 1) plan.groups_per_task /= 2;
+  while (tasks() < target && plan.groups_per_task > fewest_groups) plan.groups_per_task /= 2;
   return plan;
 }
 
@@ -69,7 +81,7 @@ class FusedRun {
         weights_(weights),
         kernels_(kernels_of(weights.isa()).of(params.dtype)),
         image_pixels_(params.height * params.width),
-        element_(static_cast<std::int64_t>(size_of(weights.compute()))),
+        element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         source_{params.x,
                 params.height,
                 params.width,
@@ -80,8 +92,7 @@ class FusedRun {
 
   Status run(Parallel& parallel, int max_threads) {
     const std::int64_t pixels = params_.batch * image_pixels_;
-    const double work = static_cast<double>(pixels) * static_cast<double>(weights_.channels()) *
-                        static_cast<double>(weights_.hidden() * weights_.tokens());
+    const double work = static_cast<double>(pixels) * weights_.work_per_pixel();
     const int threads =
         work < static_cast<double>(kSerialWork) ? 1 : std::clamp(max_threads, 1, parallel.threads());
     if (pixels > 0) run_maps(parallel, threads, pixels);
@@ -97,30 +108,60 @@ class FusedRun {
     parallel.run(blocks * splits, threads, [&](std::int64_t task) {
       const std::int64_t first = task / splits * plan.block_pixels;
       const std::int64_t group = task % splits * plan.groups_per_task;
-      map_task(plan, first, std::min(plan.block_pixels, pixels - first), group,
+      map_task(first, std::min(plan.block_pixels, pixels - first), group,
                std::min(plan.groups_per_task, weights_.tokens() - group));
     });
   }
 
   /** Computes A[groups, block of pixels]. Any thread. */
-  void map_task(const Plan& plan, std::int64_t first, std::int64_t pixels, std::int64_t first_group,
-                std::int64_t groups) {
-    const std::int64_t packed = kernels_.packed_bytes(weights_.channels(), pixels);
+  void map_task(std::int64_t first, std::int64_t pixels, std::int64_t first_group, std::int64_t groups) {
+    const bool single = weights_.num_layers() == 1;
     const std::int64_t lanes = divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
-    const std::int64_t x_bytes = divide_up(packed, 64) * 64;
-    char* memory = static_cast<char*>(scratch(x_bytes + 2 * lanes * element_));
-    if (memory == nullptr) {
+    const std::int64_t x_bytes = whole_lines(kernels_.packed_bytes(weights_.channels(), pixels));
+    const std::int64_t hidden_bytes = whole_lines(kernels_.packed_bytes(weights_.hidden(), pixels));
+    const std::int64_t map_bytes =
+        single ? kernels_.packed_bytes(weights_.tokens(), pixels) : 2 * lanes * element_;
+    char* x = static_cast<char*>(scratch(x_bytes + stored_layers(weights_) * hidden_bytes + map_bytes));
+    if (x == nullptr) {
       out_of_memory_ = true;
       return;
     }
-    kernels_.pack_pixels(source_, weights_.channels(), first, pixels, memory);
-    AttentionTile tile{memory, pixels,           weights_.channels(),  weights_.hidden(),
-                       {},     memory + x_bytes, plan.pixels_outermost};
+    kernels_.pack_pixels(source_, weights_.channels(), first, pixels, x);
+    if (single) return single_layer(x, x + x_bytes, first, pixels);
+    char* hidden = x + x_bytes;
+    char* map = hidden + stored_layers(weights_) * hidden_bytes;
+    const int last = weights_.num_layers() - 1;
     for (std::int64_t g = first_group; g < first_group + groups; ++g) {
-      tile.group = weights_.group(g);
-      kernels_.attention(tile);
-      write_map(memory + x_bytes, first, pixels, g);
+      const char* input = x;
+      for (int i = 0; i < last - 1; ++i) {
+        char* output = hidden + i % 2 * hidden_bytes;
+        kernels_.layer({product(input, pixels, g, i), true, output});
+        input = output;
+      }
+      kernels_.attention({product(input, pixels, g, last - 1), weights_.layer(g, last), map});
+      write_map(map, first, pixels, g);
     }
+  }
+
+  /** A = W x + b of all groups. `maps` receives panels of pixels with groups in place of channels. */
+  void single_layer(const char* x, char* maps, std::int64_t first, std::int64_t pixels) {
+    kernels_.layer({product(x, pixels, 0, 0), false, maps});
+    for (std::int64_t done = 0; done < pixels;) {
+      const std::int64_t count = std::min<std::int64_t>(pixels - done, kernels_.panel_pixels);
+      const std::int64_t row_bytes = kernels_.packed_bytes(1, count);
+      for (std::int64_t g = 0; g < weights_.tokens(); ++g) {
+        write_map(maps + g * row_bytes, first + done, count, g);
+      }
+      maps += weights_.tokens() * row_bytes;
+      done += count;
+    }
+  }
+
+  ProductTile product(const char* x, std::int64_t pixels, std::int64_t group, int layer) const {
+    const std::int64_t channels = layer == 0 ? weights_.channels() : weights_.hidden();
+    const std::int64_t rows = weights_.num_layers() == 1 ? weights_.tokens() : weights_.hidden();
+    const std::int64_t panel_bytes = kernels_.packed_bytes(channels, kernels_.panel_pixels);
+    return {x, pixels, channels, rows, weights_.layer(group, layer), panel_bytes <= level1_ * 3 / 4};
   }
 
   /** Copies the map of a block of the flat pixel sequence to (B, G, P). */
@@ -159,7 +200,7 @@ class FusedRun {
     for (std::int64_t index = first; index < end; ++index) {
       const std::int64_t image = index / per_image;
       const std::int64_t channel = index % per_image * kernels_.token_channels;
-      const auto stored = static_cast<std::int64_t>(size_of(params_.dtype));
+      const auto stored = static_cast<std::int64_t>(item_size(params_.dtype));
       kernels_.tokens({
           .source = source_,
           .image = image,
@@ -183,6 +224,7 @@ class FusedRun {
   const std::int64_t image_pixels_;
   /** Bytes of one Compute value. */
   const std::int64_t element_;
+  const std::int64_t level1_ = static_cast<std::int64_t>(cache_sizes().level1);
   const PixelSource source_;
   std::atomic<bool> out_of_memory_ = false;
 };

@@ -1,5 +1,6 @@
-// The fused CPU engine. It computes attention maps and tokens without storing the repeat, the hidden layer or
-// the product in memory.
+// The fused CPU engine, for any number of layers. It computes attention maps and tokens without storing the
+// repeat, the last hidden layer or the product in memory. With more than two layers, a thread stores the other
+// hidden layers of one block of pixels and one token at a time.
 #pragma once
 
 #include "kernels/cpu/packed-weights.hpp"
@@ -15,7 +16,8 @@ namespace tokenlearner::kernels {
  * The bits of an image's result depend only on the image, the weights and the instruction set. They do not
  * depend on the batch, the strides, max_threads or other work on the machine. `params.dtype` is float32,
  * float16 or bfloat16 for weights packed to float32, and float64 for weights packed to float64. Everything
- * else is `unsupported`. Besides the arguments it uses less than 4 MB per thread.
+ * else is `unsupported`. Besides the arguments it uses less than 4 MB per thread, unless a few pixels with all
+ * their channels and hidden units need more.
  */
 Status fused_forward(const ForwardParams& params, const PackedWeights& weights, Parallel& parallel,
                      int max_threads) noexcept;

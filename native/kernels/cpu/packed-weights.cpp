@@ -8,27 +8,10 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/**
- * Offsets in elements from a group's W1 to its b1, w2 and b2, and to the next group. Each part starts on a
- * cache line.
- */
-struct GroupLayout {
-  std::int64_t b1;
-  std::int64_t w2;
-  std::int64_t b2;
-  std::int64_t size;
-};
+/** Each part starts on a cache line, in elements. */
+constexpr std::int64_t kLine = 16;
 
-GroupLayout layout_of(std::int64_t channels, std::int64_t padded_hidden) {
-  constexpr std::int64_t kLine = 16;
-  const auto round_up = [](std::int64_t n) { return (n + kLine - 1) / kLine * kLine; };
-  GroupLayout layout{};
-  layout.b1 = round_up(channels * padded_hidden);
-  layout.w2 = layout.b1 + round_up(padded_hidden);
-  layout.b2 = layout.w2 + round_up(padded_hidden);
-  layout.size = layout.b2 + kLine;
-  return layout;
-}
+std::int64_t whole_lines(std::int64_t elements) { return (elements + kLine - 1) / kLine * kLine; }
 
 template <typename Compute>
 Compute load(const void* base, DType dtype, std::int64_t index) {
@@ -42,6 +25,16 @@ Compute load(const void* base, DType dtype, std::int64_t index) {
     default:
       return static_cast<const float*>(base)[index];
   }
+}
+
+/** False if the packed weights exceed the address space. Computed in floating point, which cannot overflow. */
+bool fits_address_space(const WeightsView& weights) {
+  constexpr double kMostPanelRows = 64;
+  const double tokens = static_cast<double>(weights.tokens);
+  double columns = static_cast<double>(weights.channels) + kLine;
+  if (weights.num_layers == 1) return (tokens + kMostPanelRows) * columns < 0x1p59;
+  columns += (weights.num_layers - 1) * (static_cast<double>(weights.hidden) + 2 * kLine);
+  return tokens * columns * (static_cast<double>(weights.hidden) + kMostPanelRows) < 0x1p59;
 }
 
 }  // namespace
@@ -62,32 +55,56 @@ const IsaKernels& kernels_of(Isa isa) {
 PackedWeights::PackedWeights(const WeightsView& weights, Isa isa)
     : isa_(isa),
       channels_(weights.channels),
-      hidden_(weights.hidden),
+      hidden_(weights.num_layers == 1 ? 0 : weights.hidden),
       tokens_(weights.tokens),
+      num_layers_(weights.num_layers),
       compute_(compute_dtype(weights.dtype)),
       panel_rows_(kernels_of(isa).of(compute_).panel_rows),
-      padded_hidden_((hidden_ + panel_rows_ - 1) / panel_rows_ * panel_rows_) {}
+      groups_(num_layers_ == 1 ? 1 : tokens_),
+      rows_(num_layers_ == 1 ? tokens_ : hidden_),
+      padded_rows_((rows_ + panel_rows_ - 1) / panel_rows_ * panel_rows_) {}
+
+std::int64_t PackedWeights::offset(int index) const noexcept {
+  const auto size = [&](std::int64_t inputs) {
+    return whole_lines(inputs * padded_rows_) + whole_lines(padded_rows_);
+  };
+  if (index == 0) return 0;
+  if (index == num_layers_ && num_layers_ > 1) return offset(index - 1) + whole_lines(padded_rows_) + kLine;
+  return size(channels_) + (index - 1) * size(hidden_);
+}
+
+/** `out` is the start of the layer. */
+template <typename Compute>
+void PackedWeights::fill_panels(const WeightsView& weights, int index, std::int64_t group,
+                                Compute* out) noexcept {
+  const LayerView& layer = weights.layers[index];
+  const std::int64_t columns = inputs(index);
+  Compute* bias = out + whole_lines(columns * padded_rows_);
+  for (std::int64_t k = 0; k < rows_; ++k) {
+    const std::int64_t row = group * rows_ + k;
+    Compute* lane = out + k / panel_rows_ * panel_rows_ * columns + k % panel_rows_;
+    for (std::int64_t c = 0; c < columns; ++c) {
+      lane[c * panel_rows_] = load<Compute>(layer.weight, weights.dtype, row * columns + c);
+    }
+    bias[k] = load<Compute>(layer.bias, weights.dtype, row);
+  }
+}
 
 template <typename Compute>
 bool PackedWeights::fill(const WeightsView& weights) noexcept {
-  const GroupLayout layout = layout_of(channels_, padded_hidden_);
-  const auto elements = static_cast<std::size_t>(layout.size * tokens_);
+  const auto elements = static_cast<std::size_t>(groups_ * offset(num_layers_));
   if (!buffer_.reserve(elements * sizeof(Compute))) return false;
   Compute* out = static_cast<Compute*>(buffer_.data());
   std::fill_n(out, elements, Compute{0});
-  const LayerView& first = weights.layers[0];
-  const LayerView& last = weights.layers[1];
-  for (std::int64_t g = 0; g < tokens_; ++g, out += layout.size) {
+  const int last = num_layers_ - 1;
+  for (std::int64_t g = 0; g < groups_; ++g, out += offset(num_layers_)) {
+    for (int i = 0; i < std::max(last, 1); ++i) fill_panels(weights, i, g, out + offset(i));
+    if (last == 0) continue;
+    Compute* w2 = out + offset(last);
     for (std::int64_t k = 0; k < hidden_; ++k) {
-      const std::int64_t row = g * hidden_ + k;
-      Compute* lane = out + k / panel_rows_ * panel_rows_ * channels_ + k % panel_rows_;
-      for (std::int64_t c = 0; c < channels_; ++c) {
-        lane[c * panel_rows_] = load<Compute>(first.weight, weights.dtype, row * channels_ + c);
-      }
-      out[layout.b1 + k] = load<Compute>(first.bias, weights.dtype, row);
-      out[layout.w2 + k] = load<Compute>(last.weight, weights.dtype, row);
+      w2[k] = load<Compute>(weights.layers[last].weight, weights.dtype, g * hidden_ + k);
     }
-    out[layout.b2] = load<Compute>(last.bias, weights.dtype, g);
+    w2[whole_lines(padded_rows_)] = load<Compute>(weights.layers[last].bias, weights.dtype, g);
   }
   return true;
 }
@@ -95,7 +112,7 @@ bool PackedWeights::fill(const WeightsView& weights) noexcept {
 Status PackedWeights::pack(const WeightsView& weights, Isa isa,
                            std::shared_ptr<const PackedWeights>& out) noexcept {
   if (!is_valid(weights) || !is_available(isa)) return Status::invalid_argument;
-  if (weights.num_layers != 2) return Status::unsupported;
+  if (!fits_address_space(weights)) return Status::out_of_memory;
   try {
     std::shared_ptr<PackedWeights> packed(new PackedWeights(weights, isa));
     const bool filled =
@@ -108,11 +125,21 @@ Status PackedWeights::pack(const WeightsView& weights, Isa isa,
   return Status::ok;
 }
 
-PackedGroup PackedWeights::group(std::int64_t token) const noexcept {
-  const GroupLayout layout = layout_of(channels_, padded_hidden_);
-  const auto element = static_cast<std::int64_t>(size_of(compute_));
-  const char* base = static_cast<const char*>(buffer_.data()) + token * layout.size * element;
-  return {base, base + layout.b1 * element, base + layout.w2 * element, base + layout.b2 * element};
+double PackedWeights::work_per_pixel() const noexcept {
+  constexpr double kCopies = 8;
+  const auto channels = static_cast<double>(channels_);
+  const auto hidden = static_cast<double>(hidden_);
+  const auto tokens = static_cast<double>(tokens_);
+  const double maps = num_layers_ == 1 ? channels : hidden * (channels + (num_layers_ - 2) * hidden);
+  return tokens * maps + channels * (tokens + kCopies);
+}
+
+PackedLayer PackedWeights::layer(std::int64_t token, int index) const noexcept {
+  const auto element = static_cast<std::int64_t>(item_size(compute_));
+  const bool panels = index == 0 || index < num_layers_ - 1;
+  const char* weight =
+      static_cast<const char*>(buffer_.data()) + (token * offset(num_layers_) + offset(index)) * element;
+  return {weight, weight + whole_lines(panels ? inputs(index) * padded_rows_ : padded_rows_) * element};
 }
 
 }  // namespace tokenlearner::kernels

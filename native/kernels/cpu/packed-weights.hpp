@@ -1,4 +1,4 @@
-// W1, w2 and the biases in the layout of the fused kernels. They are packed once, when a model's parameters
+// The weights and biases in the layout of the fused kernels. They are packed once, when a model's parameters
 // are set.
 #pragma once
 
@@ -13,35 +13,52 @@ namespace tokenlearner::kernels {
 /** Immutable after pack(): any number of threads and runs may share one. */
 class PackedWeights {
  public:
-  /**
-   * Copies the parameters for the kernels of `isa` and widens 16-bit ones. Returns `unsupported` if
-   * num_layers is not 2. Changes `out` only if it returns `ok`.
-   */
+  /** Copies the parameters for the kernels of `isa` and widens 16-bit ones. Changes `out` only if it returns `ok`. */
   static Status pack(const WeightsView& weights, Isa isa, std::shared_ptr<const PackedWeights>& out) noexcept;
 
   Isa isa() const noexcept { return isa_; }
   std::int64_t channels() const noexcept { return channels_; }
   std::int64_t hidden() const noexcept { return hidden_; }
   std::int64_t tokens() const noexcept { return tokens_; }
+  int num_layers() const noexcept { return num_layers_; }
+  /** Multiply-adds of a forward, per pixel. The copies of a pixel count as some. */
+  double work_per_pixel() const noexcept;
   /** The type of the packed weights: float32 or float64. */
   DType compute() const noexcept { return compute_; }
   std::size_t bytes() const noexcept { return buffer_.size(); }
-  PackedGroup group(std::int64_t token) const noexcept;
+
+  /**
+   * The part of a layer that belongs to one token. The last of several layers has one row: w2 and b2. A single layer is
+   * packed as one matrix with a row for each token; its `token` is 0.
+   */
+  PackedLayer layer(std::int64_t token, int index) const noexcept;
 
  private:
   PackedWeights(const WeightsView& weights, Isa isa);
+  /** Input channels of a layer. */
+  std::int64_t inputs(int index) const noexcept { return index == 0 ? channels_ : hidden_; }
+  /** Elements from the start of a group to a layer of it, or to the next group if `index` is num_layers_. */
+  std::int64_t offset(int index) const noexcept;
   template <typename Compute>
   bool fill(const WeightsView& weights) noexcept;
+  template <typename Compute>
+  void fill_panels(const WeightsView& weights, int index, std::int64_t group, Compute* out) noexcept;
 
   Isa isa_;
   std::int64_t channels_;
+  /** 0 for a single layer. */
   std::int64_t hidden_;
   std::int64_t tokens_;
+  int num_layers_;
   DType compute_;
   std::int64_t panel_rows_;
-  /** hidden_ rounded up to whole panels. */
-  std::int64_t padded_hidden_;
-  /** Per group: W1's panels, b1, w2, then b2 on its own cache line. */
+  /** The tokens, or 1 for a single layer. */
+  std::int64_t groups_;
+  /** Rows of a group's panels: K, or G for a single layer. */
+  std::int64_t rows_;
+  /** rows_ rounded up to whole panels. */
+  std::int64_t padded_rows_;
+  /** Per group: the panels and the bias of each layer. The last of several layers has w2, and b2 on its own cache line. */
   AlignedBuffer buffer_;
 };
 

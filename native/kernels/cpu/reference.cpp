@@ -19,8 +19,9 @@ double load(const void* base, DType dtype, std::int64_t index) {
       return widen(static_cast<const Half*>(base)[index]);
     case DType::bfloat16:
       return widen(static_cast<const BFloat16*>(base)[index]);
+    default:
+      return NAN;
   }
-  return NAN;
 }
 
 double gelu(double x) { return x * 0.5 * (1.0 + std::erf(x * std::sqrt(0.5))); }

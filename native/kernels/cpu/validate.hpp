@@ -9,7 +9,7 @@ namespace tokenlearner::kernels {
 inline bool is_valid(const WeightsView& weights) {
   if (weights.channels < 1 || weights.tokens < 1 || weights.num_layers < 1) return false;
   if (weights.num_layers > 1 && weights.hidden < 1) return false;
-  if (weights.layers == nullptr) return false;
+  if (weights.layers == nullptr || !is_floating(weights.dtype)) return false;
   for (int i = 0; i < weights.num_layers; ++i) {
     if (weights.layers[i].weight == nullptr || weights.layers[i].bias == nullptr) return false;
   }
@@ -17,7 +17,7 @@ inline bool is_valid(const WeightsView& weights) {
 }
 
 inline bool is_valid(const ForwardParams& params) {
-  if (params.batch < 0 || params.height < 0 || params.width < 0) return false;
+  if (params.batch < 0 || params.height < 0 || params.width < 0 || !is_floating(params.dtype)) return false;
   if (params.batch == 0) return true;
   if (params.tokens == nullptr) return false;
   const bool has_pixels = params.height > 0 && params.width > 0;

@@ -22,14 +22,15 @@
 namespace tokenlearner::kernels::cuda {
 namespace {
 
-std::size_t element_size(DType dtype) { return size_of(dtype); }
+/** The kernels compute these types. */
+bool is_supported(DType dtype) { return is_floating(dtype) && dtype != DType::float64; }
 
 void* advance(void* base, DType dtype, std::int64_t elements) {
-  return static_cast<char*>(base) + elements * static_cast<std::int64_t>(element_size(dtype));
+  return static_cast<char*>(base) + elements * static_cast<std::int64_t>(item_size(dtype));
 }
 
 const void* advance(const void* base, DType dtype, std::int64_t elements) {
-  return static_cast<const char*>(base) + elements * static_cast<std::int64_t>(element_size(dtype));
+  return static_cast<const char*>(base) + elements * static_cast<std::int64_t>(item_size(dtype));
 }
 
 /** One pass: some images of a forward, and its workspace. */
@@ -169,7 +170,7 @@ bool aligned(const void* pointer, std::uintptr_t alignment) {
 
 Status validate(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
                 const void* workspace, std::size_t workspace_bytes) {
-  if (params.dtype == DType::float64) return Status::unsupported;
+  if (!is_supported(params.dtype)) return Status::unsupported;
   if (params.batch < 0 || params.height <= 0 || params.width <= 0) return Status::invalid_argument;
   if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens)) {
     return Status::invalid_argument;
@@ -189,7 +190,7 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
 
 Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
                          std::size_t bytes, CudaPackedWeights* packed, void* stream) {
-  if (weights.num_layers != 2 || weights.dtype == DType::float64) return Status::unsupported;
+  if (weights.num_layers != 2 || !is_supported(weights.dtype)) return Status::unsupported;
   if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens) ||
       !fits_int(weights.tokens * padded_hidden(weights.hidden))) {
     return Status::invalid_argument;
@@ -249,7 +250,7 @@ Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& 
 }
 
 Status cuda_epilogue(const EpilogueParams& params, void* stream) {
-  if (params.dtype == DType::float64 || params.weights_dtype == DType::float64) return Status::unsupported;
+  if (!is_supported(params.dtype) || !is_supported(params.weights_dtype)) return Status::unsupported;
   if (params.columns < 0 || params.groups < 0 || !fits_int(params.hidden_per_group))
     return Status::invalid_argument;
   EpilogueArgs args;
@@ -269,7 +270,7 @@ Status cuda_epilogue(const EpilogueParams& params, void* stream) {
 
 Status cuda_token_product(const ForwardParams& params, std::int64_t channels, std::int64_t tokens,
                           void* workspace, std::size_t workspace_bytes, void* stream) {
-  if (params.dtype == DType::float64) return Status::unsupported;
+  if (!is_supported(params.dtype)) return Status::unsupported;
   if (params.batch < 0 || params.height <= 0 || params.width <= 0 || !fits_int(channels) ||
       !fits_int(tokens)) {
     return Status::invalid_argument;

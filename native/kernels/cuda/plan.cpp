@@ -177,10 +177,9 @@ Status choose_precision(DType dtype, bool allow_tf32, Precision* precision) {
     case DType::bfloat16:
       *precision = Precision::bfloat16;
       return Status::ok;
-    case DType::float64:
-      break;
+    default:
+      return Status::unsupported;
   }
-  return Status::unsupported;
 }
 
 bool can_run(Variant variant, const CudaShape& shape, Precision precision, const DeviceProperties& device) {

@@ -33,14 +33,21 @@ it('tells of an addon of another version', () => {
 });
 
 it('gives a problem its code and its remedy', () => {
-  const problem = { code: 'ERR_LIBTORCH_NOT_FOUND' as const, message: 'none' };
+  const problem = { code: 'ERR_LIBTORCH_INCOMPATIBLE' as const, message: 'too old' };
   expect(check([{ step: 'libtorch', problem }])).toEqual([
     {
       name: 'libtorch',
       status: 'failed',
-      value: 'none [ERR_LIBTORCH_NOT_FOUND]',
+      value: 'too old [ERR_LIBTORCH_INCOMPATIBLE]',
       remedy: 'npx tokenlearner runtime install',
     },
+  ]);
+});
+
+it('warns of a missing libtorch, since a TokenLearner on the CPU works without it', () => {
+  const problem = { code: 'ERR_LIBTORCH_NOT_FOUND' as const, message: 'No libtorch was found' };
+  expect(check([{ step: 'libtorch', problem }])).toMatchObject([
+    { name: 'libtorch', status: 'warning', value: expect.stringContaining('works without it') as string },
   ]);
 });
 

@@ -121,7 +121,7 @@ withRealPython('a real Python in a foreign folder', () => {
       'usercustomize.py': code,
     });
     process.chdir(project);
-    // What is found may be an installed torch.
+    // The search may find an installed torch.
     for (const PYTHONPATH of ['', '.', project]) {
       const { folder: found } = findPythonTorch({
         ...thisHost(),

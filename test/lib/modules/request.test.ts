@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { Linear, runtime, Sequential, Tensor, TokenLearner } from '../../../lib';
-import { expectReject } from '../formats/support';
+import { expectReject, expectThrow } from '../formats/support';
 
 // One large forward takes tens of milliseconds, so later ones wait.
 const model = new TokenLearner({ dim: 64, device: 'cpu', intraOpThreads: 1 });
@@ -8,7 +8,7 @@ const large = Tensor.randn([8, 64, 64, 64]);
 const small = Tensor.randn([1, 64, 32, 32]);
 
 afterEach(() => {
-  runtime.configure({ maxQueueSize: Infinity });
+  runtime.configure({ maxQueueSize: Infinity, maxQueueBytes: Infinity });
 });
 
 describe('signal', () => {
@@ -86,9 +86,38 @@ describe('maxQueueSize', () => {
       each.status === 'fulfilled' ? 'done' : (each.reason as { code: string }).code,
     );
     expect(new Set(codes)).toEqual(new Set(['done', 'ERR_QUEUE_FULL']));
-    // Two forwards may wait, and one may run.
-    expect(codes.filter((code) => code === 'done').length).toBeGreaterThanOrEqual(2);
+    // One runs and two wait.
+    expect(codes.filter((code) => code === 'done').length).toBe(3);
     expect((await model.forward(small)).shape).toEqual([1, 64, 8]);
+  });
+
+  test('with 0 nothing waits, and forwards one after the other run', async () => {
+    runtime.configure({ maxQueueSize: 0 });
+    for (let i = 0; i < 20; i += 1) expect((await model.forward(small)).shape).toEqual([1, 64, 8]);
+    const running = model.forward(large);
+    await expectReject(model.forward(large), 'ERR_QUEUE_FULL', 'The queue is full');
+    await running;
+  });
+
+  test('maxQueueBytes counts the inputs of waiting forwards', async () => {
+    const bytes = large.numel * 4;
+    runtime.configure({ maxQueueBytes: 2 * bytes });
+    const settled = await Promise.allSettled(Array.from({ length: 6 }, () => model.forward(large)));
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+  });
+
+  test.each([
+    ['maxQueueBytes', -1, 'ERR_OUT_OF_RANGE'],
+    ['maxQueueBytes', '1', 'ERR_INVALID_ARG_TYPE'],
+    ['maxQueueSize', 1.5, 'ERR_OUT_OF_RANGE'],
+  ] as const)('%s: %p is refused', (name, value, code) => {
+    expectThrow(
+      () => {
+        runtime.configure({ [name]: value });
+      },
+      code,
+      `options.${name}`,
+    );
   });
 
   test('a cancelled forward leaves its place in the queue', async () => {

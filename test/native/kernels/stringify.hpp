@@ -15,19 +15,7 @@ namespace tokenlearner::kernels {
 // doctest finds these by the type's namespace.
 inline doctest::String toString(Status status) { return name_of(status); }
 
-inline doctest::String toString(DType dtype) {
-  switch (dtype) {
-    case DType::float32:
-      return "float32";
-    case DType::float64:
-      return "float64";
-    case DType::float16:
-      return "float16";
-    case DType::bfloat16:
-      return "bfloat16";
-  }
-  return "";
-}
+inline doctest::String toString(DType dtype) { return name_of(dtype); }
 
 inline std::string hex(std::uint32_t bits) {
   char text[16];

@@ -2,11 +2,16 @@
 
 #include <doctest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <thread>
+#include <vector>
 
 #include "engine/error.hpp"
+#include "engine/memory/host-blocks.hpp"
 
 using namespace tokenlearner;
 
@@ -25,6 +30,39 @@ TEST_CASE("memory is aligned to 64 bytes, zeroed if asked for, and freed by the 
     copy = Storage();
     CHECK(owner.expired());
   }
+}
+
+TEST_CASE("large blocks are kept for reuse up to a bound, and zeroed again if asked for") {
+  const std::size_t bytes = 1 << 20;
+  Storage first = Storage::allocate(bytes, false);
+  std::memset(first.data(), 1, bytes);
+  first = Storage();
+  const Storage again = Storage::allocate(bytes, true);
+  CHECK(std::all_of(again.data(), again.data() + bytes, [](std::byte b) { return b == std::byte{0}; }));
+  std::vector<Storage> burst;
+  for (int i = 0; i < 200; ++i) burst.push_back(Storage::allocate(bytes, false));
+  burst.clear();
+  CHECK(kept_bytes() <= kMostKept);
+  {
+    const Storage largest = Storage::allocate(2 * kMostKept, false);
+  }
+  CHECK(kept_bytes() <= kMostKept);
+}
+
+TEST_CASE("large blocks on several threads") {
+  std::vector<std::thread> threads;
+  for (unsigned char t = 0; t < 4; ++t) {
+    threads.emplace_back([t] {
+      for (std::size_t i = 0; i < 300; ++i) {
+        const std::size_t bytes = kLargeBlock + (i * 7919 + t * 104729) % (1 << 20);
+        const Storage storage = Storage::allocate(bytes, i % 2 == 0);
+        std::memset(storage.data(), t, bytes);
+        if (storage.data()[bytes / 2] != std::byte{t}) std::abort();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(kept_bytes() <= kMostKept);
 }
 
 TEST_CASE("too much is ERR_OUT_OF_MEMORY") {

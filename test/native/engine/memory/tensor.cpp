@@ -7,7 +7,7 @@ using namespace tokenlearner;
 namespace {
 
 Tensor strided(Dims shape, Dims strides) {
-  Tensor tensor = Tensor::empty(shape, DType::kFloat32);
+  Tensor tensor = Tensor::empty(shape, DType::float32);
   tensor.strides = std::move(strides);
   return tensor;
 }

@@ -114,9 +114,9 @@ TEST_CASE("a running request that is cancelled drops its outputs") {
   CHECK(std::get<ErrorCode>(running.outcome.get()) == ErrorCode::ERR_CLOSED);
 }
 
-TEST_CASE("the queue's limit is exact, and a request that is refused is not completed") {
+TEST_CASE("the queue's limit is exact, and a request beyond it is not completed") {
   Executor executor(Device::cpu());
-  executor.set_queue_limit(2);
+  executor.set_queue_limits({.requests = 2});
   Blocker blocker;
   Made running = make_request(blocker.op());
   executor.submit(std::move(running.request));
@@ -132,6 +132,29 @@ TEST_CASE("the queue's limit is exact, and a request that is refused is not comp
   CHECK(std::get<float>(second.outcome.get()) == 1);
   // The request was destroyed, not settled: its promise is broken.
   CHECK_THROWS_AS(third.outcome.get(), std::future_error);
+}
+
+TEST_CASE("an idle executor takes a request with any limit; requests that wait are counted by their bytes") {
+  Executor executor(Device::cpu());
+  executor.set_queue_limits({.requests = 0});
+  for (int i = 0; i < 100; ++i) {
+    Made made = make_request(plus(1));
+    executor.submit(std::move(made.request));
+    CHECK(std::get<float>(made.outcome.get()) == 1);
+  }
+  executor.set_queue_limits({.bytes = 2 * sizeof(float)});
+  Blocker blocker;
+  std::vector<Made> accepted;
+  accepted.push_back(make_request(blocker.op()));
+  for (int i = 0; i < 2; ++i) accepted.push_back(make_request(plus(1)));
+  for (Made& made : accepted) executor.submit(std::move(made.request));
+  CHECK(code_of_submit(executor, make_request(plus(1)).request) == ErrorCode::ERR_QUEUE_FULL);
+  blocker.release();
+  for (Made& made : accepted) made.outcome.get();
+  // Their bytes are free again.
+  Made later = make_request(plus(1));
+  executor.submit(std::move(later.request));
+  CHECK(std::get<float>(later.outcome.get()) == 1);
 }
 
 TEST_CASE("a closing executor finishes what runs and fails what waits") {

@@ -18,7 +18,7 @@ using namespace tokenlearner;
 
 /// A tensor of one float32 number in host memory.
 inline Tensor number(float value) {
-  Tensor tensor = Tensor::empty({1}, DType::kFloat32);
+  Tensor tensor = Tensor::empty({1}, DType::float32);
   *reinterpret_cast<float*>(tensor.data()) = value;
   return tensor;
 }

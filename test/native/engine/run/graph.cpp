@@ -77,7 +77,7 @@ TEST_CASE("graphs nest") {
   CHECK(run({1, {{inner, {0}}, {inner, {1}}, {add(), {1, 2}}}, {3}}, {0}) == std::vector<float>{9});
 }
 
-TEST_CASE("graphs that cannot run are refused") {
+TEST_CASE("graphs that cannot run give an error") {
   CHECK(code_of({1, {}, {0}}) == ErrorCode::ERR_INVALID_ARG_VALUE);
   CHECK(code_of({0, {{plus(1), {0}}}, {0}}) == ErrorCode::ERR_INVALID_ARG_VALUE);
   CHECK(code_of({1, {{plus(1), {0}}}, {}}) == ErrorCode::ERR_INVALID_ARG_VALUE);

@@ -22,33 +22,43 @@ constexpr Layout kLayouts[] = {Layout::channels_first, Layout::channels_last, La
 
 float plain_gelu(float x) { return x * 0.5f * (1.0f + std::erf(x * 0.70710678f)); }
 
+/** A of one pixel and one token, in float32. */
+float plain_map(const WeightsView& weights, std::int64_t token, std::vector<float> input) {
+  for (int i = 0; i < weights.num_layers; ++i) {
+    const bool last = i == weights.num_layers - 1;
+    const auto* weight = static_cast<const float*>(weights.layers[i].weight);
+    const auto* bias = static_cast<const float*>(weights.layers[i].bias);
+    const std::int64_t rows = last ? 1 : weights.hidden;
+    const auto inputs = static_cast<std::int64_t>(input.size());
+    std::vector<float> output;
+    for (std::int64_t row = token * rows; row < (token + 1) * rows; ++row) {
+      float sum = bias[row];
+      for (std::int64_t c = 0; c < inputs; ++c) sum += weight[row * inputs + c] * input[std::size_t(c)];
+      output.push_back(last ? sum : plain_gelu(sum));
+    }
+    input = std::move(output);
+  }
+  return input[0];
+}
+
 /** Straight loops in float32. */
 Result run_plain_float(const Problem& problem) {
   const Case& config = problem.config();
   const WeightsView weights = problem.weights();
-  const auto* w1 = static_cast<const float*>(weights.layers[0].weight);
-  const auto* b1 = static_cast<const float*>(weights.layers[0].bias);
-  const auto* w2 = static_cast<const float*>(weights.layers[1].weight);
-  const auto* b2 = static_cast<const float*>(weights.layers[1].bias);
-  const ForwardParams params = problem.params(nullptr, nullptr);
-  const auto* x = static_cast<const float*>(params.x);
-  const auto at = [&](std::int64_t b, std::int64_t c, std::int64_t p) {
-    return x[problem.at(b, c, p / config.width, p % config.width)];
-  };
+  const auto* x = static_cast<const float*>(problem.params(nullptr, nullptr).x);
   Result result;
   for (std::int64_t b = 0; b < config.batch; ++b) {
     std::vector<float> sums(static_cast<std::size_t>(config.channels * config.tokens));
     for (std::int64_t g = 0; g < config.tokens; ++g) {
       for (std::int64_t p = 0; p < config.pixels(); ++p) {
-        float map = b2[g];
-        for (std::int64_t row = g * config.hidden(); row < (g + 1) * config.hidden(); ++row) {
-          float h = b1[row];
-          for (std::int64_t c = 0; c < config.channels; ++c) h += w1[row * config.channels + c] * at(b, c, p);
-          map += w2[row] * plain_gelu(h);
+        std::vector<float> pixel;
+        for (std::int64_t c = 0; c < config.channels; ++c) {
+          pixel.push_back(x[problem.at(b, c, p / config.width, p % config.width)]);
         }
+        const float map = plain_map(weights, g, pixel);
         result.attention.push_back(static_cast<double>(map));
         for (std::int64_t c = 0; c < config.channels; ++c) {
-          sums[static_cast<std::size_t>(c * config.tokens + g)] += at(b, c, p) * map;
+          sums[static_cast<std::size_t>(c * config.tokens + g)] += pixel[std::size_t(c)] * map;
         }
       }
     }
@@ -104,7 +114,8 @@ void check_other_type(const Case& config, DType dtype, double rounding) {
   const Problem problem(config, dtype);
   const Result oracle = run_reference(problem);
   // float64 against an oracle of the same precision: both may err by the length of the sums.
-  const double length = static_cast<double>(config.channels + config.hidden() + config.pixels());
+  const double length =
+      static_cast<double>(config.channels + (config.num_layers - 1) * config.hidden() + config.pixels());
   const double arithmetic = dtype == DType::float64 ? 2 * length * 0x1p-53 : 2e-6;
   for (const Isa isa : available_isas()) {
     INFO(std::string(name_of(isa)));
@@ -119,13 +130,15 @@ void check_other_type(const Case& config, DType dtype, double rounding) {
 /** Each layout as a subcase. */
 void check_other_type(DType dtype, double rounding) {
   for (const Layout layout : kLayouts) {
-    for (const Case& config : {Case{3, 24, 5, 7, 5, 2, layout}, Case{2, 3, 27, 42, 1, 3, layout}}) {
+    for (const Case& config : {Case{3, 24, 5, 7, 5, 2, layout}, Case{2, 3, 27, 42, 1, 3, layout},
+                               Case{3, 24, 5, 7, 5, 2, layout, 1, 1}, Case{2, 3, 27, 42, 1, 3, layout, 1, 1},
+                               Case{2, 9, 5, 7, 3, 3, layout, 1, 3}, Case{2, 3, 7, 7, 2, 2, layout, 1, 4}}) {
       SUBCASE(config.name().c_str()) { check_other_type(config, dtype, rounding); }
     }
   }
 }
 
-std::vector<Case> odd_sizes() {
+std::vector<Case> odd_sizes(int num_layers) {
   const struct {
     std::int64_t height, width;
   } images[] = {{1, 1}, {7, 1}, {3, 43}, {27, 42}};
@@ -133,22 +146,33 @@ std::vector<Case> odd_sizes() {
   for (const auto& image : images) {
     for (const std::int64_t channels : {1, 3, 24, 129}) {
       for (const std::int64_t tokens : {1, 5, 16}) {
-        // The largest corner costs the oracle as much as all others together: one size of it is enough.
+        // The largest corner costs the oracle as much as all others together: one size of it is enough, and
+        // with more than two layers a part of it.
         const bool large = channels == 129 && image.height == 27;
-        const std::int64_t ff = 1 + (channels + tokens + image.width) % 4;
-        if (large && tokens != 5) continue;
-        configs.push_back({1, channels, image.height, image.width, tokens, ff});
+        const bool costly = num_layers > 2 && channels == 129;
+        const std::int64_t ff = costly ? 1 : 1 + (channels + tokens + image.width) % 4;
+        if ((large || costly) && tokens != 5) continue;
+        configs.push_back({1, channels, costly && large ? 3 : image.height, image.width, tokens, ff,
+                           Layout::channels_first, 1, num_layers});
       }
     }
   }
-  for (const std::int64_t ff : {1, 2, 3, 4}) configs.push_back({2, 24, 5, 7, 3, ff});
+  for (const std::int64_t ff : {1, 2, 3, 4}) {
+    configs.push_back({2, 24, 5, 7, 3, ff, Layout::channels_first, 1, num_layers});
+  }
   return configs;
 }
 
 }  // namespace
 
 TEST_SUITE("kernels/fused-accuracy") {
-  TEST_CASE("float32: odd sizes") { check_all_float32(odd_sizes()); }
+  TEST_CASE("float32: odd sizes") { check_all_float32(odd_sizes(2)); }
+
+  TEST_CASE("float32: one layer") { check_all_float32(odd_sizes(1)); }
+
+  TEST_CASE("float32: three and four layers") {
+    for (const int num_layers : {3, 4}) check_all_float32(odd_sizes(num_layers));
+  }
 
   TEST_CASE("float32: layouts") {
     std::vector<Case> configs;
@@ -161,6 +185,10 @@ TEST_SUITE("kernels/fused-accuracy") {
 
   TEST_CASE("float32: so many channels that blocks of pixels stream from the level 2 cache") {
     check_float32({1, 768, 10, 10, 1, 1});
+  }
+
+  TEST_CASE("float32: so many hidden units that a block is narrower than a panel") {
+    check_float32({1, 2, 1, 19, 1, 3000, Layout::channels_first, 1, 3});
   }
 
   TEST_CASE("float32: magnitudes") {
@@ -184,15 +212,24 @@ TEST_SUITE("kernels/fused-accuracy") {
     });
   }
 
-  TEST_CASE("pack refuses what the engine cannot compute") {
-    const Problem problem({.channels = 4}, DType::float32);
+  TEST_CASE("pack refuses sizes that are invalid, or beyond the address space") {
+    const Problem problem({.channels = 4, .num_layers = 4}, DType::float32);
     std::shared_ptr<const PackedWeights> packed;
-    WeightsView weights = problem.weights();
-    weights.num_layers = 1;
-    CHECK(PackedWeights::pack(weights, best_isa(), packed) == Status::unsupported);
-    weights = problem.weights();
-    weights.channels = 0;
-    CHECK(PackedWeights::pack(weights, best_isa(), packed) == Status::invalid_argument);
+    const auto pack = [&](auto change) {
+      WeightsView weights = problem.weights();
+      change(weights);
+      return PackedWeights::pack(weights, best_isa(), packed);
+    };
+    constexpr std::int64_t kHuge = INT64_MAX;
+    CHECK(pack([](WeightsView& weights) { weights.channels = 0; }) == Status::invalid_argument);
+    CHECK(pack([](WeightsView& weights) { weights.num_layers = 0; }) == Status::invalid_argument);
+    CHECK(pack([](WeightsView& weights) { weights.dtype = DType::int32; }) == Status::invalid_argument);
+    CHECK(pack([](WeightsView& weights) { weights.channels = kHuge; }) == Status::out_of_memory);
+    CHECK(pack([](WeightsView& weights) { weights.hidden = kHuge; }) == Status::out_of_memory);
+    CHECK(pack([](WeightsView& weights) { weights.tokens = kHuge; }) == Status::out_of_memory);
+    CHECK(pack([](WeightsView& weights) { weights.tokens = kHuge, weights.num_layers = 1; }) ==
+          Status::out_of_memory);
+    CHECK(packed == nullptr);
   }
 
   TEST_CASE("forward refuses another dtype and a missing output, and takes a batch of 0") {
@@ -204,6 +241,9 @@ TEST_SUITE("kernels/fused-accuracy") {
     double out[8];
     CHECK(fused_forward(wide.params(out, out), *packed, serial, 1) == Status::unsupported);
     CHECK(fused_forward(problem.params(nullptr, out), *packed, serial, 1) == Status::invalid_argument);
+    ForwardParams integers = problem.params(out, out);
+    integers.dtype = DType::int32;
+    CHECK(fused_forward(integers, *packed, serial, 1) == Status::invalid_argument);
     ForwardParams empty = problem.params(nullptr, nullptr);
     empty.batch = 0;
     CHECK(fused_forward(empty, *packed, serial, 1) == Status::ok);

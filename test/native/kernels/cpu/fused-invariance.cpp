@@ -82,6 +82,11 @@ TEST_SUITE("kernels/fused-invariance") {
         check_threads({5, 129, 7, 7, 3, 1}, dtype, isa, pool);
       }
       check_threads({6, 256, 9, 9, 8, 1}, DType::float32, isa, pool);
+      for (const int num_layers : {1, 3, 4}) {
+        check_threads({5, 129, 7, 7, 3, 1, Layout::channels_first, 1, num_layers}, DType::float32, isa, pool);
+        check_threads({2, 24, 31, 33, 5, 2, Layout::channels_first, 1, num_layers}, DType::float64, isa,
+                      pool);
+      }
     });
   }
 
@@ -91,10 +96,20 @@ TEST_SUITE("kernels/fused-invariance") {
       check_batch({9, 24, 10, 10, 5, 2}, isa);
       check_batch({4, 300, 1, 3, 2, 1}, isa);
       check_batch({3, 65, 5, 10, 2, 1}, isa);
+      for (const int num_layers : {1, 3, 4}) {
+        check_batch({5, 129, 7, 7, 3, 1, Layout::channels_first, 1, num_layers}, isa);
+        check_batch({9, 24, 10, 10, 5, 2, Layout::channels_first, 1, num_layers}, isa);
+        check_batch({3, 65, 5, 10, 9, 1, Layout::channels_first, 1, num_layers}, isa);
+        check_batch({40, 5, 1, 1, 3, 3, Layout::channels_first, 1, num_layers}, isa);
+      }
     });
   }
 
   TEST_CASE("channels first and channels last give the same bits") {
-    for_each_isa([](Isa isa) { check_layout({3, 129, 7, 7, 3, 1}, isa); });
+    for_each_isa([](Isa isa) {
+      for (const int num_layers : {1, 2, 3}) {
+        check_layout({3, 129, 7, 7, 3, 1, Layout::channels_first, 1, num_layers}, isa);
+      }
+    });
   }
 }

@@ -45,15 +45,16 @@ void check_value(const Case& config, Isa isa, float value, std::int64_t image, s
   check_same_kind("tokens", fused.tokens, oracle.tokens);
 }
 
-/** A layer of ones over one pixel of ones with one infinity. */
-void check_positive_infinity(Isa isa, std::int64_t channels) {
+/** Layers of ones over one pixel of ones with one infinity. */
+void check_positive_infinity(Isa isa, std::int64_t channels, int num_layers) {
   CAPTURE(channels);
+  CAPTURE(num_layers);
   const auto n = static_cast<std::size_t>(channels);
   const std::vector<float> ones(n * n, 1.0f);
   std::vector<float> x(n, 1.0f);
   x[0] = kInfinity;
-  const LayerView layers[2] = {{ones.data(), ones.data()}, {ones.data(), ones.data()}};
-  const WeightsView weights{channels, channels, 1, 2, DType::float32, layers};
+  const std::vector<LayerView> layers(std::size_t(num_layers), {ones.data(), ones.data()});
+  const WeightsView weights{channels, channels, 1, num_layers, DType::float32, layers.data()};
   std::shared_ptr<const PackedWeights> packed;
   REQUIRE(PackedWeights::pack(weights, isa, packed) == Status::ok);
   std::vector<float> tokens(n);
@@ -80,13 +81,19 @@ TEST_SUITE("kernels/fused-special-values") {
         check_value({3, 24, 5, 7, 3, 2}, isa, value, 1, 34);
         check_value({3, 3, 7, 7, 2, 1}, isa, value, 1, 0);
         check_value({2, 1, 1, 1, 1, 1}, isa, value, 0, 0);
+        for (const int num_layers : {1, 3, 4}) {
+          check_value({3, 24, 5, 7, 3, 2, Layout::channels_first, 1, num_layers}, isa, value, 1, 34);
+          check_value({3, 3, 7, 7, 2, 1, Layout::channels_first, 1, num_layers}, isa, value, 1, 0);
+        }
       }
     });
   }
 
-  TEST_CASE("gelu(+infinity) is +infinity, and the padding of W1's last panel does not make it NaN") {
+  TEST_CASE("gelu(+infinity) is +infinity, and the padding of a layer's last panel does not make it NaN") {
     for_each_isa([](Isa isa) {
-      for (const std::int64_t channels : {1, 3, 5, 8}) check_positive_infinity(isa, channels);
+      for (const int num_layers : {1, 2, 3, 4}) {
+        for (const std::int64_t channels : {1, 3, 5, 8}) check_positive_infinity(isa, channels, num_layers);
+      }
     });
   }
 
@@ -102,8 +109,10 @@ TEST_SUITE("kernels/fused-special-values") {
 
   TEST_CASE("the mean over no pixels is NaN") {
     for_each_isa([](Isa isa) {
-      const Problem problem({2, 3, 0, 4, 5, 2}, DType::float32);
-      for (const double value : run_fused(problem, isa).tokens) CHECK(std::isnan(value));
+      for (const int num_layers : {1, 2, 3}) {
+        const Problem problem({2, 3, 0, 4, 5, 2, Layout::channels_first, 1, num_layers}, DType::float32);
+        for (const double value : run_fused(problem, isa).tokens) CHECK(std::isnan(value));
+      }
     });
   }
 }

@@ -40,20 +40,22 @@ struct Case {
   std::int64_t ff = 2;
   Layout layout = Layout::channels_first;
   double magnitude = 1;
+  int num_layers = 2;
 
   std::int64_t pixels() const { return height * width; }
   std::int64_t hidden() const { return ff * channels; }
   std::string name() const {
     char text[160];
-    std::snprintf(text, sizeof text, "B %d C %d %dx%d G %d ff %d %s magnitude %g", int(batch), int(channels),
-                  int(height), int(width), int(tokens), int(ff), name_of(layout), magnitude);
+    std::snprintf(text, sizeof text, "B %d C %d %dx%d G %d ff %d %s magnitude %g layers %d", int(batch),
+                  int(channels), int(height), int(width), int(tokens), int(ff), name_of(layout), magnitude,
+                  num_layers);
     return text;
   }
 };
 
 /** Bytes of `values` in `dtype`, rounded to it. */
 inline std::vector<unsigned char> encode(const std::vector<double>& values, DType dtype) {
-  std::vector<unsigned char> bytes(values.size() * size_of(dtype) + 1);
+  std::vector<unsigned char> bytes(values.size() * item_size(dtype) + 1);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto put = [&](auto value) { std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value); };
     if (dtype == DType::float64) put(values[i]);
@@ -79,19 +81,22 @@ inline std::vector<double> decode(const std::vector<unsigned char>& bytes, DType
   return values;
 }
 
-/** A layer initialised as PyTorch's Conv2d, and an image batch of N(0, magnitude^2). */
+/** Layers initialised as PyTorch's Conv2d, and an image batch of N(0, magnitude^2). */
 class Problem {
  public:
+  Problem(const Problem&) = delete;
+  Problem& operator=(const Problem&) = delete;
   Problem(const Case& config, DType dtype, unsigned seed = 1)
       : config_(config), dtype_(dtype), random_(seed) {
-    const auto fan_in = [](std::int64_t n) { return 1.0 / std::sqrt(static_cast<double>(n)); };
-    const std::int64_t rows = config.tokens * config.hidden();
-    w1_ = uniform(rows * config.channels, fan_in(config.channels));
-    b1_ = uniform(rows, fan_in(config.channels));
-    w2_ = uniform(rows, fan_in(config.hidden()));
-    b2_ = uniform(config.tokens, fan_in(config.hidden()));
-    layers_[0] = {w1_.data(), b1_.data()};
-    layers_[1] = {w2_.data(), b2_.data()};
+    std::int64_t inputs = config.channels;
+    for (int i = 0; i < config.num_layers; ++i) {
+      const std::int64_t rows = config.tokens * (i == config.num_layers - 1 ? 1 : config.hidden());
+      const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
+      memory_.push_back(uniform(rows * inputs, bound));
+      memory_.push_back(uniform(rows, bound));
+      layers_.push_back({memory_[memory_.size() - 2].data(), memory_.back().data()});
+      inputs = config.hidden();
+    }
     lay_out();
     std::normal_distribution<double> normal(0, config.magnitude);
     std::vector<double> values(static_cast<std::size_t>(span_));
@@ -104,7 +109,7 @@ class Problem {
   std::vector<unsigned char>& x() { return x_; }
 
   WeightsView weights() const {
-    return {config_.channels, config_.hidden(), config_.tokens, 2, dtype_, layers_};
+    return {config_.channels, config_.hidden(), config_.tokens, config_.num_layers, dtype_, layers_.data()};
   }
 
   /** Writes y as (B, C, G), or as (B, G, C) with tokens_first. */
@@ -161,8 +166,9 @@ class Problem {
   Case config_;
   DType dtype_;
   std::mt19937 random_;
-  std::vector<unsigned char> w1_, b1_, w2_, b2_, x_;
-  LayerView layers_[2];
+  std::vector<std::vector<unsigned char>> memory_;
+  std::vector<LayerView> layers_;
+  std::vector<unsigned char> x_;
   std::int64_t strides_[4] = {};
   std::int64_t span_ = 0;
 };

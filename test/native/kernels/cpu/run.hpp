@@ -49,8 +49,8 @@ inline RawResult run_fused_raw(const Problem& problem, Isa isa, Parallel& parall
                                bool tokens_first = false) {
   // Outputs start as NaN: an element that the kernel leaves out stays NaN and fails the comparison.
   RawResult raw;
-  raw.tokens.assign(problem.token_count() * size_of(problem.dtype()) + 1, 0xff);
-  raw.attention.assign(problem.attention_count() * size_of(compute_dtype(problem.dtype())) + 1, 0xff);
+  raw.tokens.assign(problem.token_count() * item_size(problem.dtype()) + 1, 0xff);
+  raw.attention.assign(problem.attention_count() * item_size(compute_dtype(problem.dtype())) + 1, 0xff);
   std::shared_ptr<const PackedWeights> packed;
   REQUIRE(PackedWeights::pack(problem.weights(), isa, packed) == Status::ok);
   const Status status = fused_forward(problem.params(raw.tokens.data(), raw.attention.data(), tokens_first),

@@ -26,7 +26,7 @@ constexpr int kRepeats = 50;
 std::vector<std::uint8_t> random_bytes(std::int64_t count, DType dtype, float scale, std::uint32_t seed) {
   std::minstd_rand generator(seed);
   std::uniform_real_distribution<float> uniform(-scale, scale);
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * size_of(dtype));
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * item_size(dtype));
   for (std::int64_t i = 0; i < count; ++i) store_element(bytes.data(), dtype, i, uniform(generator));
   return bytes;
 }
@@ -50,7 +50,7 @@ class Bench {
         packed_(packed_weights_bytes(shape, precision, variant)),
         workspace_(plan_.workspace_bytes),
         attention_(static_cast<std::size_t>(shape.batch * shape.tokens * shape.pixels) * sizeof(float)),
-        tokens_(static_cast<std::size_t>(shape.batch * shape.channels * shape.tokens) * size_of(dtype_)) {
+        tokens_(static_cast<std::size_t>(shape.batch * shape.channels * shape.tokens) * item_size(dtype_)) {
     const LayerView layers[2] = {{w1_.get(), vectors_.get()}, {vectors_.get(), vectors_.get()}};
     const WeightsView weights{shape.channels, shape.hidden, shape.tokens, 2, dtype_, layers};
     require_ok(cuda_pack_weights(weights, precision, variant, packed_.get(),

@@ -16,7 +16,7 @@ namespace {
 
 std::vector<std::uint8_t> elements(std::mt19937& generator, std::size_t count, DType dtype) {
   std::normal_distribution<float> normal;
-  std::vector<std::uint8_t> bytes(count * size_of(dtype));
+  std::vector<std::uint8_t> bytes(count * item_size(dtype));
   for (std::size_t i = 0; i < count; ++i)
     store_element(bytes.data(), dtype, static_cast<std::int64_t>(i), normal(generator));
   return bytes;

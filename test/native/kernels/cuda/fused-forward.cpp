@@ -47,7 +47,7 @@ Result run(const Problem& problem, Precision precision, Variant variant, const P
   CHECK(status == Status::ok);
 
   std::vector<float> attention(problem.attention().size(), NAN);
-  std::vector<std::uint8_t> tokens(problem.tokens().size() * size_of(params.dtype), 0xff);
+  std::vector<std::uint8_t> tokens(problem.tokens().size() * item_size(params.dtype), 0xff);
   params.x = problem.x().data();
   params.attention = attention.data();
   params.tokens = tokens.data();

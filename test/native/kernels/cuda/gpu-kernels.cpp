@@ -71,7 +71,7 @@ Result Gpu::run(const Problem& problem, Precision precision, Variant variant, co
 
   Result result;
   result.attention.resize(problem.attention().size());
-  result.tokens.resize(problem.tokens().size() * size_of(params.dtype));
+  result.tokens.resize(problem.tokens().size() * item_size(params.dtype));
   const DeviceMemory attention(result.attention.size() * sizeof(float));
   const DeviceMemory tokens(result.tokens.size());
   const DeviceMemory workspace(plan.workspace_bytes);

@@ -15,7 +15,7 @@ constexpr std::int64_t kCrop = 3;
 
 std::vector<std::uint8_t> random_elements(std::mt19937& generator, std::int64_t count, DType dtype,
                                           float scale) {
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * size_of(dtype));
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * item_size(dtype));
   std::normal_distribution<float> normal(0.0f, scale);
   for (std::int64_t i = 0; i < count; ++i) store_element(bytes.data(), dtype, i, normal(generator));
   return bytes;
