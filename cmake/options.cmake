@@ -11,6 +11,13 @@ else()
   set(TOKENLEARNER_BUILD_ADDON OFF)
 endif()
 
+# node-gyp-build takes the addon of build/Release, so that is only for one which this machine runs.
+if(CMAKE_CROSSCOMPILING)
+  set(TOKENLEARNER_ADDON_FOLDER "${CMAKE_BINARY_DIR}/Release")
+else()
+  set(TOKENLEARNER_ADDON_FOLDER "${PROJECT_SOURCE_DIR}/build/Release")
+endif()
+
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()

@@ -12,7 +12,6 @@ elseif(TOKENLEARNER_SANITIZE)
   message(FATAL_ERROR "Expected address or thread for TOKENLEARNER_SANITIZE but received ${TOKENLEARNER_SANITIZE}")
 endif()
 
-set(TOKENLEARNER_ADDON_FOLDER "${PROJECT_SOURCE_DIR}/build/Release")
 if(TOKENLEARNER_SANITIZE)
   add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${sanitizers})

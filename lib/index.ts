@@ -46,7 +46,7 @@ export {
   type RuntimeOptions,
   type RuntimeProblem,
 } from './runtime';
-export type { ThreadsReason } from './native-interface';
+export type { CpuIsa, ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
 export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';

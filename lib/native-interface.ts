@@ -76,6 +76,9 @@ export interface FusedReport {
 /** The limit that decides the number of threads. */
 export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
 
+/** An instruction set of the fused CPU engine. 'baseline' is SSE2 on x64; arm64 has 'neon' alone. */
+export type CpuIsa = 'baseline' | 'neon' | 'avx2' | 'avx512';
+
 export interface NativeBinding {
   /** The addon's version and build settings. */
   readonly build: { version: string; cuda: boolean; cudaArchitectures: string; torchTarget: string };
@@ -115,8 +118,11 @@ export interface NativeBinding {
   libtorch(): { libDir: string; version: string; cudaBuild: boolean; threads: number } | null;
   /** The lib folder of the libtorch in this process, even if other code loaded it; null if there is none. */
   mappedLibtorch(): string | null;
-  /** The fused CPU engine: its threads, the limit that decides them, and the usable instruction sets, slowest first. */
-  cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[] };
+  /**
+   * The fused CPU engine: its threads, the limit that decides them, the usable instruction sets, slowest first, and the one that it
+   * uses.
+   */
+  cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[]; isa: CpuIsa };
   /** True if the NVIDIA driver's library can be opened. Loads no libtorch. */
   cudaDriver(): boolean;
   /** Says if CUDA is usable and, if not, why. Needs loadLibtorch if there is a driver. */

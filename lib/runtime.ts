@@ -5,7 +5,7 @@ import { types } from 'node:util';
 import { addonPath, binding, findLibtorch, libtorchLocation, setLibtorchPath } from './binding';
 import { cudaReport, deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
-import type { CudaReport, NativeBinding, ThreadsReason } from './native-interface';
+import type { CpuIsa, CudaReport, NativeBinding, ThreadsReason } from './native-interface';
 import { checkInteger, checkOptions, checkString } from './validate';
 
 /** A problem, reported without throwing. */
@@ -95,6 +95,11 @@ export interface RuntimeInfo {
    * OMP_NUM_THREADS. Null if the addon cannot be loaded.
    */
   threadsReason: ThreadsReason | null;
+  /** The fused CPU engine; null if the addon cannot be loaded. */
+  cpu: {
+    /** Its instruction set: 'baseline' (SSE2), 'avx2' or 'avx512' on x64, 'neon' on arm64. TOKENLEARNER_CPU_ISA chooses another. */
+    isa: CpuIsa;
+  } | null;
   /** The reason why there is no addon, or no libtorch that can be loaded; null if there are both. */
   problem: RuntimeProblem | null;
 }
@@ -203,13 +208,20 @@ function describeDevices(): Pick<RuntimeInfo, 'devices' | 'cuda'> {
   };
 }
 
-function describeAddon(native: NativeBinding): Pick<RuntimeInfo, 'addon' | 'threads' | 'threadsReason'> {
+function describeAddon(
+  native: NativeBinding,
+): Pick<RuntimeInfo, 'addon' | 'threads' | 'threadsReason' | 'cpu'> {
   const { version, cuda, cudaArchitectures } = native.build;
-  const { threads, threadsReason } = native.cpu();
-  return { addon: { path: addonPath(), version, cuda, cudaArchitectures }, threads, threadsReason };
+  const { threads, threadsReason, isa } = native.cpu();
+  return {
+    addon: { path: addonPath(), version, cuda, cudaArchitectures },
+    threads,
+    threadsReason,
+    cpu: { isa },
+  };
 }
 
-const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: null };
+const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: null, cpu: null };
 
 /** Information about this installation, and its settings. */
 export const runtime = {

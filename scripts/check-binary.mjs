@@ -11,21 +11,25 @@ import { compareVersions, isMain, main, output, readRequirements, root, say, Set
 /** The oldest glibc that the addon loads on: the one that Node's own binaries and libtorch's wheels need. */
 const GLIBC_FLOOR = readRequirements().glibc;
 
-/** Libraries of every system with glibc and Node. */
-const SYSTEM_LIBRARIES = /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d)$/;
+/** Libraries of every system with glibc and Node, or with musl and Node. */
+const SYSTEM_LIBRARIES =
+  /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d|libc\.musl-\w+\.so\.1)$/;
 
 /** The symbols that Node looks up. */
 const ENTRY_POINTS = new Set(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
 
-/** The complaints about a binary, the glibc it needs, and its size in bytes. */
-export function checkBinary(file) {
+/** readelf's names of the processors, by Node's. */
+const MACHINES = { x64: 'Advanced Micro Devices X86-64', arm64: 'AArch64' };
+
+/** The complaints about a binary for a processor, the glibc it needs, and its size in bytes. */
+export function checkBinary(file, arch = process.arch) {
   const header = demand(file, ['-h', '-d', '-S', '-l', '-W']);
   const symbols = parseSymbols(demand(file, ['--dyn-syms', '-W']));
   const glibc = newest(symbols.map(({ version }) => /^GLIBC_([\d.]+)$/.exec(version)?.[1]).filter(Boolean));
   const complaints = [
     ...checkVersions(symbols),
-    ...checkNames(symbols),
-    ...checkHeader(header),
+    ...checkNames(symbols, /\[libc\.musl-/.test(header)),
+    ...checkHeader(header, arch),
     ...checkTexts(readFileSync(file)),
   ];
   return { complaints, glibc, size: statSync(file).size };
@@ -47,12 +51,13 @@ function demand(file, args) {
   return text;
 }
 
-/** Dynamic symbols: {name, version ('' without one), defined, weak}. */
+/** Global dynamic symbols: {name, version ('' without one), defined, weak}. On arm64 the table has local ones for sections too. */
 export function parseSymbols(text) {
   return text.split('\n').flatMap((line) => {
     const found = /^\s*\d+:\s+\S+\s+\d+\s+\S+\s+(\S+)\s+\S+\s+(\S+)\s+([^\s@]+)(?:@+(\S+))?/.exec(line);
     if (found === null) return [];
     const [, binding, section, name, version = ''] = found;
+    if (binding === 'LOCAL') return [];
     return [{ name, version, defined: section !== 'UND', weak: binding === 'WEAK' }];
   });
 }
@@ -71,16 +76,19 @@ function checkVersions(symbols) {
   });
 }
 
-function checkNames(symbols) {
+/** The symbols of musl have no versions, so there an undefined name says nothing. */
+function checkNames(symbols, isMusl) {
   return symbols.flatMap(({ name, version, defined, weak }) => {
     if (defined) return ENTRY_POINTS.has(name) || version === name ? [] : [`exports ${name}`];
-    const isKnown = weak || version !== '' || /^(?:napi|node_api)_/.test(name);
+    const isKnown = isMusl || weak || version !== '' || /^(?:napi|node_api)_/.test(name);
     return isKnown ? [] : [`${name} comes from no known library`];
   });
 }
 
-function checkHeader(header) {
+function checkHeader(header, arch) {
   const complaints = foreignNames(header).map((library) => `needs ${library}`);
+  const machine = /^\s*Machine:\s+(.*)$/m.exec(header)?.[1];
+  if (machine !== MACHINES[arch]) complaints.push(`is for ${machine}, not for ${arch}`);
   const paths = [...header.matchAll(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g)].map(([, value]) => value);
   if (paths.some((value) => value !== '$ORIGIN')) complaints.push(`has the run path ${paths.join(', ')}`);
   if (/\s\.(?:symtab|debug_\w+)\s/.test(header)) complaints.push('is not stripped');
@@ -95,6 +103,16 @@ function checkTexts(content) {
     .map((folder) => `names the folder ${folder}`);
 }
 
+/** The processor that the folder of a file names, as in prebuilds/linux-arm64; this machine's where it names none. */
+function archOf(file) {
+  const arch = path.basename(path.dirname(path.resolve(file))).split('-')[1];
+  return arch in MACHINES ? arch : process.arch;
+}
+
+function needs(glibc) {
+  return glibc === null ? 'no glibc' : `glibc ${glibc} (floor ${GLIBC_FLOOR})`;
+}
+
 /** Throws when a binary is not fit to ship. */
 export function demandFit(files) {
   if (process.platform !== 'linux') {
@@ -103,10 +121,10 @@ export function demandFit(files) {
   }
   let failed = 0;
   for (const file of files) {
-    const { complaints, glibc, size } = checkBinary(file);
+    const { complaints, glibc, size } = checkBinary(file, archOf(file));
     for (const complaint of complaints) say(`${file}: ${complaint}`);
     if (complaints.length > 0) failed++;
-    else say(`${file}: ${(size / 1e6).toFixed(2)} MB, glibc ${glibc} (floor ${GLIBC_FLOOR})`);
+    else say(`${file}: ${(size / 1e6).toFixed(2)} MB, ${needs(glibc)}`);
   }
   if (failed > 0) throw new SetupError(`${failed} of ${files.length} binaries are not fit to ship`);
 }

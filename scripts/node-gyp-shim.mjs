@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
  * Replaces node-gyp for prebuildify: `rebuild --arch=ARCH ...` builds the addon with CMake. prebuildify then
- * takes build/Release/*.node.
+ * takes build/Release/*.node of its working directory.
  */
 import { parseArgs } from 'node:util';
+import { ensureCross } from './cross.mjs';
 import { setup } from './setup.mjs';
 import { main, SetupError } from './tools.mjs';
 
@@ -17,8 +18,5 @@ await main(async () => {
   const [command = 'none'] = positionals;
   if (command !== 'rebuild') throw new SetupError(`Expected the command rebuild but received ${command}`);
   const { arch = process.arch } = values;
-  if (arch !== process.arch) {
-    throw new SetupError(`Expected --arch=${process.arch}, this machine's, but received ${arch}`);
-  }
-  await setup();
+  await (arch === process.arch ? setup() : ensureCross(`${process.platform}-${arch}`));
 });

@@ -38,14 +38,17 @@ const COUNTS = [
   'numRuntimeErrorTestSuites',
 ];
 
-/** The binary of a version, fetched once. */
-function ensureNode(version) {
-  const folder = path.join(CACHE, version);
-  const program = path.join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+const HERE = `${process.platform}-${process.arch}`;
+
+/** The binary of a version, fetched once. `platform` is for example 'linux-arm64'. */
+export function ensureNode(version, platform = HERE) {
+  const place = platform === HERE ? version : `${version}-${platform}`;
+  const folder = path.join(CACHE, place);
+  const program = path.join(folder, 'bin', platform.startsWith('win32') ? 'node.exe' : 'node');
   if (existsSync(program)) return program;
-  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${version}`;
+  const name = `node-${platform.replace('win32', 'win')}@${version}`;
   say(`Fetching ${name}`);
-  const fresh = path.join(CACHE, `${version}-${process.pid}`);
+  const fresh = path.join(CACHE, `${place}-${process.pid}`);
   mkdirSync(fresh, { recursive: true });
   try {
     const { status, stderr } = npm(['pack', '--ignore-scripts', '--pack-destination', fresh, name]);

@@ -1,16 +1,22 @@
 /**
  * `npm run pack`: build/packages/tokenlearner-<version>.tgz, ready to publish, and beside it the package with libtorch.
  *
+ *     node scripts/pack.mjs [--all]
+ *
+ * The package has the binary of this platform, and of each that can be cross-built where its compiler is installed. --all demands the
+ * compilers.
+ *
  * The dependency on the latter is added here and not in the checkout: `npm install` in a checkout would look for it in the
  * registry, where a version that has not been published yet is not.
  */
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { crossPlatforms, crossTarget, hasCrossCompiler } from './cross.mjs';
 import { hasCudaKernels, thirdPartyNotice } from './licences.mjs';
 import { packFolder, packagesFolder } from './npm-pack.mjs';
 import { libtorchPackage, packLibtorch } from './pack-libtorch.mjs';
 import { prebuild } from './prebuild.mjs';
-import { isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
+import { commandLine, isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
 
 /** Bytes that the packed package may have. */
 const LIMIT = 8e6;
@@ -37,9 +43,32 @@ const PUBLISHED = [
   'dependencies',
 ];
 
-/** Packs both packages. Returns their paths, {main, libtorch}. */
-export async function pack() {
+/** The packages that the packed one needs at run time, and those that they need. */
+export function publishedDependencies() {
+  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
+  const found = new Set();
+  const visit = (name) => {
+    if (found.has(name)) return;
+    found.add(name);
+    Object.keys(packages[`node_modules/${name}`].dependencies ?? {}).forEach(visit);
+  };
+  Object.keys(packages[''].dependencies).forEach(visit);
+  return [...found];
+}
+
+/** Makes prebuilds/, with nothing from an earlier run. */
+async function prebuildAll(all) {
+  rmSync(path.join(root, 'prebuilds'), { recursive: true, force: true });
   await prebuild();
+  for (const name of crossPlatforms()) {
+    if (all || hasCrossCompiler(name)) await prebuild(name);
+    else say(`${name} is left out of the package: ${crossTarget(name).compiler} is not installed.`);
+  }
+}
+
+/** Packs both packages. Returns their paths, {main, libtorch}. */
+export async function pack({ all = false } = {}) {
+  await prebuildAll(all);
   const libtorch = await packLibtorch();
   const own = packMain();
   check(own);
@@ -85,7 +114,8 @@ function check(file) {
 
 if (isMain(import.meta.url)) {
   await main(async () => {
-    for (const file of Object.values(await pack()))
+    const { all } = commandLine({ all: { type: 'boolean', default: false } }).values;
+    for (const file of Object.values(await pack({ all })))
       say(`${file}: ${(statSync(file).size / 1e6).toFixed(2)} MB`);
   });
 }

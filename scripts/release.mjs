@@ -112,8 +112,9 @@ async function release() {
   node('test.mjs');
   node('lint.mjs');
   node('check-layers.mjs');
-  const packed = await pack();
+  const packed = await pack({ all: true });
   node('test.mjs', 'test/packaging');
+  node('arm64.mjs');
   node('check-cuda-libtorch.mjs');
   writeRecords(version, packed);
   const { main: own, libtorch } = packed;

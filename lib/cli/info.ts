@@ -23,6 +23,7 @@ function rows(info: RuntimeInfo): [string, string][] {
         ? 'available'
         : `not available: ${info.cuda.detail ?? info.cuda.reason ?? 'unknown'}`,
     ],
+    ['CPU kernels', info.cpu?.isa ?? 'unknown'],
     ['threads', `${info.threads}${info.threadsReason === null ? '' : ` (${info.threadsReason})`}`],
   ];
 }

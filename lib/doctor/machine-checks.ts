@@ -33,10 +33,10 @@ function checkNode({ node }: Machine): Finding {
 function checkPlatform({ platform, arch, glibc }: Machine): Finding {
   const name = `${platform}-${arch}`;
   if (platform !== 'linux') {
-    if (['darwin-arm64', 'win32-x64'].includes(name)) {
-      return warning('platform', `${name}, whose build is prepared but untested`, 'Build it from source.');
+    if (name === 'darwin-arm64') {
+      return warning('platform', `${name}, whose build has never been run`, 'Build it from source.');
     }
-    return failed('platform', `${name}, which has no build`, 'Use Linux on x64.');
+    return failed('platform', `${name}, which has no build`, 'Use Linux on x64 or arm64.');
   }
   if (glibc === null) {
     return failed(
@@ -51,7 +51,8 @@ function checkPlatform({ platform, arch, glibc }: Machine): Finding {
     return failed('platform', `${value}, and ${OLDEST_GLIBC} or later is required`, remedy);
   }
   if (arch === 'x64') return fine('platform', value);
-  return warning('platform', `${value}: untested`, 'Build it from source.');
+  if (arch === 'arm64') return fine('platform', `${value}, which is tested in an emulator only`);
+  return failed('platform', `${value}, which has no build`, 'Use Linux on x64 or arm64.');
 }
 
 function checkCpu({ arch, cpu }: Machine): Finding {

@@ -1,10 +1,16 @@
 import path from 'node:path';
 import { exists } from './access';
 import type { Host } from './cache';
+import { glibcVersion } from './libc';
 import { manifest } from './manifest';
 
 /** Commands that install or name a libtorch on this machine, the simplest first. */
 export function remedies(host: Host): string[] {
+  if (isMusl(host)) {
+    return [
+      'use a distribution with glibc, such as Debian: this one has musl, and there is no libtorch for musl',
+    ];
+  }
   const python = host.platform === 'win32' ? 'python' : 'python3';
   const entry = manifest.variants.cpu?.[`${host.platform}-${host.arch}`];
   const commands: string[] = [];
@@ -18,6 +24,10 @@ export function remedies(host: Host): string[] {
     `${assignment} TOKENLEARNER_LIBTORCH=<folder of a libtorch, or of an installed Python torch>`,
   );
   return commands;
+}
+
+function isMusl({ platform }: Host): boolean {
+  return platform === 'linux' && process.platform === 'linux' && glibcVersion() === null;
 }
 
 /** The installed package has no scripts folder. */

@@ -141,6 +141,7 @@ Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
     object.Set("threads", limit.threads);
     object.Set("threadsReason", limit.reason);
     object.Set("isas", from_values(env, isas));
+    object.Set("isa", kernels::name_of(kernels::chosen_isa()));
     return object;
   });
 }

@@ -228,6 +228,16 @@ describe('in its own process', () => {
     expect(stderr).toContain(`TOKENLEARNER_CPU_ISA on this processor but received '${isa}'`);
   });
 
+  test('TOKENLEARNER_CPU_ISA chooses each instruction set that this processor has', () => {
+    const names = fresh(addon).binding().cpu().isas;
+    const used = names.map((isa) =>
+      run(`console.log(JSON.stringify(require('./dist').runtime.info().cpu.isa))`, {
+        TOKENLEARNER_CPU_ISA: isa,
+      }),
+    );
+    expect(used).toEqual(names);
+  });
+
   const moduleOn = (folder: string): string => `
     const { runtime, Linear, Tensor } = require('./dist');
     let code = null, message = '';

@@ -23,6 +23,8 @@ test('info describes this installation', () => {
     fused: { reason: null, refusedKernels: [] },
   });
   expect(info.threads).toBeGreaterThanOrEqual(1);
+  const isas = { x64: ['baseline', 'avx2', 'avx512'], arm64: ['neon'] }[process.arch as 'x64' | 'arm64'];
+  expect(isas).toContain(info.cpu?.isa);
 });
 
 test('without a GPU info gives the reason', () => {

@@ -47,7 +47,7 @@ describe('the addon', () => {
     const { code, message } = failure(where);
     expect(code).toBe('ERR_ADDON_NOT_FOUND');
     expect(message).toContain(`${process.platform}-${process.arch}`);
-    expect(message).toContain('Prebuilt binaries exist for linux-x64');
+    expect(message).toContain('Prebuilt binaries exist for linux-x64 and linux-arm64');
   });
 
   it('is not taken on musl', () => {

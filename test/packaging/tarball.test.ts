@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { libtorchPackage, mainPackage } from './support';
 
 const tar = (...args: string[]): string =>
@@ -48,10 +48,15 @@ describe('the main package', () => {
     expect(manifest.devDependencies).toBeUndefined();
   });
 
-  it('has a binary whose name keeps it away from musl', () => {
-    expect(names.filter((name) => name.endsWith('.node'))).toEqual([
-      `prebuilds/${process.platform}-${process.arch}/tokenlearner.glibc.node`,
+  it('has binaries whose names keep them away from musl', () => {
+    const hasCrossCompiler = spawnSync('aarch64-linux-gnu-g++', ['--version']).status === 0;
+    const platforms = new Set([
+      `${process.platform}-${process.arch}`,
+      ...(process.arch === 'x64' && hasCrossCompiler ? ['linux-arm64'] : []),
     ]);
+    expect(names.filter((name) => name.endsWith('.node')).sort()).toEqual(
+      [...platforms].sort().map((name) => `prebuilds/${name}/tokenlearner.glibc.node`),
+    );
   });
 
   it('pins its dependencies, and names libtorch as an option', () => {

@@ -79,6 +79,31 @@ onLinux('checkBinary', () => {
     ).toContain('needs librare.so.1');
   });
 
+  it('finds a binary for another processor', () => {
+    complaints(ENTRY, ...STRIPPED);
+    const other = process.arch === 'x64' ? 'arm64' : 'x64';
+    const library = JSON.stringify(path.join(folder, 'a.node'));
+    const found = evaluateScript('check-binary.mjs', `it.checkBinary(${library}, '${other}').complaints`);
+    expect(found).toEqual([expect.stringMatching(new RegExp(`^is for .*, not for ${other}$`))]);
+  });
+
+  it('leaves local symbols out, which the table of an arm64 binary has', () => {
+    const table = `
+     1: 00000000000078f8     0 SECTION LOCAL  DEFAULT    9 .init
+     2: 0000000000004000    12 FUNC    GLOBAL DEFAULT   11 leak`;
+    const symbols = evaluateScript('check-binary.mjs', `it.parseSymbols(${JSON.stringify(table)})`);
+    expect(symbols).toEqual([{ name: 'leak', version: '', defined: true, weak: false }]);
+  });
+
+  it('accepts musl, whose symbols have no versions', () => {
+    writeFileSync(path.join(folder, 'musl.c'), 'int of_libc(void) { return 0; }');
+    const libc = path.join(folder, 'libc.musl-x86_64.so.1');
+    const stub = ['-nostdlib', '-Wl,-soname,libc.musl-x86_64.so.1', '-o', libc];
+    spawnSync('cc', ['-shared', '-fPIC', path.join(folder, 'musl.c'), ...stub]);
+    const code = `${ENTRY} int of_libc(void); int (*p)(void) __attribute__((visibility("hidden"))) = of_libc;`;
+    expect(complaints(code, ...STRIPPED, '-nostdlib', libc)).toEqual([]);
+  });
+
   it('finds a folder of this machine', () => {
     const root = path.resolve(__dirname, '..', '..');
     const code = `${ENTRY} const char* where __attribute__((visibility("hidden"))) = "${root}/native/a.cpp";`;

@@ -20,6 +20,9 @@
 //      channels take 2 to 3 % less time.
 //   7. GELU by table on AVX-512: 4 % less time at C = 64, 2 % at C = 128 and 256, 1 % at C = 512, and half
 //      the error of Phi (one thread).
+//   8. NEON 8 x 3 instead of 4 x 2, with `fmla` by lane, g++ 12: 32 instructions for 24 multiply-adds instead
+//      of 17 for 8, and no spill. llvm-mca's model of the Apple M1 gives 8.0 cycles for 24 instead of 10.5. No
+//      time on arm64 hardware is known.
 // Compared with libtorch's bare product (MKL at its best tiling) in the same run: 1.01 times its time at
 // C = 64, 0.95 to 1.03 at C = 128, 0.6 to 0.9 from C = 256 to 1024.
 //

@@ -124,6 +124,7 @@ struct IsaKernels {
 const IsaKernels& kernels_of(Isa isa);
 
 const IsaKernels& baseline_kernels();
+const IsaKernels& neon_kernels();
 const IsaKernels& avx2_kernels();
 const IsaKernels& avx512_kernels();
 

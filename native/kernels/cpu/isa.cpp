@@ -1,5 +1,6 @@
 #include "kernels/cpu/isa.hpp"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace tokenlearner::kernels {
@@ -8,6 +9,8 @@ const char* name_of(Isa isa) {
   switch (isa) {
     case Isa::baseline:
       return "baseline";
+    case Isa::neon:
+      return "neon";
     case Isa::avx2:
       return "avx2";
     case Isa::avx512:
@@ -17,27 +20,32 @@ const char* name_of(Isa isa) {
 }
 
 bool is_available(Isa isa) {
-  if (isa == Isa::baseline) return true;
 #if defined(__x86_64__)
   // The compiler's support code uses cpuid, and xgetbv to see which registers the operating system saves.
-  if (isa == Isa::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return is_available(Isa::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  switch (isa) {
+    case Isa::baseline:
+      return true;
+    case Isa::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Isa::avx512:
+      return is_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl");
+    default:
+      return false;
+  }
+#elif defined(__aarch64__)
+  return isa == Isa::neon;
 #else
-  return false;
+  return isa == Isa::baseline;
 #endif
 }
 
-Isa best_isa() {
-  for (const Isa isa : {Isa::avx512, Isa::avx2}) {
-    if (is_available(isa)) return isa;
-  }
-  return Isa::baseline;
-}
+Isa best_isa() { return available_isas().back(); }
 
 std::vector<Isa> available_isas() {
   std::vector<Isa> isas;
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : {Isa::baseline, Isa::neon, Isa::avx2, Isa::avx512}) {
     if (is_available(isa)) isas.push_back(isa);
   }
   return isas;
@@ -51,5 +59,7 @@ Isa isa_from_name(const char* name) {
   }
   return best_isa();
 }
+
+Isa chosen_isa() { return isa_from_name(std::getenv("TOKENLEARNER_CPU_ISA")); }
 
 }  // namespace tokenlearner::kernels

@@ -6,21 +6,26 @@
 namespace tokenlearner::kernels {
 
 /**
- * In ascending order of preference. `baseline` is the minimum of the architecture: SSE2 on x86-64, NEON on
- * arm64.
+ * In ascending order of preference. x86-64 has `baseline` (SSE2), `avx2` and `avx512`; arm64 has `neon`; any
+ * other architecture has `baseline`.
  */
-enum class Isa { baseline, avx2, avx512 };
+enum class Isa { baseline, neon, avx2, avx512 };
 
 const char* name_of(Isa isa);
 
 /** True if it is built in and both the CPU and the operating system support it. */
 bool is_available(Isa isa);
 
+/** The last of available_isas(). */
 Isa best_isa();
 
+/** Never empty. */
 std::vector<Isa> available_isas();
 
-/** The Isa with that name ("baseline", "avx2", "avx512") if it is available, otherwise best_isa(). */
+/** The Isa with that name ("baseline", "neon", "avx2", "avx512") if it is available, otherwise best_isa(). */
 Isa isa_from_name(const char* name);
+
+/** The Isa of new packed weights: the one that TOKENLEARNER_CPU_ISA names, or best_isa(). */
+Isa chosen_isa();
 
 }  // namespace tokenlearner::kernels

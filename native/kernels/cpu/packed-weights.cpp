@@ -43,10 +43,13 @@ const IsaKernels& kernels_of(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::avx512) return avx512_kernels();
   if (isa == Isa::avx2) return avx2_kernels();
-#else
-  static_cast<void>(isa);
 #endif
+  static_cast<void>(isa);
+#if defined(__aarch64__)
+  return neon_kernels();
+#else
   return baseline_kernels();
+#endif
 }
 
 PackedWeights::PackedWeights(const WeightsView& weights, Isa isa)

@@ -33,7 +33,7 @@ TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<T, kLanes, kWide>& acc, const T*& 
     for (int j = 0; j < kWide; ++j) pixels[j] = load<T, kLanes>(x + j * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V factor = broadcast<T, kLanes>(weight[r]);
+      const V factor = broadcast_element<T, kLanes>(weight, r);
 #pragma GCC unroll 4
       for (int j = 0; j < kWide; ++j) acc[r][j] += factor * pixels[j];
     }
@@ -156,8 +156,8 @@ TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const P
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
   // The same as panel_width() returns for so few pixels.
   constexpr int kNarrowest = TOKENLEARNER_VECTOR_BYTES == 64 ? kLanes / 2 : kLanes;
-  static_assert(kFewPixels <= 4 && kFewPixels <= kNarrowest);
   if constexpr (kRows * sizeof(T) <= TOKENLEARNER_VECTOR_BYTES) {
+    static_assert(kFewPixels <= 4 && kFewPixels <= kNarrowest);
     if (remaining <= kFewPixels) return run_few_pixels<T, kNarrowest>(remaining, pair, epilogue);
   }
   const std::int64_t width = panel_width<T>(remaining);

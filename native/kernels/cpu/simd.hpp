@@ -36,6 +36,21 @@ TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> broadcast(T value) {
   return value - Vector<T, kLanes>{};  // exact for -0 too, so it compiles to a plain broadcast
 }
 
+/**
+ * values[index] in every vector lane; `index` is a constant after unrolling. NEON multiplies by one lane of a
+ * register: there one load brings 16 bytes of values and nothing is broadcast. Precondition: the number of
+ * values fills whole registers of 16 bytes.
+ */
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> broadcast_element(const T* values, int index) {
+#if defined(__aarch64__)
+  constexpr int kLoaded = 16 / sizeof(T);
+  return broadcast<T, kLanes>(load<T, kLoaded>(values + index / kLoaded * kLoaded)[index % kLoaded]);
+#else
+  return broadcast<T, kLanes>(values[index]);
+#endif
+}
+
 #if defined(__AVX512F__)
 // g++ 12 warns about uninitialised variables in its own intrinsics without a mask. With all mask bits set,
 // the instruction is the same.
@@ -45,7 +60,7 @@ constexpr __mmask16 kAllLanes = 0xffff;
 /** sum + a * b, rounded once if the instruction set has FMA: the same as the compiler does on vectors. */
 template <typename T>
 TOKENLEARNER_ALWAYS_INLINE T multiply_add(T a, T b, T sum) {
-#if defined(__FMA__)
+#if defined(__FMA__) || defined(__aarch64__)
   if constexpr (std::is_same_v<T, float>) return __builtin_fmaf(a, b, sum);
   return __builtin_fma(a, b, sum);
 #else
@@ -53,7 +68,7 @@ TOKENLEARNER_ALWAYS_INLINE T multiply_add(T a, T b, T sum) {
 #endif
 }
 
-/** a < b ? a : b in each vector lane. Gives b if either is NaN. */
+/** a < b ? a : b in each vector lane. Gives b if a is NaN. Precondition: b is not NaN. */
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
 #if defined(__AVX512F__)
@@ -64,11 +79,13 @@ TOKENLEARNER_ALWAYS_INLINE V minimum(V a, V b) {
   if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_min_ps((__m256)a, (__m256)b);
 #elif defined(__SSE2__)
   if constexpr (std::is_same_v<V, Vector<float, 4>>) return (V)_mm_min_ps((__m128)a, (__m128)b);
+#elif defined(__aarch64__)
+  if constexpr (std::is_same_v<V, Vector<float, 4>>) return (V)vminnmq_f32((float32x4_t)a, (float32x4_t)b);
 #endif
   return a < b ? a : b;
 }
 
-/** a > b ? a : b in each vector lane. Gives b if either is NaN. */
+/** a > b ? a : b in each vector lane. Gives b if a is NaN. Precondition: b is not NaN. */
 template <typename V>
 TOKENLEARNER_ALWAYS_INLINE V maximum(V a, V b) {
 #if defined(__AVX512F__)
@@ -79,6 +96,8 @@ TOKENLEARNER_ALWAYS_INLINE V maximum(V a, V b) {
   if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_max_ps((__m256)a, (__m256)b);
 #elif defined(__SSE2__)
   if constexpr (std::is_same_v<V, Vector<float, 4>>) return (V)_mm_max_ps((__m128)a, (__m128)b);
+#elif defined(__aarch64__)
+  if constexpr (std::is_same_v<V, Vector<float, 4>>) return (V)vmaxnmq_f32((float32x4_t)a, (float32x4_t)b);
 #endif
   return a > b ? a : b;
 }

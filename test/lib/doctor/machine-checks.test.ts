@@ -18,8 +18,8 @@ it.each<[string, Partial<Machine>, string, RegExp]>([
   ['platform', { glibc: '2.17' }, 'failed', /2\.28 or later/],
   ['platform', { glibc: null }, 'failed', /musl/],
   ['platform', { platform: 'sunos', glibc: null }, 'failed', /no build/],
-  ['platform', { platform: 'darwin', arch: 'arm64', glibc: null }, 'warning', /untested/],
-  ['platform', { arch: 'arm64' }, 'warning', /untested/],
+  ['platform', { platform: 'darwin', arch: 'arm64', glibc: null }, 'warning', /never been run/],
+  ['platform', { arch: 's390x' }, 'failed', /no build/],
   ['CPU', { cpu: { model: 'Old', cores: 1, flags: ['sse2'] } }, 'warning', /without AVX2/],
   [
     'memory',
@@ -33,6 +33,12 @@ it.each<[string, Partial<Machine>, string, RegExp]>([
   expect(finding.status).toBe(status);
   expect(finding.value).toMatch(value);
   expect(finding.remedy).not.toBeNull();
+});
+
+it('says that linux-arm64 is tested in an emulator', () => {
+  const { status, value } = find('platform', { arch: 'arm64' });
+  expect(status).toBe('ok');
+  expect(value).toContain('emulator');
 });
 
 it('says nothing of a CPU whose features are not known', () => {

@@ -1,7 +1,26 @@
 import { remedies } from '../../../lib/libtorch/remedies';
+import type * as Remedies from '../../../lib/libtorch/remedies';
 import { fakeHost } from './support';
 
+/** The remedies on a Linux whose glibc has this version; null is musl. */
+function remediesWith(glibc: string | null): string[] {
+  let found: string[] = [];
+  jest.isolateModules(() => {
+    jest.doMock('../../../lib/libtorch/libc', () => ({ glibcVersion: () => glibc }));
+    const fresh = jest.requireActual<typeof Remedies>('../../../lib/libtorch/remedies');
+    found = fresh.remedies({ ...fakeHost('home'), platform: 'linux' });
+  });
+  return found;
+}
+
+const onLinux = process.platform === 'linux' ? it : it.skip;
+
 describe('remedies', () => {
+  onLinux('on musl offers nothing but another distribution', () => {
+    expect(remediesWith(null)).toEqual([expect.stringMatching(/glibc.*no libtorch for musl/)]);
+    expect(remediesWith('2.36').length).toBeGreaterThan(1);
+  });
+
   it('offers the set-up of the checkout, pip, and a libtorch of one’s own', () => {
     expect(remedies(fakeHost('home'))).toEqual([
       'npm run setup',

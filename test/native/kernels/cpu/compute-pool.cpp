@@ -17,7 +17,7 @@ namespace {
 using namespace tokenlearner::kernels;
 
 /** Raises `most` to `value`. Any thread. */
-void raise(std::atomic<int>& most, int value) {
+void raise_to(std::atomic<int>& most, int value) {
   int seen = most;
   while (value > seen && !most.compare_exchange_weak(seen, value)) {
   }
@@ -37,8 +37,8 @@ void check_permits(int permits, int max_threads, int callers) {
     for (int job = 0; job < 100; ++job) {
       std::atomic<int> in_job = 0;
       pool.run(20, max_threads, [&](std::int64_t task) {
-        raise(most_at_work, ++at_work);
-        raise(most_in_one_job, ++in_job);
+        raise_to(most_at_work, ++at_work);
+        raise_to(most_in_one_job, ++in_job);
         for (int i = 0; i < 4; ++i) std::this_thread::yield();
         total += task;
         --in_job;
