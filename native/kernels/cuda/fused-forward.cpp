@@ -55,6 +55,7 @@ struct Pass {
     view.pixel_stride = params.x_pixel_stride;
     view.width = params.width;
     view.flat = params.height == 1 || params.x_row_stride == params.width * params.x_pixel_stride;
+    find_vector_loads(view, weights.channels, pixels());
     return view;
   }
 
@@ -174,6 +175,8 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
   if (!fits_int(weights.channels) || !fits_int(weights.hidden) || !fits_int(weights.tokens)) {
     return Status::invalid_argument;
   }
+  if (params.width > kMostImagePixels / params.height) return Status::unsupported;
+  if (params.dtype != element_dtype(weights.precision)) return Status::invalid_argument;
   if (plan.precision != weights.precision) return Status::invalid_argument;
   if ((plan.variant == Variant::simt) != (weights.variant == Variant::simt)) return Status::invalid_argument;
   if (params.batch == 0) return Status::ok;
@@ -194,6 +197,7 @@ Status cuda_pack_weights(const WeightsView& weights, Precision precision, Varian
       !fits_int(weights.tokens * padded_hidden(weights.hidden))) {
     return Status::invalid_argument;
   }
+  if (weights.dtype != element_dtype(precision)) return Status::invalid_argument;
   const CudaShape shape{0, weights.channels, weights.hidden, weights.tokens, 0};
   const PackedWeightsLayout layout = packed_weights_layout(shape, precision, variant);
   if (buffer == nullptr || !aligned(buffer, 1024) || bytes < layout.total) return Status::invalid_argument;

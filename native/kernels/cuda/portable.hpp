@@ -37,6 +37,10 @@ struct alignas(16) Word4 {
   std::uint32_t word[4];
 };
 
+struct alignas(8) Float2 {
+  float x, y;
+};
+
 struct alignas(16) Float4 {
   float x, y, z, w;
 };

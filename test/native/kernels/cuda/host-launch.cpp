@@ -44,6 +44,18 @@ Status with_precision(Precision precision, Run run) {
   return Status::ok;
 }
 
+/** Calls `run` with a dtype of x as a constant. */
+template <typename Run>
+void with_dtype(DType dtype, Run run) {
+  if (dtype == DType::float32) {
+    run(std::integral_constant<DType, DType::float32>());
+  } else if (dtype == DType::float16) {
+    run(std::integral_constant<DType, DType::float16>());
+  } else {
+    run(std::integral_constant<DType, DType::bfloat16>());
+  }
+}
+
 void pack_vectors(const PackWeightsArgs& args) {
   const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
   launch(grid(ceil_div<std::int64_t>(pairs, kPackThreads)), kPackThreads, 0,
@@ -129,14 +141,17 @@ Status launch_small(Precision precision, const SmallArgs& args, std::int64_t ima
 
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
   const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
-  launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads,
-         kTokensSharedBytes, [&](HostMachine& machine) {
-           if (channels_last) {
-             tokens_body<true>(machine, args);
-           } else {
-             tokens_body<false>(machine, args);
-           }
-         });
+  with_dtype(args.x.dtype, [&](auto constant) {
+    constexpr DType kDType = decltype(constant)::value;
+    launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads,
+           kTokensSharedBytes, [&](HostMachine& machine) {
+             if (channels_last) {
+               tokens_body<kDType, true>(machine, args);
+             } else {
+               tokens_body<kDType, false>(machine, args);
+             }
+           });
+  });
   if (args.segments > 1) {
     launch(grid(ceil_div(args.channels * args.tokens, kTokensThreads), images), kTokensThreads, 0,
            [&](HostMachine& machine) { add_segments_body(machine, args); });
