@@ -57,6 +57,18 @@ TOKENLEARNER_PORTABLE float float_of(std::uint32_t bits) {
   return value;
 }
 
+/**
+ * The same pointer. The compiler does not know how it was computed, so it adds offsets to it, and does not
+ * multiply indices by strides again for each load.
+ */
+template <typename T>
+TOKENLEARNER_PORTABLE const T* computed(const T* pointer) {
+#if defined(__CUDA_ARCH__)
+  asm("" : "+l"(pointer));
+#endif
+  return pointer;
+}
+
 template <typename Integer>
 TOKENLEARNER_PORTABLE constexpr Integer ceil_div(Integer a, Integer b) {
   return (a + b - 1) / b;

@@ -76,7 +76,7 @@ Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
-    launch(grid(blocks, args.chunks), kPackThreads, kBlockBytes * planes_of(kPrecision),
+    launch(grid(blocks, args.chunks), kPackThreads, channels_last ? 0 : kBlockBytes * planes_of(kPrecision),
            [&](HostMachine& machine) {
              if (channels_last) {
                pack_pixels_body<kPrecision, true>(machine, args);
@@ -91,8 +91,7 @@ Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, voi
   pack_vectors(args);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
-    launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads,
-           kBlockBytes * planes_of(kPrecision),
+    launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads, 0,
            [&](HostMachine& machine) { pack_weights_body<kPrecision>(machine, args); });
   });
 }
