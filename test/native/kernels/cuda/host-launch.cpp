@@ -107,7 +107,7 @@ Status launch_pack_simt_weights(const PackWeightsArgs& args, void*) {
 Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
   return with_precision(precision, [&](auto constant) {
     using Traits = MmaTraits<decltype(constant)::value>;
-    launch(grid(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits, args.tokens),
+    launch(grid(ceil_div<std::int64_t>(args.pixel_count, Traits::kPixels), args.splits, args.tokens),
            Traits::kThreads, Traits::kSharedBytes,
            [&](HostMachine& machine) { maps_mma_body<Traits>(machine, args); });
   });
