@@ -54,6 +54,7 @@ struct Pass {
     view.pixel_stride = params.x_pixel_stride;
     view.width = params.width;
     view.flat = params.height == 1 || params.x_row_stride == params.width * params.x_pixel_stride;
+    find_vector_loads(view, weights.channels, pixels());
     return view;
   }
 
@@ -172,6 +173,8 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
                         params.height * params.width};
   const Status sizes = check_sizes(shape, plan.precision);
   if (sizes != Status::ok) return sizes;
+  if (params.width > kMostImagePixels / params.height) return Status::unsupported;
+  if (params.dtype != element_dtype(weights.precision)) return Status::invalid_argument;
   if (plan.precision != weights.precision) return Status::invalid_argument;
   if (format_of(plan.variant) != weights.format) return Status::invalid_argument;
   if (params.batch == 0) return Status::ok;
@@ -188,6 +191,7 @@ Status validate(const ForwardParams& params, const CudaPackedWeights& weights, c
 Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
                          std::size_t bytes, CudaPackedWeights* packed, void* stream) {
   if (weights.num_layers != 2 || !is_supported(weights.dtype)) return Status::unsupported;
+  if (weights.dtype != element_dtype(precision)) return Status::invalid_argument;
   const CudaShape shape{0, weights.channels, weights.hidden, weights.tokens, 0};
   const Status sizes = check_sizes(shape, precision);
   if (sizes != Status::ok) return sizes;

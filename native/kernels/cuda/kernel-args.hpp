@@ -8,6 +8,9 @@
 
 namespace tokenlearner::kernels::cuda {
 
+/** The largest image. A launch of the token kernel has at most 65535 segments of 1024 pixels. */
+inline constexpr std::int64_t kMostImagePixels = std::int64_t{65535} * 1024;
+
 /** Images of C x P elements, with any strides. */
 struct ImageView {
   const void* data = nullptr;
@@ -19,12 +22,32 @@ struct ImageView {
   std::int64_t width = 1;
   /** True if row_stride == width * pixel_stride. Then pixel_offset needs no division. */
   bool flat = true;
+  /** True if every pair of pixels (2 i, 2 i + 1) of a channel can be read by one aligned load. */
+  bool pixel_pairs = false;
+  /** True if every 16 bytes of a pixel's channels can be read by one aligned load. */
+  bool channel_units = false;
 
   TOKENLEARNER_PORTABLE std::int64_t pixel_offset(std::int64_t pixel) const {
     if (flat) return pixel * pixel_stride;
-    return (pixel / width) * row_stride + (pixel % width) * pixel_stride;
+    // A division of 64-bit numbers takes some hundred instructions. kMostImagePixels fits in 32 bits.
+    const auto column = static_cast<std::uint32_t>(pixel) % static_cast<std::uint32_t>(width);
+    const auto row = static_cast<std::uint32_t>(pixel) / static_cast<std::uint32_t>(width);
+    return row * row_stride + column * pixel_stride;
   }
 };
+
+/** Sets pixel_pairs and channel_units for images of C x P elements. */
+inline void find_vector_loads(ImageView& view, std::int64_t channels, std::int64_t pixels) {
+  const auto multiple = [&](std::int64_t count, std::int64_t length, std::int64_t stride) {
+    const auto bytes = static_cast<std::uintptr_t>(count) * item_size(view.dtype);
+    return reinterpret_cast<std::uintptr_t>(view.data) % bytes == 0 && length % count == 0 &&
+           stride % count == 0 && view.batch_stride % count == 0;
+  };
+  view.pixel_pairs = view.flat && view.pixel_stride == 1 && multiple(2, pixels, view.channel_stride);
+  const auto unit = static_cast<std::int64_t>(16 / item_size(view.dtype));
+  view.channel_units = view.channel_stride == 1 && (view.flat || view.row_stride % unit == 0) &&
+                       multiple(unit, channels, view.pixel_stride);
+}
 
 /** A (B, G, P) in float32. The pixels are contiguous. */
 struct AttentionView {

@@ -1,9 +1,13 @@
 // The maps A by mma.sync: the first product, with bias, GELU and the dot product with w2 as its epilogue. The
 // hidden layer is only in registers.
 //
-// A thread block of 4 warps owns 64 pixels and one group. It loops over the group's hidden rows in tiles of
-// 128, and within a tile over chunks of channels. cp.async keeps kStages chunks in flight. A warp owns 32
-// pixels by 64 hidden rows.
+// A thread block of 8 warps owns 128 pixels and one group (in float32: 4 warps, 64 pixels). It loops over the
+// group's hidden rows in tiles of 128, and within a tile over chunks of channels. cp.async loads the next chunk
+// during the product of this one. A warp owns 32 pixels by 64 hidden rows. Two thread blocks share a
+// multiprocessor of an A100, so a thread has 128 registers.
+//
+// On an A100 the tensor cores take 256 clocks for a step of 32 bytes of 128 x 128. Shared memory takes as long:
+// 64 clocks to write the step, and 8 x 24 for the warps' fragments. With 64 x 128 it took 112 %.
 //
 // Note: [Bits that do not depend on the batch]
 // Each tile's sum over its hidden rows is reduced separately, and the tiles' sums are added in order. This
@@ -17,24 +21,32 @@
 
 namespace tokenlearner::kernels::cuda {
 
+/** The pixels of a thread block. With two planes, the stages of 128 pixels would not fit in shared memory. */
+constexpr int mma_tile_pixels(Precision precision) {
+  return planes_of(precision) == 1 ? 2 * kBlockRows : kBlockRows;
+}
+
 template <Precision kPrecisionValue>
 struct MmaTraits {
   static constexpr Precision kPrecision = kPrecisionValue;
   static constexpr int kPlanes = planes_of(kPrecision);
-  static constexpr int kStages = kPlanes == 1 ? 3 : 2;
-  static constexpr int kThreads = 128;
+  static constexpr int kStages = 2;
+  static constexpr int kPixels = mma_tile_pixels(kPrecision);
+  static constexpr int kPixelBlocks = kPixels / kBlockRows;
+  /** Two warps for every kWarpPixels pixels. */
+  static constexpr int kThreads = 2 * kPixels;
   static constexpr int kHiddenTile = 128;
   static constexpr int kHiddenBlocks = kHiddenTile / kBlockRows;
   /** The number of sums per pixel and tile: one for each warp along the hidden rows. */
   static constexpr int kPartialLanes = 2;
   static constexpr int kPlaneBytes = kBlockBytes * kPlanes;
-  /** Holds one pixel block, then the hidden blocks, each with its planes. */
-  static constexpr int kStageBytes = kPlaneBytes * (1 + kHiddenBlocks);
+  /** Holds the pixel blocks, then the hidden blocks, each with its planes. */
+  static constexpr int kStageBytes = kPlaneBytes * (kPixelBlocks + kHiddenBlocks);
   /** Holds b1 and w2 of a tile. */
   static constexpr int kVectorBytes = kHiddenTile * 2 * 4;
   static constexpr int kVectorOffset = kStages * kStageBytes;
   static constexpr int kSumOffset = kVectorOffset + kStages * kVectorBytes;
-  static constexpr int kSharedBytes = kSumOffset + kPartialLanes * kBlockRows * 4;
+  static constexpr int kSharedBytes = kSumOffset + kPartialLanes * kPixels * 4;
 };
 
 /** All threads of a thread block together copy `kBytes` contiguous bytes, asynchronously. */
@@ -51,6 +63,8 @@ TOKENLEARNER_KERNEL_BODY void copy_block(Machine& machine, std::uint32_t target,
 template <class Traits, class Machine>
 struct MapsMma {
   using Warp = WarpTile<Traits::kPrecision, kBlockRows, kBlockBytes, kBlockBytes, Machine>;
+
+  static constexpr int kWarpsPerBlock = kBlockRows / kWarpPixels;
 
   Machine& machine;
   const MapsArgs& args;
@@ -76,15 +90,19 @@ struct MapsMma {
       const int tile = first_tile + it / args.chunks;
       const int chunk = it % args.chunks;
       const std::uint32_t stage = stage_offset(it);
-      const std::int64_t pixel_block = static_cast<std::int64_t>(machine.block_x()) * args.chunks + chunk;
-      copy_block<Traits::kThreads, Traits::kPlaneBytes>(machine, stage,
-                                                        args.x_blocks + pixel_block * Traits::kPlaneBytes);
+      const std::int64_t pixel_block = static_cast<std::int64_t>(machine.block_x()) * Traits::kPixelBlocks;
+      TOKENLEARNER_UNROLL
+      for (int i = 0; i < Traits::kPixelBlocks; ++i) {
+        copy_block<Traits::kThreads, Traits::kPlaneBytes>(
+            machine, stage + Traits::kPlaneBytes * i,
+            args.x_blocks + ((pixel_block + i) * args.chunks + chunk) * Traits::kPlaneBytes);
+      }
       const std::int64_t block =
           static_cast<std::int64_t>(group) * args.hidden_blocks + tile * Traits::kHiddenBlocks;
       TOKENLEARNER_UNROLL
       for (int i = 0; i < Traits::kHiddenBlocks; ++i) {
         copy_block<Traits::kThreads, Traits::kPlaneBytes>(
-            machine, stage + Traits::kPlaneBytes * (1 + i),
+            machine, stage + Traits::kPlaneBytes * (Traits::kPixelBlocks + i),
             args.weight_blocks + ((block + i) * args.chunks + chunk) * Traits::kPlaneBytes);
       }
       if (chunk == 0) load_vectors(tile);
@@ -102,7 +120,7 @@ struct MapsMma {
   }
 
   TOKENLEARNER_KERNEL_BODY std::int64_t first_pixel() const {
-    return static_cast<std::int64_t>(machine.block_x()) * kBlockRows;
+    return static_cast<std::int64_t>(machine.block_x()) * Traits::kPixels;
   }
 
   TOKENLEARNER_KERNEL_BODY void write_partials(const float (&tile_sums)[2][2], int tile) const {
@@ -120,7 +138,8 @@ struct MapsMma {
     if (warp.lane % 4 == 0) {
       TOKENLEARNER_UNROLL
       for (int i = 0; i < 4; ++i) {
-        const int slot = warp_hidden * kBlockRows + warp_pixel * kWarpPixels + warp.pixel_row(i / 2, i % 2);
+        const int slot =
+            warp_hidden * Traits::kPixels + warp_pixel * kWarpPixels + warp.pixel_row(i / 2, i % 2);
         machine.template shared<float>(static_cast<std::uint32_t>(Traits::kSumOffset + slot * 4)) =
             sums[i / 2][i % 2];
       }
@@ -128,10 +147,10 @@ struct MapsMma {
     machine.sync();
     const int row = machine.thread();
     const std::int64_t n = first_pixel() + row;
-    if (row >= kBlockRows || n >= args.pixel_count) return;
+    if (row >= Traits::kPixels || n >= args.pixel_count) return;
     const auto first = static_cast<std::uint32_t>(Traits::kSumOffset + row * 4);
     const float sum =
-        machine.template shared<float>(first) + machine.template shared<float>(first + kBlockRows * 4);
+        machine.template shared<float>(first) + machine.template shared<float>(first + Traits::kPixels * 4);
     const std::int64_t image = n / args.pixels;
     args.attention.data[image * args.attention.batch_stride + group * args.attention.token_stride + n -
                         image * args.pixels] = sum + args.token_bias[group];
@@ -149,8 +168,9 @@ struct MapsMma {
       machine.sync();
       load(it + Traits::kStages - 1);
       const std::uint32_t stage = stage_offset(it);
-      warp.accumulate(hidden, stage, warp_pixel * kWarpPixels,
-                      stage + Traits::kPlaneBytes * (1 + warp_hidden), 0);
+      const auto pixels = static_cast<std::uint32_t>(warp_pixel / kWarpsPerBlock * Traits::kPlaneBytes);
+      warp.accumulate(hidden, stage + pixels, warp_pixel % kWarpsPerBlock * kWarpPixels,
+                      stage + Traits::kPlaneBytes * (Traits::kPixelBlocks + warp_hidden), 0);
       if (++chunk < args.chunks) continue;
       float tile_sums[2][2];
       warp.reduce(tile_sums, hidden, vector_offset(tile) + warp_hidden * (Traits::kVectorBytes / 2));
@@ -177,8 +197,8 @@ TOKENLEARNER_KERNEL_BODY void maps_mma_body(Machine& machine, const MapsArgs& ar
             machine.block_z(),
             first,
             tiles * args.chunks,
-            warp % 2,
             warp / 2,
+            warp % 2,
             typename Maps::Warp{machine, machine.thread() % 32}};
   maps.run();
 }

@@ -16,8 +16,8 @@ __global__ void __launch_bounds__(Traits::kThreads, 2) maps_mma(MapsArgs args) {
 template <Precision kPrecision>
 Status launch(const MapsArgs& args, void* stream) {
   using Traits = MmaTraits<kPrecision>;
-  return launch_kernel(maps_mma<Traits>, ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits,
-                       args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream);
+  return launch_kernel(maps_mma<Traits>, ceil_div<std::int64_t>(args.pixel_count, Traits::kPixels),
+                       args.splits, args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream);
 }
 
 }  // namespace

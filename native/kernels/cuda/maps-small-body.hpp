@@ -13,6 +13,7 @@
 #include "kernels/cuda/kernel-args.hpp"
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/pack-body.hpp"
+#include "kernels/cuda/warp-reduce.hpp"
 
 namespace tokenlearner::kernels::cuda {
 
@@ -111,16 +112,20 @@ struct MapsSmall {
 
   /** Copies all channels of the block's pixels to shared memory, converted. Writes zeros beyond the image. */
   TOKENLEARNER_KERNEL_BODY void gather_pixels() {
-    constexpr int kChannels = channels_per_chunk(Traits::kPrecision);
+    constexpr int kChannels = Unit<Traits::kPrecision>::kChannels;
     const int row = machine.thread() % kSmallTilePixels;
-    const std::int64_t pixel = first_pixel() + row;
-    TOKENLEARNER_UNROLL_BY_4
-    for (int c = machine.thread() / kSmallTilePixels; c < args.maps.chunks * kChannels; c += kSmallWarps) {
-      const bool inside = pixel < args.maps.pixels && c < args.channels;
-      const float value = inside ? load_element(args.x.data, args.x.dtype, x_offset(c, pixel)) : 0.0f;
+    const bool inside = first_pixel() + row < args.maps.pixels;
+    const auto* source = static_cast<const typename Unit<Traits::kPrecision>::Element*>(args.x.data) +
+                         x_offset(0, inside ? first_pixel() + row : 0);
+    for (int unit = warp_index; unit < args.maps.chunks * kUnitsPerRow; unit += kSmallWarps) {
+      const int channel = unit * kChannels;
       const auto chunk =
-          static_cast<std::uint32_t>(Traits::kPixelOffset + c / kChannels * Traits::kPixelChunkBytes);
-      place<Traits::kPrecision>(machine, row, c % kChannels, value, chunk, Traits::kPixelPlaneBytes);
+          static_cast<std::uint32_t>(Traits::kPixelOffset + unit / kUnitsPerRow * Traits::kPixelChunkBytes);
+      place<Traits::kPrecision>(
+          machine, row, unit % kUnitsPerRow,
+          load_unit<Traits::kPrecision>(source + channel * args.x.channel_stride, args.x.channel_stride,
+                                        inside ? args.channels - channel : 0, args.x.channel_units),
+          chunk, Traits::kPixelPlaneBytes);
     }
   }
 
@@ -227,20 +232,28 @@ struct MapsSmall {
   }
 
   /**
-   * For every channel, the sum of x A over the tile's pixels. Each warp takes a channel, its lanes the
-   * pixels.
+   * For every channel, the sum of x A over the tile's pixels. Each warp takes kShareChannels channels at a
+   * time, its lanes the pixels. Lane i writes the sum of channel i.
    */
   TOKENLEARNER_KERNEL_BODY void write_share() {
+    constexpr int kShareChannels = 16;
+    constexpr DType kDType = element_dtype(Traits::kPrecision);
     const bool inside = first_pixel() + warp.lane < args.maps.pixels;
     const float a =
         machine.template shared<float>(static_cast<std::uint32_t>(Traits::kMapOffset + warp.lane * 4));
-    TOKENLEARNER_UNROLL_BY_4
-    for (int c = warp_index; c < args.channels; c += kSmallWarps) {
-      float sum =
-          inside ? a * load_element(args.x.data, args.x.dtype, x_offset(c, first_pixel() + warp.lane)) : 0.0f;
+    for (int first = warp_index * kShareChannels; first < args.channels;
+         first += kSmallWarps * kShareChannels) {
+      float sums[kShareChannels];
       TOKENLEARNER_UNROLL
-      for (int mask = 16; mask > 0; mask /= 2) sum += machine.shuffle_xor(sum, mask);
-      if (warp.lane == 0) share(tile)[c] = sum;
+      for (int i = 0; i < kShareChannels; ++i) {
+        const bool exists = inside && first + i < args.channels;
+        sums[i] = exists
+                      ? a * load_element<kDType>(args.x.data, x_offset(first + i, first_pixel() + warp.lane))
+                      : 0.0f;
+      }
+      const float sum = reduce_to_lanes(machine, warp.lane, sums);
+      const int channel = first + warp.lane;
+      if (warp.lane < kShareChannels && channel < args.channels) share(tile)[channel] = sum;
     }
   }
 
@@ -248,10 +261,11 @@ struct MapsSmall {
     for (int c = machine.thread(); c < args.channels; c += Traits::kThreads) {
       float sum = 0.0f;
       for (int t = 0; t < args.pixel_tiles; ++t) sum += machine.load_fresh(share(t) + c);
-      store_element(args.tokens.output, args.tokens.output_dtype,
-                    image * args.tokens.output_batch_stride + c * args.tokens.output_channel_stride +
-                        group * args.tokens.output_token_stride,
-                    sum / static_cast<float>(args.maps.pixels));
+      store_element<element_dtype(Traits::kPrecision)>(args.tokens.output,
+                                                       image * args.tokens.output_batch_stride +
+                                                           c * args.tokens.output_channel_stride +
+                                                           group * args.tokens.output_token_stride,
+                                                       sum / static_cast<float>(args.maps.pixels));
     }
   }
 

@@ -4,9 +4,25 @@
 // A thread block owns 128 pixels and one group. Its last warp is the producer. One of its threads starts bulk
 // copies of whole blocks: a chunk of pixels and of hidden rows per stage. Each copy completes on the stage's
 // `full` barrier. Two warpgroups own 64 pixels each. They multiply stage after stage and return each stage on
-// its `empty` barrier, warp by warp. They depend on each other only through the stages. So the epilogue of
-// one overlaps the product of the other as far as the stages reach, while the producer already loads the next
-// tile.
+// its `empty` barrier, warp by warp. The second one starts later, so that the epilogue of one overlaps the
+// product of the other, while the producer already loads the next tile.
+//
+// Note: [The second warpgroup starts later]
+// Both warpgroups take the same stages. If they started together, they would also finish each tile together:
+// during both epilogues the tensor cores would have no work. So the second one first waits until the first one
+// has released kHeadStart stages, once.
+//
+// Why the distance lasts: while one warpgroup is in its epilogue, the other one has the tensor cores for
+// itself and multiplies twice as fast. The first one's epilogue lets the second one catch up by as much as the
+// second one's epilogue lets the first one get ahead. A chunk of the wide shape in bfloat16 takes 512 clocks of
+// the tensor cores, and an epilogue about 1,100. So two stages hide most of it. A third would leave the
+// producer one stage to load ahead.
+//
+// Why it cannot wait forever: the first warpgroup releases min(kHeadStart, all) stages without the second one.
+// It needs the first use of these stages and of the vector slots of their tiles. The producer waits for neither,
+// since kHeadStart is at most kStages and kVectorStages, and a stage begins at most one tile. After that, the
+// second warpgroup waits only for the producer, as the first one does. The producer waits for a stage or a slot
+// that both have been given, in the order in which both release them.
 //
 // There are two shapes. Wide: 256 hidden rows per tile and 4 stages, one thread block per multiprocessor. It
 // has the fewest bytes per product and suits many channels. Narrow: 128 rows and 3 stages, two thread blocks
@@ -33,6 +49,8 @@ struct WgmmaTraits {
   static constexpr int kPlanes = planes_of(kPrecision);
   static constexpr int kHiddenTile = kHiddenTileValue;
   static constexpr int kStages = kHiddenTile == kWideHiddenTile ? 4 : 3;
+  /** See Note [The second warpgroup starts later]. */
+  static constexpr int kHeadStart = kStages / 2;
   static constexpr int kConsumers = kWgmmaTilePixels / kBlockRows;
   static constexpr int kThreads = 128 * kConsumers + 32;
   static constexpr int kBlocksPerMultiprocessor = kHiddenTile == kWideHiddenTile || kPlanes == 2 ? 1 : 2;
@@ -48,7 +66,8 @@ struct WgmmaTraits {
   static constexpr int kVectorStages = 2;
   static constexpr int kVectorOffset = kStages * kStageBytes;
   static constexpr int kBarrierOffset = kVectorOffset + kVectorStages * kVectorBytes;
-  static constexpr int kBarriers = 2 * (kStages + kVectorStages);
+  static constexpr int kBarriers = 2 * (kStages + kVectorStages) + 1;
+  static_assert(kConsumers == 2 && kHeadStart >= 1 && kHeadStart <= kStages && kHeadStart <= kVectorStages);
   static constexpr int kSharedBytes = kBarrierOffset + kBarriers * 8;
 };
 
@@ -74,6 +93,8 @@ struct MapsWgmma {
   TOKENLEARNER_KERNEL_BODY static std::uint32_t vectors_empty(int slot) {
     return barrier(2 * Traits::kStages + Traits::kVectorStages + slot);
   }
+  /** Completes when the first warpgroup has its head start. */
+  TOKENLEARNER_KERNEL_BODY static std::uint32_t started() { return barrier(Traits::kBarriers - 1); }
   TOKENLEARNER_KERNEL_BODY static std::uint32_t vector_offset(int slot) {
     return static_cast<std::uint32_t>(Traits::kVectorOffset + slot * Traits::kVectorBytes);
   }
@@ -88,6 +109,7 @@ struct MapsWgmma {
         machine.barrier_init(vectors_full(i), 1);
         machine.barrier_init(vectors_empty(i), kConsumerWarps);
       }
+      machine.barrier_init(started(), kConsumerWarps / Traits::kConsumers);
       machine.fence_barriers();
     }
     machine.sync();
@@ -207,6 +229,15 @@ struct MapsWgmma {
     }
   }
 
+  TOKENLEARNER_KERNEL_BODY int head_start() const { return min_of(Traits::kHeadStart, tiles * args.chunks); }
+
+  /** Returns a stage to the producer. The first warpgroup thereby gives the second one its start. */
+  TOKENLEARNER_KERNEL_BODY void release(int consumer, int stage, int use) {
+    if (machine.thread() % 32 != 0) return;
+    machine.barrier_arrive(empty(stage));
+    if (consumer == 0 && use == 0 && stage == head_start() - 1) machine.barrier_arrive(started());
+  }
+
   /** Computes one tile of the hidden layer, before the bias, in `hidden`. */
   TOKENLEARNER_KERNEL_BODY void multiply_tile(Accumulators& hidden, int consumer, int& stage, int& use) {
     if constexpr (Traits::kPlanes == 2) {
@@ -221,7 +252,7 @@ struct MapsWgmma {
       } else {
         multiply_split_chunk(hidden, offset, consumer);
       }
-      if (machine.thread() % 32 == 0) machine.barrier_arrive(empty(stage));
+      release(consumer, stage, use);
       advance(stage, use);
     }
   }
@@ -287,8 +318,10 @@ struct MapsWgmma {
     float sums[2] = {0.0f, 0.0f};
     int stage = 0;
     int use = 0;
+    const int consumer = machine.thread() / 128;
+    if (consumer > 0 && head_start() > 0) machine.barrier_wait(started(), 0);
     for (int tile = 0; tile < tiles; ++tile) {
-      multiply_tile(hidden, machine.thread() / 128, stage, use);
+      multiply_tile(hidden, consumer, stage, use);
       const int slot = tile % Traits::kVectorStages;
       machine.barrier_wait(vectors_full(slot), static_cast<std::uint32_t>(tile / Traits::kVectorStages) % 2);
       float tile_sums[2];

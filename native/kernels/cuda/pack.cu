@@ -34,16 +34,16 @@ template <Precision kPrecision>
 Status launch_pixels(const PackPixelsArgs& args, void* stream) {
   // Round up to tiles of 128 pixels: the widest tile that any kernel reads.
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
-  constexpr std::size_t kShared = kBlockBytes * planes_of(kPrecision);
   const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  const std::size_t shared = channels_last ? 0 : kBlockBytes * planes_of(kPrecision);
   return launch_kernel(channels_last ? pack_pixels<kPrecision, true> : pack_pixels<kPrecision, false>, blocks,
-                       args.chunks, 1, kPackThreads, kShared, args, stream);
+                       args.chunks, 1, kPackThreads, shared, args, stream);
 }
 
 template <Precision kPrecision>
 Status launch_weights(const PackWeightsArgs& args, void* stream) {
   return launch_kernel(pack_weights<kPrecision>, args.hidden_padded / kBlockRows, args.chunks, args.tokens,
-                       kPackThreads, kBlockBytes * planes_of(kPrecision), args, stream);
+                       kPackThreads, 0, args, stream);
 }
 
 Status launch_vectors(const PackWeightsArgs& args, void* stream) {

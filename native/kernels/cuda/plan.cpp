@@ -37,12 +37,12 @@ int hidden_tile(const CudaShape& shape, Precision precision, Variant variant) {
 }
 
 /** The number of thread blocks per split in one pass. */
-std::int64_t blocks_of(const CudaShape& shape, Variant variant, std::int64_t images) {
+std::int64_t blocks_of(const CudaShape& shape, const Plan& plan, std::int64_t images) {
   const std::int64_t pixels = images * shape.pixels;
-  if (variant == Variant::small)
+  if (plan.variant == Variant::small)
     return images * ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels) * shape.tokens;
-  return ceil_div<std::int64_t>(pixels, variant == Variant::wgmma ? kWgmmaTilePixels : kBlockRows) *
-         shape.tokens;
+  const int tile = plan.variant == Variant::wgmma ? kWgmmaTilePixels : mma_tile_pixels(plan.precision);
+  return ceil_div<std::int64_t>(pixels, tile) * shape.tokens;
 }
 
 int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperties& device) {
@@ -50,7 +50,7 @@ int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperti
   const std::int64_t wanted = plan.variant == Variant::wgmma && plan.hidden_tile == kWideHiddenTile
                                   ? device.multiprocessors
                                   : 2 * static_cast<std::int64_t>(device.multiprocessors);
-  const std::int64_t blocks = blocks_of(shape, plan.variant, std::min(shape.batch, plan.images_per_pass));
+  const std::int64_t blocks = blocks_of(shape, plan, std::min(shape.batch, plan.images_per_pass));
   const std::int64_t tiles = tile_count(plan, shape.hidden);
   const std::int64_t splits = std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(blocks, 1), 1, tiles);
   // Make the splits equal, with none empty.

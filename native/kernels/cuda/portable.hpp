@@ -37,6 +37,10 @@ struct alignas(16) Word4 {
   std::uint32_t word[4];
 };
 
+struct alignas(8) Float2 {
+  float x, y;
+};
+
 struct alignas(16) Float4 {
   float x, y, z, w;
 };
@@ -51,6 +55,18 @@ TOKENLEARNER_PORTABLE float float_of(std::uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof(value));
   return value;
+}
+
+/**
+ * The same pointer. The compiler does not know how it was computed, so it adds offsets to it, and does not
+ * multiply indices by strides again for each load.
+ */
+template <typename T>
+TOKENLEARNER_PORTABLE const T* computed(const T* pointer) {
+#if defined(__CUDA_ARCH__)
+  asm("" : "+l"(pointer));
+#endif
+  return pointer;
 }
 
 template <typename Integer>

@@ -42,6 +42,13 @@ TOKENLEARNER_PORTABLE constexpr int element_bytes(Precision precision) {
   return precision == Precision::bfloat16 || precision == Precision::float16 ? 2 : 4;
 }
 
+/** The dtype of x, the weights and the tokens. */
+TOKENLEARNER_PORTABLE constexpr DType element_dtype(Precision precision) {
+  return precision == Precision::bfloat16  ? DType::bfloat16
+         : precision == Precision::float16 ? DType::float16
+                                           : DType::float32;
+}
+
 TOKENLEARNER_PORTABLE constexpr int planes_of(Precision precision) {
   return precision == Precision::float32 ? 2 : 1;
 }

@@ -7,10 +7,10 @@
 namespace tokenlearner::kernels::cuda {
 namespace {
 
-template <bool kChannelsLast>
-__global__ void __launch_bounds__(kTokensThreads) tokens(TokensArgs args) {
+template <DType kDType, bool kChannelsLast>
+__global__ void __launch_bounds__(kTokensThreads, kChannelsLast ? 3 : 2) tokens(TokensArgs args) {
   DeviceMachine machine;
-  tokens_body<kChannelsLast>(machine, args);
+  tokens_body<kDType, kChannelsLast>(machine, args);
 }
 
 __global__ void __launch_bounds__(kTokensThreads) add_segments(TokensArgs args) {
@@ -18,13 +18,23 @@ __global__ void __launch_bounds__(kTokensThreads) add_segments(TokensArgs args) 
   add_segments_body(machine, args);
 }
 
+using TokensKernel = void (*)(TokensArgs);
+
+template <bool kChannelsLast>
+TokensKernel tokens_kernel(DType dtype) {
+  if (dtype == DType::float32) return tokens<DType::float32, kChannelsLast>;
+  return dtype == DType::float16 ? tokens<DType::float16, kChannelsLast>
+                                 : tokens<DType::bfloat16, kChannelsLast>;
+}
+
 }  // namespace
 
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void* stream) {
   const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
   const Status status =
-      launch_kernel(channels_last ? tokens<true> : tokens<false>, ceil_div(args.channels, kTokensChannels),
-                    args.segments, images, kTokensThreads, kTokensSharedBytes, args, stream);
+      launch_kernel(channels_last ? tokens_kernel<true>(args.x.dtype) : tokens_kernel<false>(args.x.dtype),
+                    ceil_div(args.channels, kTokensChannels), args.segments, images, kTokensThreads,
+                    kTokensSharedBytes, args, stream);
   if (status != Status::ok || args.segments == 1) return status;
   const std::int64_t outputs = static_cast<std::int64_t>(args.channels) * args.tokens;
   return launch_kernel(add_segments, ceil_div<std::int64_t>(outputs, kTokensThreads), images, 1,

@@ -2,10 +2,13 @@
 // One suite per variant: they take long.
 #include <doctest.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "host-forward.hpp"
+#include "host-machine.hpp"
 #include "kernels/cuda/plan.hpp"
 #include "stringify.hpp"
 
@@ -114,6 +117,28 @@ void check_batch_invariance(Variant variant) {
   }
 }
 
+/**
+ * Few iterations and many, from one chunk in one tile on: the number of stages and the head start of the first
+ * warpgroup must not matter. `hidden_tile` is forced: a plan has 256 only with many channels.
+ */
+void check_iterations(Precision precision, int hidden_tile) {
+  for (const int tiles : {1, 2, 3, 5}) {
+    for (const int chunks : {1, 2, 3, 4, 5}) {
+      const std::int64_t channels = chunks * channels_per_chunk(precision) - 1;
+      const Case c{{1, channels, tiles * hidden_tile, 1, 1, 65}, Layout::channels_first};
+      const CudaShape shape{1, channels, tiles * hidden_tile, 1, 65};
+      DeviceProperties device = kHopper;
+      device.multiprocessors = 1;
+      Plan plan = plan_forward(shape, precision, Variant::wgmma, device);
+      plan.hidden_tile = hidden_tile;
+      plan.splits = 1;
+      CAPTURE(tiles);
+      CAPTURE(chunks);
+      check_case(c, precision, Variant::wgmma, plan);
+    }
+  }
+}
+
 TEST_SUITE("cuda/fused-forward-simt") {
   TEST_CASE("simt, float32: all sizes") { check_simt_sizes(); }
   TEST_CASE("simt: neither the batch nor the number of blocks changes bits") {
@@ -163,6 +188,24 @@ TEST_SUITE("cuda/fused-forward-wgmma") {
   TEST_CASE("wgmma, float16: all sizes") { check_tensor_core_sizes(Precision::float16, Variant::wgmma); }
   TEST_CASE("wgmma: neither the batch nor the number of blocks changes bits") {
     check_batch_invariance(Variant::wgmma);
+  }
+
+  TEST_CASE("wgmma: few iterations and many, tiles of 256") { check_iterations(Precision::bfloat16, 256); }
+  TEST_CASE("wgmma: few iterations and many, tiles of 128") { check_iterations(Precision::bfloat16, 128); }
+  TEST_CASE("wgmma: few iterations and many, two planes") { check_iterations(Precision::float32, 128); }
+
+  TEST_CASE("wgmma: the second warpgroup starts two chunks after the first") {
+    const CudaShape shape{1, 384, 512, 1, 128};
+    const Plan plan = plan_forward(shape, Precision::bfloat16, Variant::wgmma, kHopper);
+    CHECK(plan.hidden_tile == 256);
+    std::vector<int> log;
+    wgmma_log = &log;
+    check_case({{1, 384, 512, 1, 1, 128}, Layout::channels_first}, Precision::bfloat16, Variant::wgmma, plan);
+    wgmma_log = nullptr;
+    CHECK(log.size() >= 3);
+    CHECK(log[0] == 0);
+    CHECK(log[1] == 0);
+    CHECK(std::count(log.begin(), log.end(), 0) == std::count(log.begin(), log.end(), 1));
   }
 
   TEST_CASE("wgmma: tiles of 256 hidden rows") {

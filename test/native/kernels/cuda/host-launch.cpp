@@ -45,6 +45,18 @@ Status with_precision(Precision precision, Run run) {
   return Status::ok;
 }
 
+/** Calls `run` with a dtype of x as a constant. */
+template <typename Run>
+void with_dtype(DType dtype, Run run) {
+  if (dtype == DType::float32) {
+    run(std::integral_constant<DType, DType::float32>());
+  } else if (dtype == DType::float16) {
+    run(std::integral_constant<DType, DType::float16>());
+  } else {
+    run(std::integral_constant<DType, DType::bfloat16>());
+  }
+}
+
 void pack_vectors(const PackWeightsArgs& args) {
   const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
   launch(grid(ceil_div<std::int64_t>(pairs, kPackThreads)), kPackThreads, 0,
@@ -65,7 +77,7 @@ Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
-    launch(grid(blocks, args.chunks), kPackThreads, kBlockBytes * planes_of(kPrecision),
+    launch(grid(blocks, args.chunks), kPackThreads, channels_last ? 0 : kBlockBytes * planes_of(kPrecision),
            [&](HostMachine& machine) {
              if (channels_last) {
                pack_pixels_body<kPrecision, true>(machine, args);
@@ -81,8 +93,7 @@ Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, voi
   pack_vectors(args);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
-    launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads,
-           kBlockBytes * planes_of(kPrecision),
+    launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads, 0,
            [&](HostMachine& machine) { pack_weights_body<kPrecision>(machine, args); });
   });
 }
@@ -101,7 +112,7 @@ Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
   if (host_faults.maps_status != Status::ok) return host_faults.maps_status;
   return with_precision(precision, [&](auto constant) {
     using Traits = MmaTraits<decltype(constant)::value>;
-    launch(grid(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), args.splits, args.tokens),
+    launch(grid(ceil_div<std::int64_t>(args.pixel_count, Traits::kPixels), args.splits, args.tokens),
            Traits::kThreads, Traits::kSharedBytes,
            [&](HostMachine& machine) { maps_mma_body<Traits>(machine, args); });
   });
@@ -134,14 +145,17 @@ Status launch_small(Precision precision, const SmallArgs& args, std::int64_t ima
 
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
   const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
-  launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads,
-         kTokensSharedBytes, [&](HostMachine& machine) {
-           if (channels_last) {
-             tokens_body<true>(machine, args);
-           } else {
-             tokens_body<false>(machine, args);
-           }
-         });
+  with_dtype(args.x.dtype, [&](auto constant) {
+    constexpr DType kDType = decltype(constant)::value;
+    launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads,
+           kTokensSharedBytes, [&](HostMachine& machine) {
+             if (channels_last) {
+               tokens_body<kDType, true>(machine, args);
+             } else {
+               tokens_body<kDType, false>(machine, args);
+             }
+           });
+  });
   if (args.segments > 1) {
     const std::int64_t outputs = static_cast<std::int64_t>(args.channels) * args.tokens;
     launch(grid(ceil_div<std::int64_t>(outputs, kTokensThreads), images), kTokensThreads, 0,

@@ -193,7 +193,9 @@ void HostMachine::wgmma_group(MmaKind kind, int columns, float* sums, std::uint3
 
 void HostMachine::wgmma_finish() {
   const int group = thread_ / 128 * 128;
-  gather(group, 128, [] {});
+  gather(group, 128, [&] {
+    if (wgmma_log != nullptr) wgmma_log->push_back(group / 128);
+  });
   const int local = thread_ - group;
   for (const Wgmma& product : products_) {
     const int per_word = product.kind == MmaKind::tf32 ? 1 : 2;

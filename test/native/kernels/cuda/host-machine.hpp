@@ -39,6 +39,9 @@ inline double operand(MmaKind kind, std::uint32_t word, int index) {
   return kind == MmaKind::bfloat16 ? bfloat16_to_float(bits) : half_to_float(bits);
 }
 
+/** If set, receives the warpgroup of each wgmma group, in the order in which they finish. */
+inline std::vector<int>* wgmma_log = nullptr;
+
 struct Dimensions {
   int x = 1, y = 1, z = 1;
 };
