@@ -1,17 +1,18 @@
-// device.hpp on the host, as much of it as gpu-kernels.cpp needs. The device is an H100 whose memory is the
+// gpu-runtime.hpp on the host, as much of it as gpu-kernels.cpp needs. The device is an H100 whose memory is the
 // host's.
-#include "kernels/cuda/device.hpp"
-
 #include <cstdlib>
 #include <cstring>
 
+#include "gpu-runtime.hpp"
+
 namespace tokenlearner::kernels::cuda {
 
-const char* name_of(Availability) { return "available"; }
+LastError last_error() { return {}; }
+
+namespace test {
 
 Probe probe() {
   Probe probe;
-  probe.availability = Availability::available;
   probe.device_count = 1;
   return probe;
 }
@@ -20,8 +21,6 @@ Status describe_device(int, DeviceDescription* description) {
   description->properties = {9, 0, 132, 232448};
   return Status::ok;
 }
-
-LastError last_error() { return {}; }
 
 Status set_device(int) { return Status::ok; }
 
@@ -50,4 +49,5 @@ Status destroy_stream(void*) { return Status::ok; }
 
 Status synchronize_stream(void*) { return Status::ok; }
 
+}  // namespace test
 }  // namespace tokenlearner::kernels::cuda
