@@ -45,8 +45,8 @@ inline void find_vector_loads(ImageView& view, std::int64_t channels, std::int64
   };
   view.pixel_pairs = view.flat && view.pixel_stride == 1 && multiple(2, pixels, view.channel_stride);
   const auto unit = static_cast<std::int64_t>(16 / size_of(view.dtype));
-  view.channel_units =
-      view.channel_stride == 1 && view.row_stride % unit == 0 && multiple(unit, channels, view.pixel_stride);
+  view.channel_units = view.channel_stride == 1 && (view.flat || view.row_stride % unit == 0) &&
+                       multiple(unit, channels, view.pixel_stride);
 }
 
 /** A (B, G, P) in float32. The pixels are contiguous. */
