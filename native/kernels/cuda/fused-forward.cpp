@@ -12,6 +12,38 @@
 //              product.
 //   small      Maps and tokens in one launch.                            doc-1, zeta-test: 2 device
 //                                                                        operations instead of 3 or 4
+//
+// Later steps, with the gain that the SASS and the clocks of the units predict. The measured gain of each one:
+// not yet, no GPU. Before them the prediction for vit-b in bfloat16 on an H100 was 0.46 to 0.51 ms, of which
+// 0.33 ms are the bare product at cuBLAS's rate.
+//
+//   tokens     A lane owns an output: 31 shuffles instead of 160, one      40 to 15 us: from 3,000 to 810
+//              store instead of 32; pairs of pixels by one load.           instructions a pass of a warp
+//   pack       Units of 16 bytes, short divisions, 8 loads in flight.      20 to 6 us: from 115 to 13
+//                                                                          instructions an element
+//   wgmma      The second warpgroup starts later: Note [The second         Most of the 12 to 14 % in which the
+//              warpgroup starts later].                                    tensor cores had no work
+//              A chunk's product starts before the last one has ended.     100 to 150 clocks for each chunk of
+//                                                                          512 during the other warpgroup's
+//                                                                          epilogue: 2 to 3 %
+//   mma        128 x 128 instead of 64 x 128 per thread block, 16 warps    An A100's shared memory: from 112 to
+//              on a multiprocessor instead of 8.                           100 % of the product's time
+//
+// Not done:
+//
+//   cluster    Two thread blocks with the same hidden rows form a cluster. Each loads half of W1's blocks and
+//              multicasts them. At the tensor cores' full rate a multiprocessor asks L2 for 48 bytes a clock
+//              now (48 KiB for a chunk of 1,024 clocks), and for 32 then. Where L2 limits the kernel, this
+//              takes up to a third off its time; where it does not, nothing.
+//              A stage then belongs to both blocks. Its empty barrier counts the 16 warps of both, by remote
+//              arrivals. Its full barrier counts bytes from both producers. A block must not end before the
+//              other one's last arrival. An odd number of pixel tiles needs an empty one. The host machine
+//              runs one thread block at a time, so it cannot test any of this yet, and there is no GPU to try
+//              it on.
+//   counters   The small kernel's last thread block could reset the counters, which saves a memset. But they
+//              are in the workspace, which other work may overwrite between two forwards, and after a failed
+//              launch nothing would reset them. Counters of their own would have to belong to a stream, since
+//              lanes share the packed weights.
 #include <algorithm>
 
 #include "kernels/cuda/launch.hpp"

@@ -5,7 +5,8 @@
 // copies of whole blocks: a chunk of pixels and of hidden rows per stage. Each copy completes on the stage's
 // `full` barrier. Two warpgroups own 64 pixels each. They multiply stage after stage and return each stage on
 // its `empty` barrier, warp by warp. The second one starts later, so that the epilogue of one overlaps the
-// product of the other, while the producer already loads the next tile.
+// product of the other, while the producer already loads the next tile. A warpgroup starts the product of a
+// chunk before the last one has ended, so the tensor cores do not wait for the barriers between them.
 //
 // Note: [The second warpgroup starts later]
 // Both warpgroups take the same stages. If they started together, they would also finish each tile together:
@@ -19,10 +20,15 @@
 // producer one stage to load ahead.
 //
 // Why it cannot wait forever: the first warpgroup releases min(kHeadStart, all) stages without the second one.
-// It needs the first use of these stages and of the vector slots of their tiles. The producer waits for neither,
-// since kHeadStart is at most kStages and kVectorStages, and a stage begins at most one tile. After that, the
-// second warpgroup waits only for the producer, as the first one does. The producer waits for a stage or a slot
-// that both have been given, in the order in which both release them.
+// For this it needs at most kHeadStart + 1 stages, since the next chunk's product starts before a stage is
+// released. This is their first use and that of the vector slots of their tiles, so the producer does not wait
+// for anyone. After that, the second warpgroup waits only for the producer, as the first one does.
+//
+// The producer cannot wait forever either. Say it waits for the stage of iteration p, so for the release of
+// iteration p - kStages. A warpgroup that waits for iteration j >= p has released all up to j - 2, and one that
+// waits for j < p goes on, since j is loaded. If the producer waits for a vector slot of tile t, it has
+// already started the copies of the tile's first stage. So no warpgroup waits before that stage, and both
+// finish the epilogue of tile t - 2.
 //
 // There are two shapes. Wide: 256 hidden rows per tile and 4 stages, one thread block per multiprocessor. It
 // has the fewest bytes per product and suits many channels. Narrow: 128 rows and 3 stages, two thread blocks
@@ -67,7 +73,7 @@ struct WgmmaTraits {
   static constexpr int kVectorOffset = kStages * kStageBytes;
   static constexpr int kBarrierOffset = kVectorOffset + kVectorStages * kVectorBytes;
   static constexpr int kBarriers = 2 * (kStages + kVectorStages) + 1;
-  static_assert(kConsumers == 2 && kHeadStart >= 1 && kHeadStart <= kStages && kHeadStart <= kVectorStages);
+  static_assert(kConsumers == 2 && kHeadStart >= 1 && kHeadStart < kStages && kHeadStart <= kVectorStages);
   static constexpr int kSharedBytes = kBarrierOffset + kBarriers * 8;
 };
 
@@ -201,14 +207,12 @@ struct MapsWgmma {
     }
   }
 
-  /** Multiplies one chunk in the 16-bit modes and tf32. */
-  TOKENLEARNER_KERNEL_BODY void multiply_chunk(Accumulators& hidden, std::uint32_t stage, int consumer,
-                                               bool accumulate) {
+  /** Starts the product of one chunk in the 16-bit modes and tf32. */
+  TOKENLEARNER_KERNEL_BODY void start_chunk(Accumulators& hidden, std::uint32_t stage, int consumer,
+                                            bool accumulate) {
     machine.wgmma_fence(hidden);
     multiply_planes<kStepsPerChunk>(hidden, stage, consumer, 0, 0, 0, accumulate);
     machine.wgmma_commit();
-    machine.template wgmma_wait<0>();
-    machine.wgmma_fence(hidden);
   }
 
   /** Multiplies one chunk in float32: see Note [Truncation] in warp-tile.hpp. */
@@ -238,20 +242,37 @@ struct MapsWgmma {
     if (consumer == 0 && use == 0 && stage == head_start() - 1) machine.barrier_arrive(started());
   }
 
-  /** Computes one tile of the hidden layer, before the bias, in `hidden`. */
+  /**
+   * Computes one tile of the hidden layer, before the bias, in `hidden`. A chunk's product starts before the
+   * last one has ended: then its stage is released.
+   */
   TOKENLEARNER_KERNEL_BODY void multiply_tile(Accumulators& hidden, int consumer, int& stage, int& use) {
-    if constexpr (Traits::kPlanes == 2) {
-      TOKENLEARNER_UNROLL
-      for (int i = 0; i < kRegisters; ++i) hidden[i] = 0.0f;
-    }
+    int last_stage = 0;
+    int last_use = 0;
     for (int chunk = 0; chunk < args.chunks; ++chunk) {
       machine.barrier_wait(full(stage), static_cast<std::uint32_t>(use) % 2);
-      const auto offset = static_cast<std::uint32_t>(stage * Traits::kStageBytes);
-      if constexpr (Traits::kPlanes == 1) {
-        multiply_chunk(hidden, offset, consumer, chunk > 0);
-      } else {
-        multiply_split_chunk(hidden, offset, consumer);
+      start_chunk(hidden, static_cast<std::uint32_t>(stage * Traits::kStageBytes), consumer, chunk > 0);
+      if (chunk > 0) {
+        machine.template wgmma_wait<1>();
+        release(consumer, last_stage, last_use);
       }
+      last_stage = stage;
+      last_use = use;
+      advance(stage, use);
+    }
+    machine.template wgmma_wait<0>();
+    machine.wgmma_fence(hidden);
+    release(consumer, last_stage, last_use);
+  }
+
+  /** The same in float32. */
+  TOKENLEARNER_KERNEL_BODY void multiply_split_tile(Accumulators& hidden, int consumer, int& stage,
+                                                    int& use) {
+    TOKENLEARNER_UNROLL
+    for (int i = 0; i < kRegisters; ++i) hidden[i] = 0.0f;
+    for (int chunk = 0; chunk < args.chunks; ++chunk) {
+      machine.barrier_wait(full(stage), static_cast<std::uint32_t>(use) % 2);
+      multiply_split_chunk(hidden, static_cast<std::uint32_t>(stage * Traits::kStageBytes), consumer);
       release(consumer, stage, use);
       advance(stage, use);
     }
@@ -321,7 +342,11 @@ struct MapsWgmma {
     const int consumer = machine.thread() / 128;
     if (consumer > 0 && head_start() > 0) machine.barrier_wait(started(), 0);
     for (int tile = 0; tile < tiles; ++tile) {
-      multiply_tile(hidden, consumer, stage, use);
+      if constexpr (Traits::kPlanes == 1) {
+        multiply_tile(hidden, consumer, stage, use);
+      } else {
+        multiply_split_tile(hidden, consumer, stage, use);
+      }
       const int slot = tile % Traits::kVectorStages;
       machine.barrier_wait(vectors_full(slot), static_cast<std::uint32_t>(tile / Traits::kVectorStages) % 2);
       float tile_sums[2];

@@ -188,35 +188,44 @@ void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint3
 
 void HostMachine::wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b,
                               bool accumulate) {
-  products_.push_back({kind, columns, sums, a, b, accumulate});
+  open_products_.push_back({kind, columns, sums, a, b, accumulate});
 }
 
-void HostMachine::wgmma_finish() {
+void HostMachine::wgmma_commit() {
+  committed_products_.push_back(std::move(open_products_));
+  open_products_.clear();
+}
+
+void HostMachine::wgmma_wait_until(std::size_t left) {
+  if (!open_products_.empty()) throw std::runtime_error("a wait for a wgmma that is not committed");
   const int group = thread_ / 128 * 128;
-  gather(group, 128, [&] {
-    if (wgmma_log != nullptr) wgmma_log->push_back(group / 128);
-  });
-  const int local = thread_ - group;
-  for (const Wgmma& product : products_) {
-    const int per_word = product.kind == MmaKind::tf32 ? 1 : 2;
-    // The 128-byte swizzle acts on address bits: bits 4 to 6 are XORed with bits 7 to 9.
-    const auto at = [&](std::uint32_t base, int row, int k) {
-      const std::uint32_t linear = base + static_cast<std::uint32_t>(row * kRowBytes + k / per_word * 4);
-      std::uint32_t word;
-      std::memcpy(&word, shared_bytes(linear ^ ((linear >> 3) & 0x70u), 4), 4);
-      return operand(product.kind, word, k % per_word);
-    };
-    for (int i = 0; i < product.columns / 2; ++i) {
-      // PTX ISA, "Register fragments for wgmma.mma_async.m64nNk16", accumulator D.
-      const int row = local / 32 * 16 + local % 32 / 4 + i / 2 % 2 * 8;
-      const int column = i / 4 * 8 + local % 4 * 2 + i % 2;
-      double sum = product.accumulate ? product.sums[i] : 0.0;
-      for (int k = 0; k < 8 * per_word; ++k) sum += at(product.a, row, k) * at(product.b, column, k);
-      product.sums[i] = truncate_to_float(sum);
-    }
+  while (committed_products_.size() > left) {
+    gather(group, 128, [&] {
+      if (wgmma_log != nullptr) wgmma_log->push_back(group / 128);
+    });
+    for (const Wgmma& product : committed_products_.front()) run_wgmma(product, thread_ - group);
+    committed_products_.erase(committed_products_.begin());
+    gather(group, 128, [] {});
   }
-  products_.clear();
-  gather(group, 128, [] {});
+}
+
+void HostMachine::run_wgmma(const Wgmma& product, int local) {
+  const int per_word = product.kind == MmaKind::tf32 ? 1 : 2;
+  // The 128-byte swizzle acts on address bits: bits 4 to 6 are XORed with bits 7 to 9.
+  const auto at = [&](std::uint32_t base, int row, int k) {
+    const std::uint32_t linear = base + static_cast<std::uint32_t>(row * kRowBytes + k / per_word * 4);
+    std::uint32_t word;
+    std::memcpy(&word, shared_bytes(linear ^ ((linear >> 3) & 0x70u), 4), 4);
+    return operand(product.kind, word, k % per_word);
+  };
+  for (int i = 0; i < product.columns / 2; ++i) {
+    // PTX ISA, "Register fragments for wgmma.mma_async.m64nNk16", accumulator D.
+    const int row = local / 32 * 16 + local % 32 / 4 + i / 2 % 2 * 8;
+    const int column = i / 4 * 8 + local % 4 * 2 + i % 2;
+    double sum = product.accumulate ? product.sums[i] : 0.0;
+    for (int k = 0; k < 8 * per_word; ++k) sum += at(product.a, row, k) * at(product.b, column, k);
+    product.sums[i] = truncate_to_float(sum);
+  }
 }
 
 }  // namespace tokenlearner::kernels::cuda::test

@@ -94,11 +94,10 @@ class HostMachine {
   }
   template <int kRegisters>
   void wgmma_fence(float (&)[kRegisters]) {}
-  void wgmma_commit() {}
+  void wgmma_commit();
   template <int kLeft>
   void wgmma_wait() {
-    static_assert(kLeft == 0, "only a full wait is modelled");
-    wgmma_finish();
+    wgmma_wait_until(kLeft);
   }
 
   /** Makes this thread's earlier writes to device memory visible before its ticket; returns the count before
@@ -119,7 +118,7 @@ class HostMachine {
   void multiply_warp(MmaKind kind, float (&sums)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
                      std::uint32_t b1);
   void wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b, bool accumulate);
-  void wgmma_finish();
+  void wgmma_wait_until(std::size_t left);
   /** Runs `last` once when all `size` threads from `first` have come, then lets all go on. */
   void gather(int first, int size, const std::function<void()>& last);
 
@@ -135,11 +134,15 @@ class HostMachine {
     bool accumulate;
   };
 
+  /** This thread's part of a product. `local`: its number in the warpgroup. */
+  void run_wgmma(const Wgmma& product, int local);
+
   Block* block_;
   int thread_;
   std::vector<Copy> open_;
   std::vector<std::vector<Copy>> committed_;
-  std::vector<Wgmma> products_;
+  std::vector<Wgmma> open_products_;
+  std::vector<std::vector<Wgmma>> committed_products_;
 
   /** By granule: since the last finish_reads(). */
   mutable std::bitset<kMostShared / kGranule> reading_;
