@@ -72,7 +72,10 @@ export function crossBuildFolder(name) {
   return path.join(crossFolder(name), 'build');
 }
 
-/** Builds the addon for a target, without CUDA kernels. `tests` adds the CTest programs. */
+/** The CTest programs of the CPU's code. */
+const TESTS = ['engine-tests', 'kernels-tests'];
+
+/** Builds the addon for a target, without CUDA kernels. `tests` adds the C++ tests, without those of the CUDA kernels' logic. */
 export async function ensureCross(name, { tests = false } = {}) {
   checkCross(name);
   checkToolchain();
@@ -87,5 +90,5 @@ export async function ensureCross(name, { tests = false } = {}) {
     TOKENLEARNER_CUDA: 'OFF',
     BUILD_TESTING: 'ON',
   });
-  buildTargets(folder, tests ? [] : ['tokenlearner']);
+  buildTargets(folder, ['tokenlearner', ...(tests ? TESTS : [])]);
 }

@@ -1,7 +1,11 @@
 #include "engine/run/exit-gate.hpp"
 
+#if defined(__APPLE__)
+#include <pthread.h>
+#else
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 #include <condition_variable>
 #include <cstdlib>
@@ -35,7 +39,11 @@ struct WaitsWhenDestroyed {
   ~WaitsWhenDestroyed() { wait_for_requests(); }
 };
 
+#if defined(__APPLE__)
+bool is_main_thread() { return pthread_main_np() != 0; }
+#else
 bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
+#endif
 
 }  // namespace
 

@@ -14,7 +14,12 @@
 #pragma once
 
 #define USE_CUDA 1  // Declares the CUDA part of the shim. It needs no CUDA headers.
+// With NDEBUG the header declares glibc's __assert_fail, which musl declares differently.
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <torch/csrc/stable/c/shim.h>
+#pragma pop_macro("NDEBUG")
+#include <cassert>
 
 #include <cstdint>
 #include <memory>
