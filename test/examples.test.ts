@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { main as basic } from '../examples/basic';
 import { main as customParameters } from '../examples/custom-parameters';
 import { main as largeInputs } from '../examples/large-inputs';
+import { main as ownModule } from '../examples/own-module';
 import { main as sequential } from '../examples/sequential';
 
 beforeEach(() => {
@@ -14,6 +15,7 @@ test.each([
   ['basic', basic, [1, 64, 8]],
   ['custom-parameters', customParameters, [2, 128, 16]],
   ['sequential', sequential, [1, 10]],
+  ['own-module', ownModule, [1, 10]],
   ['large-inputs', largeInputs, [1, 64, 8]],
 ])('examples/%s.ts runs as documented', async (_, main, shape) => {
   expect(await main()).toEqual(shape);

@@ -1,20 +1,18 @@
 import { binding, requireLibtorch } from '../binding';
-import { type Device, deviceCode, deviceFromCode, resolveDevice } from '../device';
-import { dtypeFromCode, dtypeInfo } from '../dtype';
-import type { LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
+import { deviceCode, resolveDevice } from '../device';
+import { dtypeInfo } from '../dtype';
+import type { LayerConfig } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
-import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
+import { type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
-import {
-  assertUsable,
-  FLOAT_DTYPES,
-  type FloatDType,
-  type Leaf,
-  type LeafMove,
-  Module,
-  type ParameterSpec,
-} from './module';
+import { FLOAT_DTYPES, type FloatDType } from './float-dtype';
+import { Module } from './module';
+import { ANYWHERE, NativeLayer, type ParameterSpec, type Placement } from './native';
+import { markBuiltIn } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
+import { runSync, submit } from './run';
+import { assertUsable, attachLayer, layerOf } from './state';
+import { repr } from './tree';
 
 /** The device and the dtype of a module with parameters. */
 export interface PlacementOptions {
@@ -30,11 +28,6 @@ export interface PlacementOptions {
 /** The option names of {@link PlacementOptions}. */
 export const PLACEMENT_OPTIONS = ['device', 'dtype'] as const;
 
-export interface Placement {
-  device: Device;
-  dtype: FloatDType;
-}
-
 /** Checks and resolves a caller's placement options. */
 export function checkPlacement(options: { device?: unknown; dtype?: unknown }): Placement {
   return {
@@ -42,14 +35,6 @@ export function checkPlacement(options: { device?: unknown; dtype?: unknown }): 
     device: resolveDevice('options.device', options.device ?? 'auto'),
   };
 }
-
-/** The placement that native code reports for a layer. */
-export function placementOf(code: PlacementCode): Placement {
-  return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
-}
-
-/** The placement of layers without parameters. They run on their input's device. */
-const ANYWHERE: Placement = { device: 'cpu', dtype: 'float32' };
 
 /** The definition of a layer, as one table. */
 export interface LayerDefinition {
@@ -67,100 +52,61 @@ export interface LayerDefinition {
   placement?: Placement;
   /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if the layer cannot take the input. */
   outputShape: (input: readonly number[]) => readonly number[];
-  /** PyTorch's repr of the layer. */
+  /** PyTorch's repr of the layer, 'ReLU()'. A subclass's repr has its own name. */
   repr: string;
 }
 
 /** A module with one native operator. */
 export abstract class LeafModule extends Module {
-  readonly #handle: LayerHandle;
   readonly #definition: LayerDefinition;
 
   protected constructor(definition: LayerDefinition) {
     super();
-    const { kind, libtorchUser, config, placement = ANYWHERE, initial = () => [] } = definition;
+    const {
+      kind,
+      libtorchUser,
+      config,
+      placement = ANYWHERE,
+      initial = () => [],
+      parameters = [],
+      outputShape,
+    } = definition;
     this.#definition = definition;
     const native = libtorchUser === null ? binding() : requireLibtorch(libtorchUser);
     const values = initial();
     try {
       const args = values.map((tensor) => tensorArgument('parameter', tensor));
-      this.#handle = native.createLayer(
+      const handle = native.createLayer(
         kind,
         config,
         args,
         dtypeInfo(placement.dtype).code,
         deviceCode(placement.device),
       );
+      attachLayer(this, new NativeLayer(handle, parameters, outputShape));
     } finally {
       for (const tensor of values) tensor.dispose();
     }
   }
 
-  override get device(): Device {
-    assertUsable(this, LeafModule);
-    return this.placement().device;
-  }
-
-  override get dtype(): FloatDType {
-    assertUsable(this, LeafModule);
-    return this.placement().dtype;
-  }
-
   override outputShape(shape: Shape): number[] {
     assertUsable(this, LeafModule);
-    return checkShape('output.shape', this.#definition.outputShape(checkShape('shape', shape)));
+    return layerOf(this).outputShape(checkShape('shape', shape));
   }
 
   override toString(): string {
     assertUsable(this, LeafModule);
-    return this.#definition.repr;
-  }
-
-  /** @internal */
-  get parameterSpecs(): readonly ParameterSpec[] {
-    return this.#definition.parameters ?? [];
-  }
-
-  /** @internal */
-  override leaves(prefix = ''): { prefix: string; leaf: Leaf }[] {
-    return [{ prefix, leaf: this }];
-  }
-
-  /** @internal */
-  override handle(): LayerHandle {
-    return this.#handle;
-  }
-
-  /** @internal */
-  readParameters(): AnyTensor[] {
-    return binding()
-      .parameters(this.#handle)
-      .map((native) => adoptTensor(native));
-  }
-
-  /** Asks native code, the only owner of this fact. @internal */
-  placement(): Placement {
-    return placementOf(binding().placement(this.#handle));
-  }
-
-  /** @internal */
-  planMove(dtype: FloatDType | undefined, device: Device | undefined): LeafMove | undefined {
-    // Without parameters there is nothing to move. Such an operator runs on its input's device.
-    if (this.parameterSpecs.length === 0) return undefined;
-    const now = this.placement();
-    const next = { dtype: dtype ?? now.dtype, device: device ?? now.device };
-    if (next.dtype === now.dtype && next.device === now.device) return undefined;
-    return { handle: this.#handle, dtype: dtypeInfo(next.dtype).code, device: deviceCode(next.device) };
-  }
-
-  /** @internal */
-  protected override release(): void {
-    binding().disposeLayer(this.#handle);
+    const { repr: own } = this.#definition;
+    return repr(this, own.slice(own.indexOf('(') + 1, -1));
   }
 }
 
 /** A leaf whose forward takes one tensor, returns one tensor, and has only {@link RequestOptions}. */
 export abstract class UnaryLeaf extends LeafModule {
+  static {
+    markBuiltIn(this);
+  }
+
   /**
    * Runs on the device's executor thread and does not block the event loop. The output is on the input's device.
    *
@@ -168,16 +114,19 @@ export abstract class UnaryLeaf extends LeafModule {
    * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_DEVICE_LOST,
    * ERR_CLOSED; the signal's reason.
    */
-  async forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>> {
+  override async forward<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: RequestOptions,
+  ): Promise<Tensor<D>> {
     assertUsable(this, UnaryLeaf);
     const control = checkRequest(checkOptions('options', options, REQUEST_OPTIONS));
-    return (await this.submit(input, undefined, control))[0];
+    return (await submit(layerOf(this), input, undefined, control))[0];
   }
 
   /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. */
-  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
+  override forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, UnaryLeaf);
     checkOptions('options', options, []);
-    return this.runSync(input)[0];
+    return runSync(layerOf(this), input)[0];
   }
 }

@@ -1,156 +1,201 @@
 import '../dispose';
-import { binding } from '../binding';
-import { type Device, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
-import { type DType, dtypeFromCode, dtypeInfo, DTYPES, isDType } from '../dtype';
+import type { Device, DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
-import type {
-  CallOptions,
-  DeviceCode,
-  DTypeCode,
-  LayerHandle,
-  NativeTensor,
-  TensorArg,
-} from '../native-interface';
 import type { Shape } from '../shape';
-import { adoptTensor, type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { inspectSymbol } from '../tensor/format';
+import type { AnyTensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
-import { describe, type NoOptions, unexpected } from '../validate';
-import { request, type RequestOptions } from './request';
+import { checkInteger, checkString, unexpected } from '../validate';
+import type { FloatDType } from './float-dtype';
+import { ANYWHERE, moveLayers, type Placement } from './native';
+import { readParameters, readStateDict, writeStateDict } from './parameters';
+import { assertThis, assertUsable, className, createState, demandState, isModule } from './state';
+import type { LoadStateDictOptions, LoadStateDictResult, StateDict } from './state-dict';
+import { checkTarget } from './target';
 import {
-  checkStateDict,
-  type LoadStateDictOptions,
-  type LoadStateDictResult,
-  type StateDict,
-} from './state-dict';
-
-/** The dtypes that modules can compute in. */
-export type FloatDType = 'float32' | 'float64' | 'float16' | 'bfloat16';
-
-/** The dtypes of {@link FloatDType}. */
-export const FLOAT_DTYPES = DTYPES.filter(isFloatDType);
-
-function isFloatDType(dtype: DType): dtype is FloatDType {
-  return dtypeInfo(dtype).floating;
-}
-
-function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): [Tensor<D>, ...Tensor<D>[]] {
-  return natives.map((native) => adoptTensor(native)) as unknown as [Tensor<D>, ...Tensor<D>[]];
-}
-
-/** A named parameter of a module. */
-export interface ParameterSpec {
-  readonly name: string;
-  readonly shape: Shape;
-}
-
-/** A class, also an abstract one, for the check of `this`. */
-interface ModuleClass<M extends Module> {
-  readonly name: string;
-  readonly prototype: M;
-}
-
-let hasBrand: (value: object) => value is Module;
+  allLayers,
+  childrenOf,
+  countNamed,
+  distinctLayers,
+  distinctModules,
+  modulesOf,
+  parameterSpecs,
+  repr,
+} from './tree';
 
 /**
- * The guard in the first line of public methods. It checks that the class's constructor created `self`, and that `self` is not
- * disposed. Throws ERR_INVALID_THIS or ERR_DISPOSED. @internal
+ * The base class of all modules, as torch.nn.Module. Extend it for a module of your own:
+ *
+ * ```ts
+ * class Net extends Module {
+ *   readonly backbone = new TokenLearner({ dim: 64 });
+ *   readonly head = new Linear(64 * 8, 10);
+ *
+ *   override async forward(x: Tensor): Promise<Tensor> {
+ *     const tokens = await this.backbone.forward(x);
+ *     return this.head.forward(tokens.reshape([-1, 64 * 8]));
+ *   }
+ * }
+ * ```
+ *
+ * A module's children are its own enumerable properties that are modules, and those that {@link registerModule} adds. State dicts,
+ * `to`, `dispose` and the repr include them.
  */
-export function assertUsable<M extends Module>(self: unknown, Class: ModuleClass<M>): asserts self is M {
-  assertThis(self, Class);
-  if (self.disposed) throw new TokenLearnerError('ERR_DISPOSED', `The ${self.constructor.name} was disposed`);
-}
-
-/** The same guard for methods that also work on disposed modules. Throws ERR_INVALID_THIS. @internal */
-export function assertThis<M extends Module>(
-  self: unknown,
-  { name, prototype }: ModuleClass<M>,
-): asserts self is M {
-  const isObject = typeof self === 'object' && self !== null;
-  if (isObject && hasBrand(self) && Object.prototype.isPrototypeOf.call(prototype, self)) return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_THIS',
-    `Expected \`this\` to be a ${name} but received ${describe(self)}`,
-  );
-}
-
-/** The base class of all layers and of Sequential: anything with a forward. */
 export abstract class Module {
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
   readonly cloning = uncloneable('a module; send the tensors of module.stateDict() and load them there');
-  #disposed = false;
-  #hasParameters: boolean | undefined;
 
-  static {
-    hasBrand = (value): value is Module => #disposed in value;
+  constructor() {
+    createState(this);
   }
 
-  /** The device of the parameters. A module without parameters runs on its input's device; for it this is 'cpu'. */
-  abstract get device(): Device;
+  /**
+   * The device of the parameters; that of the first, if they differ. A module without parameters runs on its input's device; for
+   * it this is 'cpu'.
+   */
+  get device(): Device {
+    assertUsable(this, Module);
+    return placementOf(this).device;
+  }
 
   /**
-   * The dtype of the parameters, which inputs must have too. A module without parameters takes inputs of every floating dtype;
-   * for it this is 'float32'.
+   * The dtype of the parameters; that of the first, if they differ. Inputs must have it too. A module without parameters takes
+   * inputs of every floating dtype; for it this is 'float32'.
    */
-  abstract get dtype(): FloatDType;
+  get dtype(): FloatDType {
+    assertUsable(this, Module);
+    return placementOf(this).dtype;
+  }
 
-  /** Returns the leaves in order, each with the prefix of its parameters' names. @internal */
-  abstract leaves(prefix?: string): { prefix: string; leaf: Leaf }[];
-
-  /** The native layer that runs this module. @internal */
-  abstract handle(): LayerHandle;
-
-  /** Returns PyTorch's repr of the module. */
-  abstract toString(): string;
-
-  /**
-   * Returns the shape of the output for an input of this shape.
-   *
-   * @throws TokenLearnerError ERR_SHAPE_MISMATCH if the module cannot take such an input.
-   */
-  abstract outputShape(shape: Shape): number[];
-
-  /** Runs on the device's executor thread and does not block the event loop. The output is on the input's device. */
-  abstract forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>>;
-
-  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. */
-  abstract forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D>;
-
-  /** The total number of elements of all parameters. */
+  /** The total number of elements of all parameters. Shared ones count once. */
   get numParameters(): number {
     assertUsable(this, Module);
-    return this.specs().reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
+    return parameterSpecs(distinctLayers(this)).reduce(
+      (sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1),
+      0,
+    );
   }
 
   /** True after {@link dispose} was called. */
   get disposed(): boolean {
     assertThis(this, Module);
-    return this.#disposed;
+    return demandState(this).disposed;
   }
 
-  /** Copies all parameters to the CPU, by PyTorch's names. Use {@link loadStateDict} to change a module. */
-  stateDict(): StateDict {
+  /**
+   * Computes the module's output. The package's modules run on the device's executor thread and do not block the event loop; their
+   * output is on the input's device. A module of your own has any inputs and results. In a Sequential it takes one tensor, and
+   * {@link RequestOptions} if the caller gave any, and returns one tensor.
+   *
+   * @throws TokenLearnerError (as a rejection) ERR_NOT_IMPLEMENTED if the class does not override it.
+   */
+  // Only subclasses know the types of their inputs and results.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  forward(...inputs: any[]): Promise<any>;
+  forward(): Promise<never> {
+    return new Promise(() => notImplemented(this, 'forward'));
+  }
+
+  /**
+   * Computes the same numbers as {@link forward} on the calling thread, and blocks it.
+   *
+   * @throws TokenLearnerError ERR_NOT_IMPLEMENTED if the class does not override it.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  forwardSync(...inputs: any[]): any;
+  forwardSync(): never {
+    return notImplemented(this, 'forwardSync');
+  }
+
+  /**
+   * Returns the shape of the output for an input of this shape.
+   *
+   * @throws TokenLearnerError ERR_SHAPE_MISMATCH if the module cannot take such an input; ERR_NOT_IMPLEMENTED if the class does not
+   * override it.
+   */
+  outputShape(shape: Shape): number[];
+  outputShape(): never {
+    return notImplemented(this, 'outputShape');
+  }
+
+  /** Returns PyTorch's repr of the module. */
+  toString(): string {
     assertUsable(this, Module);
-    const dict = Object.create(null) as StateDict;
-    for (const { prefix, leaf } of this.leaves()) {
-      leaf.readParameters().forEach((tensor, i) => {
-        dict[prefix + (leaf.parameterSpecs[i]?.name ?? '')] = tensor;
-      });
-    }
-    return dict;
+    return repr(this);
   }
 
-  /** Copies all parameters to the CPU, in the order of {@link stateDict}. */
+  /**
+   * Adds a child that is not an own enumerable property, such as one in a #private field, as `register_module` does:
+   * `this.#head = this.registerModule('head', new Linear(8, 2))`. The name of an earlier registered child replaces that child.
+   *
+   * @param name - the prefix of its parameters' names: not empty, without dots, and not the name of a property.
+   * @returns the child.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
+   */
+  registerModule<M extends Module>(name: string, module: M): M {
+    assertUsable(this, Module);
+    const { registered } = demandState(this);
+    if (!/^[^.]+$/.test(checkString('name', name)))
+      throw unexpected('ERR_INVALID_ARG_VALUE', 'name', 'a name without dots', name);
+    const known = registered.find((each) => each.name === name);
+    if (known === undefined && name in this)
+      throw unexpected('ERR_INVALID_ARG_VALUE', 'name', 'a name that is not a property', name);
+    if (!isModule(module)) throw unexpected('ERR_INVALID_ARG_TYPE', 'module', 'a module', module);
+    if (known === undefined) registered.push({ name, module, after: countNamed(this) });
+    else known.module = module;
+    return module;
+  }
+
+  /** Returns the children in the order of their registration, each once. */
+  children(): Module[] {
+    assertUsable(this, Module);
+    return [...new Set(modulesOf(this))];
+  }
+
+  /** Returns the children with their names, in the order of their registration. A child with two names is there twice. */
+  namedChildren(): [name: string, module: Module][] {
+    assertUsable(this, Module);
+    return childrenOf(this);
+  }
+
+  /** Returns this module and all modules under it, each once. */
+  modules(): Module[] {
+    assertUsable(this, Module);
+    return distinctModules(this).map(([, module]) => module);
+  }
+
+  /** Returns this module, with the name '', and all modules under it, each once, with names such as 'backbone.head'. */
+  namedModules(): [name: string, module: Module][] {
+    assertUsable(this, Module);
+    return distinctModules(this);
+  }
+
+  /** Copies all parameters to the CPU, each once, in the order of {@link stateDict}. */
   parameters(): AnyTensor[] {
     assertUsable(this, Module);
-    return Object.values(this.stateDict());
+    return readParameters(distinctLayers(this)).map(([, tensor]) => tensor);
+  }
+
+  /** Copies all parameters to the CPU, each once, with their names. A shared one has the first of its names. */
+  namedParameters(): [name: string, tensor: AnyTensor][] {
+    assertUsable(this, Module);
+    return readParameters(distinctLayers(this));
+  }
+
+  /**
+   * Copies all parameters to the CPU, by PyTorch's names. A shared one is there under each of its names. Use
+   * {@link loadStateDict} to change a module.
+   */
+  stateDict(): StateDict {
+    assertUsable(this, Module);
+    return readStateDict(allLayers(this));
   }
 
   /**
    * Replaces parameters with those of a state dict, and converts them to the module's dtype and device. If it throws, no
    * parameter has changed. Forwards that were called before keep the old parameters.
    *
-   * @param dict - tensors by name: an object or a Map.
+   * @param dict - tensors by name: an object or a Map. Of the entries of a shared parameter, the last one counts.
    * @param options - `strict` (default true): missing and unexpected keys are errors.
    * @returns the missing and the unexpected keys.
    * @throws TokenLearnerError ERR_STATE_DICT with PyTorch's message; ERR_DTYPE_MISMATCH for tensors that are not floats.
@@ -160,48 +205,75 @@ export abstract class Module {
     options?: LoadStateDictOptions,
   ): LoadStateDictResult {
     assertUsable(this, Module);
-    const { tensors, ...result } = checkStateDict(this.constructor.name, this.specs(), dict, options);
-    writeParameters(this.leaves(), tensors);
-    return result;
+    return writeStateDict(className(this), allLayers(this), dict, options);
   }
 
   /**
-   * Moves the module to another device or dtype, in place. If it throws, nothing has moved.
+   * Moves the module to another device, dtype or both, in place. If it throws, nothing has moved.
    *
-   * @param target - a device ('auto', 'cpu', 'cuda', 'cuda:N') or a floating dtype.
+   * @param target - a device ('auto', 'cpu', 'cuda', 'cuda:N'), which a floating dtype may follow, or a floating dtype.
    * @returns the module itself.
-   * @throws TokenLearnerError ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
    */
-  to(target: DeviceOption | FloatDType): this {
+  to(target: DeviceOption | FloatDType): this;
+  to(target: DeviceOption, dtype: FloatDType | undefined): this;
+  to(target: DeviceOption | FloatDType, dtype?: FloatDType): this {
     assertUsable(this, Module);
-    const dtype = isDType(target) ? target : undefined;
-    if (dtype === undefined && !isDeviceOption(target)) {
-      throw unexpected(
-        typeof target === 'string' ? 'ERR_INVALID_ARG_VALUE' : 'ERR_INVALID_ARG_TYPE',
-        'target',
-        'a device or a floating dtype',
-        target,
-      );
-    }
-    if (dtype !== undefined && !isFloatDType(dtype)) {
-      throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a floating dtype', target);
-    }
-    const device = dtype === undefined ? resolveDevice('target', target) : undefined;
-    const moves = this.leaves().flatMap(({ leaf }) => leaf.planMove(dtype, device) ?? []);
-    binding().moveLayers(
-      moves.map((move) => move.handle),
-      moves.map((move) => move.dtype),
-      moves.map((move) => move.device),
+    moveLayers(
+      distinctLayers(this).map(({ layer }) => layer),
+      checkTarget(target, dtype),
     );
     return this;
   }
 
-  /** Frees the parameters once no run uses them. A second call does nothing. */
+  /** The same as `to('cpu')`. */
+  cpu(): this {
+    return this.to('cpu');
+  }
+
+  /**
+   * The same as `to('cuda')`, or `to('cuda:N')` for an index.
+   *
+   * @throws TokenLearnerError ERR_CUDA_UNAVAILABLE, ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
+   */
+  cuda(index?: number): this {
+    return this.to(index === undefined ? 'cuda' : `cuda:${checkInteger('index', index, { min: 0 })}`);
+  }
+
+  /** The same as `to('float32')`. */
+  float(): this {
+    return this.to('float32');
+  }
+
+  /** The same as `to('float64')`. */
+  double(): this {
+    return this.to('float64');
+  }
+
+  /** The same as `to('float16')`. */
+  half(): this {
+    return this.to('float16');
+  }
+
+  /** The same as `to('bfloat16')`. */
+  bfloat16(): this {
+    return this.to('bfloat16');
+  }
+
+  /** Returns the module itself. Modules are always in evaluation mode: this package does not train. */
+  eval(): this {
+    assertUsable(this, Module);
+    return this;
+  }
+
+  /** Frees the parameters, and those of all children, once no run uses them. A second call does nothing. */
   dispose(): void {
     assertThis(this, Module);
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.release();
+    const state = demandState(this);
+    if (state.disposed) return;
+    state.disposed = true;
+    state.release?.();
+    disposeAll(modulesOf(this));
   }
 
   /** Calls {@link dispose} at the end of a `using` block. */
@@ -213,105 +285,33 @@ export abstract class Module {
   /** Returns the text that console.log prints. */
   [inspectSymbol](): string {
     assertThis(this, Module);
-    return this.#disposed ? `${this.constructor.name}(disposed)` : this.toString();
+    return demandState(this).disposed ? `${className(this)}(disposed)` : this.toString();
   }
+}
 
-  /** Frees the native layer, for {@link dispose}. @internal */
-  protected abstract release(): void;
+/** Throws ERR_NOT_IMPLEMENTED for a method that a class has to override; ERR_INVALID_THIS or ERR_DISPOSED if that is the reason. */
+function notImplemented(self: unknown, method: string): never {
+  assertUsable(self, Module);
+  throw new TokenLearnerError(
+    'ERR_NOT_IMPLEMENTED',
+    `${className(self)} has no ${method} of its own: override it to use it`,
+  );
+}
 
-  /** Checks an input and runs it on the device's executor. `how` holds the layer's options. @internal */
-  protected async submit<D extends FloatDType>(
-    input: Tensor<D>,
-    how: CallOptions | undefined,
-    control: RequestOptions,
-  ): Promise<[Tensor<D>, ...Tensor<D>[]]> {
-    const native = binding();
-    const outputs = await request(
-      control,
-      (id, timeoutMs) => native.forward(this.handle(), [this.checkInput(input)], how, id, timeoutMs),
-      (id) => {
-        native.cancel(id);
-      },
-    );
-    return adopted(outputs);
-  }
+function placementOf(module: Module): Placement {
+  const first = distinctLayers(module).find(({ layer }) => layer.hasParameters);
+  return first?.layer.placement() ?? ANYWHERE;
+}
 
-  /** Checks an input and runs it on the calling thread. @internal */
-  protected runSync<D extends FloatDType>(input: Tensor<D>, how?: CallOptions): [Tensor<D>, ...Tensor<D>[]] {
-    return adopted(binding().forwardSync(this.handle(), [this.checkInput(input)], how));
-  }
-
-  private checkInput(input: unknown): TensorArg {
-    // Check the argument that native code gets. The object's own properties may differ from it.
-    const argument = tensorArgument('input', input);
-    const dtype = dtypeFromCode(argument.dtype);
-    const own = this.hasParameters() ? this.dtype : undefined;
-    if (own === undefined && !isFloatDType(dtype)) {
-      throw new TokenLearnerError(
-        'ERR_DTYPE_MISMATCH',
-        `Expected a floating dtype for \`input\` but received ${dtype}`,
-      );
+/** Disposes all modules, also if one throws, and then throws the first error. */
+function disposeAll(modules: readonly Module[]): void {
+  const errors: unknown[] = [];
+  for (const module of modules) {
+    try {
+      module.dispose();
+    } catch (error) {
+      errors.push(error);
     }
-    if (own !== undefined && dtype !== own) {
-      const orModule = isFloatDType(dtype) ? `, or the module with to('${dtype}')` : '';
-      throw new TokenLearnerError(
-        'ERR_DTYPE_MISMATCH',
-        `Expected dtype ${own}, the module's, for \`input\` but received ${dtype}; convert it with to('${own}')${orModule}`,
-      );
-    }
-    this.outputShape(argument.shape);
-    return argument;
   }
-
-  private hasParameters(): boolean {
-    return (this.#hasParameters ??= this.leaves().some(({ leaf }) => leaf.parameterSpecs.length > 0));
-  }
-
-  private specs(): ParameterSpec[] {
-    return this.leaves().flatMap(({ prefix, leaf }) =>
-      leaf.parameterSpecs.map(({ name, shape }) => ({ name: prefix + name, shape })),
-    );
-  }
-}
-
-/** A module with its own native operator. @internal */
-export interface Leaf extends Module {
-  readonly parameterSpecs: readonly ParameterSpec[];
-  readParameters(): AnyTensor[];
-  /** Plans a move to another dtype or device; undefined if there is nothing to move. */
-  planMove(dtype: FloatDType | undefined, device: Device | undefined): LeafMove | undefined;
-}
-
-/** A planned move of a leaf, in native codes. @internal */
-export interface LeafMove {
-  handle: LayerHandle;
-  dtype: DTypeCode;
-  device: DeviceCode;
-}
-
-/**
- * Writes parameters by name in one native call, so that all of them change or none. Parameters that `tensors` does not name
- * keep their values.
- */
-function writeParameters(
-  leaves: readonly { prefix: string; leaf: Leaf }[],
-  tensors: ReadonlyMap<string, AnyTensor>,
-): void {
-  const changed = leaves.flatMap(({ prefix, leaf }) => {
-    const given = leaf.parameterSpecs.map(({ name }) => tensors.get(prefix + name));
-    if (given.every((tensor) => tensor === undefined)) return [];
-    return [
-      { handle: leaf.handle(), given, present: given.includes(undefined) ? leaf.readParameters() : [] },
-    ];
-  });
-  try {
-    binding().setParameters(
-      changed.map(({ handle }) => handle),
-      changed.map(({ given, present }) =>
-        given.map((tensor, i) => tensorArgument('parameter', tensor ?? present[i])),
-      ),
-    );
-  } finally {
-    for (const { present } of changed) for (const tensor of present) tensor.dispose();
-  }
+  if (errors.length > 0) throw errors[0];
 }

@@ -62,6 +62,11 @@ export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown })
   };
 }
 
+/** The error of a forward that took longer than its timeout. */
+export function timedOut(timeoutMs: number): TokenLearnerError {
+  return new TokenLearnerError('ERR_TIMEOUT', `The forward did not finish within ${timeoutMs} ms`);
+}
+
 let lastId = 0;
 
 /** A request's id for {@link NativeBinding.cancel}. It is unique among all unfinished requests. */
@@ -106,7 +111,7 @@ async function controlled<T>(
     stop(signal?.reason);
   };
   const onTimeout = (): void => {
-    stop(new TokenLearnerError('ERR_TIMEOUT', `The forward did not finish within ${String(timeoutMs)} ms`));
+    stop(timedOut(timeoutMs ?? 0));
   };
   const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
   signal?.addEventListener('abort', onAbort);

@@ -2,76 +2,123 @@ import { TokenLearnerError } from '../errors';
 import { checkShape, type Shape } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { checkInteger, checkOptions, type NoOptions, unexpected } from '../validate';
-import { Container } from './container';
-import { assertThis, assertUsable, type FloatDType, Module } from './module';
+import type { FloatDType } from './float-dtype';
+import { Module } from './module';
+import { markBuiltIn, Plan, runnableOf, runSteps, runStepsSync } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
+import { runSync, submit } from './run';
+import { assertThis, assertUsable, className, demandState, isModule } from './state';
+import { modulesOf } from './tree';
 
-function byPosition(modules: readonly unknown[]): Map<string, Module> {
+function checkModules(modules: readonly unknown[]): void {
   if (modules.length === 0) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
       'Expected at least one module for `modules` but received none',
     );
   }
-  return new Map(
-    modules.map((module, i) => {
-      if (module instanceof Module) return [String(i), module];
-      throw unexpected('ERR_INVALID_ARG_TYPE', `modules[${i}]`, 'a module', module);
-    }),
-  );
+  modules.forEach((module, i) => {
+    if (!isModule(module)) throw unexpected('ERR_INVALID_ARG_TYPE', `modules[${i}]`, 'a module', module);
+  });
 }
 
 /**
- * torch.nn.Sequential: modules that run one after the other, natively as one request. Positions are the prefixes of the
- * parameters' names: '0.net.0.weight'.
+ * torch.nn.Sequential: modules that run one after the other. Positions are the prefixes of the parameters' names: '0.net.0.weight'.
+ * A module that is assigned to a property, or registered, is appended.
+ *
+ * Modules of this package run natively, those that follow one another as one request. A module with a forward of its own, such as
+ * a subclass's, is called.
  */
-export class Sequential extends Container {
+export class Sequential extends Module {
+  #plan: Plan | undefined;
+  #isPlanning = false;
+
+  static {
+    markBuiltIn(this);
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if an argument is not a module; ERR_INVALID_ARG_VALUE without arguments. */
   constructor(...modules: Module[]) {
-    super(byPosition(modules), { nodes: modules.map((_, i) => [i]), outputs: [modules.length] });
+    super();
+    checkModules(modules);
+    const state = demandState(this);
+    state.registered = modules.map((module, i) => ({ name: String(i), module, after: 0 }));
+    state.runnable = () => this.#current().graph;
+    state.release = () => this.#plan?.dispose();
+    this.#current();
   }
 
   /** The number of modules. */
   get length(): number {
     assertThis(this, Sequential);
-    return this.children.size;
+    return modulesOf(this).length;
   }
 
   /** Returns the module at a position; undefined if there is none. A negative position counts from the end. */
   at(index: number): Module | undefined {
     assertThis(this, Sequential);
-    return [...this.children.values()].at(checkInteger('index', index));
+    return modulesOf(this).at(checkInteger('index', index));
   }
 
   /** Iterates over the modules in order. */
   [Symbol.iterator](): IterableIterator<Module> {
     assertThis(this, Sequential);
-    return this.children.values();
+    return modulesOf(this).values();
   }
 
   override outputShape(shape: Shape): number[] {
     assertUsable(this, Sequential);
-    return [...this.children.values()].reduce<number[]>(
-      (current, module) => module.outputShape(current),
+    return modulesOf(this).reduce<number[]>(
+      (current, module) => checkShape(`${className(module)}.outputShape()`, module.outputShape(current)),
       checkShape('shape', shape),
     );
   }
 
   /**
-   * Runs all modules as one request on the executor thread. A TokenLearner in it returns only its tokens.
+   * Runs all modules, without blocking the event loop. `signal` and `timeoutMs` reach each of them; the timeout is for all modules
+   * together. A TokenLearner in it returns only its tokens.
    *
-   * @throws TokenLearnerError (as a rejection) the errors of the modules' own forwards.
+   * @throws TokenLearnerError (as a rejection) the errors of the modules' own forwards; ERR_INVALID_ARG_TYPE if the forward of your
+   * own module does not return a tensor; ERR_NOT_IMPLEMENTED if it has no forward.
    */
-  async forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>> {
+  override async forward<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: RequestOptions,
+  ): Promise<Tensor<D>> {
     assertUsable(this, Sequential);
     const control = checkRequest(checkOptions('options', options, REQUEST_OPTIONS));
-    return (await this.submit(input, undefined, control))[0];
+    const plan = this.#current();
+    if (plan.graph === undefined) return runSteps(plan.steps, input, control);
+    return (await submit(plan.graph, input, undefined, control))[0];
   }
 
-  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. */
-  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
+  /**
+   * Computes the same numbers as {@link forward} on the calling thread, and blocks it. Calls the forwardSync of modules of your
+   * own.
+   */
+  override forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, Sequential);
     checkOptions('options', options, []);
-    return this.runSync(input)[0];
+    const plan = this.#current();
+    return plan.graph === undefined ? runStepsSync(plan.steps, input) : runSync(plan.graph, input)[0];
+  }
+
+  /** The plan for the modules as they are now: they, and their methods, may have been replaced. */
+  #current(): Plan {
+    if (this.#isPlanning)
+      throw new TokenLearnerError('ERR_INVALID_ARG_VALUE', `The ${className(this)} contains itself`);
+    this.#isPlanning = true;
+    try {
+      const modules = modulesOf(this);
+      const runnables = modules.map(runnableOf);
+      if (this.#plan?.fits(modules, runnables) !== true) {
+        const old = this.#plan;
+        this.#plan = new Plan(modules, runnables);
+        old?.dispose();
+      }
+      return this.#plan;
+    } finally {
+      this.#isPlanning = false;
+    }
   }
 }

@@ -4,11 +4,22 @@ import { weightAndBias } from '../init';
 import type { CallOptions } from '../native-interface';
 import { elementCount, formatShape } from '../shape';
 import type { AnyTensor, Tensor } from '../tensor/tensor';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange } from '../validate';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  describe,
+  type IntegerRange,
+} from '../validate';
 import { inferConfig } from './infer-config';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
-import { assertUsable, type FloatDType, type ParameterSpec } from './module';
+import type { FloatDType } from './float-dtype';
+import type { ParameterSpec } from './native';
+import { markBuiltIn } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
+import { runSync, submit } from './run';
+import { assertUsable, layerOf } from './state';
 import type { StateDict } from './state-dict';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
@@ -152,6 +163,7 @@ export class TokenLearner extends LeafModule {
       assertUsable(self, TokenLearner);
       return self.#config;
     };
+    markBuiltIn(this);
   }
 
   /**
@@ -181,18 +193,21 @@ export class TokenLearner extends LeafModule {
 
   /**
    * Creates a TokenLearner with the weights of a state dict. Their shapes determine dim, ffMult, numOutputTokens and numLayers.
+   * Called on a subclass it creates one of that; the subclass's constructor then takes the same options.
    *
    * @param dict - tensors with the keys net.0.weight, net.0.bias, net.2.weight, ...
    * @param options - the other options; `dtype` defaults to the weights' dtype.
    * @throws TokenLearnerError ERR_STATE_DICT if the shapes are not those of a TokenLearner.
    */
-  static fromStateDict(
+  static fromStateDict<M extends TokenLearner = TokenLearner>(
+    this: new (options: TokenLearnerOptions) => M,
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
     options?: Omit<TokenLearnerOptions, 'dim' | 'ffMult' | 'numOutputTokens' | 'numLayers'>,
-  ): TokenLearner {
+  ): M {
+    assertLearnerClass(this);
     const given = checkOptions('options', options, REST);
     const { dtype, ...shape } = inferConfig(dict);
-    const model = new TokenLearner({ ...shape, dtype, ...given } as TokenLearnerOptions);
+    const model = new this({ ...shape, dtype, ...given } as TokenLearnerOptions);
     try {
       model.loadStateDict(dict);
       return model;
@@ -234,44 +249,57 @@ export class TokenLearner extends LeafModule {
    * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_DEVICE_LOST,
    * ERR_CLOSED; the signal's reason.
    */
-  async forward<D extends FloatDType>(
+  override async forward<D extends FloatDType>(
     input: Tensor<D>,
     options: TokenLearnerForwardOptions & With,
   ): Promise<TokensAndAttention<D>>;
-  async forward<D extends FloatDType>(
+  override async forward<D extends FloatDType>(
     input: Tensor<D>,
     options?: TokenLearnerForwardOptions & Without,
   ): Promise<Tensor<D>>;
-  async forward<D extends FloatDType>(
+  override async forward<D extends FloatDType>(
     input: Tensor<D>,
     options?: TokenLearnerForwardOptions,
   ): Promise<Tensor<D> | TokensAndAttention<D>>;
-  async forward<D extends FloatDType>(
+  override async forward<D extends FloatDType>(
     input: Tensor<D>,
     options?: TokenLearnerForwardOptions,
   ): Promise<Tensor<D> | TokensAndAttention<D>> {
     assertUsable(this, TokenLearner);
     const { how, control } = checkForward(options, REQUEST_OPTIONS);
-    return results(await this.submit(input, how, control));
+    return results(await submit(layerOf(this), input, how, control));
   }
 
   /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. Uses JavaScript's memory in place. */
-  forwardSync<D extends FloatDType>(
+  override forwardSync<D extends FloatDType>(
     input: Tensor<D>,
     options: TokenLearnerSyncOptions & With,
   ): TokensAndAttention<D>;
-  forwardSync<D extends FloatDType>(input: Tensor<D>, options?: TokenLearnerSyncOptions & Without): Tensor<D>;
-  forwardSync<D extends FloatDType>(
+  override forwardSync<D extends FloatDType>(
+    input: Tensor<D>,
+    options?: TokenLearnerSyncOptions & Without,
+  ): Tensor<D>;
+  override forwardSync<D extends FloatDType>(
     input: Tensor<D>,
     options?: TokenLearnerSyncOptions,
   ): Tensor<D> | TokensAndAttention<D>;
-  forwardSync<D extends FloatDType>(
+  override forwardSync<D extends FloatDType>(
     input: Tensor<D>,
     options?: TokenLearnerSyncOptions,
   ): Tensor<D> | TokensAndAttention<D> {
     assertUsable(this, TokenLearner);
-    return results(this.runSync(input, checkForward(options, []).how));
+    return results(runSync(layerOf(this), input, checkForward(options, []).how));
   }
+}
+
+/** The guard of static methods. Throws ERR_INVALID_THIS. */
+function assertLearnerClass(Class: unknown): void {
+  if (Class === TokenLearner || Object.prototype.isPrototypeOf.call(TokenLearner, Object(Class) as object))
+    return;
+  throw new TokenLearnerError(
+    'ERR_INVALID_THIS',
+    `Expected \`this\` to be TokenLearner or a subclass but received ${describe(Class)}`,
+  );
 }
 
 function outputShape(input: readonly number[], { dim, numOutputTokens }: Config): number[] {

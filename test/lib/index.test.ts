@@ -10,6 +10,7 @@ test('the public names', () => {
     'Linear',
     'MaxPool2d',
     'Module',
+    'ModuleList',
     'ReLU',
     'Sequential',
     'Tensor',

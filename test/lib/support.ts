@@ -1,5 +1,11 @@
-import type { AnyTensor } from '../../lib';
+import type { AnyTensor, FloatDType, Module, Tensor } from '../../lib';
 import { dtypeInfo } from '../../lib/dtype';
+
+/** A module that takes one tensor and returns one. */
+export interface TensorModule extends Module {
+  forward<D extends FloatDType>(input: Tensor<D>): Promise<Tensor<D>>;
+  forwardSync<D extends FloatDType>(input: Tensor<D>): Tensor<D>;
+}
 
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
 

@@ -50,12 +50,41 @@ it('loads no native code when it is imported', () => {
 });
 
 it('has types for ESM and CommonJS under the strictest settings', () => {
-  const use = `import { TokenLearner, Tensor, type Device } from 'tokenlearner';
+  const use = `import { Linear, Module, Sequential, TokenLearner, Tensor, type Device, type FloatDType } from 'tokenlearner';
     const tokens = await new TokenLearner({ dim: 8 }).forward(Tensor.zeros([1, 8, 2, 2]));
     export const data: Float32Array = tokens.data;
     export const device: Device = 'cpu';
     // @ts-expect-error dim is required
-    new TokenLearner({});`;
+    new TokenLearner({});
+    class Net extends Module {
+      readonly backbone = new TokenLearner({ dim: 8 });
+      readonly #head: Linear;
+      constructor() {
+        super();
+        this.#head = this.registerModule('head', new Linear(8, 2));
+      }
+      override async forward(x: Tensor, mask?: Tensor): Promise<{ y: Tensor; mask: Tensor | undefined }> {
+        return { y: await this.#head.forward(await this.backbone.forward(x)), mask };
+      }
+    }
+    class Twice extends TokenLearner {
+      override async forward<D extends FloatDType>(x: Tensor<D>): Promise<any> {
+        return super.forward(await super.forward(x));
+      }
+    }
+    class Named extends Linear {
+      override async forward<D extends FloatDType>(x: Tensor<D>): Promise<Tensor<D>> {
+        return super.forward(x);
+      }
+    }
+    const net = new Net().half().eval();
+    export const y: Promise<{ y: Tensor }> = net.forward(Tensor.zeros([1, 8, 2, 2]));
+    export const model: Sequential = new Sequential(net, new Twice({ dim: 8 }), new Named(1, 2));
+    export const head: [string, Module] | undefined = net.namedChildren()[0];
+    // @ts-expect-error not a dtype
+    net.to('cpu', 'int32');
+    // @ts-expect-error not a module
+    new Sequential({});`;
   write('use.mts', use);
   write('use.cts', use.replace('await ', 'async () => await ').replace(/export const data.*/, ''));
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc6');
@@ -64,6 +93,7 @@ it('has types for ESM and CommonJS under the strictest settings', () => {
     '--noEmit',
     '--strict',
     '--exactOptionalPropertyTypes',
+    '--noImplicitOverride',
     '--target',
     'es2022',
     '--lib',

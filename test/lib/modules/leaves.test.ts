@@ -8,18 +8,18 @@ import {
   Linear,
   MaxPool2d,
   type MaxPool2dOptions,
-  type Module,
   type Pair,
   ReLU,
   Tensor,
 } from '../../../lib';
 import { expectThrow } from '../formats/support';
+import type { TensorModule } from '../support';
 
-const run = (module: Module, data: number[], shape: number[]): number[] => [
+const run = (module: TensorModule, data: number[], shape: number[]): number[] => [
   ...module.forwardSync(Tensor.from(data, shape)).data,
 ];
 
-const refusesShape = (module: Module, shape: number[]): void => {
+const refusesShape = (module: TensorModule, shape: number[]): void => {
   expectThrow(() => module.forwardSync(Tensor.zeros(shape)), 'ERR_SHAPE_MISMATCH', `(${shape.join(', ')}`);
   expectThrow(() => module.outputShape(shape), 'ERR_SHAPE_MISMATCH', `(${shape.join(', ')}`);
 };

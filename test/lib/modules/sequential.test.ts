@@ -32,7 +32,7 @@ test('gives the same results as its modules called one after the other', () => {
   const model = head();
   const x = Tensor.randn([2, 64, 5, 5]);
   let expected: Tensor = x;
-  for (const module of model) expected = module.forwardSync(expected);
+  for (const module of model) expected = module.forwardSync(expected) as Tensor;
   expect(model.forwardSync(x).data).toEqual(expected.data);
 });
 

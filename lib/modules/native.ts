@@ -1,0 +1,135 @@
+/** Native layers, and graphs of them: what a forward runs. */
+import { binding } from '../binding';
+import { type Device, deviceCode, deviceFromCode } from '../device';
+import { dtypeFromCode, dtypeInfo } from '../dtype';
+import type { LayerHandle, PlacementCode } from '../native-interface';
+import { checkShape, type Shape } from '../shape';
+import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
+import type { FloatDType } from './float-dtype';
+
+/** A named parameter of a layer. */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** The device and the dtype of parameters. */
+export interface Placement {
+  device: Device;
+  dtype: FloatDType;
+}
+
+/** The placement of layers without parameters. They run on their input's device. */
+export const ANYWHERE: Placement = { device: 'cpu', dtype: 'float32' };
+
+function placementOf(code: PlacementCode): Placement {
+  return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
+}
+
+/** Anything that native code runs as one request. */
+export abstract class Runnable {
+  readonly handle: LayerHandle;
+  /** False if it takes inputs of every floating dtype. */
+  readonly hasParameters: boolean;
+
+  constructor(handle: LayerHandle, hasParameters: boolean) {
+    this.handle = handle;
+    this.hasParameters = hasParameters;
+  }
+
+  /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if it cannot take the input. */
+  abstract outputShape(input: readonly number[]): number[];
+
+  /** Asks native code, the only owner of this fact. For a graph it is the placement of the first layer with parameters. */
+  placement(): Placement {
+    return placementOf(binding().placement(this.handle));
+  }
+
+  /** Frees the native layer once no run uses it. */
+  dispose(): void {
+    binding().disposeLayer(this.handle);
+  }
+}
+
+/** The native layer of one module. */
+export class NativeLayer extends Runnable {
+  readonly specs: readonly ParameterSpec[];
+  readonly #outputShape: (input: readonly number[]) => readonly number[];
+
+  constructor(
+    handle: LayerHandle,
+    specs: readonly ParameterSpec[],
+    outputShape: (input: readonly number[]) => readonly number[],
+  ) {
+    super(handle, specs.length > 0);
+    this.specs = specs;
+    this.#outputShape = outputShape;
+  }
+
+  override outputShape(input: readonly number[]): number[] {
+    return checkShape('output.shape', this.#outputShape(input));
+  }
+
+  /** Copies the parameters to the CPU, in the order of `specs`. */
+  readParameters(): AnyTensor[] {
+    return binding()
+      .parameters(this.handle)
+      .map((native) => adoptTensor(native));
+  }
+}
+
+/** Native layers and graphs that run one after the other, as one request. */
+export class NativeGraph extends Runnable {
+  readonly #parts: readonly Runnable[];
+
+  constructor(parts: readonly Runnable[]) {
+    // Slot 0 is the input; part i fills slot i + 1.
+    const nodes = parts.map((_, i) => [i]);
+    const handles = parts.map(({ handle }) => handle);
+    super(
+      binding().createContainer(handles, 1, nodes, [parts.length]),
+      parts.some(({ hasParameters }) => hasParameters),
+    );
+    this.#parts = parts;
+  }
+
+  override outputShape(input: readonly number[]): number[] {
+    return this.#parts.reduce<number[]>((shape, part) => part.outputShape(shape), [...input]);
+  }
+}
+
+/**
+ * Moves layers to another dtype or device in one native call, so that all of them move or none. Layers without parameters stay:
+ * they run on their input's device.
+ */
+export function moveLayers(layers: readonly NativeLayer[], target: Partial<Placement>): void {
+  const moves = layers
+    .filter(({ hasParameters }) => hasParameters)
+    .map((layer) => ({ layer, now: layer.placement() }))
+    .map(({ layer, now }) => ({ layer, now, next: { ...now, ...target } }))
+    .filter(({ now, next }) => next.dtype !== now.dtype || next.device !== now.device);
+  binding().moveLayers(
+    moves.map(({ layer }) => layer.handle),
+    moves.map(({ next }) => dtypeInfo(next.dtype).code),
+    moves.map(({ next }) => deviceCode(next.device)),
+  );
+}
+
+/** Replaces parameters in one native call, so that all of them change or none. A missing tensor keeps its parameter. */
+export function writeParameters(given: ReadonlyMap<NativeLayer, readonly (AnyTensor | undefined)[]>): void {
+  const changed = [...given].map(([layer, tensors]) => ({
+    layer,
+    tensors,
+    present: layer.specs.some((_, i) => tensors[i] === undefined) ? layer.readParameters() : [],
+  }));
+  try {
+    binding().setParameters(
+      changed.map(({ layer }) => layer.handle),
+      changed.map(({ layer, tensors, present }) =>
+        layer.specs.map((_, i) => tensorArgument('parameter', tensors[i] ?? present[i])),
+      ),
+    );
+  } finally {
+    for (const { present } of changed) for (const tensor of present) tensor.dispose();
+  }
+}

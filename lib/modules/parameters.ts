@@ -1,0 +1,46 @@
+/** The parameters of a module's layers, read and written by name. */
+import type { AnyTensor } from '../tensor/tensor';
+import { type NativeLayer, writeParameters } from './native';
+import { checkStateDict, type LoadStateDictResult, type StateDict } from './state-dict';
+import { type NamedLayer, parameterSpecs } from './tree';
+
+/** Copies the parameters of layers to the CPU, in order. */
+export function readParameters(layers: readonly NamedLayer[]): [name: string, tensor: AnyTensor][] {
+  return layers.flatMap(({ prefix, layer }) =>
+    layer
+      .readParameters()
+      .map((tensor, i): [string, AnyTensor] => [`${prefix}${layer.specs[i]?.name ?? ''}`, tensor]),
+  );
+}
+
+/** Copies the parameters of layers to the CPU, by name. */
+export function readStateDict(layers: readonly NamedLayer[]): StateDict {
+  const dict = Object.create(null) as StateDict;
+  for (const [name, tensor] of readParameters(layers)) dict[name] = tensor;
+  return dict;
+}
+
+/**
+ * Replaces the parameters of layers by those of a state dict: all of them, or none if it throws. A layer may have several names;
+ * of the tensors for one parameter, the last one counts. Throws the errors of {@link checkStateDict}.
+ */
+export function writeStateDict(
+  moduleName: string,
+  layers: readonly NamedLayer[],
+  dict: unknown,
+  options: unknown,
+): LoadStateDictResult {
+  const { tensors, ...result } = checkStateDict(moduleName, parameterSpecs(layers), dict, options);
+  const given = new Map<NativeLayer, AnyTensor[]>();
+  for (const { prefix, layer } of layers) {
+    layer.specs.forEach(({ name }, i) => {
+      const tensor = tensors.get(prefix + name);
+      if (tensor === undefined) return;
+      const list = given.get(layer) ?? [];
+      list[i] = tensor;
+      given.set(layer, list);
+    });
+  }
+  writeParameters(given);
+  return result;
+}

@@ -1,0 +1,65 @@
+/** How a forward runs native code: the check of the input, and the two ways to call. */
+import { binding } from '../binding';
+import { dtypeFromCode } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import type { CallOptions, NativeTensor, TensorArg } from '../native-interface';
+import { adoptTensor, type Tensor, tensorArgument } from '../tensor/tensor';
+import { type FloatDType, isFloatDType } from './float-dtype';
+import type { Runnable } from './native';
+import { request, type RequestOptions } from './request';
+
+/** The outputs of a run. There is at least one. */
+export type Outputs<D extends FloatDType> = [Tensor<D>, ...Tensor<D>[]];
+
+function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): Outputs<D> {
+  return natives.map((native) => adoptTensor(native)) as unknown as Outputs<D>;
+}
+
+/** Checks an input and runs it on the device's executor. `how` holds the layer's options. */
+export async function submit<D extends FloatDType>(
+  runnable: Runnable,
+  input: Tensor<D>,
+  how: CallOptions | undefined,
+  control: RequestOptions,
+): Promise<Outputs<D>> {
+  const native = binding();
+  const outputs = await request(
+    control,
+    (id, timeoutMs) => native.forward(runnable.handle, [checkInput(runnable, input)], how, id, timeoutMs),
+    (id) => {
+      native.cancel(id);
+    },
+  );
+  return adopted(outputs);
+}
+
+/** Checks an input and runs it on the calling thread. */
+export function runSync<D extends FloatDType>(
+  runnable: Runnable,
+  input: Tensor<D>,
+  how?: CallOptions,
+): Outputs<D> {
+  return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input)], how));
+}
+
+function checkInput(runnable: Runnable, input: unknown): TensorArg {
+  // Check the argument that native code gets. The object's own properties may differ from it.
+  const argument = tensorArgument('input', input);
+  const dtype = dtypeFromCode(argument.dtype);
+  const own = runnable.hasParameters ? runnable.placement().dtype : undefined;
+  if (own === undefined && !isFloatDType(dtype)) {
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected a floating dtype for \`input\` but received ${dtype}`,
+    );
+  }
+  if (own !== undefined && dtype !== own) {
+    const orModule = isFloatDType(dtype) ? `, or the module with to('${dtype}')` : '';
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected dtype ${own}, the module's, for \`input\` but received ${dtype}; convert it with to('${own}')${orModule}`,
+    );
+  }
+  runnable.outputShape(argument.shape);
+  return argument;
+}
