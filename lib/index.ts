@@ -48,6 +48,11 @@ export {
 } from './runtime';
 export type { ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
+export type { FromImageOptions } from './tensor/image';
+export type { ImageSize } from './tensor/image-geometry';
+export type { ImageInput, RawImage, SharpImage } from './tensor/image-input';
+export { type ImageLayout, type NormalizeOptions, presets } from './tensor/image-normalization';
+export type { PixelImage, ToImageOptions } from './tensor/image-output';
 export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';
 export type { NoOptions } from './validate';

@@ -1,7 +1,7 @@
 import '../dispose';
 import { requireLibtorch } from '../binding';
 import { type Device, type DeviceOption, isDeviceOption, resolveDevice } from '../device';
-import { type DType, dtypeFromCode, dtypeInfo, DTYPES, isDType } from '../dtype';
+import { type FloatDType, dtypeFromCode, isDType, isFloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type {
   CallOptions,
@@ -24,15 +24,7 @@ import {
   type StateDict,
 } from './state-dict';
 
-/** The dtypes that modules can compute in. */
-export type FloatDType = 'float32' | 'float64' | 'float16' | 'bfloat16';
-
-/** The dtypes of {@link FloatDType}. */
-export const FLOAT_DTYPES = DTYPES.filter(isFloatDType);
-
-function isFloatDType(dtype: DType): dtype is FloatDType {
-  return dtypeInfo(dtype).floating;
-}
+export { FLOAT_DTYPES, type FloatDType } from '../dtype';
 
 function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): [Tensor<D>, ...Tensor<D>[]] {
   return natives.map((native) => adoptTensor(native)) as unknown as [Tensor<D>, ...Tensor<D>[]];

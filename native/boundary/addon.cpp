@@ -46,6 +46,9 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("forwardSync", &Addon::forward_sync),
                            InstanceMethod("cancel", &Addon::cancel),
                            InstanceMethod("setQueueLimit", &Addon::set_queue_limit),
+                           InstanceMethod("imagesToTensor", &Addon::images_to_tensor),
+                           InstanceMethod("imagesToTensorSync", &Addon::images_to_tensor_sync),
+                           InstanceMethod("tensorToImage", &Addon::tensor_to_image),
                        });
 
   watch_collector(env);

@@ -21,6 +21,7 @@ test('the public names', () => {
     'loadSafetensors',
     'loadWeights',
     'manualSeed',
+    'presets',
     'runtime',
     'saveNpy',
     'saveSafetensors',
