@@ -92,6 +92,7 @@ Outputs ImageOp::run(Inputs pictures, const CallOptions& options) const {
                      .normalization = view(set.normalization),
                      .dtype = set.dtype,
                      .channels_last = set.channels_last,
+                     .isa = isa_,
                      .out = result.data() + i * image_bytes});
   }
   std::vector<Status> statuses(tasks.size());

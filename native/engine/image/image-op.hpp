@@ -44,6 +44,9 @@ class ImageOp final : public ConfiguredOp<ImageOp, ImageSettings> {
 
  private:
   Dims output_shape(int64_t pictures, int64_t colors) const;
+
+  // Asked for on JavaScript's thread, which may change the environment.
+  kernels::Isa isa_ = kernels::chosen_isa();
 };
 
 /// Writes one contiguous picture's bytes, (height, width, colours), from a tensor of shape

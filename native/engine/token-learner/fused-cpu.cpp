@@ -1,6 +1,5 @@
 // The fused engine for the CPU. It converts tensors to the kernels' params struct and back.
 
-#include <cstdlib>
 #include <mutex>
 
 #include "engine/error.hpp"
@@ -25,17 +24,11 @@ void check(Status status) {
       std::string("The fused CPU engine answered: ") + name_of(status));
 }
 
-/// TOKENLEARNER_CPU_ISA forces an instruction set, for tests and benchmarks.
-kernels::Isa chosen_isa() {
-  const char* forced = std::getenv("TOKENLEARNER_CPU_ISA");
-  return forced == nullptr ? kernels::best_isa() : kernels::isa_from_name(forced);
-}
-
 std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& config,
                                                    const std::vector<Tensor>& parameters) {
   const LayerViews layers = layer_views(parameters);
   std::shared_ptr<const kernels::PackedWeights> packed;
-  check(kernels::PackedWeights::pack(weights_view(config, parameters, layers), chosen_isa(), packed));
+  check(kernels::PackedWeights::pack(weights_view(config, parameters, layers), kernels::chosen_isa(), packed));
   return packed;
 }
 

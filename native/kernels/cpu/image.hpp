@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/image-resize.hpp"
+#include "kernels/cpu/isa.hpp"
 #include "kernels/dtype.hpp"
 #include "kernels/status.hpp"
 
@@ -40,6 +41,8 @@ struct ImageToTensorParams {
   DType dtype = DType::float32;
   /** True for (height, width, colors), false for (colors, height, width). */
   bool channels_last = false;
+  /** Precondition: is_available(isa). The numbers are the same for all. */
+  Isa isa = Isa::baseline;
   /** Receives window.height * window.width * colors elements. */
   void* out = nullptr;
 };

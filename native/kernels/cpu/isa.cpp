@@ -1,5 +1,6 @@
 #include "kernels/cpu/isa.hpp"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace tokenlearner::kernels {
@@ -34,6 +35,8 @@ Isa best_isa() {
   }
   return Isa::baseline;
 }
+
+Isa chosen_isa() { return isa_from_name(std::getenv("TOKENLEARNER_CPU_ISA")); }
 
 std::vector<Isa> available_isas() {
   std::vector<Isa> isas;

@@ -18,6 +18,9 @@ bool is_available(Isa isa);
 
 Isa best_isa();
 
+/** The one that TOKENLEARNER_CPU_ISA names, for tests and benchmarks; otherwise best_isa(). */
+Isa chosen_isa();
+
 std::vector<Isa> available_isas();
 
 /** The Isa with that name ("baseline", "avx2", "avx512") if it is available, otherwise best_isa(). */

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/image-avx2.hpp"
+
 using namespace tokenlearner::kernels;
 
 namespace {
@@ -53,8 +55,8 @@ bool same_bits(T a, T b) {
 }
 
 /** Converts part of a noisy picture and compares each element with element(). */
-void check_part(int channels, std::int64_t height, std::int64_t width, const Window& window,
-                const Normalization& normalization, bool channels_last) {
+void check_part_on(Isa isa, int channels, std::int64_t height, std::int64_t width, const Window& window,
+                   const Normalization& normalization, bool channels_last) {
   const auto pixels = noise(static_cast<std::size_t>(height * width * channels));
   ImageToTensorParams params = whole({pixels.data(), height, width, channels});
   const int colors = params.picture.colors();
@@ -64,6 +66,7 @@ void check_part(int channels, std::int64_t height, std::int64_t width, const Win
   params.window = window;
   params.normalization = normalization;
   params.channels_last = channels_last;
+  params.isa = isa;
   params.out = out.data();
   REQUIRE(image_to_tensor(params) == Status::ok);
   CHECK(out.back() == 99.0f);
@@ -79,6 +82,14 @@ void check_part(int channels, std::int64_t height, std::int64_t width, const Win
         wrong += same_bits(out[static_cast<std::size_t>(at)], expected) ? 0 : 1;
       }
   CHECK(wrong == 0);
+}
+
+void check_part(int channels, std::int64_t height, std::int64_t width, const Window& window,
+                const Normalization& normalization, bool channels_last) {
+  for (const Isa isa : available_isas()) {
+    INFO("instruction set ", std::string(name_of(isa)));
+    check_part_on(isa, channels, height, width, window, normalization, channels_last);
+  }
 }
 
 std::vector<std::uint8_t> resized(const Picture& picture, std::int64_t height, std::int64_t width,
@@ -131,6 +142,24 @@ TEST_CASE("every mean and standard deviation has the exact elements") {
     check_part(3, 24, 32, {0, 0, 24, 32}, {mean, std}, false);
   }
 }
+
+#if defined(__x86_64__)
+TEST_CASE("the vectors alone have the exact elements, up to the last few pixels") {
+  if (!is_available(Isa::avx2)) return;
+  const ColorScale scales[] = {{kMean[0], kStd[0], 1.0f / kStd[0]}, {0.5f, 0.5f, 2.0f}, {0.0f, 1.0f, 1.0f}};
+  const float mean[] = {kMean[0], 0.5f, 0.0f};
+  const float std[] = {kStd[0], 0.5f, 1.0f};
+  std::vector<std::uint8_t> pixels(256 * 4);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i / 4 + 85 * (i % 4));
+  std::vector<float> out(3 * 256);
+  REQUIRE(convert_pixels_avx2(pixels.data(), 256, 4, scales, out.data(), 256) == 256);
+  for (std::size_t i = 0; i < 256; ++i)
+    for (int c = 0; c < 3; ++c)
+      CHECK(out[static_cast<std::size_t>(c) * 256 + i] ==
+            element(pixels[4 * i + static_cast<std::size_t>(c)], c, {mean, std}));
+  CHECK(convert_pixels_avx2(pixels.data(), 97, 3, scales, out.data(), 256) == 88);
+}
+#endif
 
 TEST_CASE("the other dtypes are converted from float32") {
   const auto pixels = noise(3 * 64);
