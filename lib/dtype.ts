@@ -92,6 +92,17 @@ export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(TABLE, value);
 }
 
+/** The dtypes that modules can compute in. */
+export type FloatDType = 'float32' | 'float64' | 'float16' | 'bfloat16';
+
+/** True if modules can compute in `dtype`. */
+export function isFloatDType(dtype: DType): dtype is FloatDType {
+  return TABLE[dtype].floating;
+}
+
+/** The dtypes of {@link FloatDType}. */
+export const FLOAT_DTYPES: readonly FloatDType[] = DTYPES.filter(isFloatDType);
+
 /** libtorch's code, item size, typed array and kind of a dtype. */
 export function dtypeInfo(dtype: DType): DTypeInfo {
   return TABLE[dtype];

@@ -4,7 +4,15 @@
  * @packageDocumentation
  */
 export type { Device, DeviceOption } from './device';
-export type { DefaultDType, DType, Float16Elements, TypedArray, TypedArrayFor, TypedArrays } from './dtype';
+export type {
+  DefaultDType,
+  DType,
+  Float16Elements,
+  FloatDType,
+  TypedArray,
+  TypedArrayFor,
+  TypedArrays,
+} from './dtype';
 export { type ErrorCode, TokenLearnerError } from './errors';
 export { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveNpy, saveSafetensors } from './files';
 export type {
@@ -20,7 +28,6 @@ export type { CheckpointOptions } from './formats/checkpoint';
 export { GELU, type GELUOptions, ReLU } from './modules/activation';
 export { Conv2d, type Conv2dOptions } from './modules/conv2d';
 export { Flatten } from './modules/flatten';
-export type { FloatDType } from './modules/float-dtype';
 export { LayerNorm, type LayerNormOptions } from './modules/layer-norm';
 export { LeafModule, type PlacementOptions, UnaryLeaf } from './modules/leaf';
 export { Linear, type LinearOptions } from './modules/linear';
@@ -50,6 +57,11 @@ export {
 } from './runtime';
 export type { CpuIsa, ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
+export type { FromImageOptions } from './tensor/image';
+export type { ImageSize } from './tensor/image-geometry';
+export type { ImageInput, RawImage, SharpImage } from './tensor/image-input';
+export { type ImageLayout, type NormalizeOptions, presets } from './tensor/image-normalization';
+export type { PixelImage, ToImageOptions } from './tensor/image-output';
 export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';
 export type { NoOptions } from './validate';

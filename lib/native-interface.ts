@@ -54,6 +54,16 @@ export type LayerConfig = Readonly<Record<string, number | boolean | string | re
 /** The options that a layer takes for one call. */
 export type CallOptions = Readonly<Record<string, number | boolean | string>>;
 
+/** The tensor that pictures become. */
+export type ImageFormat = Readonly<{
+  dtype: DTypeCode;
+  channelsLast: boolean;
+  /** The filter of the resize; false is bilinear. */
+  bicubic: boolean;
+  height: number;
+  width: number;
+}>;
+
 export interface CudaReport {
   available: boolean;
   /** A code for programs; null if CUDA is available. */
@@ -190,4 +200,25 @@ export interface NativeBinding {
   cancel(id: number): boolean;
   /** Sets the most requests that may wait for each device, and the most bytes of their inputs; Infinity means no limit. */
   setQueueLimits(requests: number, bytes: number): void;
+
+  /**
+   * Converts pictures, uint8 tensors of shape (height, width, channels), on the CPU's executor thread. Resolves to one tensor.
+   * Each of `geometries` is [resized height, resized width, top, left]. `normalization` has the mean of each colour, then the
+   * standard deviation of each; empty means no normalisation. Needs no libtorch.
+   */
+  imagesToTensor(
+    pictures: readonly TensorArg[],
+    geometries: readonly (readonly number[])[],
+    normalization: Float32Array,
+    format: ImageFormat,
+  ): Promise<NativeTensor[]>;
+  /** Converts pictures on the calling thread. */
+  imagesToTensorSync(
+    pictures: readonly TensorArg[],
+    geometries: readonly (readonly number[])[],
+    normalization: Float32Array,
+    format: ImageFormat,
+  ): NativeTensor[];
+  /** Writes the bytes of a (colours, height, width) CPU tensor as (height, width, colours). Throws ERR_OUT_OF_RANGE for NaN. */
+  tensorToImage(source: TensorArg, normalization: Float32Array, target: Uint8ClampedArray): void;
 }

@@ -35,6 +35,7 @@ const ENGINE_ROOMS = [
   'torch/',
   'cuda/',
   'run/',
+  'image/',
   'token-learner/',
   'layers/',
 ];

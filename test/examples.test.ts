@@ -26,3 +26,9 @@ test('examples/worker.mjs runs as documented', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [file]);
   expect(stdout).toBe('[ 1, 64, 8 ] true\n');
 });
+
+test('examples/pictures.mjs runs as documented', async () => {
+  const file = path.join(__dirname, '..', 'examples', 'pictures.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [file]);
+  expect(stdout).toBe('[ 1, 3, 224, 224 ]\n[ 1, 64, 8 ]\n224 224 3 150528\n');
+});

@@ -1,8 +1,7 @@
-import { dtypeInfo } from '../dtype';
+import { dtypeInfo, type FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { formatShape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
-import type { FloatDType } from './float-dtype';
 import { asRecord } from './state-dict';
 
 export interface InferredConfig {

@@ -1,11 +1,10 @@
 import { binding, requireLibtorch } from '../binding';
 import { deviceCode, resolveDevice } from '../device';
-import { dtypeInfo } from '../dtype';
+import { dtypeInfo, FLOAT_DTYPES, type FloatDType } from '../dtype';
 import type { LayerConfig } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
-import { FLOAT_DTYPES, type FloatDType } from './float-dtype';
 import { Module } from './module';
 import { ANYWHERE, NativeLayer, type ParameterSpec, type Placement } from './native';
 import { markBuiltIn } from './plan';

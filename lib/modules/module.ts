@@ -6,7 +6,7 @@ import { inspectSymbol } from '../tensor/format';
 import type { AnyTensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
 import { checkInteger, checkString, unexpected } from '../validate';
-import type { FloatDType } from './float-dtype';
+import type { FloatDType } from '../dtype';
 import { ANYWHERE, moveLayers, type Placement } from './native';
 import { readParameters, readStateDict, writeStateDict } from './parameters';
 import { assertThis, assertUsable, className, createState, demandState, isModule } from './state';

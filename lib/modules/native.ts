@@ -1,11 +1,10 @@
 /** Native layers, and graphs of them: what a forward runs. */
 import { binding } from '../binding';
 import { type Device, deviceCode, deviceFromCode } from '../device';
-import { dtypeFromCode, dtypeInfo } from '../dtype';
+import { dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
 import type { LayerHandle, PlacementCode } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
-import type { FloatDType } from './float-dtype';
 
 /** A named parameter of a layer. */
 export interface ParameterSpec {

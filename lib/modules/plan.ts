@@ -1,7 +1,7 @@
 /** The steps of a Sequential, and how a forward runs them. */
 import { TokenLearnerError } from '../errors';
 import { type Tensor, tensorArgument } from '../tensor/tensor';
-import type { FloatDType } from './float-dtype';
+import type { FloatDType } from '../dtype';
 import type { Module } from './module';
 import { NativeGraph, type Runnable } from './native';
 import { request, type RequestOptions, timedOut } from './request';

@@ -1,10 +1,9 @@
 /** How a forward runs native code: the check of the input, and the two ways to call. */
 import { binding } from '../binding';
-import { dtypeFromCode } from '../dtype';
+import { dtypeFromCode, type FloatDType, isFloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { CallOptions, NativeTensor, TensorArg } from '../native-interface';
 import { adoptTensor, type Tensor, tensorArgument } from '../tensor/tensor';
-import { type FloatDType, isFloatDType } from './float-dtype';
 import type { Runnable } from './native';
 import { request, type RequestOptions } from './request';
 

@@ -2,7 +2,7 @@ import { TokenLearnerError } from '../errors';
 import { checkShape, type Shape } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { checkInteger, checkOptions, type NoOptions, unexpected } from '../validate';
-import type { FloatDType } from './float-dtype';
+import type { FloatDType } from '../dtype';
 import { Module } from './module';
 import { markBuiltIn, Plan, runnableOf, runSteps, runStepsSync } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';

@@ -1,7 +1,6 @@
 import { isDeviceOption, resolveDevice } from '../device';
-import { isDType } from '../dtype';
+import { FLOAT_DTYPES, type FloatDType, isDType } from '../dtype';
 import { unexpected } from '../validate';
-import { FLOAT_DTYPES, type FloatDType } from './float-dtype';
 import type { Placement } from './native';
 
 /** Checks and resolves the arguments of `module.to`. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE. */

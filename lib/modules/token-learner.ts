@@ -14,7 +14,7 @@ import {
 } from '../validate';
 import { inferConfig } from './infer-config';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
-import type { FloatDType } from './float-dtype';
+import type { FloatDType } from '../dtype';
 import type { ParameterSpec } from './native';
 import { markBuiltIn } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';

@@ -20,6 +20,7 @@ import {
   dtypeFromCode,
   dtypeInfo,
   DTYPES,
+  type FloatDType,
   isDType,
   type TypedArray,
   type TypedArrayFor,
@@ -42,6 +43,9 @@ import { uncloneable } from '../uncloneable';
 import { checkOneOf, checkOptions, describe, isPlainObject, unexpected } from '../validate';
 import { arrayDType, bytesOf, checkLength, fillValue, tensorOptions } from './arguments';
 import { formatTensor, inspectSymbol } from './format';
+import { fromImage, type FromImageOptions, fromImageSync } from './image';
+import type { ImageInput } from './image-input';
+import { type PixelImage, toImage, type ToImageOptions } from './image-output';
 import { flattened, fromJsonElement, jsonElement, nested, type Nested, type TensorJSON } from './numbers';
 import { Storage } from './storage';
 import { lengthOf, transferBuffer, typedArrayOf } from './typed-array';
@@ -296,6 +300,31 @@ export class Tensor<D extends DType = 'float32'> {
     });
   }
 
+  /**
+   * Converts decoded pictures to a tensor of shape (N, C, H, W), where C is 3, or 1 for grey. Alpha is dropped. The numbers are
+   * those of torchvision's Resize, CenterCrop, ToTensor and Normalize, bit for bit; docs/pictures.md has the rules. Runs on the
+   * CPU's executor thread, after one copy of the pictures; needs no libtorch.
+   *
+   * @param image - one picture (N is 1), or an array of pictures.
+   * @throws TokenLearnerError (as a rejection) ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_OUT_OF_RANGE, also for a `crop`
+   * larger than the picture; ERR_SHAPE_MISMATCH for pictures of unequal sizes and bytes that do not match the size;
+   * ERR_UNSUPPORTED_BUFFER for shared and resizable buffers; ERR_DETACHED, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_CLOSED.
+   */
+  static async fromImage<D extends FloatDType = 'float32'>(
+    image: ImageInput | readonly ImageInput[],
+    options?: FromImageOptions<D>,
+  ): Promise<Tensor<D>> {
+    return adopt(await fromImage(image, options)) as Tensor<D>;
+  }
+
+  /** Computes the same numbers as {@link fromImage} on the calling thread, from the pictures' own memory, and blocks it. */
+  static fromImageSync<D extends FloatDType = 'float32'>(
+    image: ImageInput | readonly ImageInput[],
+    options?: FromImageOptions<D>,
+  ): Tensor<D> {
+    return adopt(fromImageSync(image, options)) as Tensor<D>;
+  }
+
   /** The sizes of the dimensions. */
   get shape(): Shape {
     return live(this).shape;
@@ -472,6 +501,18 @@ export class Tensor<D extends DType = 'float32'> {
     checkHost(view, 'write its elements');
     binding().write(toArgument('tensor', this), bytesOf('source', source, view.dtype, view.shape));
     return this;
+  }
+
+  /**
+   * Converts one picture of a tensor on the CPU, of shape (N, C, H, W) or (C, H, W) where C is 1 or 3, back to pixels. `mean` and
+   * `std` are those of {@link fromImage}, and are undone. A number x becomes x * 255, rounded to the nearest integer and clamped to
+   * 0 ... 255.
+   *
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH; ERR_OUT_OF_RANGE,
+   * also for NaN; ERR_DEVICE_MISMATCH for a tensor on a GPU; ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY.
+   */
+  toImage(options?: ToImageOptions): PixelImage {
+    return toImage(live(this), options);
   }
 
   /**

@@ -51,6 +51,9 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("forwardSync", &Addon::forward_sync),
                            InstanceMethod("cancel", &Addon::cancel),
                            InstanceMethod("setQueueLimits", &Addon::set_queue_limits),
+                           InstanceMethod("imagesToTensor", &Addon::images_to_tensor),
+                           InstanceMethod("imagesToTensorSync", &Addon::images_to_tensor_sync),
+                           InstanceMethod("tensorToImage", &Addon::tensor_to_image),
                        });
 
   watch_collector(env);

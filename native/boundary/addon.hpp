@@ -52,6 +52,11 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value set_queue_limits(const Napi::CallbackInfo& info);
 
+  // images.cpp
+  Napi::Value images_to_tensor(const Napi::CallbackInfo& info);
+  Napi::Value images_to_tensor_sync(const Napi::CallbackInfo& info);
+  Napi::Value tensor_to_image(const Napi::CallbackInfo& info);
+
   // addon.cpp
   Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value load_libtorch(const Napi::CallbackInfo& info);
@@ -82,6 +87,17 @@ class Addon : public Napi::Addon<Addon> {
   Executor& executor_of(Device device);
   /// The options of a forward. They include memory for the results if JavaScript must own it.
   CallOptions options_for(const Op& op, const std::vector<TensorArg>& inputs, Napi::Value how);
+
+  /// The id for cancel(), or 0; and the timeout in milliseconds, or a negative number for none.
+  struct Limits {
+    uint64_t id = 0;
+    double timeout = -1;
+  };
+  /// Runs the operator on its device's executor, or at once. Returns a promise of the outputs.
+  Napi::Value submit(Napi::Env env, std::shared_ptr<const Op> op, std::vector<TensorArg> arguments,
+                     CallOptions options, Limits limits);
+  /// Runs the operator on this thread. Returns the outputs.
+  Napi::Value run_now(Napi::Env env, const Op& op, std::vector<TensorArg> arguments, CallOptions options);
 
   /// Runs a method's body. Converts its exceptions to JavaScript exceptions.
   template <typename F>

@@ -172,6 +172,7 @@ Napi::Value Addon::dispose_layer(const Napi::CallbackInfo& info) {
 }
 
 CallOptions Addon::options_for(const Op& op, const std::vector<TensorArg>& inputs, Napi::Value how) {
+  check_inputs(inputs);
   CallOptions options;
   options.values = to_config(how);
   if (storages_.lends()) return options;
@@ -182,37 +183,50 @@ CallOptions Addon::options_for(const Op& op, const std::vector<TensorArg>& input
   return options;
 }
 
+Napi::Value Addon::submit(Napi::Env env, std::shared_ptr<const Op> op, std::vector<TensorArg> arguments,
+                          CallOptions options, Limits limits) {
+  if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
+  std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
+  const Device device = device_for(*op, inputs.front().device());
+  // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
+  options.runs_inline = op->runs_inline(inputs);
+  Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);
+  if (executor != nullptr) {
+    executor->check_room(input_bytes(inputs));
+    for (Tensor& input : inputs) input = owned(input, device.is_cuda());
+  }
+  PromiseQueue::Pending pending = promises_.add(env);
+  auto request = std::make_unique<Request>(std::move(op), device, std::move(inputs), std::move(options),
+                                           std::move(pending.completion));
+  request->set_id(limits.id);
+  if (limits.timeout >= 0)
+    request->set_deadline(Request::Clock::now() +
+                          std::chrono::microseconds(static_cast<int64_t>(limits.timeout * 1e3)));
+  if (executor == nullptr) {
+    request->run();
+  } else {
+    executor->submit(std::move(request));
+  }
+  return pending.promise;
+}
+
+Napi::Value Addon::run_now(Napi::Env env, const Op& op, std::vector<TensorArg> arguments,
+                           CallOptions options) {
+  const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
+  options.runs_inline = op.runs_inline(inputs);
+  const Device device = device_for(op, inputs.front().device());
+  return from_tensors(env, storages_, run_on(op, device, inputs, options));
+}
+
 Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
     std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
     std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
-    check_inputs(arguments);
     CallOptions options = options_for(*op, arguments, info[2]);
-    const uint64_t id = to_index(info[3], "id");
-    const double timeout = info[4].IsNumber() ? info[4].As<Napi::Number>().DoubleValue() : -1;
-    std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
-    const Device device = device_for(*op, inputs.front().device());
-    // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
-    options.runs_inline = op->runs_inline(inputs);
-    Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);
-    if (executor != nullptr) {
-      executor->check_room(input_bytes(inputs));
-      for (Tensor& input : inputs) input = owned(input, device.is_cuda());
-    }
-    PromiseQueue::Pending pending = promises_.add(env);
-    auto request = std::make_unique<Request>(std::move(op), device, std::move(inputs), std::move(options),
-                                             std::move(pending.completion));
-    request->set_id(id);
-    if (timeout >= 0)
-      request->set_deadline(Request::Clock::now() +
-                            std::chrono::microseconds(static_cast<int64_t>(timeout * 1e3)));
-    if (executor == nullptr) {
-      request->run();
-    } else {
-      executor->submit(std::move(request));
-    }
-    return pending.promise;
+    Limits limits;
+    limits.id = to_index(info[3], "id");
+    if (info[4].IsNumber()) limits.timeout = info[4].As<Napi::Number>().DoubleValue();
+    return submit(env, std::move(op), std::move(arguments), std::move(options), limits);
   });
 }
 
@@ -220,12 +234,8 @@ Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
     std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
-    check_inputs(arguments);
     CallOptions options = options_for(*op, arguments, info[2]);
-    const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
-    options.runs_inline = op->runs_inline(inputs);
-    const Device device = device_for(*op, inputs.front().device());
-    return from_tensors(env, storages_, run_on(*op, device, inputs, options));
+    return run_now(env, *op, std::move(arguments), std::move(options));
   });
 }
 

@@ -22,6 +22,7 @@ test('the public names', () => {
     'loadSafetensors',
     'loadWeights',
     'manualSeed',
+    'presets',
     'runtime',
     'saveNpy',
     'saveSafetensors',

@@ -21,6 +21,7 @@ import { expectReject, expectThrow } from './formats/support';
 
 const stray = { keyz: 1 } as never;
 const x = Tensor.ones([2]);
+const pixel = { data: Uint8Array.of(1), width: 1, height: 1 };
 const relu = new ReLU();
 const device = 'cpu';
 const learner = new TokenLearner({ dim: 2, device });
@@ -43,6 +44,8 @@ test.each<[string, () => unknown]>([
   ['Tensor.zeros', () => Tensor.zeros([1], stray)],
   ['Tensor.full', () => Tensor.full([1], 1, stray)],
   ['Tensor.randn', () => Tensor.randn([1], stray)],
+  ['Tensor.fromImageSync', () => Tensor.fromImageSync(pixel, stray)],
+  ['Tensor.toImage', () => Tensor.ones([1, 1, 1]).toImage(stray)],
   ['Tensor.from', () => Tensor.from([1], [1], stray)],
   [
     'runtime.configure',
@@ -58,6 +61,7 @@ test.each<[string, () => Promise<unknown>]>([
   ['TokenLearner.forward', () => learner.forward(Tensor.ones([2, 1, 1]), stray)],
   ['ReLU.forward', () => relu.forward(x, stray)],
   ['Sequential.forward', () => new Sequential(relu).forward(x, stray)],
+  ['Tensor.fromImage', () => Tensor.fromImage(pixel, stray)],
   ['loadWeights', () => loadWeights('none', stray)],
   ['loadSafetensors', () => loadSafetensors('none', stray)],
   ['loadCheckpoint', () => loadCheckpoint('none', stray)],
