@@ -28,7 +28,8 @@ std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& con
                                                    const std::vector<Tensor>& parameters) {
   const LayerViews layers = layer_views(parameters);
   std::shared_ptr<const kernels::PackedWeights> packed;
-  check(kernels::PackedWeights::pack(weights_view(config, parameters, layers), kernels::chosen_isa(), packed));
+  check(
+      kernels::PackedWeights::pack(weights_view(config, parameters, layers), kernels::chosen_isa(), packed));
   return packed;
 }
 
