@@ -63,10 +63,11 @@ describe('the numbers of torchvision', () => {
 
   test('a large batch runs on the executor, and sees the pictures of the call', async () => {
     const pictures = Array.from({ length: 9 }, () => ramp(64, 64, 4));
-    const expected = elementsOf(Tensor.fromImageSync(pictures, presets.imagenet));
+    const expected = raw(Tensor.fromImageSync(pictures, presets.imagenet));
     const running = Tensor.fromImage(pictures, presets.imagenet);
     for (const { data } of pictures) data.fill(0);
-    expect(elementsOf(await running)).toEqual(expected);
+    // Not toBe(expected): jest takes minutes to show how such long texts differ.
+    expect(raw(await running) === expected).toBe(true);
   });
 });
 
