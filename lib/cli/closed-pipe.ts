@@ -6,6 +6,17 @@ export function isClosedPipe(error: unknown): boolean {
   return error instanceof TokenLearnerError && isClosedPipe(error.cause);
 }
 
+const reported = new WeakSet();
+
+/** Prints a failure, once: a write that fails rejects its caller and makes the stream emit the same error. */
+export function reportFailure(error: unknown, text: string): void {
+  if (typeof error === 'object' && error !== null) {
+    if (reported.has(error)) return;
+    reported.add(error);
+  }
+  process.stderr.write(`tokenlearner: ${text}\n`);
+}
+
 /**
  * Ignores writes to a closed pipe, which would otherwise end the process with a stack trace. The work continues: the files that a
  * command writes do not depend on who reads its messages. Any other failure, such as a full disk, fails the command.
@@ -17,7 +28,7 @@ export function ignoreClosedPipes(
     stream.on('error', (error: Error) => {
       if (isClosedPipe(error)) return;
       process.exitCode = 1;
-      if (stream !== process.stderr) process.stderr.write(`tokenlearner: ${error.message}\n`);
+      if (stream !== process.stderr) reportFailure(error, error.message);
     });
   }
 }

@@ -4,12 +4,13 @@
  */
 import { Command, CommanderError } from 'commander';
 import { messageOf, TokenLearnerError } from '../errors';
-import { ignoreClosedPipes, isClosedPipe } from './closed-pipe';
+import { ignoreClosedPipes, isClosedPipe, reportFailure } from './closed-pipe';
 import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
 import { runCommand } from './run';
 import { runtimeCommand } from './runtime';
 import { SilentFailure } from './silent-failure';
+import { UsageError } from './usage-error';
 import { version } from './version';
 
 const FAILED = 1;
@@ -40,6 +41,12 @@ function describe(error: unknown): string {
   return messageOf(error);
 }
 
+/** True if the arguments are wrong: nothing was done. */
+function isMisuse(error: unknown): boolean {
+  if (error instanceof UsageError) return true;
+  return error instanceof TokenLearnerError && error.code === 'ERR_INVALID_ARG_VALUE';
+}
+
 /** Runs the command line on `argv` (as `process.argv`) and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
@@ -50,8 +57,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
     if (error instanceof SilentFailure) return FAILED;
     if (isClosedPipe(error)) return 0;
-    process.stderr.write(`tokenlearner: ${describe(error)}\n`);
-    return FAILED;
+    reportFailure(error, describe(error));
+    return isMisuse(error) ? MISUSED : FAILED;
   }
 }
 

@@ -4,8 +4,12 @@ import { type AnyTensor, saveNpy } from '../index';
 
 const STDOUT = 1;
 
-/** True if a path names this process's standard output: /dev/stdout, /dev/fd/1, or the file that it is redirected to. */
+/** The name of standard input, or of standard output. */
+export const STANDARD = '-';
+
+/** True for `-`, and for a path of this process's standard output: /dev/stdout, /dev/fd/1, or the file that it is redirected to. */
 export function isStandardOutput(file: string): boolean {
+  if (file === STANDARD) return true;
   try {
     const [named, own] = [statSync(file, { bigint: true }), fstatSync(STDOUT, { bigint: true })];
     return named.dev === own.dev && named.ino === own.ino;

@@ -1,8 +1,11 @@
 import { Command, Option } from 'commander';
+import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
 import { loadNpy, loadWeights } from '../files';
 import { type StateDict, TokenLearner } from '../index';
-import { isStandardOutput, saveOutput } from './output';
+import { deviceName, fileName } from './options';
+import { isStandardOutput, saveOutput, STANDARD } from './output';
+import { UsageError } from './usage-error';
 
 interface RunOptions {
   weights: string;
@@ -11,7 +14,7 @@ interface RunOptions {
   attention?: string;
   key?: string;
   prefix: string;
-  device: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+  device: DeviceOption;
   engine: 'auto' | 'fused' | 'grouped-conv';
   layout: 'channels-first' | 'tokens-first';
   quiet: boolean;
@@ -33,10 +36,21 @@ async function weightsOf({ weights, key, prefix }: RunOptions): Promise<StateDic
   return Object.fromEntries(entries.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
+/** Refuses a terminal as the source or the target of binary data. */
+function refuseTerminal({ input, output, attention }: RunOptions): void {
+  if (input === STANDARD && process.stdin.isTTY)
+    throw new UsageError('--input - needs a file or a pipe on standard input, which is a terminal');
+  if ([output, attention].includes(STANDARD) && process.stdout.isTTY)
+    throw new UsageError(
+      '--output - and --attention - need a file or a pipe on standard output, which is a terminal',
+    );
+}
+
 async function run(options: RunOptions): Promise<void> {
+  refuseTerminal(options);
   const weights = await weightsOf(options);
   const model = TokenLearner.fromStateDict(weights, { device: options.device, engine: options.engine });
-  const input = (await loadNpy(options.input)).to(model.dtype);
+  const input = (await loadNpy(options.input === STANDARD ? process.stdin : options.input)).to(model.dtype);
   const started = process.hrtime.bigint();
   const { tokens, attention } = await model.forward(input, { layout: options.layout, returnAttention: true });
   const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
@@ -46,7 +60,7 @@ async function run(options: RunOptions): Promise<void> {
   // If an array goes to standard output, the message must not.
   const isTaken = [options.output, options.attention ?? ''].some(isStandardOutput);
   (isTaken ? process.stderr : process.stdout).write(
-    `(${input.shape.join(', ')}) -> (${tokens.shape.join(', ')}) in ${milliseconds.toFixed(1)} ms on ${model.device}: ${options.output}\n`,
+    `(${input.shape.join(', ')}) -> (${tokens.shape.join(', ')}) in ${milliseconds.toFixed(1)} ms on ${model.device}: ${options.output === STANDARD ? 'standard output' : options.output}\n`,
   );
 }
 
@@ -57,13 +71,14 @@ export function runCommand(): Command {
     .requiredOption(
       '-w, --weights <file>',
       'state dict: safetensors (also its index of shards) or a PyTorch checkpoint',
+      fileName,
     )
-    .requiredOption('-i, --input <file>', 'feature map, .npy')
-    .requiredOption('-o, --output <file>', 'tokens (..., C, G), .npy')
-    .option('-a, --attention <file>', 'also write the attention maps (..., G, H, W), .npy')
+    .requiredOption('-i, --input <file>', 'feature map, .npy; - is standard input', fileName)
+    .requiredOption('-o, --output <file>', 'tokens (..., C, G), .npy; - is standard output', fileName)
+    .option('-a, --attention <file>', 'also write the attention maps (..., G, H, W), .npy', fileName)
     .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
     .option('--prefix <text>', 'take only the entries whose names start with this, and drop it', '')
-    .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto' as const)
     .addOption(
       new Option('--engine <engine>', 'how to compute')
         .choices(['auto', 'fused', 'grouped-conv'])

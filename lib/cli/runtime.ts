@@ -1,12 +1,15 @@
 import { Command } from 'commander';
 import { TokenLearnerError } from '../errors';
-import { type Host, runtimeFolder, thisHost } from '../libtorch/cache';
+import { type Host, listCache, runtimeFolder, thisHost } from '../libtorch/cache';
 import { inspectInstalled, installLibtorch } from '../libtorch/install';
+import { leftoverBytes } from '../libtorch/leftovers';
 import { locateLibtorch } from '../libtorch/locate';
 import { entryVersion, manifest, manifestEntry } from '../libtorch/manifest';
 import { progressRenderer, type ProgressStream } from '../libtorch/progress';
-import { listRuntimes, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
+import { listRuntimes, removeCached, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
+import { fileName } from './options';
 import { table } from './table';
+import { UsageError } from './usage-error';
 
 /** The parts of the process that these commands use. Tests pass their own. */
 export interface RuntimeIo {
@@ -55,13 +58,20 @@ function row({ variant, version, folder, installed, size: bytes, verified }: Run
 function list(io: RuntimeIo, json: boolean): void {
   const runtimes = listRuntimes(io.host);
   const inUse = folderInUse(io.host);
+  const { reason } = listCache(io.host);
+  const leftovers = leftoverBytes(io.host);
   if (json) {
-    io.out(JSON.stringify({ runtimes, inUse }, null, 2));
+    io.out(JSON.stringify({ runtimes, inUse, leftovers }, null, 2));
     return;
   }
   io.out(table([['variant', 'version', 'size', 'checked', 'where'], ...runtimes.map(row)]));
   io.out('');
   io.out(inUse === null ? 'In use: none' : `In use: ${inUse}`);
+  if (reason !== null) io.out(`Cache: ${reason}`);
+  if (leftovers > 0)
+    io.out(
+      `Left by interrupted installs, or in use by one: ${size(leftovers)} (runtime remove --all deletes it)`,
+    );
 }
 
 interface InstallChoice {
@@ -93,17 +103,16 @@ interface RemoveChoice {
 
 async function remove(io: RuntimeIo, { variant, all, dir }: RemoveChoice): Promise<void> {
   if ([variant !== undefined, all, dir !== undefined].filter(Boolean).length !== 1) {
-    throw new TokenLearnerError('ERR_INVALID_ARG_VALUE', 'Expected one of --variant, --dir and --all');
+    throw new UsageError('Expected one of --variant, --dir and --all');
   }
-  const chosen = listRuntimes(io.host).filter(
-    (each) => (each.installed || each.verified === null) && (all || each.variant === variant),
-  );
-  const folders = dir === undefined ? chosen.flatMap(({ folder }) => folder ?? []) : [dir];
-  if (folders.length === 0) io.log('There is nothing to remove.');
-  for (const folder of folders) {
-    await removeRuntime(folder, io.host);
-    io.log(`Removed ${folder}`);
+  const { host, log } = io;
+  if (dir !== undefined) {
+    await removeRuntime(dir, { host, log });
+    log(`Removed ${dir}`);
+    return;
   }
+  const removed = await removeCached(variant ?? null, { host, log });
+  if (removed.length === 0) log('There is nothing to remove.');
 }
 
 function showPath(io: RuntimeIo, variant: string | undefined): void {
@@ -137,18 +146,19 @@ export function runtimeCommand(io: RuntimeIo = processIo()): Command {
     .command('install')
     .description('Install a libtorch into the cache of this user, and print its lib folder.')
     .option('--variant <variant>', VARIANTS, 'cpu')
-    .option('--from-file <file>', 'a wheel or archive, or a folder with the wheels of a CUDA build')
+    .option('--from-file <file>', 'a wheel or archive, or a folder with the wheels of a CUDA build', fileName)
     .option(
       '--dir <folder>',
       'install into this folder instead (for images; name it in TOKENLEARNER_LIBTORCH)',
+      fileName,
     )
     .action((choice: InstallChoice) => install(io, choice));
   root
     .command('remove')
     .description('Delete what was installed.')
     .option('--variant <variant>', 'every version of it in the cache')
-    .option('--dir <folder>', 'the one in this folder')
-    .option('--all', 'everything in the cache', false)
+    .option('--dir <folder>', 'the one in this folder', fileName)
+    .option('--all', 'everything in the cache, with what interrupted installs left', false)
     .action((choice: RemoveChoice) => remove(io, choice));
   root
     .command('path')

@@ -17,9 +17,18 @@ export function checkProbe({ events, crash }: ProbeReport, machine: Machine, ver
   const remedy = isGpu
     ? `Use the CPU until this is fixed: CUDA_VISIBLE_DEVICES= hides the GPUs. ${remedyForCuda('driver-error') ?? ''}`
     : name === 'probe'
-      ? `${UNTRIED} Let Node start child processes (--allow-child-process).`
+      ? `${UNTRIED} Let Node start child processes: its permission model (--allow-child-process), limits (ulimit -u, memory) and sandboxes can forbid it.`
       : 'Report it with the output of tokenlearner doctor --json.';
-  return [...findings, failed(name, `the process that tried it ended: ${crash.reason}`, remedy)];
+  return [
+    ...findings,
+    failed(
+      name,
+      name === 'probe'
+        ? `no child process could try it: ${crash.reason}`
+        : `the process that tried it ended: ${crash.reason}`,
+      remedy,
+    ),
+  ];
 }
 
 function checkEvent(event: ProbeEvent, machine: Machine, version: string): Finding[] {

@@ -19,10 +19,15 @@ export function runProbe(script: string = path.join(__dirname, 'probe.js'), time
     // Node throws if its permission model forbids child processes.
     return { events: [], crash: { step: 'start', reason: (error as Error).message } };
   }
-  const events = parseEvents(child.output[3] ?? '');
+  const events = parseEvents(reportOf(child));
   if (child.error === undefined && child.status === 0) return { events, crash: null };
   const last = events.at(-1);
   return { events, crash: { step: last?.step ?? 'start', reason: describeEnd(child) } };
+}
+
+/** A child that could not be started, for want of processes or memory, has no output at all. Node's types do not say so. */
+function reportOf({ output }: { output: readonly (string | null)[] | null }): string {
+  return output?.[3] ?? '';
 }
 
 /** Ignores a line that a crash cut off. */
@@ -40,11 +45,11 @@ interface Ended {
   error?: Error;
   signal: string | null;
   status: number | null;
-  stderr: string;
+  stderr: string | null;
 }
 
 function describeEnd({ error, signal, status, stderr }: Ended): string {
   const how = error?.message ?? signal ?? `exit code ${status ?? 'unknown'}`;
-  const said = stderr.trim().split('\n').at(-1) ?? '';
+  const said = (stderr ?? '').trim().split('\n').at(-1) ?? '';
   return said === '' ? how : `${how}: ${said}`;
 }

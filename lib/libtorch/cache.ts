@@ -53,6 +53,12 @@ export function cachedLibtorchFolder(host: Host): string | null {
   return cache && path.join(cache, 'libtorch');
 }
 
+/** The folder of the cache with the downloads of installs, one folder per version and variant; null without a cache. */
+export function downloadsFolder(host: Host): string | null {
+  const cache = cacheFolder(host);
+  return cache && path.join(cache, 'downloads');
+}
+
 /** The folder of one version and variant. It may not exist. Null without a cache. */
 export function runtimeFolder(host: Host, version: string, variant: string): string | null {
   const folder = cachedLibtorchFolder(host);

@@ -1,10 +1,10 @@
 import { mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheFolder, type Host, NO_CACHE, runtimeFolder, thisHost } from './cache';
+import { cacheFolder, downloadsFolder, type Host, NO_CACHE, runtimeFolder, thisHost } from './cache';
 import { checkSpace } from './disk-space';
 import { type FoundLibtorch, inspectLibtorch, readRuntimeRecord, type RuntimeRecord } from './inspect';
 import { asInstallError, installError } from './install-error';
-import { withLock } from './lock';
+import { lockOf, withLock } from './lock';
 import { entryVersion, type Manifest, manifest, manifestEntry, type ManifestEntry } from './manifest';
 import { checkGivenArchive, obtainArchive } from './obtain';
 import { checkGivenWheels, obtainWheels } from './obtain-wheels';
@@ -93,7 +93,7 @@ async function findOrInstall(job: Job): Promise<FoundLibtorch> {
   const onWait = () => {
     log(`Another process is installing ${root}; waiting for it.`);
   };
-  return withLock(`${root}.lock`, async () => inspectWanted(job) ?? (await install(job)), { onWait });
+  return withLock(lockOf(root), async () => inspectWanted(job) ?? (await install(job)), { onWait });
 }
 
 /** Resolves links, so that the install does not replace them. */
@@ -160,7 +160,7 @@ async function install(job: Job): Promise<FoundLibtorch> {
 /** The folder for downloads; null if nothing is downloaded. */
 function downloadFolder({ host, fromFile, version, variant }: Job): string | null {
   if (fromFile !== undefined) return null;
-  const folder = path.join(demandCache(host), 'downloads', `${version}-${variant}`);
+  const folder = path.join(downloadsFolder(host) ?? demandCache(host), `${version}-${variant}`);
   const reason = distrustPath(demandCache(host), folder);
   if (reason !== null) throw installError(`Nothing is downloaded into the cache: ${reason}`);
   return folder;

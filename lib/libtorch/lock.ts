@@ -31,6 +31,19 @@ interface Sighting {
   mark: string;
 }
 
+/** True if a name beside a runtime's folder is that of its lock, or of a stale lock that was being broken. */
+export function isLockName(name: string, root: string): boolean {
+  const start = `${path.basename(root)}.lock`;
+  return (
+    name === start || (name.startsWith(`${start}.`) && /^[\da-f-]{36}$/.test(name.slice(start.length + 1)))
+  );
+}
+
+/** The lock of a runtime's folder. */
+export function lockOf(root: string): string {
+  return `${root}.lock`;
+}
+
 /** The most bytes of a lock file. */
 const LARGEST = 4096;
 

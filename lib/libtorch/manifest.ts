@@ -60,6 +60,14 @@ export function entryVersion(entry: ManifestEntry, from: Manifest = manifest): s
   return entry.version ?? from.version;
 }
 
+/** The error for a variant that does not exist. */
+export function unknownVariant(variant: string, known: readonly string[]): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_INVALID_ARG_VALUE',
+    `Expected one of ${known.join(', ')} for \`variant\` but received ${variant}`,
+  );
+}
+
 /**
  * Returns the manifest's entry for a variant on a platform.
  *
@@ -67,13 +75,7 @@ export function entryVersion(entry: ManifestEntry, from: Manifest = manifest): s
  */
 export function manifestEntry(variant: string, target: string, from: Manifest = manifest): ManifestEntry {
   const targets = from.variants[variant];
-  if (targets === undefined) {
-    const known = Object.keys(from.variants).join(', ');
-    throw new TokenLearnerError(
-      'ERR_INVALID_ARG_VALUE',
-      `Expected one of ${known} for \`variant\` but received ${variant}`,
-    );
-  }
+  if (targets === undefined) throw unknownVariant(variant, Object.keys(from.variants));
   const entry = targets[target];
   if (entry === undefined) {
     const known = Object.keys(targets).join(', ');

@@ -102,12 +102,16 @@ export async function deleteRuntime(root: string, isNamedByUser: boolean): Promi
   await rm(aside, { recursive: true, force: true });
 }
 
+/** The folders that interrupted installs left beside a runtime's folder. Throws the system's error. */
+export async function leftoversBeside(root: string): Promise<string[]> {
+  const parent = path.dirname(root);
+  const entries = await readdir(parent, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && isTemporaryName(entry.name, root))
+    .map(({ name }) => path.join(parent, name));
+}
+
 /** Deletes what interrupted installs left beside a runtime's folder. The caller must hold its lock. */
 export async function deleteLeftovers(root: string): Promise<void> {
-  const parent = path.dirname(root);
-  for (const entry of await readdir(parent, { withFileTypes: true })) {
-    if (entry.isDirectory() && isTemporaryName(entry.name, root)) {
-      await rm(path.join(parent, entry.name), { recursive: true, force: true });
-    }
-  }
+  for (const folder of await leftoversBeside(root)) await rm(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,7 @@
 import { spawn, type StdioOptions } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { messageOf } from '../errors';
 import { thisHost } from './cache';
 import type { PipSource } from './manifest';
 import { findPython, ISOLATED, pythonName } from './python-program';
@@ -95,12 +96,20 @@ function runProgram(command: string, args: readonly string[]): Promise<{ status:
   if (python.program === null) return Promise.resolve({ status: NOT_RUN, stderr: python.reason });
   return new Promise((resolve) => {
     const stdio: StdioOptions = ['ignore', process.stderr, 'pipe'];
-    const child = spawn(python.program, args, { cwd: python.cwd, env: host.env, stdio, windowsHide: true });
+    const notRun = (error: unknown): void => {
+      resolve({ status: NOT_RUN, stderr: `${command} cannot be run: ${messageOf(error)}` });
+    };
+    let child;
+    try {
+      child = spawn(python.program, args, { cwd: python.cwd, env: host.env, stdio, windowsHide: true });
+    } catch (error) {
+      // Node throws some of the system's errors, such as EPERM in a sandbox, and emits others.
+      notRun(error);
+      return;
+    }
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', (error) => {
-      resolve({ status: NOT_RUN, stderr: `${command} cannot be run: ${error.message}` });
-    });
+    child.on('error', notRun);
     child.on('close', (status) => {
       resolve({ status: status ?? 1, stderr });
     });

@@ -1,12 +1,14 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { cachedRuntimeFolders, type Host, runtimeFolder, thisHost } from './cache';
+import { cachedRuntimeFolders, type Host, listCache, runtimeFolder, thisHost } from './cache';
+import { folderSize } from './folder-size';
 import { inspectInstalled } from './install';
 import { asInstallError, installError } from './install-error';
-import { withLock } from './lock';
-import { entryVersion, type Manifest, manifest } from './manifest';
-import { deleteRuntime, foreignPart } from './owned';
+import { deleteCachedLeftovers, hasLeftovers, listLeftovers } from './leftovers';
+import { lockOf, withLock } from './lock';
+import { entryVersion, type Manifest, manifest, unknownVariant } from './manifest';
+import { deleteLeftovers, deleteRuntime, foreignPart } from './owned';
 
 /** A libtorch that is installed or can be. */
 export interface RuntimeEntry {
@@ -48,29 +50,62 @@ function describeFolder(folder: string, host: Host): RuntimeEntry {
   return { variant, version, folder, installed, size: folderSize(folder), verified: null };
 }
 
-function folderSize(folder: string): number {
-  let bytes = 0;
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    const found = statSync(path.join(folder, name), { throwIfNoEntry: false });
-    if (found?.isFile() === true) bytes += found.size;
-  }
-  return bytes;
+/** How to remove. */
+export interface RemoveOptions {
+  host?: Host;
+  /** Receives what is done, and a wait for an install that is under way. */
+  log?: (line: string) => void;
 }
 
 /**
- * Deletes an installed libtorch. Processes that have loaded it keep it until they end.
+ * Deletes an installed libtorch, and what interrupted installs left of it. Processes that have loaded it keep it until they end.
  *
  * @param folder - one in the cache, or any other that holds only what this package installed.
  * @throws TokenLearnerError ERR_LIBTORCH_INSTALL for any other folder, and if deleting fails.
  */
-export async function removeRuntime(folder: string, host: Host = thisHost()): Promise<void> {
+export async function removeRuntime(folder: string, options: RemoveOptions = {}): Promise<void> {
+  const { host = thisHost(), log = () => undefined } = options;
   const isCached = cachedRuntimeFolders(host).includes(folder);
   const root = isCached ? folder : await realpath(folder).catch(() => path.resolve(folder));
   try {
-    const foreign = isCached ? null : await foreignPart(root);
+    const isGone =
+      statSync(root, { throwIfNoEntry: false }) === undefined && (await hasLeftovers(root, host));
+    const foreign = isCached || isGone ? null : await foreignPart(root);
     if (foreign !== null) throw installError(`${root} holds no libtorch that was installed here: ${foreign}`);
-    await withLock(`${root}.lock`, () => deleteRuntime(root, !isCached));
+    const onWait = (): void => {
+      log(`Another process is installing ${root}; waiting for it.`);
+    };
+    const work = async (): Promise<void> => {
+      await deleteRuntime(root, !isCached);
+      await deleteLeftovers(root);
+      await deleteCachedLeftovers(root, host, lockOf(root));
+    };
+    await withLock(lockOf(root), work, { onWait });
   } catch (error) {
     throw asInstallError(`Removing ${root} failed`, error);
   }
+}
+
+/**
+ * Deletes from the cache every libtorch of a variant, or all, with what interrupted installs left. Waits for installs that are under
+ * way.
+ *
+ * @returns the folders of the runtimes that were there, also in part.
+ * @throws TokenLearnerError ERR_INVALID_ARG_VALUE for a variant that does not exist; ERR_LIBTORCH_INSTALL if the cache cannot be
+ * read, or deleting fails.
+ */
+export async function removeCached(variant: string | null, options: RemoveOptions = {}): Promise<string[]> {
+  const { host = thisHost(), log = () => undefined } = options;
+  const { folders, reason } = listCache(host);
+  if (reason !== null) throw installError(`Nothing was removed from the cache: ${reason}`);
+  const all = new Map(folders.map((folder) => [folder, path.basename(folder).split('-')[1] ?? '']));
+  for (const { root, variant: its } of listLeftovers(host)) all.set(root, its);
+  const known = [...new Set([...Object.keys(manifest.variants), ...all.values()])];
+  if (variant !== null && !known.includes(variant)) throw unknownVariant(variant, known);
+  const chosen = [...all].filter(([, its]) => variant === null || its === variant).map(([root]) => root);
+  for (const root of chosen) {
+    await removeRuntime(root, { host, log });
+    log(folders.includes(root) ? `Removed ${root}` : `Removed what interrupted installs left of ${root}`);
+  }
+  return chosen;
 }

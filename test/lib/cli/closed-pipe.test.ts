@@ -56,5 +56,5 @@ it.each([[['info']], [['info', '--json']], [['runtime', 'list']], [['--help']], 
 
 it('a command that fails keeps its exit code', async () => {
   expect(await unread(['nonsense'], 'stderr')).toEqual({ code: 2, said: '' });
-  expect(await unread(['runtime', 'remove'], 'stderr')).toEqual({ code: 1, said: '' });
+  expect(await unread(['runtime', 'remove', '--dir', __dirname], 'stderr')).toEqual({ code: 1, said: '' });
 });

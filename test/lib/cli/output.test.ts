@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadNpy, saveNpy, saveSafetensors, Tensor, TokenLearner } from '../../../lib';
 import { temporaryFolder } from '../libtorch/support';
@@ -9,10 +9,14 @@ const folder = temporaryFolder();
 const at = (name: string): string => path.join(folder, name);
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
-/** `tokenlearner run` on a small model; `stdout` is a descriptor to write to. */
-function start(more: string[], stdout: number | 'pipe' = 'pipe'): ChildProcess {
+/** `tokenlearner run` on a small model. `stdout` and `stdin` are descriptors; an `--input` in `more` replaces the usual one. */
+function start(
+  more: string[],
+  stdout: number | 'pipe' = 'pipe',
+  stdin: number | 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
   const args = ['run', '--device', 'cpu', '--weights', at('w.safetensors'), '--input', at('x.npy'), ...more];
-  return spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', stdout, 'pipe'] });
+  return spawn(process.execPath, [MAIN, ...args], { stdio: [stdin, stdout, 'pipe'] });
 }
 
 /** Its exit code and all that it wrote. */
@@ -32,7 +36,7 @@ beforeAll(async () => {
 });
 
 onLinux('standard output as the file of a result', () => {
-  it.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])(
+  it.each(['-', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])(
     '%s gets the array and nothing else',
     async (file) => {
       const { code, out, said } = await ended(start(['--output', file]));
@@ -57,6 +61,16 @@ onLinux('standard output as the file of a result', () => {
     expect(readFileSync(at('log')).equals(expected)).toBe(true);
   });
 
+  it('that is full fails the command, with one message', async () => {
+    const full = openSync('/dev/full', 'w');
+    const { code, said } = await ended(start(['--output', '-', '--quiet'], full));
+    closeSync(full);
+    expect({ code, said }).toEqual({
+      code: 1,
+      said: 'tokenlearner: ENOSPC: no space left on device, write\n',
+    });
+  });
+
   it('without a reader ends the command quietly', async () => {
     const child = start(['--output', '/dev/stdout', '--quiet']);
     child.stdout?.destroy();
@@ -68,4 +82,35 @@ it('a file of its own leaves standard output to the message', async () => {
   const { out, said } = await ended(start(['--output', at('y.npy')]));
   expect(out.toString()).toContain('(1, 6, 4, 4) -> (1, 6, 3)');
   expect(said).toBe('');
+});
+
+describe('standard input as the feature map', () => {
+  it('from a pipe, in small pieces, to a pipe: nothing but the array', async () => {
+    const child = start(['--input', '-', '--output', '-', '--quiet'], 'pipe', 'pipe');
+    createReadStream(at('x.npy'), { highWaterMark: 7 }).pipe(child.stdin as NodeJS.WritableStream);
+    const { code, out, said } = await ended(child);
+    expect({ code, said }).toEqual({ code: 0, said: '' });
+    expect(out.equals(readFileSync(at('expected.npy')))).toBe(true);
+  });
+
+  it('from a file', async () => {
+    const file = openSync(at('x.npy'), 'r');
+    const { code, out } = await ended(start(['--input', '-', '--output', at('y.npy')], 'pipe', file));
+    closeSync(file);
+    expect(code).toBe(0);
+    expect(out.toString()).toContain('(1, 6, 4, 4) -> (1, 6, 3)');
+    expect(readFileSync(at('y.npy')).equals(readFileSync(at('expected.npy')))).toBe(true);
+  });
+
+  it('that is empty, or no array, is an error', async () => {
+    const empty = await ended(start(['--input', '-', '--output', '-']));
+    expect(empty).toMatchObject({ code: 1, said: expect.stringContaining('[ERR_FILE_FORMAT]') as string });
+    expect(empty.out).toHaveLength(0);
+    const child = start(['--input', '-', '--output', '-'], 'pipe', 'pipe');
+    child.stdin?.end('no array at all, but long enough for a header of one');
+    expect(await ended(child)).toMatchObject({
+      code: 1,
+      said: expect.stringContaining('[ERR_FILE_FORMAT]') as string,
+    });
+  });
 });

@@ -1,4 +1,6 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { type RuntimeIo, runtimeCommand } from '../../../lib/cli/runtime';
@@ -124,6 +126,97 @@ describe('remove', () => {
     // Commander keeps the options of an earlier run, so each run has its own command.
     await machine().run(`remove --dir ${own}`);
     expect(existsSync(own)).toBe(false);
+  });
+
+  const UUID = '0b0e3c2a-5b0f-4c57-9d4b-3d6c5b7a8f10';
+
+  /** A cache after an interrupted install: a partial download, a folder that was being unpacked, locks of a process that is gone. */
+  function interrupted(cache: string, name: string): void {
+    // The process that ended last is gone, and its id is not in use again.
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    const lock = JSON.stringify({ token: UUID, pid, host: hostname() });
+    writeFiles(path.dirname(cache), {
+      [`downloads/${name}/torch.zip.part`]: 'p'.repeat(2_000_000),
+      [`libtorch/${name}~${UUID}/lib/libtorch_cpu.so`]: 'half',
+      [`libtorch/${name}.lock`]: lock,
+      [`libtorch/${name}.lock.${UUID}`]: lock,
+    });
+  }
+
+  const below = (folder: string): string[] =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+
+  it('removes what interrupted installs left, with --all', async () => {
+    const { run, cache, log } = machine();
+    interrupted(cache, `${VERSION}-cpu`);
+    interrupted(cache, '2.12.0-cu126');
+    writeFiles(path.dirname(cache), { 'libtorch/notes.txt': 'mine', 'downloads/mine.txt': 'mine' });
+    await run('remove --all');
+    expect(below(path.dirname(cache))).toEqual([
+      'downloads',
+      'downloads/mine.txt',
+      'libtorch',
+      'libtorch/notes.txt',
+    ]);
+    expect(log.sort()).toEqual([
+      `Removed what interrupted installs left of ${path.join(cache, '2.12.0-cu126')}`,
+      `Removed what interrupted installs left of ${path.join(cache, `${VERSION}-cpu`)}`,
+    ]);
+  });
+
+  it('removes those of one variant only', async () => {
+    const { run, cache } = machine();
+    const root = installed(cache);
+    interrupted(cache, `${VERSION}-cpu`);
+    interrupted(cache, `${VERSION}-cu130`);
+    await run('remove --variant cpu');
+    expect(existsSync(root)).toBe(false);
+    expect(readdirSync(path.join(path.dirname(cache), 'downloads'))).toEqual([`${VERSION}-cu130`]);
+    expect(readdirSync(cache).every((name) => name.startsWith(`${VERSION}-cu130`))).toBe(true);
+  });
+
+  it('removes those beside a folder that was named', async () => {
+    const own = path.join(folder, 'unfinished');
+    writeFiles(folder, { [`unfinished~${UUID}/lib/libtorch_cpu.so`]: 'half' });
+    await machine().run(`remove --dir ${own}`);
+    expect(below(folder).filter((name) => name.startsWith('unfinished'))).toEqual([]);
+  });
+
+  it('waits for an install that is under way', async () => {
+    const { run, cache, log } = machine();
+    interrupted(cache, `${VERSION}-cpu`);
+    const lock = path.join(cache, `${VERSION}-cpu.lock`);
+    writeFileSync(lock, JSON.stringify({ token: UUID, pid: process.pid, host: hostname() }));
+    const removing = run('remove --all');
+    while (log.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(log).toEqual([
+      `Another process is installing ${path.join(cache, `${VERSION}-cpu`)}; waiting for it.`,
+    ]);
+    expect(existsSync(path.join(path.dirname(cache), 'downloads', `${VERSION}-cpu`))).toBe(true);
+    rmSync(lock);
+    await removing;
+    expect(readdirSync(cache)).toEqual([]);
+  });
+
+  it('list says how much they take', async () => {
+    const { run, cache, out } = machine();
+    interrupted(cache, `${VERSION}-cpu`);
+    await run('list');
+    expect(out.at(-1)).toMatch(/^Left by interrupted installs, or in use by one: 3 MB/);
+  });
+
+  it('refuses a variant that does not exist, and a cache that cannot be read', async () => {
+    const { run, cache } = machine();
+    await expect(run('remove --variant typo')).rejects.toThrow(
+      'Expected one of cpu, cu130, cu126 for `variant` but received typo',
+    );
+    installed(path.join(path.dirname(cache), 'libtorch', 'x'));
+    rmSync(cache, { recursive: true });
+    writeFileSync(cache, 'a file');
+    await expect(machine().run('remove --variant typo')).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
+    await expect(run('remove --all')).rejects.toThrow(/Nothing was removed from the cache: .*ENOTDIR/);
   });
 
   it('removes nothing without a choice, and nothing that it did not install', async () => {

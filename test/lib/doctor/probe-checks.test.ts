@@ -85,3 +85,14 @@ it('names the step of a crash', () => {
     remedy: expect.stringContaining('CUDA_VISIBLE_DEVICES=') as string,
   });
 });
+
+it('says what forbids child processes', () => {
+  expect(check([], {}, { step: 'start', reason: 'spawnSync node EAGAIN' })).toMatchObject([
+    {
+      name: 'probe',
+      status: 'failed',
+      value: 'no child process could try it: spawnSync node EAGAIN',
+      remedy: expect.stringMatching(/--allow-child-process.*ulimit -u/) as string,
+    },
+  ]);
+});

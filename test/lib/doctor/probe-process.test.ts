@@ -49,3 +49,16 @@ it('does not wait for ever', () => {
 it('reports a process that cannot be started', () => {
   expect(runProbe(path.join(folder, 'nowhere.js')).crash?.step).toBe('start');
 });
+
+it('reports that no child process can be started at all', () => {
+  const { execPath } = process;
+  try {
+    process.execPath = path.join(folder, 'no-node');
+    const { events, crash } = runProbe();
+    expect(events).toEqual([]);
+    expect(crash?.step).toBe('start');
+    expect(crash?.reason).toContain('ENOENT');
+  } finally {
+    process.execPath = execPath;
+  }
+});

@@ -63,7 +63,7 @@ describe('removeRuntime', () => {
     const { host, cache } = hostWith('remove-damaged');
     const root = path.join(cache, '2.13.0-cpu');
     fakeLibtorch(root, { 'runtime.json': '{' });
-    await removeRuntime(root, host);
+    await removeRuntime(root, { host });
     expect(readdirSync(cache)).toEqual([]);
   });
 
