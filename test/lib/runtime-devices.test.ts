@@ -1,4 +1,4 @@
-import { addonPath, binding, libtorchLocation, requireLibtorch } from '../../lib/binding';
+import { addonPath, binding, findLibtorch, libtorchLocation, requireLibtorch } from '../../lib/binding';
 import type { NativeBinding } from '../../lib/native-interface';
 import { runtime } from '../../lib/runtime';
 
@@ -12,6 +12,7 @@ const native = {
   build: { version: '1.0.0', cuda: true, cudaArchitectures: '90a-real', torchTarget: '2.11' },
   cpu: () => ({ threads: 4, threadsReason: 'cores', isas: ['baseline'] }),
   libtorch: () => null,
+  cudaDriver: () => true,
   cuda: () => ({ available: true, reason: null, detail: null, devices: [gpu], defaultDevice: 1 }),
   fused: (device: number) =>
     device < 0 ? { reason: null, refusedKernels: [] } : { reason: null, refusedKernels: [refused] },
@@ -22,6 +23,8 @@ test('info lists the CPU and each GPU with what the fused engine does not use th
   jest.mocked(requireLibtorch).mockReturnValue(native);
   jest.mocked(addonPath).mockReturnValue('/addon.node');
   jest.mocked(libtorchLocation).mockReturnValue(undefined);
+  const found = { libDir: '/lib', root: '/', version: '2.13.0', variant: 'cu130', hasCuda: true };
+  jest.mocked(findLibtorch).mockReturnValue({ ...found, source: 'cache' });
   expect(runtime.info()).toMatchObject({
     problem: null,
     devices: [
