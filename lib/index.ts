@@ -4,7 +4,15 @@
  * @packageDocumentation
  */
 export type { Device, DeviceOption } from './device';
-export type { DefaultDType, DType, Float16Elements, TypedArray, TypedArrayFor, TypedArrays } from './dtype';
+export type {
+  DefaultDType,
+  DType,
+  Float16Elements,
+  SumDType,
+  TypedArray,
+  TypedArrayFor,
+  TypedArrays,
+} from './dtype';
 export { type ErrorCode, TokenLearnerError } from './errors';
 export { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveNpy, saveSafetensors } from './files';
 export type {
@@ -48,6 +56,9 @@ export {
 } from './runtime';
 export type { ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
+export { type AllCloseOptions, assertAllClose } from './tensor/compare';
+export type { ItemFor } from './tensor/elements';
 export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
+export type { TopK } from './tensor/reduce';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';
 export type { NoOptions } from './validate';

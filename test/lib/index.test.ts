@@ -16,6 +16,7 @@ test('the public names', () => {
     'TokenLearner',
     'TokenLearnerError',
     'UnaryLeaf',
+    'assertAllClose',
     'loadCheckpoint',
     'loadNpy',
     'loadSafetensors',
