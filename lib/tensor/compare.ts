@@ -1,7 +1,6 @@
 /**
  * Comparing tensors: equals, allClose, and the assertion for tests.
  */
-import { AssertionError } from 'node:assert';
 import { TokenLearnerError } from '../errors';
 import { formatShape } from '../shape';
 import { checkBoolean, checkNumber, checkOptions } from '../validate';
@@ -134,5 +133,7 @@ export function assertAllClose(actual: AnyTensor, expected: AnyTensor, options?:
   const [first, second] = [checkTensor('actual', actual), checkTensor('expected', expected)];
   const message = describeDifference(first, second, checkTolerance(options));
   if (message === undefined) return;
+  // Loaded at need: it takes milliseconds.
+  const { AssertionError } = process.getBuiltinModule('node:assert');
   throw new AssertionError({ message, operator: 'assertAllClose', stackStartFn: assertAllClose });
 }

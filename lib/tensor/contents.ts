@@ -51,14 +51,22 @@ function contentsOf(state: TensorState, element: (dtype: DType, raw: number | bi
   }
 }
 
-const ACCESSOR: PropertyDescriptor & ThisType<unknown> = {
-  enumerable: true,
-  configurable: true,
-  get() {
-    const state = tensorState(this);
-    return state && contentsOf(state, elementValue);
-  },
-};
+function getContents(this: unknown): Contents | undefined {
+  const state = tensorState(this);
+  return state && contentsOf(state, elementValue);
+}
+
+interface Legacy {
+  __defineGetter__: (name: string, getter: () => unknown) => void;
+}
+
+/**
+ * Defines an own enumerable accessor. Unlike Object.defineProperty it reads no descriptor, whose missing properties a changed
+ * Object.prototype could provide; and it is faster.
+ */
+const defineGetter = Function.prototype.call.bind(
+  (Object.prototype as unknown as Legacy).__defineGetter__,
+) as (target: object, name: string, getter: () => unknown) => void;
 
 const read = (tensor: object): object => {
   const state = tensorState(tensor);
@@ -104,7 +112,7 @@ export function nameCopied(prototype: object): void {
 export const showContents: (tensor: object) => void =
   process.versions.bun === undefined
     ? (tensor) => {
-        Object.defineProperty(tensor, CONTENTS, ACCESSOR);
+        defineGetter(tensor, CONTENTS, getContents);
       }
     : (tensor) => {
         (tensor as Record<string, unknown>)[CONTENTS] = new Proxy(tensor, LAZY);
