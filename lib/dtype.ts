@@ -39,7 +39,7 @@ export type TypedArrayFor<D extends DType> = TypedArrays[D];
 export type TypedArray = TypedArrays[DType];
 
 /** The dtype of a typed array if the caller gives none. */
-export type DefaultDType<A extends TypedArray> = A extends Float32Array
+export type DefaultDType<A extends TypedArray | Uint8ClampedArray> = A extends Float32Array
   ? 'float32'
   : A extends Float64Array
     ? 'float64'
@@ -50,6 +50,9 @@ export type DefaultDType<A extends TypedArray> = A extends Float32Array
         : A extends Float16Elements
           ? 'float16'
           : 'uint8';
+
+/** The dtype of a sum: int64 for integers and bool. */
+export type SumDType<D extends DType> = D extends 'int32' | 'uint8' | 'bool' ? 'int64' : D;
 
 interface TypedArrayConstructor {
   readonly name: string;
@@ -110,7 +113,12 @@ export function dtypeInfo(dtype: DType): DTypeInfo {
 
 /** True if typed arrays of this name ('Float32Array', ...) can hold elements of `dtype`. */
 export function isArrayFor(arrayName: string | undefined, dtype: DType): boolean {
-  return arrayName === TABLE[dtype].array.name || (arrayName === 'Float16Array' && dtype === 'float16');
+  const { array } = TABLE[dtype];
+  return (
+    arrayName === array.name ||
+    (arrayName === 'Float16Array' && dtype === 'float16') ||
+    (arrayName === 'Uint8ClampedArray' && array === Uint8Array)
+  );
 }
 
 /** The dtype of a code from native code. */

@@ -9,6 +9,7 @@ export type {
   DType,
   Float16Elements,
   FloatDType,
+  SumDType,
   TypedArray,
   TypedArrayFor,
   TypedArrays,
@@ -57,11 +58,14 @@ export {
 } from './runtime';
 export type { CpuIsa, ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
+export { type AllCloseOptions, assertAllClose } from './tensor/compare';
+export type { ItemFor } from './tensor/elements';
 export type { FromImageOptions } from './tensor/image';
 export type { ImageSize } from './tensor/image-geometry';
 export type { ImageInput, RawImage, SharpImage } from './tensor/image-input';
 export { type ImageLayout, type NormalizeOptions, presets } from './tensor/image-normalization';
 export type { PixelImage, ToImageOptions } from './tensor/image-output';
 export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
+export type { TopK } from './tensor/reduce';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';
 export type { NoOptions } from './validate';

@@ -60,3 +60,35 @@ export const FLOAT8: ReadonlyMap<string, (bits: number) => number> = new Map([
   // An exponent alone.
   ['float8_e8m0fnu', (bits) => (bits === 0xff ? NaN : 2 ** (bits - 127))],
 ]);
+
+const DOUBLE = new Float64Array(1);
+const WORDS = new Uint32Array(DOUBLE.buffer);
+const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
+
+/** The exponent of a positive number: floor(log2(size)); below -1022 for subnormal numbers. */
+function exponentOf(size: number): number {
+  DOUBLE[0] = size;
+  return ((WORDS[HIGH] ?? 0) >>> 20) - 1023;
+}
+
+/** Rounds a number to the nearest 16-bit float of IEEE 754, ties to even, and returns its bits. NaN is the positive quiet NaN. */
+function ieeeEncoder(mantissaBits: number, bias: number): (value: number) => number {
+  const infinity = 0x8000 - 2 ** mantissaBits;
+  return (value) => {
+    if (Number.isNaN(value)) return infinity + 2 ** (mantissaBits - 1);
+    const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+    const size = Math.abs(value);
+    const exponent = Math.min(Math.max(exponentOf(size), 1 - bias), bias + 1);
+    // Dividing by a power of two is exact. The result counts units in the last place, the implicit one included.
+    const units = size / 2 ** (exponent - mantissaBits);
+    const lower = Math.floor(units);
+    const rest = units - lower;
+    const rounded = rest > 0.5 || (rest === 0.5 && lower % 2 === 1) ? lower + 1 : lower;
+    return sign + Math.min((exponent + bias - 1) * 2 ** mantissaBits + rounded, infinity);
+  };
+}
+
+/** The bits of the float16 nearest to a number. */
+export const toFloat16 = ieeeEncoder(10, 15);
+/** The bits of the bfloat16 nearest to a number. */
+export const toBFloat16 = ieeeEncoder(7, 127);

@@ -12,18 +12,34 @@ import {
   checkOneOf,
   checkOptions,
   type IntegerRange,
+  isPlainObject,
   unexpected,
 } from '../validate';
 import { fixedBytes, lengthOf, typedArrayName } from './typed-array';
 
 /** Checks and resolves a caller's {@link TensorOptions}. */
-export function tensorOptions(options: unknown): { dtype: DType; device: Device; pinned: boolean } {
+export function tensorOptions(
+  options: unknown,
+  otherwise: DType = 'float32',
+): { dtype: DType; device: Device; pinned: boolean } {
   const { dtype, device, pinned } = checkOptions('options', options, ['dtype', 'device', 'pinned']);
   return {
-    dtype: dtype === undefined ? 'float32' : checkOneOf('options.dtype', dtype, DTYPES),
+    dtype: dtype === undefined ? otherwise : checkOneOf('options.dtype', dtype, DTYPES),
     device: device === undefined ? 'cpu' : resolveDevice('options.device', device),
     pinned: checkBoolean('options.pinned', pinned ?? false),
   };
+}
+
+/**
+ * The arguments of a function with up to `count` arguments before its options, so that options can follow any of them:
+ * the arguments, undefined where there are none, and last the options.
+ */
+export function withOptions(given: readonly unknown[], count: number): unknown[] {
+  const found = given.findIndex(isPlainObject);
+  const at = found < 0 ? count : found;
+  if (at > count || given.slice(at + 1).some((argument) => argument !== undefined))
+    throw unexpected('ERR_INVALID_ARG_VALUE', 'options', 'nothing after it', given.at(-1));
+  return [...Array.from({ length: count }, (_, i) => (i < at ? given[i] : undefined)), given[at]];
 }
 
 const INTEGERS: Partial<Record<DType, IntegerRange>> = {

@@ -12,7 +12,7 @@ import {
   normalization,
   type NormalizeOptions,
 } from './image-normalization';
-import type { View } from './tensor';
+import type { View } from './access';
 import { typedArrayOf } from './typed-array';
 
 /** Options of {@link Tensor.toImage}. */

@@ -1,5 +1,5 @@
 /** Conversions between elements, JavaScript's numbers and JSON. */
-import type { DType } from '../dtype';
+import type { DType, TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { fromBFloat16, fromFloat16 } from '../formats/small-floats';
 import { contiguousStrides, countElements, elementCount, MAX_DIMENSIONS, type Shape } from '../shape';
@@ -35,6 +35,28 @@ export function jsonElement(dtype: DType, raw: number | bigint): JsonElement {
   return typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))
     ? String(value)
     : value;
+}
+
+/** The JSON of a tensor of these raw elements. */
+export function tensorJSON<D extends DType>(dtype: D, shape: Shape, raw: TypedArray): TensorJSON<D> {
+  return { dtype, shape: [...shape], data: nested((i) => jsonElement(dtype, raw[i] ?? 0), shape) };
+}
+
+/**
+ * An object to print in place of the JSON of a tensor without elements. Its `data` and JSON.stringify throw the error that `fail`
+ * throws.
+ */
+export function unreadableJSON<D extends DType>(
+  dtype: D,
+  shape: Shape,
+  state: string,
+  fail: () => unknown,
+): TensorJSON<D> {
+  const shown = { dtype, shape: [...shape], state };
+  return Object.defineProperties(shown, {
+    data: { get: fail },
+    toJSON: { value: fail },
+  }) as unknown as TensorJSON<D>;
 }
 
 /** Converts a string of {@link jsonElement} back to its number or integer. Returns anything else unchanged. */

@@ -92,12 +92,8 @@ function isUnsafe(buffer: ArrayBufferLike): boolean {
   return types.isSharedArrayBuffer(buffer) || (buffer as { resizable?: boolean }).resizable === true;
 }
 
-/**
- * Creates our own view of an array's bytes. Its length is the real one, whatever the array's properties claim. Throws
- * ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED.
- */
-export function fixedBytes(name: string, array: TypedArray): Uint8Array {
-  const buffer = intrinsic.buffer(array) as ArrayBufferLike;
+/** Throws ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED. */
+function checkBuffer(name: string, buffer: ArrayBufferLike): void {
   if (isUnsafe(buffer)) {
     throw new TokenLearnerError(
       'ERR_UNSUPPORTED_BUFFER',
@@ -112,5 +108,28 @@ export function fixedBytes(name: string, array: TypedArray): Uint8Array {
       `Expected a typed array with memory for \`${name}\` but its ArrayBuffer was detached (transferred)`,
     );
   }
+}
+
+/**
+ * Creates our own view of an array's bytes. Its length is the real one, whatever the array's properties claim. Throws
+ * ERR_UNSUPPORTED_BUFFER for resizable and shared buffers, and ERR_DETACHED.
+ */
+export function fixedBytes(name: string, array: TypedArray): Uint8Array {
+  const buffer = intrinsic.buffer(array) as ArrayBufferLike;
+  checkBuffer(name, buffer);
   return bytesOver(buffer, intrinsic.byteOffset(array) as number, intrinsic.byteLength(array) as number);
+}
+
+/** As {@link fixedBytes}, for an ArrayBuffer and for all its views; undefined for any other value. */
+export function bufferBytes(name: string, value: unknown): Uint8Array | undefined {
+  if (types.isTypedArray(value)) return fixedBytes(name, value as TypedArray);
+  if (types.isAnyArrayBuffer(value)) {
+    checkBuffer(name, value);
+    return bytesOver(value);
+  }
+  if (!types.isDataView(value)) return undefined;
+  const own = (property: string): unknown => Reflect.get(DataView.prototype, property, value) as unknown;
+  const buffer = own('buffer') as ArrayBufferLike;
+  checkBuffer(name, buffer);
+  return bytesOver(buffer, own('byteOffset') as number, own('byteLength') as number);
 }

@@ -256,6 +256,14 @@ describe('prototypes and globals', () => {
     expect(polluted('ceilMode', true, () => new MaxPool2d(2).outputShape([1, 3, 3]))).toEqual([1, 1, 1]);
   });
 
+  test.each(['value', 'writable', 'set'])('%s on Object.prototype does not reach new tensors', (name) => {
+    const made = changed(Object.prototype, name, { value: undefined, writable: true }, () =>
+      Tensor.ones([2]),
+    );
+    expect(Object.keys(made)).toEqual(['cloning', 'contents']);
+    expect(made).toEqual(Tensor.ones([2]));
+  });
+
   test.each(['min', 'max'])('%s on Object.prototype does not limit numbers', (name) => {
     expect(
       changed(Object.prototype, name, { value: 5, writable: true }, () => Tensor.zeros([3, 8]).shape),

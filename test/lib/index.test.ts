@@ -17,6 +17,7 @@ test('the public names', () => {
     'TokenLearner',
     'TokenLearnerError',
     'UnaryLeaf',
+    'assertAllClose',
     'loadCheckpoint',
     'loadNpy',
     'loadSafetensors',

@@ -64,7 +64,10 @@ const tensor: fc.Arbitrary<AnyTensor> = fc
 type Loose = (...args: unknown[]) => unknown;
 
 test('tensors: any arguments', () => {
-  const makers = ['empty', 'zeros', 'ones', 'full', 'randn', 'from'] as const;
+  const makers = [
+    ...['empty', 'zeros', 'ones', 'full', 'randn', 'rand', 'from', 'fromBuffer'],
+    ...['arange', 'linspace', 'eye', 'cat', 'stack'],
+  ];
   const arbitrary = fc.tuple(
     fc.constantFrom(...makers),
     fc.oneof(shape, junk),
@@ -83,7 +86,34 @@ test('tensors: any arguments', () => {
 });
 
 test('tensors: any method with any arguments', () => {
-  const methods = ['reshape', 'permute', 'transpose', 'to', 'clone', 'contiguous', 'toString'] as const;
+  const methods = [
+    ...[
+      'reshape',
+      'permute',
+      'transpose',
+      'to',
+      'clone',
+      'contiguous',
+      'toString',
+      'view',
+      'flatten',
+      'narrow',
+    ],
+    ...[
+      'select',
+      'slice',
+      'squeeze',
+      'unsqueeze',
+      'sum',
+      'mean',
+      'argmax',
+      'softmax',
+      'float',
+      'half',
+      'cpu',
+    ],
+    ...['unbind', 'topk', 'item', 'toArray', 'equals', 'allClose', 'toJSON'],
+  ];
   const arbitrary = fc.tuple(
     tensor,
     fc.array(fc.tuple(fc.constantFrom(...methods), junk, junk), { maxLength: 4 }),
@@ -93,7 +123,7 @@ test('tensors: any method with any arguments', () => {
       let current = start;
       for (const [method, ...args] of calls) {
         const next = attempt(() => (current as unknown as Record<string, Loose>)[method]?.(...args));
-        if (typeof next === 'object') current = next as AnyTensor;
+        if (next instanceof Tensor) current = next as AnyTensor;
       }
       expect(current.clone().data.length).toBe(current.numel);
     }),

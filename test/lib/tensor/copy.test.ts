@@ -112,9 +112,9 @@ test('printing and filling a tensor do not show its memory to JavaScript', () =>
   const before = runtime.memory();
   const tensors = [Tensor.full([3], 2), Tensor.ones([3], { dtype: 'float16' }), Tensor.from([1, 2])];
   expect(tensors.map((tensor) => inspect(tensor))).toEqual([
-    'Tensor((3,), float32, cpu) [2.0000, 2.0000, 2.0000]',
-    'Tensor((3,), float16, cpu) [1.0000, 1.0000, 1.0000]',
-    'Tensor((2,), float32, cpu) [1.0000, 2.0000]',
+    'tensor([2., 2., 2.])',
+    'tensor([1., 1., 1.], dtype=torch.float16)',
+    'tensor([1., 2.])',
   ]);
   for (const tensor of tensors) tensor.dispose();
   expect(runtime.memory()).toEqual(before);

@@ -1,5 +1,7 @@
 import { DTYPES, dtypeInfo } from '../../../lib/dtype';
 import { type AnyTensor, type DType, Tensor } from '../../../lib';
+import { TensorBase } from '../../../lib/tensor/base';
+import { TensorOperations } from '../../../lib/tensor/operations';
 import { expectThrow } from '../formats/support';
 import { elementsOf, methodOf } from '../support';
 
@@ -197,6 +199,28 @@ describe('dispose', () => {
     ['to', (t: Tensor) => t.to('float64')],
     ['clone', (t: Tensor) => t.clone()],
     ['contiguous', (t: Tensor) => t.contiguous()],
+    ['view', (t: Tensor) => t.view([2])],
+    ['flatten', (t: Tensor) => t.flatten()],
+    ['T', (t: Tensor) => t.T],
+    ['narrow', (t: Tensor) => t.narrow(0, 0, 1)],
+    ['select', (t: Tensor) => t.select(0, 0)],
+    ['slice', (t: Tensor) => t.slice(0)],
+    ['squeeze', (t: Tensor) => t.squeeze()],
+    ['unsqueeze', (t: Tensor) => t.unsqueeze(0)],
+    ['unbind', (t: Tensor) => t.unbind()],
+    ['item', (t: Tensor) => t.item()],
+    ['toArray', (t: Tensor) => t.toArray()],
+    ['equals', (t: Tensor) => t.equals(t)],
+    ['allClose', (t: Tensor) => t.allClose(t)],
+    ['sum', (t: Tensor) => t.sum()],
+    ['mean', (t: Tensor) => t.mean()],
+    ['argmax', (t: Tensor) => t.argmax()],
+    ['topk', (t: Tensor) => t.topk(1)],
+    ['softmax', (t: Tensor) => t.softmax(0)],
+    ['float', (t: Tensor) => t.float()],
+    ['half', (t: Tensor) => t.half()],
+    ['cpu', (t: Tensor) => t.cpu()],
+    ['cuda', (t: Tensor) => t.cuda()],
   ])('%s of a disposed tensor is refused', (_, use) => {
     const tensor = Tensor.ones([2]);
     tensor.dispose();
@@ -205,7 +229,10 @@ describe('dispose', () => {
 });
 
 describe('a `this` that is not a tensor', () => {
-  const names = Reflect.ownKeys(Tensor.prototype).filter((name) => name !== 'constructor');
+  const prototypes = [Tensor, TensorOperations, TensorBase].map(({ prototype }) => prototype as object);
+  // jest asks prototypes for the last of these.
+  const others: PropertyKey[] = ['constructor', Symbol.for('@jest/serializableProperties')];
+  const names = prototypes.flatMap(Reflect.ownKeys).filter((name) => !others.includes(name));
   const fakes = [undefined, null, 3, {}, Object.create(Tensor.prototype), Tensor, new Float32Array(2)];
 
   test.each(names)('is refused by %p', (name) => {

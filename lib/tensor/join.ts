@@ -1,0 +1,91 @@
+/**
+ * cat and stack, for tensors on the CPU, of any strides, on the calling thread.
+ */
+import { binding } from '../binding';
+import { type DType, dtypeInfo } from '../dtype';
+import { TokenLearnerError } from '../errors';
+import { checkDimension, elementCount, formatShape, MAX_DIMENSIONS, type Shape } from '../shape';
+import { unexpected } from '../validate';
+import { checkTensor, tensorArgument, type View } from './access';
+import { allocated, checkCpu } from './copy';
+import { rawElements } from './elements';
+import type { AnyTensor } from './tensor';
+import { bytesOver } from './typed-array';
+
+/** The views of a list of tensors of one dtype. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DEVICE_MISMATCH. */
+function checkTensors(tensors: unknown): [View, ...View[]] {
+  if (!Array.isArray(tensors) || tensors.length === 0)
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'tensors', 'an array of at least one Tensor', tensors);
+  const views = Array.from(tensors, (tensor, i) => checkTensor(`tensors[${i}]`, tensor)) as unknown as [View];
+  const [{ dtype }] = views;
+  for (const [i, view] of views.entries()) {
+    checkCpu(view, 'join it with others');
+    if (view.dtype === dtype) continue;
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected ${dtype} for \`tensors[${i}]\`, as for the first, but received ${view.dtype}`,
+    );
+  }
+  return views;
+}
+
+function mismatch(i: number, expected: string, shape: Shape): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_SHAPE_MISMATCH',
+    `Expected ${expected} for \`tensors[${i}]\` but received ${formatShape(shape)}`,
+  );
+}
+
+/** Puts views that agree in all dimensions but `dim` one after another. */
+function joined(views: readonly View[], dim: number, dtype: DType): AnyTensor {
+  const shape = [...(views[0]?.shape ?? [])];
+  shape[dim] = views.reduce((total, view) => total + (view.shape[dim] ?? 0), 0);
+  const made = allocated(shape, dtype);
+  const { itemSize } = dtypeInfo(dtype);
+  const outer = elementCount(shape.slice(0, dim));
+  const row = elementCount(shape.slice(dim)) * itemSize;
+  const target = bytesOver(new ArrayBuffer(outer * row));
+  let start = 0;
+  for (const view of views) {
+    const { buffer } = rawElements(view);
+    const part = elementCount(view.shape.slice(dim)) * itemSize;
+    for (let i = 0; i < outer; i++) target.set(bytesOver(buffer, i * part, part), i * row + start);
+    start += part;
+  }
+  binding().write(tensorArgument('tensor', made), target);
+  return made;
+}
+
+export function cat(tensors: unknown, dim: unknown): AnyTensor {
+  const all = checkTensors(tensors);
+  const [{ dtype }] = all;
+  // As in PyTorch, tensors of shape (0,) join with any others.
+  const views = all.filter(({ shape }) => shape.length !== 1 || shape[0] !== 0);
+  const [{ shape } = all[0]] = views;
+  if (shape.length === 0) throw mismatch(0, 'at least one dimension', shape);
+  const at = checkDimension('dim', dim, shape.length);
+  for (const [i, view] of all.entries()) {
+    if (!views.includes(view)) continue;
+    const fits =
+      view.shape.length === shape.length && view.shape.every((size, d) => d === at || size === shape[d]);
+    if (!fits)
+      throw mismatch(i, `the sizes of ${formatShape(shape)}, except in dimension ${at},`, view.shape);
+  }
+  return joined(views.length === 0 ? all : views, at, dtype);
+}
+
+export function stack(tensors: unknown, dim: unknown): AnyTensor {
+  const views = checkTensors(tensors);
+  const [{ dtype, shape }] = views;
+  const at = checkDimension('dim', dim, shape.length + 1);
+  if (shape.length === MAX_DIMENSIONS)
+    throw new TokenLearnerError('ERR_OUT_OF_RANGE', `A tensor has at most ${MAX_DIMENSIONS} dimensions`);
+  const wrong = views.findIndex((view) => formatShape(view.shape) !== formatShape(shape));
+  if (wrong > 0) throw mismatch(wrong, `shape ${formatShape(shape)}`, views[wrong]?.shape ?? []);
+  const expand = (list: Shape, item: number): number[] => [...list.slice(0, at), item, ...list.slice(at)];
+  return joined(
+    views.map((view) => ({ ...view, shape: expand(view.shape, 1), strides: expand(view.strides, 1) })),
+    at,
+    dtype,
+  );
+}

@@ -1,0 +1,230 @@
+/**
+ * The methods that make tensors of a tensor. Each is one call of a file beside this one.
+ */
+import { type DeviceOption, isDeviceOption, resolveDevice } from '../device';
+import { type DType, isDType, type SumDType } from '../dtype';
+import { isContiguous, type Shape } from '../shape';
+import { unexpected } from '../validate';
+import { live } from './access';
+import { TensorBase } from './base';
+import { copied } from './copy';
+import { type PixelImage, toImage, type ToImageOptions } from './image-output';
+import * as reduce from './reduce';
+import type { AnyTensor, Tensor } from './tensor';
+import * as views from './views';
+
+/** The operations of a {@link Tensor}. */
+export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
+  /**
+   * Returns a copy with another dtype or on another device, or the tensor itself if nothing would change.
+   *
+   * @throws TokenLearnerError ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
+   */
+  to(device: DeviceOption): Tensor<D>;
+  to<E extends DType>(dtype: E): Tensor<E>;
+  to(target: DeviceOption | DType): AnyTensor;
+  to(target: DeviceOption | DType): AnyTensor {
+    const view = live(this);
+    const self = this as unknown as Tensor<D>;
+    if (isDType(target)) return target === view.dtype ? self : copied(view, target, view.device);
+    if (typeof target === 'string' && !isDeviceOption(target)) {
+      throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a dtype or a device', target);
+    }
+    const device = resolveDevice('target', target);
+    return device === view.device ? self : copied(view, view.dtype, device);
+  }
+
+  /** The same as `to('float32')`. */
+  float(): Tensor {
+    live(this);
+    return this.to('float32');
+  }
+
+  /** The same as `to('float16')`. */
+  half(): Tensor<'float16'> {
+    live(this);
+    return this.to('float16');
+  }
+
+  /** The same as `to('cpu')`. */
+  cpu(): Tensor<D> {
+    live(this);
+    return this.to('cpu');
+  }
+
+  /** The same as `to('cuda')`. */
+  cuda(): Tensor<D> {
+    live(this);
+    return this.to('cuda');
+  }
+
+  /**
+   * Converts one picture of a tensor on the CPU, of shape (N, C, H, W) or (C, H, W) where C is 1 or 3, back to pixels. `mean` and
+   * `std` are those of {@link Tensor.fromImage}, and are undone. A number x becomes x * 255, rounded to the nearest integer and clamped to
+   * 0 ... 255.
+   *
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH; ERR_OUT_OF_RANGE,
+   * also for NaN; ERR_DEVICE_MISMATCH for a tensor on a GPU; ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY.
+   */
+  toImage(options?: ToImageOptions): PixelImage {
+    return toImage(live(this), options);
+  }
+
+  /** Returns a contiguous copy in native memory. */
+  clone(): Tensor<D> {
+    const view = live(this);
+    return copied(view, view.dtype, view.device) as Tensor<D>;
+  }
+
+  /** Returns the tensor itself if it is contiguous, otherwise a contiguous copy. */
+  contiguous(): Tensor<D> {
+    const { shape, strides } = live(this);
+    const self = this as unknown as Tensor<D>;
+    return isContiguous(shape, strides) ? self : this.clone();
+  }
+
+  /**
+   * Returns the same elements under another shape. As in `torch.reshape` the result is a view if the strides allow it, and a
+   * copy otherwise.
+   *
+   * @param shape - the sizes. One of them may be -1; the number of elements then determines it.
+   * @throws TokenLearnerError ERR_SHAPE_MISMATCH if the number of elements differs.
+   */
+  reshape(shape: Shape): Tensor<D> {
+    return views.reshape(live(this), shape);
+  }
+
+  /**
+   * Returns a view with another shape. Unlike {@link reshape} it never copies.
+   *
+   * @throws TokenLearnerError ERR_NOT_CONTIGUOUS if the strides do not allow it; the errors of {@link reshape}.
+   */
+  view(shape: Shape): Tensor<D> {
+    return views.viewAs(live(this), shape);
+  }
+
+  /**
+   * Returns the tensor with the dimensions from `startDim` to `endDim` as one. A view if the strides allow it, and a copy
+   * otherwise.
+   */
+  flatten(startDim = 0, endDim = -1): Tensor<D> {
+    return views.flatten(live(this), startDim, endDim);
+  }
+
+  /** Returns a view with the dimensions in another order; negative ones count from the end. */
+  permute(dimensions: readonly number[]): Tensor<D> {
+    return views.permute(live(this), dimensions);
+  }
+
+  /** Returns a view with two dimensions swapped; negative ones count from the end. */
+  transpose(first: number, second: number): Tensor<D> {
+    return views.transpose(live(this), first, second);
+  }
+
+  /** A view with the dimensions in reverse order: the transpose of a matrix. */
+  get T(): Tensor<D> {
+    return views.reversed(live(this));
+  }
+
+  /**
+   * Returns a view of `length` indices of a dimension, from `start` on. Negative values of `dim` and `start` count from the end.
+   *
+   * @throws TokenLearnerError ERR_OUT_OF_RANGE if they are not all in the dimension.
+   */
+  narrow(dim: number, start: number, length: number): Tensor<D> {
+    return views.narrow(live(this), dim, start, length);
+  }
+
+  /** Returns a view of one index of a dimension, without that dimension. Negative values count from the end. */
+  select(dim: number, index: number): Tensor<D> {
+    return views.select(live(this), dim, index);
+  }
+
+  /**
+   * Returns a view of every `step`-th index of a dimension, as `x[start:end:step]` in Python: negative indices count from the end,
+   * and indices outside the dimension are moved to its ends.
+   *
+   * @param start - @default 0
+   * @param end - the first index that is left out. @default the size of the dimension
+   * @param step - at least 1.
+   */
+  slice(dim: number, start?: number, end?: number, step = 1): Tensor<D> {
+    return views.slice(live(this), { dim, start, end, step });
+  }
+
+  /**
+   * Returns a view without dimensions of size 1.
+   *
+   * @param dim - the dimensions to remove; those of another size stay. @default all
+   */
+  squeeze(dim?: number | readonly number[]): Tensor<D> {
+    return views.squeeze(live(this), dim);
+  }
+
+  /** Returns a view with a new dimension of size 1 at position `dim`; a negative one counts from the end. */
+  unsqueeze(dim: number): Tensor<D> {
+    return views.unsqueeze(live(this), dim);
+  }
+
+  /**
+   * Returns the views of all indices of a dimension, each without that dimension: `for (const row of tensor.unbind())`. A tensor
+   * itself is not iterable: the deep comparisons of test runners would then create a tensor for each element.
+   */
+  unbind(dim = 0): Tensor<D>[] {
+    return views.unbind(live(this), dim);
+  }
+
+  /**
+   * The sum of the elements, in the tensor's dtype; int64 for integers and bool. On the CPU only.
+   *
+   * @param dim - the dimensions to sum over. @default all
+   * @param keepdim - keeps these dimensions, with size 1.
+   */
+  sum(dim?: number | readonly number[], keepdim = false): Tensor<SumDType<D>> {
+    return reduce.sum(live(this), dim, keepdim) as Tensor<SumDType<D>>;
+  }
+
+  /**
+   * The mean of the elements, in the tensor's dtype. On the CPU only.
+   *
+   * @param dim - the dimensions to average over. @default all
+   * @param keepdim - keeps these dimensions, with size 1.
+   * @throws TokenLearnerError ERR_DTYPE_MISMATCH unless the dtype is floating.
+   */
+  mean(dim?: number | readonly number[], keepdim = false): Tensor<D> {
+    return reduce.mean(live(this), dim, keepdim) as Tensor<D>;
+  }
+
+  /**
+   * The index of the first largest element along a dimension. NaN is larger than every number. On the CPU only.
+   *
+   * @param dim - @default all elements, in row order
+   * @param keepdim - keeps the dimension, with size 1.
+   * @throws TokenLearnerError ERR_SHAPE_MISMATCH if there are no elements to choose from; ERR_DTYPE_MISMATCH for bool.
+   */
+  argmax(dim?: number, keepdim = false): Tensor<'int64'> {
+    return reduce.argmax(live(this), dim, keepdim);
+  }
+
+  /**
+   * The `k` largest elements along a dimension, and their indices. NaN is larger than every number. Among equal elements the first
+   * comes first; PyTorch leaves that open. On the CPU only.
+   *
+   * @param k - from 0 to the size of the dimension.
+   * @param largest - false takes the smallest elements.
+   * @param sorted - false allows any order. The result is sorted in both cases.
+   * @throws TokenLearnerError ERR_OUT_OF_RANGE; ERR_DTYPE_MISMATCH for bool.
+   */
+  topk(k: number, dim = -1, largest = true, sorted = true): reduce.TopK<D> {
+    return reduce.topk(live(this), k, { dim, largest, sorted });
+  }
+
+  /**
+   * `exp(x) / sum(exp(x))` along a dimension, in the tensor's dtype. On the CPU only.
+   *
+   * @throws TokenLearnerError ERR_DTYPE_MISMATCH unless the dtype is floating.
+   */
+  softmax(dim: number): Tensor<D> {
+    return reduce.softmax(live(this), dim);
+  }
+}
