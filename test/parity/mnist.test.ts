@@ -49,7 +49,7 @@ test('every held-out digit is classified as PyTorch classifies it', async () => 
   const predictions: number[] = [];
   for (let start = 0; start < pixels.length; start += BATCH * SIDE * SIDE) {
     const part = pixels.subarray(start, start + BATCH * SIDE * SIDE);
-    const logits = await model.forward(Tensor.from(part, [BATCH, 1, SIDE, SIDE]));
+    const logits = (await model.forward(Tensor.from(part, [BATCH, 1, SIDE, SIDE]))) as Tensor;
     for (let i = 0; i < BATCH; i++)
       predictions.push(argmax(logits.data.subarray(i * CLASSES, (i + 1) * CLASSES)));
   }

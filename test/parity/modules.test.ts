@@ -20,7 +20,7 @@ test.each(cases)('$name', async ({ name, layers, seed, tensors }) => {
     AnyTensor,
     AnyTensor,
   ];
-  const output = await model.forward(input as Tensor);
+  const output = (await model.forward(input)) as Tensor;
   expectParity(output, exact, pytorch);
-  expectSameBits(model.forwardSync(input as Tensor), output);
+  expectSameBits(model.forwardSync(input) as Tensor, output);
 });

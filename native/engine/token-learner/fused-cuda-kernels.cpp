@@ -80,9 +80,8 @@ TokensAndMaps FusedCudaKernels::run(const cuda::Plan& plan, const Tensor& x, boo
                   device_, false);
   if (batch > 0) {
     const Bytes workspace(plan.workspace_bytes, device_);
-    check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype),
-                                   packed->weights, plan, workspace.data, workspace.size,
-                                   current_stream(device_)));
+    check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype), packed->weights,
+                                   plan, workspace.data, workspace.size, current_stream(device_)));
   }
   return {tokens, maps};
 }
