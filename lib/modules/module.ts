@@ -134,14 +134,15 @@ export abstract class Module {
    */
   registerModule<M extends Module>(name: string, module: M): M {
     assertUsable(this, Module);
-    const { registered } = demandState(this);
+    const state = demandState(this);
     if (!/^[^.]+$/.test(checkString('name', name)))
       throw unexpected('ERR_INVALID_ARG_VALUE', 'name', 'a name without dots', name);
-    const known = registered.find((each) => each.name === name);
+    const known = state.registered.find((each) => each.name === name);
     if (known === undefined && name in this)
       throw unexpected('ERR_INVALID_ARG_VALUE', 'name', 'a name that is not a property', name);
     if (!isModule(module)) throw unexpected('ERR_INVALID_ARG_TYPE', 'module', 'a module', module);
-    if (known === undefined) registered.push({ name, module, after: countNamed(this) });
+    if (known === undefined)
+      state.registered = [...state.registered, { name, module, after: countNamed(this) }];
     else known.module = module;
     return module;
   }
@@ -305,13 +306,13 @@ function placementOf(module: Module): Placement {
 
 /** Disposes all modules, also if one throws, and then throws the first error. */
 function disposeAll(modules: readonly Module[]): void {
-  const errors: unknown[] = [];
+  const errors = new Set<unknown>();
   for (const module of modules) {
     try {
       module.dispose();
     } catch (error) {
-      errors.push(error);
+      errors.add(error);
     }
   }
-  if (errors.length > 0) throw errors[0];
+  for (const first of errors) throw first;
 }

@@ -114,18 +114,18 @@ export function moveLayers(layers: readonly NativeLayer[], target: Partial<Place
   );
 }
 
-/** Replaces parameters in one native call, so that all of them change or none. A missing tensor keeps its parameter. */
-export function writeParameters(given: ReadonlyMap<NativeLayer, readonly (AnyTensor | undefined)[]>): void {
+/** Replaces parameters, given by name, in one native call, so that all of them change or none. The others keep their values. */
+export function writeParameters(given: ReadonlyMap<NativeLayer, ReadonlyMap<string, AnyTensor>>): void {
   const changed = [...given].map(([layer, tensors]) => ({
     layer,
     tensors,
-    present: layer.specs.some((_, i) => tensors[i] === undefined) ? layer.readParameters() : [],
+    present: tensors.size < layer.specs.length ? layer.readParameters() : [],
   }));
   try {
     binding().setParameters(
       changed.map(({ layer }) => layer.handle),
       changed.map(({ layer, tensors, present }) =>
-        layer.specs.map((_, i) => tensorArgument('parameter', tensors[i] ?? present[i])),
+        layer.specs.map(({ name }, i) => tensorArgument('parameter', tensors.get(name) ?? present[i])),
       ),
     );
   } finally {

@@ -31,15 +31,13 @@ export function writeStateDict(
   options: unknown,
 ): LoadStateDictResult {
   const { tensors, ...result } = checkStateDict(moduleName, parameterSpecs(layers), dict, options);
-  const given = new Map<NativeLayer, AnyTensor[]>();
+  const given = new Map<NativeLayer, Map<string, AnyTensor>>();
   for (const { prefix, layer } of layers) {
-    layer.specs.forEach(({ name }, i) => {
+    for (const { name } of layer.specs) {
       const tensor = tensors.get(prefix + name);
-      if (tensor === undefined) return;
-      const list = given.get(layer) ?? [];
-      list[i] = tensor;
-      given.set(layer, list);
-    });
+      if (tensor !== undefined)
+        given.set(layer, (given.get(layer) ?? new Map<string, AnyTensor>()).set(name, tensor));
+    }
   }
   writeParameters(given);
   return result;

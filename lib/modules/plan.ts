@@ -46,14 +46,12 @@ export class Plan {
   constructor(modules: readonly Module[], runnables: readonly (Runnable | undefined)[]) {
     this.#modules = modules;
     this.#runnables = runnables;
-    const groups: (Runnable[] | Module)[] = [];
-    modules.forEach((module, i) => {
+    const groups = modules.reduce<(Runnable[] | Module)[]>((before, module, i) => {
       const runnable = runnables[i];
-      const last = groups.at(-1);
-      if (runnable === undefined) groups.push(module);
-      else if (Array.isArray(last)) last.push(runnable);
-      else groups.push([runnable]);
-    });
+      const last = before.at(-1);
+      if (runnable === undefined) return [...before, module];
+      return Array.isArray(last) ? [...before.slice(0, -1), [...last, runnable]] : [...before, [runnable]];
+    }, []);
     this.steps = groups.map((group) => (Array.isArray(group) ? new NativeGraph(group) : group));
   }
 

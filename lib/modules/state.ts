@@ -33,16 +33,28 @@ interface ModuleClass<M extends Module> {
   readonly prototype: M;
 }
 
-const states = new WeakMap<object, ModuleState>();
+/** A constructor that returns its argument, so that a subclass adds its private fields to that object. */
+const Given = function (object: object): object {
+  return object;
+} as unknown as new (object: object) => object;
+
+/** Adds the state to an object, as a private field. A WeakMap would keep dead modules until a full garbage collection. */
+class Stateful extends Given {
+  readonly #state: ModuleState = { disposed: false, registered: [] };
+
+  static of(value: object): ModuleState | undefined {
+    return #state in value ? value.#state : undefined;
+  }
+}
 
 /** Makes an object a module. The constructor of Module calls it. */
 export function createState(module: Module): void {
-  states.set(module, { disposed: false, registered: [] });
+  new Stateful(module);
 }
 
 /** The state of a value; undefined if it is not a module. */
 export function stateOf(value: unknown): ModuleState | undefined {
-  return typeof value === 'object' && value !== null ? states.get(value) : undefined;
+  return typeof value === 'object' && value !== null ? Stateful.of(value) : undefined;
 }
 
 export function isModule(value: unknown): value is Module {

@@ -93,13 +93,14 @@ function walk(
  * ERR_DISPOSED, ERR_INVALID_ARG_VALUE.
  */
 export function allLayers(module: Module): NamedLayer[] {
-  const layers: NamedLayer[] = [];
+  // A set, since an array's push would call setters of Array.prototype.
+  const layers = new Set<NamedLayer>();
   walk(module, (each, prefix) => {
     const layer = stateOf(each)?.layer;
-    if (layer !== undefined) layers.push({ prefix, layer });
+    if (layer !== undefined) layers.add({ prefix, layer });
     return true;
   });
-  return layers;
+  return [...layers];
 }
 
 /** All modules under a module, itself first, each once: under the first of its names. Throws as {@link allLayers}. */
