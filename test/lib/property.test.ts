@@ -274,7 +274,8 @@ test.each(modules)('%s: an input of any shape and dtype', async (_, module) => {
       const output = attempt(() => model.forwardSync(input) as Tensor);
       let same: Tensor | undefined;
       try {
-        same = await model.forward(input as Tensor);
+        const result: unknown = await model.forward(input);
+        same = result as Tensor;
       } catch (error) {
         expect(error).toBeInstanceOf(TokenLearnerError);
       }
