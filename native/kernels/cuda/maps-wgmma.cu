@@ -17,8 +17,10 @@ __global__ void __launch_bounds__(Traits::kThreads, Traits::kBlocksPerMultiproce
 
 template <class Traits>
 Status launch(const MapsArgs& args, void* stream) {
+  static constinit SharedLimit limit;
   return launch_kernel(maps_wgmma<Traits>, ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels),
-                       args.splits, args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream);
+                       args.splits, args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream,
+                       &limit);
 }
 
 template <Precision kPrecision>
