@@ -28,22 +28,19 @@
 //                                                                          epilogue: 2 to 3 %
 //   mma        128 x 128 instead of 64 x 128 per thread block, 16 warps    An A100's shared memory: from 112 to
 //              on a multiprocessor instead of 8.                           100 % of the product's time
+//   cluster    Two thread blocks share W1: Note [Two thread blocks         From 48 to 32 bytes a clock that a
+//              share W1]. A stage of the wide shape in 16 bits takes      multiprocessor asks of L2 at the tensor
+//              2 UBLKCP and 2 UBLKCP.MULTICAST instead of 6 UBLKCP.       cores' full rate. Where L2 limits the
+//                                                                         kernel, up to a third off its time;
+//                                                                         where it does not, nothing
+//   launch     The limit of shared memory is raised once per kernel and   2 calls of the CUDA runtime for each
+//              device, not at each launch.                                launch
 //
 // Not done:
 //
-//   cluster    Two thread blocks with the same hidden rows form a cluster. Each loads half of W1's blocks and
-//              multicasts them. At the tensor cores' full rate a multiprocessor asks L2 for 48 bytes a clock
-//              now (48 KiB for a chunk of 1,024 clocks), and for 32 then. Where L2 limits the kernel, this
-//              takes up to a third off its time; where it does not, nothing.
-//              A stage then belongs to both blocks. Its empty barrier counts the 16 warps of both, by remote
-//              arrivals. Its full barrier counts bytes from both producers. A block must not end before the
-//              other one's last arrival. An odd number of pixel tiles needs an empty one. The host machine
-//              runs one thread block at a time, so it cannot test any of this yet, and there is no GPU to try
-//              it on.
-//   counters   The small kernel's last thread block could reset the counters, which saves a memset. But they
-//              are in the workspace, which other work may overwrite between two forwards, and after a failed
-//              launch nothing would reset them. Counters of their own would have to belong to a stream, since
-//              lanes share the packed weights.
+//   counters   The small kernel's last thread block could reset the counters, which saves a memset, if they had
+//              memory that lives as long as a stream and that nothing else writes; the engine has no such memory,
+//              and other work overwrites the workspace between two forwards.
 #include <algorithm>
 
 #include "kernels/cuda/launch.hpp"
@@ -181,9 +178,9 @@ Status run_packed(const Pass& pass) {
   pack.blocks = reinterpret_cast<std::uint8_t*>(pass.workspace + pass.layout.x_blocks);
   Status status = launch_pack_pixels(pass.plan.precision, pack, pass.stream);
   if (status != Status::ok) return status;
-  status = pass.plan.variant == Variant::wgmma
-               ? launch_maps_wgmma(pass.plan.precision, pass.plan.hidden_tile, maps, pass.stream)
-               : launch_maps_mma(pass.plan.precision, maps, pass.stream);
+  status = pass.plan.variant == Variant::wgmma ? launch_maps_wgmma(pass.plan.precision, pass.plan.hidden_tile,
+                                                                   pass.plan.cluster, maps, pass.stream)
+                                               : launch_maps_mma(pass.plan.precision, maps, pass.stream);
   return status == Status::ok ? launch_tokens(pass.tokens(), pass.images, pass.stream) : status;
 }
 

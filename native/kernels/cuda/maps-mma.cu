@@ -16,8 +16,10 @@ __global__ void __launch_bounds__(Traits::kThreads, 2) maps_mma(MapsArgs args) {
 template <Precision kPrecision>
 Status launch(const MapsArgs& args, void* stream) {
   using Traits = MmaTraits<kPrecision>;
+  static constinit SharedLimit limit;
   return launch_kernel(maps_mma<Traits>, ceil_div<std::int64_t>(args.pixel_count, Traits::kPixels),
-                       args.splits, args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream);
+                       args.splits, args.tokens, Traits::kThreads, Traits::kSharedBytes, args, stream,
+                       &limit);
 }
 
 }  // namespace

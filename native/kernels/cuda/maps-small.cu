@@ -15,8 +15,10 @@ __global__ void __launch_bounds__(Traits::kThreads, 2) maps_small(SmallArgs args
 template <Precision kPrecision>
 Status launch(const SmallArgs& args, std::int64_t images, void* stream) {
   using Traits = SmallTraits<kPrecision>;
+  static constinit SharedLimit limit;
   return launch_kernel(maps_small<Traits>, images * args.pixel_tiles, args.maps.splits, args.maps.tokens,
-                       Traits::kThreads, small_shared_bytes(kPrecision, args.maps.chunks), args, stream);
+                       Traits::kThreads, small_shared_bytes(kPrecision, args.maps.chunks), args, stream,
+                       &limit);
 }
 
 }  // namespace

@@ -42,7 +42,16 @@ std::int64_t blocks_of(const CudaShape& shape, const Plan& plan, std::int64_t im
   if (plan.variant == Variant::small)
     return images * ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels) * shape.tokens;
   const int tile = plan.variant == Variant::wgmma ? kWgmmaTilePixels : mma_tile_pixels(plan.precision);
-  return ceil_div<std::int64_t>(pixels, tile) * shape.tokens;
+  return round_up<std::int64_t>(ceil_div<std::int64_t>(pixels, tile), plan.cluster) * shape.tokens;
+}
+
+/** Clusters, if the empty tile that completes the last one is at most an eighth of all tiles. */
+int choose_cluster(const CudaShape& shape, const Plan& plan) {
+  if (plan.variant != Variant::wgmma) return 1;
+  const std::int64_t pixels = std::min(shape.batch, plan.images_per_pass) * shape.pixels;
+  const std::int64_t tiles = ceil_div<std::int64_t>(pixels, kWgmmaTilePixels);
+  const std::int64_t rounded = round_up<std::int64_t>(tiles, kMostCluster);
+  return (rounded - tiles) * 8 <= rounded ? kMostCluster : 1;
 }
 
 int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperties& device) {
@@ -244,6 +253,7 @@ Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
     if (workspace_layout(shape, plan, more).total > kWorkspaceTarget) break;
     plan.images_per_pass = more;
   }
+  plan.cluster = choose_cluster(shape, plan);
   plan.splits = choose_splits(shape, plan, device);
   plan.workspace_bytes = workspace_layout(shape, plan, plan.images_per_pass).total;
   return plan;

@@ -68,6 +68,8 @@ struct Plan {
   int hidden_tile = 128;
   /** Thread blocks that share one group's hidden rows. */
   int splits = 1;
+  /** Thread blocks in a cluster, 1 or 2. Only wgmma has 2. */
+  int cluster = 1;
   /** The number of images that are packed and computed at a time. It limits the workspace. */
   std::int64_t images_per_pass = 0;
   std::size_t workspace_bytes = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/cuda/maps-wgmma-body.hpp"
 #include "kernels/cuda/plan.hpp"
 #include "kernels/cuda/tiling.hpp"
 
@@ -11,7 +12,8 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 constexpr std::int64_t kImages = 3;
-constexpr std::int64_t kHeight = 15, kWidth = 17;
+/** 299 pixels. One image has 3 tiles of 128, two have 5, three have 8: odd and even for clusters. */
+constexpr std::int64_t kHeight = 13, kWidth = 23;
 /** 1056 pixels: two segments. */
 constexpr std::int64_t kLongHeight = 33, kLongWidth = 32;
 /** A plan divides the hidden rows in at most so many parts. */
@@ -29,8 +31,10 @@ std::size_t product(std::int64_t a, std::int64_t b) {
   return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
 }
 
-Plan plan_of(const CudaShape& shape, const Plan& base, std::int64_t splits, std::int64_t images) {
+Plan plan_of(const CudaShape& shape, const Plan& base, std::int64_t splits, std::int64_t images,
+             int cluster) {
   Plan plan = base;
+  plan.cluster = cluster;
   plan.splits = static_cast<int>(splits);
   plan.images_per_pass = images;
   plan.workspace_bytes = workspace_layout(shape, plan, images).total;
@@ -49,10 +53,12 @@ std::vector<Plan> plans_of(const CudaShape& shape, Precision precision, Variant 
     }
   }
   std::vector<Plan> plans;
-  for (const std::int64_t parts : splits) {
-    plans.push_back(plan_of(shape, base, parts, shape.batch));
-    // The last pass has fewer images than the first.
-    if (shape.batch > 1) plans.push_back(plan_of(shape, base, parts, shape.batch - 1));
+  for (int cluster = 1; cluster <= (variant == Variant::wgmma ? kMostCluster : 1); ++cluster) {
+    for (const std::int64_t parts : splits) {
+      plans.push_back(plan_of(shape, base, parts, shape.batch, cluster));
+      // The last pass has fewer images than the first.
+      if (shape.batch > 1) plans.push_back(plan_of(shape, base, parts, shape.batch - 1, cluster));
+    }
   }
   return plans;
 }

@@ -17,6 +17,7 @@
 #include "device-memory.hpp"
 #include "kernels/cuda/numerics.hpp"
 #include "kernels/cuda/plan.hpp"
+#include "kernels/cuda/tiling.hpp"
 #include "workloads.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
@@ -38,20 +39,17 @@ std::vector<std::uint8_t> random_bytes(std::int64_t count, DType dtype, float sc
 /** One variant at one size, ready to run. */
 class Bench {
  public:
-  Bench(const CudaShape& shape, Precision precision, Variant variant, const DeviceProperties& device,
-        void* stream)
+  Bench(const CudaShape& shape, const Plan& plan, void* stream)
       : shape_(shape),
         stream_(stream),
-        dtype_(precision == Precision::bfloat16  ? DType::bfloat16
-               : precision == Precision::float16 ? DType::float16
-                                                 : DType::float32),
-        plan_(plan_forward(shape, precision, variant, device)),
+        dtype_(element_dtype(plan.precision)),
+        plan_(plan),
         x_(random_bytes(shape.batch * shape.channels * shape.pixels, dtype_, 1.0f, 1), Fill::none, stream),
         w1_(random_bytes(shape.tokens * shape.hidden * shape.channels, dtype_,
                          1.0f / std::sqrt(static_cast<float>(shape.channels)), 2),
             Fill::none, stream),
         vectors_(random_bytes(shape.tokens * (shape.hidden + 1), dtype_, 0.1f, 3), Fill::none, stream),
-        packed_(packed_weights_bytes(shape, precision, variant), Fill::none, stream),
+        packed_(packed_weights_bytes(shape, plan.precision, plan.variant), Fill::none, stream),
         workspace_(plan_.workspace_bytes, Fill::none, stream),
         attention_(static_cast<std::size_t>(shape.batch * shape.tokens * shape.pixels) * sizeof(float),
                    Fill::none, stream),
@@ -59,9 +57,10 @@ class Bench {
                 Fill::none, stream) {
     const LayerView layers[2] = {{w1_.get(), vectors_.get()}, {vectors_.get(), vectors_.get()}};
     const WeightsView weights{shape.channels, shape.hidden, shape.tokens, 2, dtype_, layers};
-    require_ok(cuda_pack_weights(weights, precision, variant, packed_.get(),
-                                 packed_weights_bytes(shape, precision, variant), &weights_, stream),
-               "cuda_pack_weights");
+    require_ok(
+        cuda_pack_weights(weights, plan.precision, plan.variant, packed_.get(),
+                          packed_weights_bytes(shape, plan.precision, plan.variant), &weights_, stream),
+        "cuda_pack_weights");
   }
 
   void run() const {
@@ -106,8 +105,6 @@ class Bench {
     return times[kRepeats / 2];
   }
 
-  const Plan& plan() const { return plan_; }
-
  private:
   CudaShape shape_;
   void* stream_;
@@ -117,28 +114,35 @@ class Bench {
   CudaPackedWeights weights_;
 };
 
-void time_variant(const Workload& workload, Precision precision, Variant variant,
-                  const DeviceDescription& device, void* stream, std::FILE* json) {
+/** `chosen`: forwards run this plan. */
+void time_plan(const Workload& workload, const Plan& plan, bool chosen, void* stream, std::FILE* json) {
   const CudaShape& shape = workload.shape;
-  const Bench bench(shape, precision, variant, device.properties, stream);
-  const double milliseconds = bench.median();
+  const double milliseconds = Bench(shape, plan, stream).median();
   const double operations = 2.0 * static_cast<double>(shape.batch * shape.pixels) *
                             static_cast<double>(shape.tokens * shape.hidden) *
                             static_cast<double>(shape.channels);
-  const bool chosen = choose_variant(shape, precision, device.properties) == variant;
-  const Plan& plan = bench.plan();
   if (json != nullptr) {
     std::fprintf(json,
-                 R"({"workload":"%s","precision":"%s","variant":"%s","tile":%d,"splits":%d,"ms":%.6g,)"
-                 R"("tflops":%.6g,"chosen":%s})"
+                 R"({"workload":"%s","precision":"%s","variant":"%s","tile":%d,"splits":%d,"cluster":%d,)"
+                 R"("ms":%.6g,"tflops":%.6g,"chosen":%s})"
                  "\n",
-                 workload.name, name_of(precision), name_of(variant), plan.hidden_tile, plan.splits,
-                 milliseconds, operations / milliseconds * 1e-9, chosen ? "true" : "false");
+                 workload.name, name_of(plan.precision), name_of(plan.variant), plan.hidden_tile, plan.splits,
+                 plan.cluster, milliseconds, operations / milliseconds * 1e-9, chosen ? "true" : "false");
     std::fflush(json);
   }
-  std::printf("%-10s %-8s %-5s tile %3d splits %2d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name,
-              name_of(precision), name_of(variant), plan.hidden_tile, plan.splits, milliseconds,
-              operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
+  std::printf("%-10s %-8s %-5s tile %3d splits %2d cluster %d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name,
+              name_of(plan.precision), name_of(plan.variant), plan.hidden_tile, plan.splits, plan.cluster,
+              milliseconds, operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
+}
+
+/** A variant's plan, and for wgmma also the one with clusters instead of none, or none instead of clusters. */
+void time_variant(const Workload& workload, Precision precision, Variant variant,
+                  const DeviceProperties& device, void* stream, std::FILE* json) {
+  Plan plan = plan_forward(workload.shape, precision, variant, device);
+  time_plan(workload, plan, choose_variant(workload.shape, precision, device) == variant, stream, json);
+  if (variant != Variant::wgmma) return;
+  plan.cluster = plan.cluster == 1 ? 2 : 1;
+  time_plan(workload, plan, false, stream, json);
 }
 
 int run(const char* only, std::FILE* json) {
@@ -160,7 +164,7 @@ int run(const char* only, std::FILE* json) {
          {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
       for (const Variant variant : {Variant::small, Variant::mma, Variant::wgmma}) {
         if (!can_run(variant, workload.shape, precision, device.properties)) continue;
-        time_variant(workload, precision, variant, device, stream, json);
+        time_variant(workload, precision, variant, device.properties, stream, json);
       }
     }
   }

@@ -1,12 +1,16 @@
 #include "fibers.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
 namespace tokenlearner::kernels::cuda::test {
 
-Fibers::Fibers(int count, std::function<void(int)> body, std::function<bool()> idle)
-    : fibers_(static_cast<std::size_t>(count)), body_(std::move(body)), idle_(std::move(idle)) {}
+Fibers::Fibers(int count, std::function<void(int)> body, std::function<bool()> idle, FiberGroups groups)
+    : fibers_(static_cast<std::size_t>(count)),
+      body_(std::move(body)),
+      idle_(std::move(idle)),
+      groups_(groups) {}
 
 void Fibers::enter(unsigned high, unsigned low) {
   const auto address = (static_cast<std::uintptr_t>(high) << 32) | low;
@@ -23,7 +27,7 @@ void Fibers::enter(unsigned high, unsigned low) {
 
 void Fibers::yield() { swapcontext(&fibers_[static_cast<std::size_t>(current_)].context, &scheduler_); }
 
-bool Fibers::run() {
+void Fibers::prepare() {
   const auto address = reinterpret_cast<std::uintptr_t>(this);
   for (Fiber& fiber : fibers_) {
     fiber.stack.reset(new char[kStackBytes]);
@@ -34,19 +38,32 @@ bool Fibers::run() {
     makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2,
                 static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
   }
-  for (std::size_t left = fibers_.size(); left > 0;) {
-    progress_ = false;
-    left = 0;
-    for (std::size_t i = 0; i < fibers_.size(); ++i) {
-      if (fibers_[i].finished) continue;
-      current_ = static_cast<int>(i);
-      swapcontext(&scheduler_, &fibers_[i].context);
-      if (failure_) std::rethrow_exception(failure_);
-      left += fibers_[i].finished ? 0 : 1;
-    }
-    if (left > 0 && !progress_ && !idle_()) return false;
+}
+
+bool Fibers::run_group(std::size_t group) {
+  const auto size = static_cast<std::size_t>(groups_.size);
+  progress_ = false;
+  for (std::size_t i = group * size; i < (group + 1) * size; ++i) {
+    if (fibers_[i].finished) continue;
+    current_ = static_cast<int>(i);
+    swapcontext(&scheduler_, &fibers_[i].context);
+    if (failure_) std::rethrow_exception(failure_);
   }
-  return true;
+  return progress_;
+}
+
+bool Fibers::run() {
+  prepare();
+  const std::size_t count = fibers_.size() / static_cast<std::size_t>(groups_.size);
+  for (;;) {
+    bool progress = false;
+    for (std::size_t i = 0; i < count; ++i) {
+      while (run_group((static_cast<std::size_t>(groups_.ahead) + i) % count)) progress = true;
+    }
+    const auto finished = [](const Fiber& fiber) { return fiber.finished; };
+    if (std::all_of(fibers_.begin(), fibers_.end(), finished)) return true;
+    if (!progress && !idle_()) return false;
+  }
 }
 
 }  // namespace tokenlearner::kernels::cuda::test

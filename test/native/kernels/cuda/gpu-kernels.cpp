@@ -120,18 +120,23 @@ void check_case(const Gpu& gpu, const ProblemCache::Entry& expected, Precision p
   const CudaShape shape = problem.shape();
   const Plan plan = plan_forward(shape, precision, variant, gpu.properties());
   INFO("B ", shape.batch, " C ", shape.channels, " K ", shape.hidden, " G ", shape.tokens, " P ",
-       shape.pixels, " hidden tile ", plan.hidden_tile, " splits ", plan.splits);
+       shape.pixels, " hidden tile ", plan.hidden_tile, " splits ", plan.splits, " cluster ", plan.cluster);
   const Result result = gpu.run(problem, precision, variant, plan);
   check_errors(result, expected, precision);
 
-  // One image per pass, and one block for all hidden rows: each gives the same bits.
+  // One image per pass, one block for all hidden rows, clusters or none: each gives the same bits.
   Plan alone = plan;
   alone.images_per_pass = 1;
   DeviceProperties one_multiprocessor = gpu.properties();
   one_multiprocessor.multiprocessors = 1;
   const Plan unsplit = plan_forward(shape, precision, variant, one_multiprocessor);
-  for (const Plan& other : {alone, unsplit}) {
-    INFO("images per pass ", other.images_per_pass, " splits ", other.splits);
+  std::vector<Plan> others{alone, unsplit};
+  if (variant == Variant::wgmma) {
+    others.push_back(plan);
+    others.back().cluster = plan.cluster == 1 ? 2 : 1;
+  }
+  for (const Plan& other : others) {
+    INFO("images per pass ", other.images_per_pass, " splits ", other.splits, " cluster ", other.cluster);
     const Result again = gpu.run(problem, precision, variant, other);
     const bool same_attention = again.attention == result.attention;
     const bool same_tokens = again.tokens == result.tokens;

@@ -2,8 +2,8 @@
 // host memory.
 #include <cstring>
 
+#include "host-cluster.hpp"
 #include "host-faults.hpp"
-#include "host-machine.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/maps-simt-body.hpp"
@@ -63,11 +63,19 @@ void pack_vectors(const PackWeightsArgs& args) {
          [&](HostMachine& machine) { pack_vectors_body(machine, args); });
 }
 
-template <class Traits>
-void run_wgmma(const MapsArgs& args) {
-  launch(grid(ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels), args.splits, args.tokens),
-         Traits::kThreads, Traits::kSharedBytes,
-         [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); });
+template <Precision kPrecision, int kHiddenTile, int kCluster>
+void run_clusters(const MapsArgs& args) {
+  using Traits = WgmmaTraits<kPrecision, kHiddenTile, kCluster>;
+  const std::int64_t tiles = ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels);
+  launch(
+      grid(round_up<std::int64_t>(tiles, kCluster), args.splits, args.tokens), Traits::kThreads,
+      Traits::kSharedBytes, [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); }, kCluster);
+}
+
+template <Precision kPrecision, int kHiddenTile>
+void run_wgmma(int cluster, const MapsArgs& args) {
+  if (cluster == kMostCluster) return run_clusters<kPrecision, kHiddenTile, kMostCluster>(args);
+  run_clusters<kPrecision, kHiddenTile, 1>(args);
 }
 
 }  // namespace
@@ -118,13 +126,13 @@ Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
   });
 }
 
-Status launch_maps_wgmma(Precision precision, int hidden_tile, const MapsArgs& args, void*) {
+Status launch_maps_wgmma(Precision precision, int hidden_tile, int cluster, const MapsArgs& args, void*) {
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
     if constexpr (kPrecision != Precision::float32) {
-      if (hidden_tile == kWideHiddenTile) return run_wgmma<WgmmaTraits<kPrecision, kWideHiddenTile>>(args);
+      if (hidden_tile == kWideHiddenTile) return run_wgmma<kPrecision, kWideHiddenTile>(cluster, args);
     }
-    run_wgmma<WgmmaTraits<kPrecision, kHiddenGranule>>(args);
+    run_wgmma<kPrecision, kHiddenGranule>(cluster, args);
   });
 }
 

@@ -1,48 +1,17 @@
 #include "host-machine.hpp"
 
-#include <atomic>
+#include <algorithm>
+#include <stdexcept>
+
+#include "host-cluster.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
-
-Block::Block(Dimensions grid, Dimensions index, int threads, std::size_t shared_bytes)
-    : grid_(grid), index_(index), shared_(shared_bytes / sizeof(Word4) + 1), shared_size_(shared_bytes) {
-  static std::atomic<int> blocks = 0;
-  copies_land_at_once_ = blocks++ % 2 == 1;
-  // Also NaN as bfloat16, half and tf32.
-  std::memset(shared_.data(), 0xff, shared_.size() * sizeof(Word4));
-  for (int i = 0; i < threads; ++i) machines_.emplace_back(*this, i);
-}
-
-void Block::run(const std::function<void(HostMachine&)>& body) {
-  Fibers fibers(
-      static_cast<int>(machines_.size()), [&](int i) { body(machines_[static_cast<std::size_t>(i)]); },
-      [this] { return land_bulk_copies(); });
-  fibers_ = &fibers;
-  if (!fibers.run()) throw std::runtime_error("deadlock: every thread of the block waits");
-  if (!bulk_copies_.empty()) throw std::runtime_error("a bulk copy was still under way when the block ended");
-}
-
-void Block::complete_phase(Barrier& barrier) {
-  if (barrier.pending > 0 || barrier.bytes != 0) return;
-  barrier.phase ^= 1u;
-  barrier.pending = barrier.expected;
-}
-
-bool Block::land_bulk_copies() {
-  if (bulk_copies_.empty()) return false;
-  const BulkCopy copy = bulk_copies_.front();
-  bulk_copies_.erase(bulk_copies_.begin());
-  std::memcpy(machines_[0].shared_bytes(copy.target, copy.bytes), copy.source, copy.bytes);
-  Barrier& barrier = barriers_.at(copy.barrier);
-  barrier.bytes -= copy.bytes;
-  complete_phase(barrier);
-  return true;
-}
 
 int HostMachine::block_x() const { return block_->index_.x; }
 int HostMachine::block_y() const { return block_->index_.y; }
 int HostMachine::block_z() const { return block_->index_.z; }
 int HostMachine::grid_x() const { return block_->grid_.x; }
+int HostMachine::cluster_rank() const { return block_->rank_; }
 
 std::uint8_t* HostMachine::shared_bytes(std::uint32_t offset, std::size_t bytes) const {
   if (offset + bytes > block_->shared_size_) throw std::runtime_error("outside shared memory");
@@ -51,19 +20,14 @@ std::uint8_t* HostMachine::shared_bytes(std::uint32_t offset, std::size_t bytes)
 }
 
 void HostMachine::gather(int first, int size, const std::function<void()>& last) {
-  Block::Gathering& gathering = block_->gatherings_[{first, size}];
-  const std::uint64_t round = gathering.round;
-  if (++gathering.arrived == size) {
-    last();
-    gathering.arrived = 0;
-    ++gathering.round;
-  }
-  block_->fibers_->wait_until([&] { return gathering.round != round; });
+  block_->cluster_.gather(block_->gatherings_[{first, size}], size, last);
 }
 
 void HostMachine::sync() {
   gather(0, static_cast<int>(block_->machines_.size()), [] {});
 }
+
+void HostMachine::cluster_sync() { block_->cluster_.sync(); }
 
 void HostMachine::copy16(std::uint32_t target, const void* source) {
   if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0)
@@ -145,21 +109,16 @@ void HostMachine::barrier_init(std::uint32_t barrier, int arrivals) {
 }
 
 void HostMachine::barrier_expect(std::uint32_t barrier, std::uint32_t bytes) {
-  block_->barriers_.at(barrier).bytes += bytes;
-  arrive(barrier);
+  block_->barrier(barrier).bytes += bytes;
+  block_->arrive(barrier);
 }
 
-void HostMachine::barrier_arrive(std::uint32_t barrier) {
-  arrive(barrier);
+void HostMachine::barrier_arrive(std::uint32_t barrier) { barrier_arrive_in(block_->rank_, barrier); }
+
+void HostMachine::barrier_arrive_in(int rank, std::uint32_t barrier) {
+  block_->cluster_.block(rank).arrive(barrier);
   // A thread that waited for this may run before this thread's next instruction.
-  block_->fibers_->pause();
-}
-
-void HostMachine::arrive(std::uint32_t barrier) {
-  Block::Barrier& state = block_->barriers_.at(barrier);
-  if (state.pending == 0) throw std::runtime_error("more arrivals than a barrier expects");
-  --state.pending;
-  block_->complete_phase(state);
+  block_->cluster_.pause();
 }
 
 void HostMachine::finish_reads() {
@@ -168,22 +127,42 @@ void HostMachine::finish_reads() {
 }
 
 void HostMachine::barrier_wait(std::uint32_t barrier, std::uint32_t parity) {
-  const Block::Barrier& state = block_->barriers_.at(barrier);
-  block_->fibers_->wait_until([&] { return state.phase != parity; });
+  const Block::Barrier& state = block_->barrier(barrier);
+  block_->cluster_.wait_until([&] { return state.phase != parity; });
 }
 
 void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes,
                             std::uint32_t barrier) {
-  if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0 || bytes % 16 != 0) {
+  bulk_copy_multicast(target, source, bytes, barrier, static_cast<std::uint16_t>(1u << block_->rank_));
+}
+
+void HostMachine::bulk_copy_multicast(std::uint32_t target, const void* source, std::uint32_t bytes,
+                                      std::uint32_t barrier, std::uint16_t blocks) {
+  if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0 || bytes % 16 != 0)
     throw std::runtime_error("misaligned bulk copy");
+  for (int rank = 0; blocks >> rank != 0; ++rank) {
+    if ((blocks >> rank) % 2 == 1) block_->cluster_.start_copy(rank, {target, source, bytes, barrier});
   }
-  for (const HostMachine& reader : block_->machines_) {
-    for (std::uint32_t at = target; at < target + bytes; at += kGranule) {
-      if (reader.reading_.test(at / kGranule)) throw std::runtime_error("a bulk copy to what is being read");
-    }
+}
+
+bool HostMachine::reads(std::uint32_t target, std::uint32_t bytes) const {
+  for (std::uint32_t at = target; at < target + bytes; at += kGranule) {
+    if (reading_.test(at / kGranule)) return true;
   }
-  block_->bulk_copies_.push_back({target, source, bytes, barrier});
-  if (block_->copies_land_at_once_) block_->land_bulk_copies();
+  return false;
+}
+
+bool HostMachine::multiplies(std::uint32_t target, std::uint32_t bytes) const {
+  const auto overlaps = [&](std::uint32_t first_step, int rows) {
+    const std::uint32_t start = first_step / kRowBytes * kRowBytes;
+    return start < target + bytes && target < start + static_cast<std::uint32_t>(rows * kRowBytes);
+  };
+  const auto uses = [&](const Wgmma& product) {
+    return overlaps(product.a, kBlockRows) || overlaps(product.b, product.columns);
+  };
+  return std::any_of(open_products_.begin(), open_products_.end(), uses) ||
+         std::any_of(committed_products_.begin(), committed_products_.end(),
+                     [&](const auto& group) { return std::any_of(group.begin(), group.end(), uses); });
 }
 
 void HostMachine::wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b,

@@ -1,10 +1,13 @@
-// A Machine (see Note [Machines] in portable.hpp) on the host: one thread block at a time, a thread a fiber.
+// A Machine (see Note [Machines] in portable.hpp) on the host: one thread block or one cluster of them at a time,
+// a thread a fiber. host-cluster.hpp has the blocks and the order in which they run.
 //
 // It uses every freedom that the contracts give. Shared memory starts as NaN. An asynchronous copy arrives
-// only when its thread waits for it. A bulk copy arrives at once in every second block, and in the others
-// only when every thread waits. A wgmma reads its operands only when its group is waited for. So a missing
-// wait, or a buffer reused too early, gives wrong numbers. A bulk copy to memory that a thread has read
-// without calling finish_reads() throws. Tensor cores add with truncation.
+// only when its thread waits for it. A bulk copy makes its target NaN at once; its bytes arrive at once in every
+// second cluster, and in the others only when every thread waits. A wgmma reads its operands only when its group
+// is waited for. So a missing wait, or a buffer reused too early, gives wrong numbers. These throw: a bulk copy to
+// memory that a thread has read without calling finish_reads(), or to an operand of a wgmma that is not waited
+// for; a copy or an arrival that reaches a block that has ended, or a barrier that is not initialised. Tensor
+// cores add with truncation.
 #pragma once
 
 #include <array>
@@ -13,13 +16,8 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <map>
-#include <stdexcept>
-#include <string>
-#include <utility>
 #include <vector>
 
-#include "fibers.hpp"
 #include "kernels/cuda/numerics.hpp"
 #include "kernels/cuda/tiling.hpp"
 
@@ -88,6 +86,14 @@ class HostMachine {
   void barrier_arrive(std::uint32_t barrier);
   void barrier_wait(std::uint32_t barrier, std::uint32_t parity);
   void bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes, std::uint32_t barrier);
+
+  // Clusters.
+  int cluster_rank() const;
+  void cluster_sync();
+  void barrier_arrive_in(int rank, std::uint32_t barrier);
+  void bulk_copy_multicast(std::uint32_t target, const void* source, std::uint32_t bytes,
+                           std::uint32_t barrier, std::uint16_t blocks);
+
   template <MmaKind kKind, int kColumns>
   void wgmma(float (&sums)[kColumns / 2], std::uint32_t a, std::uint32_t b, bool accumulate) {
     wgmma_group(kKind, kColumns, sums, a, b, accumulate);
@@ -114,7 +120,9 @@ class HostMachine {
 
   std::uint8_t* shared_bytes(std::uint32_t offset, std::size_t bytes) const;
   void wait_copies_until(std::size_t left);
-  void arrive(std::uint32_t barrier);
+  /** True if this thread may still read some of those bytes: by ordinary loads, or by a wgmma. */
+  bool reads(std::uint32_t target, std::uint32_t bytes) const;
+  bool multiplies(std::uint32_t target, std::uint32_t bytes) const;
   void multiply_warp(MmaKind kind, float (&sums)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
                      std::uint32_t b1);
   void wgmma_group(MmaKind kind, int columns, float* sums, std::uint32_t a, std::uint32_t b, bool accumulate);
@@ -157,54 +165,5 @@ class HostMachine {
 
   friend class Block;
 };
-
-class Block {
- public:
-  Block(Dimensions grid, Dimensions index, int threads, std::size_t shared_bytes);
-  /** Throws std::runtime_error on a deadlock. */
-  void run(const std::function<void(HostMachine&)>& body);
-
- private:
-  struct Gathering {
-    int arrived = 0;
-    std::uint64_t round = 0;
-  };
-  struct Barrier {
-    int expected = 0;
-    int pending = 0;
-    std::int64_t bytes = 0;
-    std::uint32_t phase = 0;
-  };
-  struct BulkCopy {
-    std::uint32_t target;
-    const void* source;
-    std::uint32_t bytes, barrier;
-  };
-
-  void complete_phase(Barrier& barrier);
-  bool land_bulk_copies();
-
-  Dimensions grid_, index_;
-  std::vector<Word4> shared_;
-  std::size_t shared_size_;
-  std::vector<HostMachine> machines_;
-  std::map<std::pair<int, int>, Gathering> gatherings_;
-  std::map<std::uint32_t, Barrier> barriers_;
-  std::vector<BulkCopy> bulk_copies_;
-  Fibers* fibers_ = nullptr;
-  bool copies_land_at_once_;
-
-  friend class HostMachine;
-};
-
-/** All blocks of a grid, one after another. */
-template <typename Body>
-void launch(Dimensions grid, int threads, std::size_t shared_bytes, Body body) {
-  for (int z = 0; z < grid.z; ++z) {
-    for (int y = 0; y < grid.y; ++y) {
-      for (int x = 0; x < grid.x; ++x) Block(grid, {x, y, z}, threads, shared_bytes).run(body);
-    }
-  }
-}
 
 }  // namespace tokenlearner::kernels::cuda::test

@@ -78,7 +78,7 @@ TEST_SUITE("cuda/verification") {
         const Verification verification = plan_verification(workload.shape, precision, variant, segmented);
         CHECK(verification.bytes <= kVerificationBytes);
         CHECK(verification.batch == 3);
-        CHECK(verification.height * verification.width == (segmented ? 1056 : 255));
+        CHECK(verification.height * verification.width == (segmented ? 1056 : 299));
         CHECK(verification.image_rows == verification.height);
         check_slices(verification, workload.shape);
         for (const Plan& plan : verification.plans) CHECK(plan.workspace_bytes <= verification.bytes);
@@ -96,7 +96,7 @@ TEST_SUITE("cuda/verification") {
       check_slices(verification, shape);
       CHECK(verification.batch <= 3);
       CHECK(verification.batch >= (segmented ? 1 : 3));
-      CHECK(verification.height * verification.width <= (segmented ? 1056 : 255));
+      CHECK(verification.height * verification.width <= (segmented ? 1056 : 299));
       CHECK((has_pixel_segments(shape_of(verification, shape)) || !segmented));
       CHECK(verification.image_rows <= verification.height);
     });
@@ -131,6 +131,31 @@ TEST_SUITE("cuda/verification") {
       const std::int64_t each = tiles_per_split(plan, shape.hidden);
       CHECK(each * plan.splits >= 9);
       CHECK(each * (plan.splits - 1) < 9);
+    }
+  }
+
+  TEST_CASE("wgmma has each plan with clusters and without, on odd and even numbers of pixel tiles") {
+    const CudaShape shape{1, 64, 1100, 8, 196};
+    const Verification verification = plan_verification(shape, Precision::bfloat16, Variant::wgmma, false);
+    const std::int64_t pixels = verification.height * verification.width;
+    CHECK((verification.batch * pixels + 127) / 128 % 2 == 0);
+    CHECK(((verification.batch - 1) * pixels + 127) / 128 % 2 == 1);
+    CHECK((pixels + 127) / 128 % 2 == 1);
+    for (const int cluster : {1, 2}) {
+      for (const int splits : {1, 2, 9}) {
+        for (const std::int64_t count : {1, 2}) {
+          CAPTURE(cluster);
+          CAPTURE(splits);
+          CAPTURE(count);
+          CHECK(has_plan(verification, [&](const Plan& plan) {
+            return plan.cluster == cluster && plan.splits == splits && passes(verification, plan) == count;
+          }));
+        }
+      }
+    }
+    for (const Variant variant : {Variant::small, Variant::mma}) {
+      for (const Plan& plan : plan_verification(shape, Precision::bfloat16, variant, false).plans)
+        CHECK(plan.cluster == 1);
     }
   }
 
