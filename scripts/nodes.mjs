@@ -104,7 +104,7 @@ if (isMain(import.meta.url)) {
     const tests = args.length > 0 ? args : defaultTests();
     rmSync(RESULTS, { recursive: true, force: true });
     mkdirSync(RESULTS, { recursive: true });
-    const programs = VERSIONS.map(ensureNode);
+    const programs = VERSIONS.map((version) => ensureNode(version));
     const outcomes = VERSIONS.map((version, i) => runTests(programs[i], version, tests));
     const reports = outcomes.flatMap(({ counts }) => counts ?? []);
     writeFileSync(path.join(RESULTS, 'jest.json'), `${JSON.stringify(sumReports(reports))}\n`);

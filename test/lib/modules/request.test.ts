@@ -35,7 +35,8 @@ describe('signal', () => {
     await model.forward(small).then((output) => {
       output.dispose();
     });
-    expect(runtime.memory().liveTensors).toBe(before);
+    // Tensors of earlier tests may be collected meanwhile.
+    expect(runtime.memory().liveTensors).toBeLessThanOrEqual(before);
   });
 
   test('an aborted signal starts nothing; a signal that is never aborted keeps no listener', async () => {
