@@ -27,19 +27,6 @@ void Fibers::enter(unsigned high, unsigned low) {
 
 void Fibers::yield() { swapcontext(&fibers_[static_cast<std::size_t>(current_)].context, &scheduler_); }
 
-void Fibers::prepare() {
-  const auto address = reinterpret_cast<std::uintptr_t>(this);
-  for (Fiber& fiber : fibers_) {
-    fiber.stack.reset(new char[kStackBytes]);
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    fiber.context.uc_link = &scheduler_;
-    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2,
-                static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
-  }
-}
-
 bool Fibers::run_group(std::size_t group) {
   const auto size = static_cast<std::size_t>(groups_.size);
   progress_ = false;
@@ -53,7 +40,16 @@ bool Fibers::run_group(std::size_t group) {
 }
 
 bool Fibers::run() {
-  prepare();
+  const auto address = reinterpret_cast<std::uintptr_t>(this);
+  for (Fiber& fiber : fibers_) {
+    fiber.stack.reset(new char[kStackBytes]);
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = &scheduler_;
+    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2,
+                static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
+  }
   const std::size_t count = fibers_.size() / static_cast<std::size_t>(groups_.size);
   for (;;) {
     bool progress = false;

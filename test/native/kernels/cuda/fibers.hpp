@@ -55,7 +55,6 @@ class Fibers {
 
   static void enter(unsigned high, unsigned low);
   void yield();
-  void prepare();
   /** Runs each unfinished fiber of a group once. False if none could go on. */
   bool run_group(std::size_t group);
 
