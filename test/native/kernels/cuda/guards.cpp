@@ -3,6 +3,8 @@
 #include <doctest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "kernels/cuda/numerics.hpp"
@@ -73,7 +75,9 @@ TEST_SUITE("cuda/guards") {
     const Block block(0, 2);
     for (std::size_t at = block.place.data + 2; at + 4 <= block.place.total; at += 2) {
       for (const DType dtype : {DType::float32, DType::bfloat16, DType::float16}) {
-        REQUIRE(std::isnan(load_element(block.content.data() + at, dtype, 0)));
+        std::uint32_t word = 0;
+        std::memcpy(&word, block.content.data() + at, sizeof(word));
+        REQUIRE(std::isnan(load_element(&word, dtype, 0)));
       }
     }
   }
