@@ -1,6 +1,5 @@
 /**
- * What this package keeps about each module, apart from the object itself: the properties and methods of users' classes can have
- * any name.
+ * The state of each module. It is kept apart from the object itself: the properties and methods of users' classes can have any name.
  */
 import { TokenLearnerError } from '../errors';
 import { describe } from '../validate';

@@ -1,5 +1,5 @@
 /**
- * What every tensor has: its state, its memory, its elements as JavaScript's values, and its comparisons.
+ * The base of the Tensor class: its state, its memory, its elements as JavaScript's values, and its comparisons.
  */
 import '../dispose';
 import { binding } from '../binding';

@@ -34,13 +34,6 @@ void check_inputs(const std::vector<TensorArg>& inputs) {
   if (inputs.empty()) throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected at least one input");
 }
 
-std::size_t input_bytes(const std::vector<Tensor>& inputs) {
-  std::size_t bytes = 0;
-  for (const Tensor& input : inputs)
-    bytes += static_cast<std::size_t>(input.numel()) * item_size(input.dtype);
-  return bytes;
-}
-
 /// Infinity, and anything that is not a size, means no limit.
 std::size_t to_limit(Napi::Value value) {
   const double limit = value.ToNumber();
@@ -192,7 +185,7 @@ Napi::Value Addon::submit(Napi::Env env, std::shared_ptr<const Op> op, std::vect
   options.runs_inline = op->runs_inline(inputs);
   Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);
   if (executor != nullptr) {
-    executor->check_room(input_bytes(inputs));
+    executor->check_room(byte_length(inputs));
     for (Tensor& input : inputs) input = owned(input, device.is_cuda());
   }
   PromiseQueue::Pending pending = promises_.add(env);

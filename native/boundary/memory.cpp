@@ -23,13 +23,9 @@ Tensor bind_host(StorageRegistry& storages, TensorArg argument) {
   return tensor;
 }
 
-std::size_t byte_length(const Tensor& tensor) {
-  return static_cast<std::size_t>(tensor.numel()) * item_size(tensor.dtype);
-}
-
 /// Throws unless the typed array has as many bytes as the tensor.
 void check_length(const Tensor& tensor, const Storage& view) {
-  if (view.bytes() != byte_length(tensor))
+  if (view.bytes() != tensor.byte_length())
     throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "Expected a typed array of the tensor's length");
 }
 
@@ -145,7 +141,7 @@ Napi::Value Addon::fill(const Napi::CallbackInfo& info) {
     const std::size_t item = item_size(target.dtype);
     if (element.bytes() != item)
       throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "Expected a typed array of one element");
-    const std::size_t bytes = byte_length(target);
+    const std::size_t bytes = target.byte_length();
     if (bytes == 0) return env.Undefined();
     std::memcpy(target.data(), element.data(), item);
     // Each step doubles the filled part.

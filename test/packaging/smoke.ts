@@ -7,42 +7,14 @@
  * ISA is the instruction set to expect. Prints a line for each check. The exit code is 1 if one fails.
  */
 import assert from 'node:assert/strict';
-import { Linear, manualSeed, runtime, Tensor, TokenLearner, type AnyTensor } from '../../lib';
-import { loadTensors, makeTensors, numbers, readJson, type MadeTensor } from '../parity/fixtures';
+import { Linear, manualSeed, runtime, Tensor } from '../../lib';
+import { build, type Case, cases } from '../parity/cases';
+import { loadTensors, numbers, readJson } from '../parity/fixtures';
 import { allowedError, relativeL2Error } from '../parity/tolerance';
 
-interface Case {
-  name: string;
-  dtype: 'float32' | 'float64' | 'float16' | 'bfloat16';
-  dim: number;
-  ffMult: number;
-  numOutputTokens: number;
-  numLayers: number;
-  seed: number;
-  channelsLast: boolean;
-  special: { index: number; value: string }[];
-  tensors: MadeTensor[];
-}
-
-function moveChannelsFirst(x: AnyTensor): AnyTensor {
-  const axes = x.shape.map((_, axis) => axis);
-  return x.permute([...axes.slice(0, -3), x.ndim - 1, x.ndim - 3, x.ndim - 2]);
-}
-
-/** The tokens of a case, by the fused engine. */
-async function tokensOf(item: Case): Promise<AnyTensor> {
-  const { dim, ffMult, numOutputTokens, numLayers, dtype } = item;
-  const { input, ...parameters } = makeTensors(item.seed, item.tensors, dtype);
-  assert(input !== undefined);
-  for (const { index, value } of item.special) input.data[index] = Number(value);
-  const options = { dim, ffMult, numOutputTokens, numLayers, dtype, engine: 'fused', device: 'cpu' } as const;
-  const model = new TokenLearner(options);
-  model.loadStateDict(parameters);
-  return model.forward((item.channelsLast ? moveChannelsFirst(input) : input).to(dtype));
-}
-
 async function checkTokens(item: Case): Promise<void> {
-  const tokens = await tokensOf(item);
+  const { model, x } = build('fused', item);
+  const tokens = await model.forward(x);
   const stored = await loadTensors(`parity/${item.name}.safetensors`, 'tokens', 'pytorch.tokens');
   const [exact, torch] = stored.map(numbers) as [Float64Array, Float64Array];
   const got = numbers(tokens);
@@ -97,7 +69,6 @@ async function main(): Promise<void> {
   });
   await check('random numbers', checkRandom);
   await check('a Linear without libtorch', checkMissingLibtorch);
-  const { cases } = readJson('parity/cases.json') as { cases: Case[] };
   assert(cases.length > 40);
   for (const item of cases) await check(`tokens of ${item.name}`, () => checkTokens(item));
   process.exitCode = failed > 0 ? 1 : 0;

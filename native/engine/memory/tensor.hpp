@@ -24,6 +24,8 @@ struct Tensor {
   std::byte* data() const { return storage.data() + offset * static_cast<int64_t>(item_size(dtype)); }
   int64_t dim() const { return static_cast<int64_t>(shape.size()); }
   int64_t numel() const;
+  /// Of all elements, without gaps.
+  std::size_t byte_length() const { return static_cast<std::size_t>(numel()) * item_size(dtype); }
   bool is_contiguous() const;
   Device device() const { return storage.device(); }
 };

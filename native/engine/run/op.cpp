@@ -17,10 +17,16 @@ Tensor CallOptions::result(std::size_t i, Dims shape, DType dtype) const {
   tensor.dtype = dtype;
   tensor.strides = contiguous_strides(shape);
   tensor.shape = std::move(shape);
-  const auto bytes = static_cast<std::size_t>(tensor.numel()) * item_size(dtype);
+  const std::size_t bytes = tensor.byte_length();
   const bool given = i < results.size() && results[i].bytes() == bytes;
   tensor.storage = given ? results[i] : Storage::allocate(bytes, false);
   return tensor;
+}
+
+std::size_t byte_length(Inputs inputs) {
+  std::size_t bytes = 0;
+  for (const Tensor& input : inputs) bytes += input.byte_length();
+  return bytes;
 }
 
 const Tensor& only(Inputs inputs) {

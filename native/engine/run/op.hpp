@@ -94,6 +94,9 @@ class ConfiguredOp : public Op {
   Settings settings_;
 };
 
+/// The bytes of the elements of all inputs.
+std::size_t byte_length(Inputs inputs);
+
 /// The only input. Throws ERR_INVALID_ARG_VALUE if there are none or several.
 const Tensor& only(Inputs inputs);
 

@@ -14,10 +14,8 @@ Request::Request(std::shared_ptr<const Op> op, Device device, std::vector<Tensor
       device_(device),
       inputs_(std::move(inputs)),
       options_(std::move(options)),
-      completion_(std::move(completion)) {
-  for (const Tensor& input : inputs_)
-    input_bytes_ += static_cast<std::size_t>(input.numel()) * item_size(input.dtype);
-}
+      completion_(std::move(completion)),
+      input_bytes_(byte_length(inputs_)) {}
 
 void Request::compute() noexcept {
   if (cancelled_.load(std::memory_order_relaxed)) {

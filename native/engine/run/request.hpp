@@ -65,7 +65,7 @@ class Request {
   std::vector<Tensor> inputs_;
   CallOptions options_;
   std::unique_ptr<Completion> completion_;
-  std::size_t input_bytes_ = 0;
+  std::size_t input_bytes_;
   Outputs outputs_;
   std::optional<Failure> failure_;
   uint64_t id_ = 0;

@@ -86,7 +86,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   }
 
  private:
-  /// What the verification of a set of kernels has found.
+  /// The result of a set of kernels' verification.
   struct Use {
     std::mutex mutex;
     // Guarded by `mutex`:
