@@ -146,3 +146,8 @@ export function viewStrides(shape: Shape, strides: Shape, to: Shape): number[] |
   }
   return result;
 }
+
+/** True if both have the same number of dimensions and the same sizes. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}

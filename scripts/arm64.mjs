@@ -8,18 +8,17 @@
  * and compile to no arm64 code of ours. No time that is measured here says anything about arm64 hardware.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { checkCross, crossBuildFolder, crossTarget, ensureCross } from './cross.mjs';
-import { ensureNode } from './nodes.mjs';
-import { publishedDependencies } from './pack.mjs';
+import { ensureNode, VERSIONS } from './nodes.mjs';
 import { prebuild } from './prebuild.mjs';
-import { commandLine, main, output, root, run, say, SetupError } from './tools.mjs';
+import { commandLine, main, output, root, run, runtimePackages, say, SetupError } from './tools.mjs';
 
 const PLATFORM = 'linux-arm64';
-const NODE = '22.23.3';
+const [NODE] = VERSIONS;
 const RESULTS = path.join(root, 'build', 'test-results');
 
 /** Runs CTest in the emulator, which CMake puts before each program. */
@@ -37,9 +36,9 @@ function assemble(project) {
   for (const name of ['dist', 'package.json', path.join('prebuilds', PLATFORM)]) {
     cpSync(path.join(root, name), path.join(modules, 'tokenlearner', name), { recursive: true });
   }
-  for (const name of publishedDependencies()) {
-    symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'dir');
-  }
+  const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
+  for (const name of runtimePackages(lock))
+    symlinkSync(path.join(root, name), path.join(project, name), 'dir');
 }
 
 /** test/packaging/smoke.ts as one file that requires the package by its name. */

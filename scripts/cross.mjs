@@ -8,7 +8,7 @@ import { ensureTypeScript } from './build-ts.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureLibtorch } from './libtorch.mjs';
 import { checkToolchain } from './toolchain.mjs';
-import { output, root, SetupError } from './tools.mjs';
+import { here, output, root, SetupError } from './tools.mjs';
 
 const TARGETS = {
   'linux-arm64': {
@@ -25,14 +25,13 @@ const TARGETS = {
 
 /** The platforms that this one can build for, besides itself. */
 export function crossPlatforms() {
-  const here = `${process.platform}-${process.arch}`;
   return Object.keys(TARGETS).filter((name) => TARGETS[name].host === here);
 }
 
 /** The target of a name such as linux-arm64. Throws a SetupError where this platform cannot build for it. */
 export function crossTarget(name) {
   if (!crossPlatforms().includes(name)) {
-    const known = [`${process.platform}-${process.arch}`, ...crossPlatforms()].join(' or ');
+    const known = [here, ...crossPlatforms()].join(' or ');
     throw new SetupError(`Expected ${known} for the platform but received ${name}`);
   }
   return TARGETS[name];
@@ -44,7 +43,7 @@ export function hasCrossCompiler(name) {
 }
 
 /** True where the emulator of the target is installed. */
-export function hasEmulator(name) {
+function hasEmulator(name) {
   return output(crossTarget(name).emulator[0], ['--version']) !== null;
 }
 

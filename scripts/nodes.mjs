@@ -11,10 +11,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { npm, packagesFolder } from './npm-pack.mjs';
-import { isMain, main, root, run, say, SetupError } from './tools.mjs';
+import { here, isMain, main, root, run, say, SetupError } from './tools.mjs';
 
 /** Exact, so that a run can be repeated. */
-const VERSIONS = ['22.23.3', '24.21.0', '26.10.0'];
+export const VERSIONS = ['22.23.3', '24.21.0', '26.10.0'];
 const CACHE = path.join(root, '.cache', 'nodes');
 const RESULTS = path.join(root, 'build', 'test-results');
 /** The tests that depend on the version: memory and workers, typed arrays, cloning, files. */
@@ -38,11 +38,9 @@ const COUNTS = [
   'numRuntimeErrorTestSuites',
 ];
 
-const HERE = `${process.platform}-${process.arch}`;
-
 /** The binary of a version, fetched once. `platform` is for example 'linux-arm64'. */
-export function ensureNode(version, platform = HERE) {
-  const place = platform === HERE ? version : `${version}-${platform}`;
+export function ensureNode(version, platform = here) {
+  const place = platform === here ? version : `${version}-${platform}`;
   const folder = path.join(CACHE, place);
   const program = path.join(folder, 'bin', platform.startsWith('win32') ? 'node.exe' : 'node');
   if (existsSync(program)) return program;

@@ -8,10 +8,9 @@ import path from 'node:path';
 import { ensureTypeScript } from './build-ts.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { packFolder, packagesFolder } from './npm-pack.mjs';
-import { hashInputs, isFresh, isMain, main, markFresh, root, say, SetupError } from './tools.mjs';
+import { hashInputs, here, isFresh, isMain, main, markFresh, root, say, SetupError } from './tools.mjs';
 
 const template = path.join(root, 'packages', 'libtorch-cpu');
-const here = `${process.platform}-${process.arch}`;
 
 /** The package's name and version, for the main package to depend on; its version is libtorch's. */
 export function libtorchPackage(target = here) {

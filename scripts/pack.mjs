@@ -43,19 +43,6 @@ const PUBLISHED = [
   'dependencies',
 ];
 
-/** The packages that the packed one needs at run time, and those that they need. */
-export function publishedDependencies() {
-  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
-  const found = new Set();
-  const visit = (name) => {
-    if (found.has(name)) return;
-    found.add(name);
-    Object.keys(packages[`node_modules/${name}`].dependencies ?? {}).forEach(visit);
-  };
-  Object.keys(packages[''].dependencies).forEach(visit);
-  return [...found];
-}
-
 /** Makes prebuilds/, with nothing from an earlier run. */
 async function prebuildAll(all) {
   rmSync(path.join(root, 'prebuilds'), { recursive: true, force: true });
@@ -98,7 +85,8 @@ function packMain() {
 }
 
 /** No scripts, no development dependencies, and the libtorch packages of the platforms that have one as an option. */
-export function publishedManifest(platforms = readdirSync(path.join(root, 'prebuilds'))) {
+function publishedManifest() {
+  const platforms = readdirSync(path.join(root, 'prebuilds'));
   const own = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const kept = Object.fromEntries(PUBLISHED.flatMap((key) => (key in own ? [[key, own[key]]] : [])));
   const packages = platforms.map(libtorchPackage).filter(({ entry }) => entry.archive !== null);

@@ -11,9 +11,7 @@ import path from 'node:path';
 import { demandFit } from './check-binary.mjs';
 import { checkCross, crossFolder, crossTarget } from './cross.mjs';
 import { setup } from './setup.mjs';
-import { commandLine, isMain, main, root, runPackage } from './tools.mjs';
-
-const here = `${process.platform}-${process.arch}`;
+import { commandLine, here, isMain, main, root, runPackage } from './tools.mjs';
 
 /** Makes the binary of a platform, by default this one. Returns its folder. */
 export async function prebuild(name = here) {

@@ -8,6 +8,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+/** This machine's platform, such as linux-x64. */
+export const here = `${process.platform}-${process.arch}`;
+
 /** The checkout. */
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -105,6 +108,14 @@ export function compareVersions(a, b) {
   const length = Math.max(left.length, right.length);
   const differences = Array.from({ length }, (_, i) => (left[i] ?? 0) - (right[i] ?? 0));
   return differences.find((difference) => difference !== 0) ?? 0;
+}
+
+/** The folders, below the checkout, of the npm packages that the package needs when it runs, in a parsed package-lock.json. */
+export function runtimePackages(lock) {
+  const entries = Object.entries(lock.packages);
+  return entries
+    .filter(([name, { dev, optional }]) => name !== '' && !dev && !optional)
+    .map(([name]) => name);
 }
 
 /** Versions of packages as package-lock.json has them. */

@@ -3,9 +3,9 @@ import { deviceCode } from '../device';
 import { type DType, dtypeInfo, type TypedArray } from '../dtype';
 import { ElementParts } from '../formats/array-entry';
 import { allocateElements } from '../formats/elements';
-import type { TensorArg } from '../native-interface';
-import { contiguousStrides, elementCount, isContiguous, type Shape } from '../shape';
-import { holdTensor, type View } from '../tensor/tensor';
+import { contiguousStrides, elementCount, type Shape } from '../shape';
+import { holdTensor, type View, viewArgument } from '../tensor/access';
+import { isPlain } from '../tensor/copy';
 
 /** Bytes that are read at once: at most a few milliseconds of work. */
 const PART_BYTES = 2 ** 22;
@@ -71,8 +71,7 @@ export class HeldTensor extends ElementParts {
 
   /** True if the elements lie row by row in host memory, so that reading them is a plain copy. */
   get isPlain(): boolean {
-    const { device, shape, strides } = this.#view;
-    return device === 'cpu' && isContiguous(shape, strides);
+    return isPlain(this.#view);
   }
 
   /** Copies all elements at once. Throws ERR_DETACHED, ERR_OUT_OF_MEMORY. */
@@ -99,15 +98,14 @@ export class HeldTensor extends ElementParts {
   }
 
   #read({ shape, strides, offset }: Block): TypedArray {
-    const { storage, dtype, device } = this.#view;
-    const target = allocateElements(dtype, elementCount(shape));
-    const { code } = dtypeInfo(dtype);
-    const source: TensorArg = { storage: storage.argument(), dtype: code, shape, strides, offset };
-    if (device === 'cpu' && isContiguous(shape, strides)) {
+    const view = { ...this.#view, shape, strides, offset };
+    const target = allocateElements(view.dtype, elementCount(shape));
+    const source = viewArgument(view);
+    if (isPlain(view)) {
       binding().read({ ...source, strides: contiguousStrides(shape) }, target);
       return target;
     }
-    const copy = binding().copy(source, code, deviceCode('cpu'));
+    const copy = binding().copy(source, source.dtype, deviceCode('cpu'));
     try {
       binding().read(copy, target);
     } finally {

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import { dtypeFromCode, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import type { Shape } from '../shape';
+import { sameShape, type Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkBoolean, checkOptions, checkString, unexpected } from '../validate';
 
@@ -47,10 +47,6 @@ function shapeOf(name: string, tensor: unknown): Shape {
     'ERR_DTYPE_MISMATCH',
     `Expected a floating dtype for \`${name}\` but received ${dtype}`,
   );
-}
-
-function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
 }
 
 /**

@@ -2,7 +2,7 @@
  * Comparing tensors: equals, allClose, and the assertion for tests.
  */
 import { TokenLearnerError } from '../errors';
-import { formatShape } from '../shape';
+import { formatShape, sameShape } from '../shape';
 import { checkBoolean, checkNumber, checkOptions } from '../validate';
 import { checkTensor, type View } from './access';
 import { type Values, valuesOf } from './elements';
@@ -33,14 +33,10 @@ function checkTolerance(options: unknown): Tolerance {
   };
 }
 
-/** True if both have the same number of dimensions and the same sizes. */
-function sameShape(a: View, b: View): boolean {
-  return a.shape.length === b.shape.length && a.shape.every((size, d) => size === b.shape[d]);
-}
-
 export function equals(view: View, other: unknown): boolean {
   const second = checkTensor('other', other);
-  if (view.dtype !== second.dtype || view.device !== second.device || !sameShape(view, second)) return false;
+  if (view.dtype !== second.dtype || view.device !== second.device || !sameShape(view.shape, second.shape))
+    return false;
   const [a, b] = [valuesOf(view), valuesOf(second)];
   return a.every((value: number | bigint, i: number) => value === b[i]);
 }
@@ -83,7 +79,7 @@ function difference(a: Values, b: Values, tolerance: Tolerance): Difference {
 /** The reason why two tensors cannot be compared element by element; undefined if they can. */
 function incomparable(a: View, b: View): ['ERR_DTYPE_MISMATCH' | 'ERR_SHAPE_MISMATCH', string] | undefined {
   if (a.dtype !== b.dtype) return ['ERR_DTYPE_MISMATCH', `dtype ${b.dtype} but received ${a.dtype}`];
-  if (sameShape(a, b)) return undefined;
+  if (sameShape(a.shape, b.shape)) return undefined;
   return ['ERR_SHAPE_MISMATCH', `shape ${formatShape(b.shape)} but received ${formatShape(a.shape)}`];
 }
 

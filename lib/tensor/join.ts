@@ -4,13 +4,14 @@
 import { binding } from '../binding';
 import { type DType, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import { checkDimension, elementCount, formatShape, MAX_DIMENSIONS, type Shape } from '../shape';
+import { checkDimension, elementCount, formatShape, sameShape, type Shape } from '../shape';
 import { unexpected } from '../validate';
 import { checkTensor, tensorArgument, type View } from './access';
 import { allocated, checkCpu } from './copy';
 import { rawElements } from './elements';
 import type { AnyTensor } from './tensor';
 import { bytesOver } from './typed-array';
+import { newDimension, unsqueezed } from './views';
 
 /** The views of a list of tensors of one dtype. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DEVICE_MISMATCH. */
 function checkTensors(tensors: unknown): [View, ...View[]] {
@@ -77,14 +78,11 @@ export function cat(tensors: unknown, dim: unknown): AnyTensor {
 export function stack(tensors: unknown, dim: unknown): AnyTensor {
   const views = checkTensors(tensors);
   const [{ dtype, shape }] = views;
-  const at = checkDimension('dim', dim, shape.length + 1);
-  if (shape.length === MAX_DIMENSIONS)
-    throw new TokenLearnerError('ERR_OUT_OF_RANGE', `A tensor has at most ${MAX_DIMENSIONS} dimensions`);
-  const wrong = views.findIndex((view) => formatShape(view.shape) !== formatShape(shape));
+  const at = newDimension(dim, shape);
+  const wrong = views.findIndex((view) => !sameShape(view.shape, shape));
   if (wrong > 0) throw mismatch(wrong, `shape ${formatShape(shape)}`, views[wrong]?.shape ?? []);
-  const expand = (list: Shape, item: number): number[] => [...list.slice(0, at), item, ...list.slice(at)];
   return joined(
-    views.map((view) => ({ ...view, shape: expand(view.shape, 1), strides: expand(view.strides, 1) })),
+    views.map((view) => unsqueezed(view, at)),
     at,
     dtype,
   );

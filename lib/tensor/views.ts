@@ -149,7 +149,7 @@ export function select<D extends DType>(view: View, dim: unknown, index: unknown
 }
 
 /** As {@link select}, for a dimension and an index that exist. */
-export function selected<D extends DType>(view: View, dim: number, index: number): Tensor<D> {
+function selected<D extends DType>(view: View, dim: number, index: number): Tensor<D> {
   return makeTensor<D>({
     ...view,
     shape: spliced(view.shape, dim, 1),
@@ -187,16 +187,25 @@ export function squeeze<D extends DType>(view: View, dim: unknown): Tensor<D> {
   });
 }
 
-export function unsqueeze<D extends DType>(view: View, dim: unknown): Tensor<D> {
-  const { shape, strides } = view;
+/** Checks the position of a new dimension. Throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE. */
+export function newDimension(dim: unknown, shape: Shape): number {
   const at = checkDimension('dim', dim, shape.length + 1);
-  if (shape.length === MAX_DIMENSIONS)
-    throw new TokenLearnerError('ERR_OUT_OF_RANGE', `A tensor has at most ${MAX_DIMENSIONS} dimensions`);
-  return makeTensor<D>({
+  if (shape.length < MAX_DIMENSIONS) return at;
+  throw new TokenLearnerError('ERR_OUT_OF_RANGE', `A tensor has at most ${MAX_DIMENSIONS} dimensions`);
+}
+
+/** The view with a new dimension of size 1 at a position that {@link newDimension} has checked. */
+export function unsqueezed(view: View, at: number): View {
+  const { shape, strides } = view;
+  return {
     ...view,
     shape: spliced(shape, at, 0, 1),
     strides: spliced(strides, at, 0, (shape[at] ?? 1) * (strides[at] ?? 1)),
-  });
+  };
+}
+
+export function unsqueeze<D extends DType>(view: View, dim: unknown): Tensor<D> {
+  return makeTensor<D>(unsqueezed(view, newDimension(dim, view.shape)));
 }
 
 export function unbind<D extends DType>(view: View, dim: unknown): Tensor<D>[] {

@@ -22,7 +22,16 @@ import { ensureTypeScript } from '../../scripts/build-ts.mjs';
 import { foreignLibraries } from '../../scripts/check-binary.mjs';
 import { ensureDependencies } from '../../scripts/dependencies.mjs';
 import { ensureLibtorch } from '../../scripts/libtorch.mjs';
-import { commandLine, isMain, main, root, run, say, SetupError } from '../../scripts/tools.mjs';
+import {
+  commandLine,
+  isMain,
+  main,
+  root,
+  run,
+  runtimePackages,
+  say,
+  SetupError,
+} from '../../scripts/tools.mjs';
 import { describeCommit } from '../bench/machine.mjs';
 
 /** Bytes that the folder may have. */
@@ -56,14 +65,6 @@ const COMMANDS = [
   ['e', 'the bench against torch.compile, for a few workloads'],
   ['f', 'the kernels against the oracle at all sizes'],
 ];
-
-/** The folders in node_modules of the packages that the package needs when it runs. */
-export function runtimePackages(lock) {
-  const entries = Object.entries(lock.packages);
-  return entries
-    .filter(([name, { dev, optional }]) => name !== '' && !dev && !optional)
-    .map(([name]) => name);
-}
 
 /** Throws when the addon's CUDA kernels are missing or lack an architecture. `addon` is runtime.info()'s. */
 export function demandKernels(addon) {

@@ -35,7 +35,7 @@ if (options.device === 'cuda' && !info.cuda.available) {
   console.log(`SKIPPED: no usable GPU: ${info.cuda.detail ?? info.problem?.message} (${info.cuda.reason})`);
   process.exit(SKIPPED);
 }
-if (info.libtorch === null) throw new Error(info.problem?.message);
+if (info.libtorch.state === 'missing') throw new Error(info.problem?.message);
 
 const report = new Report(options.output, {
   date: new Date().toISOString(),

@@ -160,7 +160,7 @@ describe('in its own process', () => {
       const code = `
       const { runtime } = require('./dist');
       const { addon, libtorch, problem } = runtime.info();
-      console.log(JSON.stringify([addon !== null, libtorch?.source ?? problem.code]));`;
+      console.log(JSON.stringify([addon !== null, libtorch.source ?? problem.code]));`;
       const [addon, source] = run(code, { ...env, XDG_CACHE_HOME: '', TOKENLEARNER_LIBTORCH: '' }) as [
         boolean,
         string,
@@ -243,7 +243,7 @@ describe('in its own process', () => {
     const { runtime, Linear, Tensor } = require('./dist');
     let code = null, message = '';
     try { new Linear(1, 1).forwardSync(Tensor.ones([1])) } catch (error) { ({ code, message } = error) }
-    console.log(JSON.stringify({ code, names: message.includes(${JSON.stringify(folder)}), message, source: runtime.info().libtorch?.source }));`;
+    console.log(JSON.stringify({ code, names: message.includes(${JSON.stringify(folder)}), message, source: runtime.info().libtorch.source }));`;
 
   onLinux('a working directory that was deleted is an error and no end of the process', () => {
     const result = run(`

@@ -20,7 +20,7 @@ describe('carry', () => {
         'node_modules/c': { optional: true },
       },
     });
-    expect(evaluate('carry', `it.runtimePackages(${lock})`)).toEqual(['node_modules/a']);
+    expect(evaluate('../../scripts/tools', `it.runtimePackages(${lock})`)).toEqual(['node_modules/a']);
   });
 
   it.each([
