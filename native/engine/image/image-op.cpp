@@ -99,10 +99,7 @@ Outputs ImageOp::run(Inputs pictures, const CallOptions& options) const {
   const auto task = [&](int64_t i) {
     statuses[static_cast<std::size_t>(i)] = kernels::image_to_tensor(tasks[static_cast<std::size_t>(i)]);
   };
-  // An inline run may be on JavaScript's thread. It must not wait for the permits of longer runs.
-  kernels::SerialParallel serial;
-  kernels::Parallel& pool =
-      options.runs_inline ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
+  kernels::Parallel& pool = kernels::pool_for(options.runs_inline);
   pool.run(count, pool.threads(), task);
   for (const Status status : statuses) {
     if (status == Status::out_of_memory)

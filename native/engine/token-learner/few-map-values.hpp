@@ -6,7 +6,6 @@
 #pragma once
 
 #include "engine/token-learner/engine.hpp"
-#include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
@@ -15,13 +14,6 @@ inline constexpr int64_t kFewMapValues = 4;
 /// True if x (B, C, H, W) is float32 and has few map values per image.
 inline bool has_few_map_values(const TokenLearnerConfig& config, const Tensor& x) {
   return x.dtype == DType::float32 && config.num_output_tokens * x.shape[2] * x.shape[3] <= kFewMapValues;
-}
-
-/// Converts a result from float64 to float32, on its device.
-inline TokensAndMaps narrowed(const TokensAndMaps& wide) {
-  const Device device = wide.tokens.device();
-  return {aten::to_copy(wide.tokens, DType::float32, device),
-          aten::to_copy(wide.maps, DType::float32, device)};
 }
 
 }  // namespace tokenlearner

@@ -25,11 +25,10 @@ void check(Status status) {
 }
 
 std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& config,
-                                                   const std::vector<Tensor>& parameters) {
+                                                   const std::vector<Tensor>& parameters, kernels::Isa isa) {
   const LayerViews layers = layer_views(parameters);
   std::shared_ptr<const kernels::PackedWeights> packed;
-  check(
-      kernels::PackedWeights::pack(weights_view(config, parameters, layers), kernels::chosen_isa(), packed));
+  check(kernels::PackedWeights::pack(weights_view(config, parameters, layers), isa, packed));
   return packed;
 }
 
@@ -39,7 +38,7 @@ constexpr double kInlineWork = 1 << 19;
 class FusedCpuEngine final : public TokenLearnerEngine {
  public:
   FusedCpuEngine(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters)
-      : config_(config), parameters_(parameters), weights_(pack(config, parameters)) {}
+      : config_(config), parameters_(parameters), weights_(pack(config, parameters, kernels::chosen_isa())) {}
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
@@ -71,13 +70,9 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     Tensor maps = options.result(1, {batch, groups, x.shape[2], x.shape[3]}, sums);
     Tensor tokens = options.result(
         0, tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
-    // An inline run may be on JavaScript's thread. It must not wait for the permits of longer runs.
-    kernels::SerialParallel serial;
-    kernels::Parallel& pool =
-        options.runs_inline() ? serial : static_cast<kernels::Parallel&>(kernels::ComputePool::shared());
+    kernels::Parallel& pool = kernels::pool_for(options.runs_inline());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype), weights, pool,
-                                 threads));
+    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first), weights, pool, threads));
     // The kernels write maps in the type of their sums. For a 16-bit x the caller gets 16-bit maps.
     if (options.return_attention && maps.dtype != x.dtype) maps = converted(maps, 1, x.dtype, options);
     return {tokens, maps};
@@ -86,7 +81,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   /// See Note [Few map values]. Packed at the first use.
   const kernels::PackedWeights& wide_weights() const {
     std::call_once(widened_, [this] {
-      wide_weights_ = pack(config_, place(parameters_, {DType::float64, Device::cpu()}));
+      wide_weights_ = pack(config_, place(parameters_, {DType::float64, Device::cpu()}), weights_->isa());
     });
     return *wide_weights_;
   }

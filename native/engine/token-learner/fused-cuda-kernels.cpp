@@ -63,8 +63,8 @@ cuda::CudaShape FusedCudaKernels::shape_of(int64_t batch, int64_t pixels) const 
 
 KernelSet FusedCudaKernels::set_for(const Tensor& x) const {
   const cuda::CudaShape shape = shape_of(x.shape[0], x.shape[2] * x.shape[3]);
-  return {cuda::choose_variant(shape, precision_, properties_), x.strides[1] == 1 && x.strides[3] != 1,
-          cuda::has_pixel_segments(shape)};
+  return {cuda::choose_variant(shape, precision_, properties_),
+          cuda::is_channels_last(x.strides[1], x.strides[3]), cuda::has_pixel_segments(shape)};
 }
 
 cuda::Plan FusedCudaKernels::plan_for(const Tensor& x, cuda::Variant variant) const {
@@ -80,8 +80,8 @@ TokensAndMaps FusedCudaKernels::run(const cuda::Plan& plan, const Tensor& x, boo
                   device_, false);
   if (batch > 0) {
     const Bytes workspace(plan.workspace_bytes, device_);
-    check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first, x.dtype), packed->weights,
-                                   plan, workspace.data, workspace.size, current_stream(device_)));
+    check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first), packed->weights, plan,
+                                   workspace.data, workspace.size, current_stream(device_)));
   }
   return {tokens, maps};
 }

@@ -72,7 +72,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (has_few_map_values(config_, x)) {
       const Tensor wide = aten::to_copy(x, DType::float64, device_);
-      return narrowed(wide_literal().run(wide, options));
+      return converted(wide_literal().run(wide, options), x.dtype, options);
     }
     const KernelSet set = kernels_.set_for(x);
     if (!is_usable(set)) return literal_->run(x, options);
@@ -80,7 +80,8 @@ class FusedCudaEngine final : public TokenLearnerEngine {
       return run_fused(set, x, options);
     } catch (const Refused& refused) {
       // Only this shape is refused: the same kernels have run before.
-      refuse(set, refused.what());
+      note(set, refused.what());
+      throw_if_fused(set, refused.what());
     }
     return literal_->run(x, options);
   }
@@ -104,20 +105,32 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   }
 
   TokensAndMaps run_fused(const KernelSet& set, const Tensor& x, const ForwardOptions& options) const {
-    TokensAndMaps result = kernels_.run(kernels_.plan_for(x, set.variant), x, options.tokens_first);
-    if (options.return_attention && result.maps.dtype != x.dtype)
-      result.maps = aten::to_copy(result.maps, x.dtype, device_);
+    return converted(kernels_.run(kernels_.plan_for(x, set.variant), x, options.tokens_first), x.dtype,
+                     options);
+  }
+
+  /// The outputs that the caller uses, in its dtype.
+  TokensAndMaps converted(TokensAndMaps result, DType dtype, const ForwardOptions& options) const {
+    if (result.tokens.dtype != dtype) result.tokens = aten::to_copy(result.tokens, dtype, device_);
+    if (options.return_attention && result.maps.dtype != dtype)
+      result.maps = aten::to_copy(result.maps, dtype, device_);
     return result;
   }
 
-  /// Notes the refusal, and throws it if the engine is 'fused'.
-  void refuse(const KernelSet& set, const std::string& reason) const {
-    const std::string kernel = std::string(name_of(set.variant)) + " " + name_of(kernels_.precision());
-    note_refusal(device_, {kernel, reason});
+  std::string kernel_of(const KernelSet& set) const {
+    return std::string(name_of(set.variant)) + " " + name_of(kernels_.precision());
+  }
+
+  /// Lists the refusal for runtime.info().
+  void note(const KernelSet& set, const std::string& reason) const {
+    note_refusal(device_, {kernel_of(set), reason});
+  }
+
+  void throw_if_fused(const KernelSet& set, const std::string& reason) const {
     if (config_.engine != "fused") return;
     throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
-                "The fused CUDA kernels '" + kernel + "' cannot be used on " + device_.to_string() + ": " +
-                    reason + ". Engine 'auto' uses 'grouped-conv' in their place");
+                "The fused CUDA kernels '" + kernel_of(set) + "' cannot be used on " + device_.to_string() +
+                    ": " + reason + ". Engine 'auto' uses 'grouped-conv' in their place");
   }
 
   /// True if the kernels are verified, now or before. False if 'auto' must use grouped-conv.
@@ -125,7 +138,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     Use& use = use_of(set);
     const std::lock_guard lock(use.mutex);
     if (!use.verified && use.refusal.empty()) verify_in(use, set);
-    if (!use.refusal.empty()) refuse(set, use.refusal);
+    if (!use.refusal.empty()) throw_if_fused(set, use.refusal);
     return use.verified;
   }
 
@@ -147,6 +160,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
       use.verified = true;
     } catch (const Refused& refused) {
       use.refusal = refused.what();
+      note(set, use.refusal);
     } catch (const Error& error) {
       if (config_.engine == "fused" || error.code() != ErrorCode::ERR_OUT_OF_MEMORY) throw;
       use.forwards_until_retry = kForwardsUntilRetry;

@@ -35,12 +35,12 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
 /// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous, and tokens (B,
 /// C, G) or (B, G, C).
 inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
-                                             bool tokens_first, DType dtype) {
+                                             bool tokens_first) {
   kernels::ForwardParams p;
   p.batch = x.shape[0];
   p.height = x.shape[2];
   p.width = x.shape[3];
-  p.dtype = dtype;
+  p.dtype = x.dtype;
   p.x = x.data();
   p.x_batch_stride = x.strides[0];
   p.x_channel_stride = x.strides[1];

@@ -42,6 +42,12 @@ struct ComputePool::Job {
   }
 };
 
+Parallel& pool_for(bool runs_inline) {
+  // Without state, so any number of threads may share it.
+  static SerialParallel serial;
+  return runs_inline ? static_cast<Parallel&>(serial) : ComputePool::shared();
+}
+
 ComputePool& ComputePool::shared() {
   ComputePool* pool = shared_pool.load(std::memory_order_acquire);
   if (pool != nullptr) return *pool;

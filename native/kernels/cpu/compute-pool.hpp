@@ -102,4 +102,10 @@ class ComputePool::SpareCore {
   bool held_;
 };
 
+/**
+ * The threads of a run. An inline run may be on JavaScript's thread: it must not wait for the permits of longer
+ * runs, so it computes on the calling thread.
+ */
+Parallel& pool_for(bool runs_inline);
+
 }  // namespace tokenlearner::kernels

@@ -101,7 +101,6 @@ struct Pass {
     args.attention = attention();
     args.token_bias = weights.token_bias;
     args.output = advance(params.tokens, params.dtype, first_image * params.tokens_batch_stride);
-    args.output_dtype = params.dtype;
     args.output_batch_stride = params.tokens_batch_stride;
     args.output_channel_stride = params.tokens_channel_stride;
     args.output_token_stride = params.tokens_token_stride;

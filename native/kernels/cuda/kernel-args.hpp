@@ -127,7 +127,6 @@ struct TokensArgs {
   int tiles = 0;
   const float* token_bias = nullptr;
   void* output = nullptr;
-  DType output_dtype = DType::float32;
   std::int64_t output_batch_stride = 0;
   std::int64_t output_channel_stride = 0;
   std::int64_t output_token_stride = 0;

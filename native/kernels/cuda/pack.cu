@@ -34,7 +34,7 @@ template <Precision kPrecision>
 Status launch_pixels(const PackPixelsArgs& args, void* stream) {
   // Round up to tiles of 128 pixels: the widest tile that any kernel reads.
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
-  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  const bool channels_last = is_channels_last(args.x.channel_stride, args.x.pixel_stride);
   const std::size_t shared = channels_last ? 0 : kBlockBytes * planes_of(kPrecision);
   return launch_kernel(channels_last ? pack_pixels<kPrecision, true> : pack_pixels<kPrecision, false>, blocks,
                        args.chunks, 1, kPackThreads, shared, args, stream);

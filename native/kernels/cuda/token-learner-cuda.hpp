@@ -105,6 +105,11 @@ Status choose_precision(DType dtype, bool allow_tf32, Precision* precision);
 Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
                   const DeviceProperties& device);
 
+/** True for images whose channels are adjacent in memory. Then other kernels pack the pixels and compute the tokens. */
+constexpr bool is_channels_last(std::int64_t channel_stride, std::int64_t pixel_stride) {
+  return channel_stride == 1 && pixel_stride != 1;
+}
+
 /** True if an image has several segments of pixels. Then one more kernel adds up their sums. */
 bool has_pixel_segments(const CudaShape& shape);
 

@@ -266,7 +266,7 @@ TOKENLEARNER_KERNEL_BODY void add_segments_body(Machine& machine, const TokensAr
   for (int segment = 0; segment < args.segments; ++segment) {
     sum += args.segment_sums[(image * args.segments + segment) * count + index];
   }
-  store_element(args.output, args.output_dtype,
+  store_element(args.output, args.x.dtype,
                 image * args.output_batch_stride + index / args.tokens * args.output_channel_stride +
                     index % args.tokens * args.output_token_stride,
                 sum / static_cast<float>(args.pixels));

@@ -30,7 +30,7 @@ TokensKernel tokens_kernel(DType dtype) {
 }  // namespace
 
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void* stream) {
-  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  const bool channels_last = is_channels_last(args.x.channel_stride, args.x.pixel_stride);
   const Status status =
       launch_kernel(channels_last ? tokens_kernel<true>(args.x.dtype) : tokens_kernel<false>(args.x.dtype),
                     ceil_div(args.channels, kTokensChannels), args.segments, images, kTokensThreads,

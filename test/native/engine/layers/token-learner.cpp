@@ -62,7 +62,7 @@ Outputs reference(const std::vector<Tensor>& parameters, const Tensor& x) {
   const LayerViews layers = layer_views(parameters);
   Outputs outputs{Tensor::empty({x.shape[0], kDim, kTokens}, DType::float64),
                   Tensor::empty({x.shape[0], kTokens, x.shape[2], x.shape[3]}, DType::float64)};
-  REQUIRE(kernels::reference_forward(forward_params(x, outputs[1], outputs[0], false, DType::float64),
+  REQUIRE(kernels::reference_forward(forward_params(x, outputs[1], outputs[0], false),
                                      weights_view(settings, parameters, layers)) == kernels::Status::ok);
   return outputs;
 }

@@ -87,8 +87,8 @@ class Bench {
   /** Milliseconds. */
   double median() const {
     void *start = nullptr, *end = nullptr;
-    create_event(true, &start);
-    create_event(true, &end);
+    create_event(&start);
+    create_event(&end);
     std::vector<float> times(kRepeats);
     for (int i = -kWarmUps; i < kRepeats; ++i) {
       record_event(start, stream_);

@@ -22,7 +22,7 @@ struct Case {
 };
 
 void check_case(const Case& c, Precision precision, Variant variant, const Plan& plan) {
-  const Problem problem(c.size, dtype_of(precision), c.layout, 1);
+  const Problem problem(c.size, element_dtype(precision), c.layout, 1);
   const Problem::Errors pytorch = problem.pytorch_errors(precision);
   CAPTURE(plan.splits);
   try {
@@ -80,7 +80,7 @@ void check_tensor_core_sizes(Precision precision, Variant variant) {
  * hidden rows.
  */
 void check_batch_invariance(Precision precision, Variant variant, std::int64_t channels) {
-  const Problem problem({3, channels, 300, 2, 3, 7}, dtype_of(precision), Layout::channels_first, 5);
+  const Problem problem({3, channels, 300, 2, 3, 7}, element_dtype(precision), Layout::channels_first, 5);
   const CudaShape shape = problem.shape();
   DeviceProperties small = kHopper;
   small.multiprocessors = 1;
@@ -102,7 +102,7 @@ void check_batch_invariance(Precision precision, Variant variant, std::int64_t c
 
 /** Tokens as (B, G, C) have the bits of (B, C, G), in one pass over the tokens or several. */
 void check_tokens_first(Precision precision, Variant variant, const Size& size, Layout layout) {
-  const Problem problem(size, dtype_of(precision), layout, 8);
+  const Problem problem(size, element_dtype(precision), layout, 8);
   const Plan plan = plan_forward(problem.shape(), precision, variant, kHopper);
   const Result channels_first = run_forward(problem, precision, variant, plan);
   const Result tokens_first = run_forward(problem, precision, variant, plan, true);
@@ -125,8 +125,8 @@ void check_batch_invariance(Variant variant) {
 void check_clusters(Precision precision, int hidden_tile) {
   for (const int pixel_tiles : {1, 2, 3}) {
     const std::int64_t channels = 2 * channels_per_chunk(precision) - 5;
-    const Problem problem({1, channels, 3 * hidden_tile, 3, 1, pixel_tiles * 128 - 5}, dtype_of(precision),
-                          Layout::channels_first, 3);
+    const Problem problem({1, channels, 3 * hidden_tile, 3, 1, pixel_tiles * 128 - 5},
+                          element_dtype(precision), Layout::channels_first, 3);
     for (const int splits : {1, 2}) {
       CAPTURE(pixel_tiles);
       CAPTURE(splits);

@@ -106,7 +106,8 @@ void check_errors(const Result& result, const ProblemCache::Entry& expected, Pre
   const std::vector<double> attention(result.attention.begin(), result.attention.end());
   std::vector<double> tokens;
   for (std::size_t i = 0; i < problem.tokens().size(); ++i) {
-    tokens.push_back(load_element(result.tokens.data(), dtype_of(precision), static_cast<std::int64_t>(i)));
+    tokens.push_back(
+        load_element(result.tokens.data(), element_dtype(precision), static_cast<std::int64_t>(i)));
   }
   const double attention_error = relative_error(attention, problem.attention());
   const double tokens_error = relative_error(tokens, problem.tokens());

@@ -48,9 +48,8 @@ Status create_stream(void** stream) {
 Status destroy_stream(void* stream) { return status_of(cudaStreamDestroy(as_stream(stream))); }
 Status synchronize_stream(void* stream) { return status_of(cudaStreamSynchronize(as_stream(stream))); }
 
-Status create_event(bool timed, void** event) {
-  const unsigned flags = timed ? cudaEventDefault : cudaEventDisableTiming;
-  return status_of(cudaEventCreateWithFlags(reinterpret_cast<cudaEvent_t*>(event), flags));
+Status create_event(void** event) {
+  return status_of(cudaEventCreate(reinterpret_cast<cudaEvent_t*>(event)));
 }
 Status destroy_event(void* event) { return status_of(cudaEventDestroy(as_event(event))); }
 Status record_event(void* event, void* stream) {

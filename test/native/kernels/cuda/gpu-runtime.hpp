@@ -38,8 +38,7 @@ Status create_stream(void** stream);
 Status destroy_stream(void* stream);
 Status synchronize_stream(void* stream);
 
-/** `timed` events cost more. */
-Status create_event(bool timed, void** event);
+Status create_event(void** event);
 Status destroy_event(void* event);
 Status record_event(void* event, void* stream);
 Status synchronize_event(void* event);

@@ -81,7 +81,7 @@ void run_wgmma(int cluster, const MapsArgs& args) {
 }  // namespace
 
 Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*) {
-  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  const bool channels_last = is_channels_last(args.x.channel_stride, args.x.pixel_stride);
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
@@ -152,7 +152,7 @@ Status launch_small(Precision precision, const SmallArgs& args, std::int64_t ima
 }
 
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void*) {
-  const bool channels_last = args.x.channel_stride == 1 && args.x.pixel_stride != 1;
+  const bool channels_last = is_channels_last(args.x.channel_stride, args.x.pixel_stride);
   with_dtype(args.x.dtype, [&](auto constant) {
     constexpr DType kDType = decltype(constant)::value;
     launch(grid(ceil_div(args.channels, kTokensChannels), args.segments, images), kTokensThreads,

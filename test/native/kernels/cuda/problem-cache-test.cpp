@@ -30,7 +30,7 @@ TEST_SUITE("cuda/problem-cache") {
     for (const Case& c : kCases) {
       for (const Precision precision : {Precision::float32, Precision::tf32, Precision::float16}) {
         const ProblemCache::Entry& entry = cache.get(c, precision);
-        const Problem alone(c.size, dtype_of(precision), c.layout, 1);
+        const Problem alone(c.size, element_dtype(precision), c.layout, 1);
         const Problem::Errors errors = alone.pytorch_errors(precision);
         CHECK(entry.problem.tokens() == alone.tokens());
         CHECK(entry.pytorch.tokens == errors.tokens);

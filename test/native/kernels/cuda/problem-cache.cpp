@@ -40,7 +40,7 @@ void for_all(const std::vector<T>& elements, Work work) {
 void ProblemCache::prepare(const std::vector<Case>& cases, const std::vector<Precision>& precisions) {
   for (const Case& c : cases) {
     for (const Precision precision : precisions) {
-      problems_.try_emplace({c.size, c.layout, dtype_of(precision)});
+      problems_.try_emplace({c.size, c.layout, element_dtype(precision)});
       entries_.try_emplace({c.size, c.layout, precision});
     }
   }
@@ -51,7 +51,8 @@ void ProblemCache::prepare(const std::vector<Case>& cases, const std::vector<Pre
   });
   for_all(missing(entries_), [this](auto* pair) {
     const auto& [size, layout, precision] = pair->first;
-    pair->second = std::make_unique<Entry>(*problems_.at({size, layout, dtype_of(precision)}), precision);
+    pair->second =
+        std::make_unique<Entry>(*problems_.at({size, layout, element_dtype(precision)}), precision);
   });
 }
 

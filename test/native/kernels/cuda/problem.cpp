@@ -193,12 +193,6 @@ double relative_error(const std::vector<double>& got, const std::vector<double>&
   return std::sqrt(difference / norm);
 }
 
-DType dtype_of(Precision precision) {
-  return precision == Precision::bfloat16  ? DType::bfloat16
-         : precision == Precision::float16 ? DType::float16
-                                           : DType::float32;
-}
-
 double allowed_error(Precision precision, double pytorch) {
   if (precision != Precision::float32) return 2.0 * pytorch;
   return std::fmin(2e-6, std::fmax(2.5e-7, 2.0 * pytorch));

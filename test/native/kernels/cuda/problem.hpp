@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/tiling.hpp"
 #include "kernels/cuda/token-learner-cuda.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
@@ -60,9 +61,6 @@ class Problem {
 CudaShape shape_of(const Size& size);
 
 double relative_error(const std::vector<double>& got, const std::vector<double>& expected);
-
-/** DType of x, weights and tokens. */
-DType dtype_of(Precision precision);
 
 /**
  * The largest relative error that a test accepts: twice PyTorch's measured error `pytorch`; in float32 at

@@ -52,7 +52,6 @@ struct Input {
     result.tokens = kTokens;
     result.pixels = pixels;
     result.attention = {attention.data(), kTokens * pixels, pixels};
-    result.output_dtype = dtype;
     result.output_batch_stride = kChannels * kTokens;
     result.output_channel_stride = kTokens;
     result.output_token_stride = 1;
@@ -84,7 +83,7 @@ struct Input {
 };
 
 std::vector<double> run(TokensArgs args) {
-  std::vector<std::uint8_t> output(kImages * kChannels * kTokens * item_size(args.output_dtype), 0xff);
+  std::vector<std::uint8_t> output(kImages * kChannels * kTokens * item_size(args.x.dtype), 0xff);
   std::vector<float> segment_sums(static_cast<std::size_t>(kImages * args.segments * kChannels * kTokens),
                                   NAN);
   args.output = output.data();
@@ -92,7 +91,7 @@ std::vector<double> run(TokensArgs args) {
   CHECK(launch_tokens(args, kImages, nullptr) == Status::ok);
   std::vector<double> result;
   for (std::int64_t i = 0; i < kImages * kChannels * kTokens; ++i)
-    result.push_back(load_element(output.data(), args.output_dtype, i));
+    result.push_back(load_element(output.data(), args.x.dtype, i));
   return result;
 }
 

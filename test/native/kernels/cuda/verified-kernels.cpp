@@ -29,7 +29,7 @@ void check_kernels(Precision precision, Variant variant, Layout layout, bool seg
   const Verification verification = plan_verification(shape, precision, variant, segmented);
   const Size size{verification.batch,  channels,          shape.hidden, shape.tokens,
                   verification.height, verification.width};
-  const Problem problem(size, dtype_of(precision), layout, 11);
+  const Problem problem(size, element_dtype(precision), layout, 11);
   std::vector<Answer> answers;
   for (const Plan& plan : verification.plans) {
     const Result result = run_forward(problem, precision, variant, plan);
