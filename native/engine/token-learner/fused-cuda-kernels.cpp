@@ -1,6 +1,8 @@
 #include "engine/token-learner/fused-cuda-kernels.hpp"
 
+#include <bit>
 #include <cstdint>
+#include <map>
 
 #include "engine/cuda/stream.hpp"
 #include "engine/token-learner/marshal.hpp"
@@ -46,16 +48,51 @@ struct Bytes {
 
 }  // namespace
 
+/// Note: [Counters of a stream]
+/// The thread blocks of the small kernel count themselves, and the last one sets the counters back to zero.
+/// So no forward needs to clear them, if no other work writes them and forwards that share them follow one
+/// another: each stream has its own. A launch that fails leaves zeros too. A kernel that fails while it runs
+/// may not, but then the device is lost.
+class FusedCudaKernels::StreamCounters {
+ public:
+  explicit StreamCounters(Device device) : device_(device) {}
+
+  /// At least `bytes` for the next forward on this thread's stream. Null if `bytes` is 0.
+  std::shared_ptr<const Bytes> get(std::size_t bytes) {
+    if (bytes == 0) return nullptr;
+    void* const stream = current_stream(device_);
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Bytes>& counters = counters_[stream];
+    if (counters == nullptr || counters->size < bytes) {
+      auto larger = std::make_shared<const Bytes>(std::bit_ceil(bytes), device_);
+      check(cuda::cuda_clear_counters(larger->data, larger->size, stream));
+      counters = std::move(larger);
+    }
+    return counters;
+  }
+
+ private:
+  Device device_;
+  std::mutex mutex_;
+  /// By stream. Guarded by mutex_. libtorch's streams live as long as the process.
+  std::map<void*, std::shared_ptr<const Bytes>> counters_;
+};
+
 struct FusedCudaKernels::Packed {
   Bytes buffer;
   cuda::CudaPackedWeights weights;
 };
 
 FusedCudaKernels::FusedCudaKernels(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters)
-    : config_(config), parameters_(parameters), device_(parameters[0].device()) {
+    : config_(config),
+      parameters_(parameters),
+      device_(parameters[0].device()),
+      counters_(std::make_unique<StreamCounters>(device_)) {
   check(cuda::device_properties(device_.index, &properties_));
   check(cuda::choose_precision(parameters[0].dtype, config.allow_tf32, &precision_));
 }
+
+FusedCudaKernels::~FusedCudaKernels() = default;
 
 cuda::CudaShape FusedCudaKernels::shape_of(int64_t batch, int64_t pixels) const {
   return {batch, config_.dim, config_.hidden(), config_.num_output_tokens, pixels};
@@ -80,8 +117,14 @@ TokensAndMaps FusedCudaKernels::run(const cuda::Plan& plan, const Tensor& x, boo
                   device_, false);
   if (batch > 0) {
     const Bytes workspace(plan.workspace_bytes, device_);
+    const std::shared_ptr<const Bytes> counters = counters_->get(plan.counter_bytes);
+    cuda::Scratch scratch{workspace.data, workspace.size};
+    if (counters != nullptr) {
+      scratch.counters = counters->data;
+      scratch.counter_bytes = counters->size;
+    }
     check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first), packed->weights, plan,
-                                   workspace.data, workspace.size, current_stream(device_)));
+                                   scratch, current_stream(device_)));
   }
   return {tokens, maps};
 }

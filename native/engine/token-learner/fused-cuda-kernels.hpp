@@ -41,6 +41,7 @@ struct KernelSet {
 class FusedCudaKernels {
  public:
   FusedCudaKernels(const TokenLearnerConfig& config, const std::vector<Tensor>& parameters);
+  ~FusedCudaKernels();
 
   kernels::cuda::Precision precision() const { return precision_; }
   /// With other pixels and another batch.
@@ -55,6 +56,7 @@ class FusedCudaKernels {
 
  private:
   struct Packed;
+  class StreamCounters;
   /// The weights in one format, packed at the first use.
   struct Format {
     std::mutex mutex;
@@ -71,6 +73,7 @@ class FusedCudaKernels {
   kernels::cuda::Precision precision_ = kernels::cuda::Precision::float32;
   /// By WeightFormat.
   mutable std::array<Format, 2> formats_;
+  std::unique_ptr<StreamCounters> counters_;
 };
 
 }  // namespace tokenlearner

@@ -67,8 +67,8 @@ class DeviceMachine {
     return __shfl_xor_sync(0xffffffffu, value, mask);
   }
 
-  __device__ __forceinline__ static std::uint32_t ticket(std::uint32_t* counter) {
-    return atomicAdd(counter, 1u);
+  __device__ __forceinline__ static std::uint32_t ticket(std::uint32_t* counter, std::uint32_t count) {
+    return atomicInc(counter, count - 1u);
   }
   __device__ __forceinline__ static void fence_device() { __threadfence(); }
   __device__ __forceinline__ static float load_fresh(const float* at) { return __ldcg(at); }

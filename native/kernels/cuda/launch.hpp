@@ -17,6 +17,5 @@ Status launch_maps_wgmma(Precision precision, int hidden_tile, int cluster, cons
 Status launch_maps_simt(const SimtArgs& args, int tokens, void* stream);
 Status launch_small(Precision precision, const SmallArgs& args, std::int64_t images, void* stream);
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void* stream);
-Status clear_counters(void* counters, std::size_t bytes, void* stream);
 
 }  // namespace tokenlearner::kernels::cuda

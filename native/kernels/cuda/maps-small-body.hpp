@@ -26,7 +26,7 @@ struct SmallArgs {
   MapsArgs maps;      // x_blocks is not used
   TokensArgs tokens;  // the output; segment_sums holds the tiles' parts of y, [image][group][tile][C]
   int pixel_tiles = 0;
-  /** Zero at the start. split_counters is [image][group][tile], tile_counters is [image][group]. */
+  /** Zero at the start and at the end. split_counters is [image][group][tile], tile_counters is [image][group]. */
   std::uint32_t* split_counters = nullptr;
   std::uint32_t* tile_counters = nullptr;
 };
@@ -169,14 +169,14 @@ struct MapsSmall {
   }
 
   /**
-   * True in every thread of the last of `count` blocks to call this. Everything that the other blocks have
-   * written before their call is visible to the last one.
+   * True in every thread of the last of `count` blocks to call this, which sets the counter back to zero.
+   * Everything that the other blocks have written before their call is visible to the last one.
    */
   TOKENLEARNER_KERNEL_BODY bool is_last(std::uint32_t* counter, int count) {
     machine.fence_device();
     machine.sync();
     auto& ticket = machine.template shared<std::uint32_t>(Traits::kTicketOffset);
-    if (machine.thread() == 0) ticket = machine.ticket(counter);
+    if (machine.thread() == 0) ticket = machine.ticket(counter, static_cast<std::uint32_t>(count));
     machine.sync();
     const bool last = ticket == static_cast<std::uint32_t>(count - 1);
     machine.fence_device();

@@ -92,7 +92,7 @@ Status launch_pack_simt_weights(const PackWeightsArgs& args, void* stream) {
                        0, args, stream);
 }
 
-Status clear_counters(void* counters, std::size_t bytes, void* stream) {
+Status cuda_clear_counters(void* counters, std::size_t bytes, void* stream) {
   return status_of(cudaMemsetAsync(counters, 0, bytes, static_cast<cudaStream_t>(stream)));
 }
 

@@ -164,14 +164,20 @@ WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::
   if (plan.variant == Variant::small) {
     const std::int64_t tiles = ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels);
     layout.segment_sums = place(bytes_of(images * tiles * shape.channels * shape.tokens, sizeof(float)));
-    layout.counter_bytes = bytes_of(images * shape.tokens * (tiles + 1), sizeof(std::uint32_t));
-    layout.counters = place(layout.counter_bytes);
   } else if (has_pixel_segments(shape)) {
     const std::int64_t sums = images * segment_count(shape.pixels) * shape.channels * shape.tokens;
     layout.segment_sums = place(bytes_of(sums, sizeof(float)));
   }
   layout.total = end;
   return layout;
+}
+
+void set_images_per_pass(Plan& plan, const CudaShape& shape, std::int64_t images) {
+  plan.images_per_pass = images;
+  plan.workspace_bytes = workspace_layout(shape, plan, images).total;
+  if (plan.variant != Variant::small) return;
+  const std::int64_t tiles = ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels);
+  plan.counter_bytes = bytes_of(images * shape.tokens * (tiles + 1), sizeof(std::uint32_t));
 }
 
 PackedWeightsLayout packed_weights_layout(const CudaShape& shape, Precision precision, WeightFormat format) {
@@ -255,7 +261,7 @@ Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
   }
   plan.cluster = choose_cluster(shape, plan);
   plan.splits = choose_splits(shape, plan, device);
-  plan.workspace_bytes = workspace_layout(shape, plan, plan.images_per_pass).total;
+  set_images_per_pass(plan, shape, plan.images_per_pass);
   return plan;
 }
 

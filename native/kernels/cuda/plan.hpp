@@ -30,11 +30,12 @@ struct WorkspaceLayout {
   std::size_t partials = 0;
   std::int64_t partial_stride = 0;  // elements
   std::size_t segment_sums = 0;
-  std::size_t counters = 0;
-  std::size_t counter_bytes = 0;
   std::size_t total = 0;
 };
 WorkspaceLayout workspace_layout(const CudaShape& shape, const Plan& plan, std::int64_t images);
+
+/** Makes the plan compute `images` images per pass. */
+void set_images_per_pass(Plan& plan, const CudaShape& shape, std::int64_t images);
 
 struct PackedWeightsLayout {
   std::size_t weight = 0;

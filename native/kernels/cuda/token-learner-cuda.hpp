@@ -73,6 +73,8 @@ struct Plan {
   /** The number of images that are packed and computed at a time. It limits the workspace. */
   std::int64_t images_per_pass = 0;
   std::size_t workspace_bytes = 0;
+  /** Only the small variant has counters. */
+  std::size_t counter_bytes = 0;
 };
 
 /** W1, b1, w2 and b2, packed for one precision and format. The caller owns the buffer (device memory). */
@@ -124,14 +126,26 @@ std::size_t packed_weights_bytes(const CudaShape& shape, Precision precision, Va
 Status cuda_pack_weights(const WeightsView& weights, Precision precision, Variant variant, void* buffer,
                          std::size_t bytes, CudaPackedWeights* packed, void* stream);
 
+/** The device memory of one forward, besides its inputs and outputs. */
+struct Scratch {
+  /** plan.workspace_bytes, aligned to 1024 bytes. Any later work on the same stream may reuse it. */
+  void* workspace = nullptr;
+  std::size_t workspace_bytes = 0;
+  /** plan.counter_bytes, all zero. They are zero again after the forward, for the stream's next one. */
+  void* counters = nullptr;
+  std::size_t counter_bytes = 0;
+};
+
+/** Sets new counters to zero. Asynchronous on `stream`. */
+Status cuda_clear_counters(void* counters, std::size_t bytes, void* stream);
+
 /**
- * Asynchronous on `stream`. Later work on the same stream may reuse `workspace` (plan.workspace_bytes,
- * aligned to 1024 bytes). `params.attention` is float32 and always written. `params.dtype` is float32,
+ * Asynchronous on `stream`. `params.attention` is float32 and always written. `params.dtype` is float32,
  * float16 or bfloat16; others are `unsupported`. A pixel with an infinite or NaN channel gets maps of NaN or
  * infinity, but not always the one that the formula gives: products with zero padding and with low parts turn
  * infinity into NaN.
  */
 Status cuda_fused_forward(const ForwardParams& params, const CudaPackedWeights& weights, const Plan& plan,
-                          void* workspace, std::size_t workspace_bytes, void* stream);
+                          const Scratch& scratch, void* stream);
 
 }  // namespace tokenlearner::kernels::cuda

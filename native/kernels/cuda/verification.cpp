@@ -36,8 +36,7 @@ Plan plan_of(const CudaShape& shape, const Plan& base, std::int64_t splits, std:
   Plan plan = base;
   plan.cluster = cluster;
   plan.splits = static_cast<int>(splits);
-  plan.images_per_pass = images;
-  plan.workspace_bytes = workspace_layout(shape, plan, images).total;
+  set_images_per_pass(plan, shape, images);
   return plan;
 }
 
@@ -66,7 +65,7 @@ std::vector<Plan> plans_of(const CudaShape& shape, Precision precision, Variant 
 /** x, and the results and the workspace of one forward. */
 std::size_t forward_bytes(const CudaShape& shape, Precision precision, const std::vector<Plan>& plans) {
   std::size_t workspace = 0;
-  for (const Plan& plan : plans) workspace = std::max(workspace, plan.workspace_bytes);
+  for (const Plan& plan : plans) workspace = std::max(workspace, plan.workspace_bytes + plan.counter_bytes);
   const auto element = static_cast<std::size_t>(element_bytes(precision));
   return workspace + product(shape.batch * shape.pixels, shape.channels) * element +
          product(shape.batch * shape.pixels, shape.tokens) * kFloat +

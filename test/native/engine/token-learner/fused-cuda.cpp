@@ -48,6 +48,7 @@ struct Healthy {
     host_faults.on_maps = nullptr;
     host_faults.maps_launches = 0;
     host_faults.weight_packings = 0;
+    host_faults.counter_clearings = 0;
     ::test::host_error = {};
   }
 };
@@ -146,6 +147,26 @@ TEST_CASE("two variants of one format share the packed weights") {
   tokens_of(*engine, images());
   tokens_of(*engine, images(10, 10));
   CHECK(host_faults.weight_packings.load() == 1);
+}
+
+TEST_CASE("a stream's counters are cleared when they are made, and again only when they grow") {
+  const Healthy healthy;
+  const Layer layer;
+  const auto engine = layer.engine("fused");
+  const auto check = [&](int64_t height) {
+    const Tensor x = images(height, 10);
+    CHECK(distance(tokens_of(*engine, x), tokens_of(*layer.engine("grouped-conv"), x)) < 0.01);
+  };
+  check(10);
+  const int verified = host_faults.counter_clearings.load();
+  check(10);
+  check(20);
+  check(10);
+  CHECK(host_faults.counter_clearings.load() == verified);
+  check(200);
+  check(20);
+  check(200);
+  CHECK(host_faults.counter_clearings.load() == verified + 1);
 }
 
 TEST_CASE("kernels whose results depend on the division of the work are refused") {

@@ -48,7 +48,7 @@ TEST_SUITE("cuda/arguments") {
     ForwardParams params = problem.params();
     params.batch = 0;
     Plan plan;
-    const auto forward = [&] { return cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr); };
+    const auto forward = [&] { return cuda_fused_forward(params, packed, plan, {}, nullptr); };
     plan.precision = Precision::float32;
     CHECK(forward() == Status::invalid_argument);
     plan.precision = Precision::tf32;

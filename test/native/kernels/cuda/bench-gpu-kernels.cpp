@@ -51,6 +51,7 @@ class Bench {
         vectors_(random_bytes(shape.tokens * (shape.hidden + 1), dtype_, 0.1f, 3), Fill::none, stream),
         packed_(packed_weights_bytes(shape, plan.precision, plan.variant), Fill::none, stream),
         workspace_(plan_.workspace_bytes, Fill::none, stream),
+        counters_(std::vector<std::uint8_t>(plan_.counter_bytes, 0), Fill::none, stream),
         attention_(static_cast<std::size_t>(shape.batch * shape.tokens * shape.pixels) * sizeof(float),
                    Fill::none, stream),
         tokens_(static_cast<std::size_t>(shape.batch * shape.channels * shape.tokens) * item_size(dtype_),
@@ -80,8 +81,8 @@ class Bench {
     params.attention = attention_.get();
     params.attention_batch_stride = shape_.tokens * shape_.pixels;
     params.attention_token_stride = shape_.pixels;
-    require_ok(cuda_fused_forward(params, weights_, plan_, workspace_.get(), plan_.workspace_bytes, stream_),
-               "cuda_fused_forward");
+    const Scratch scratch{workspace_.get(), plan_.workspace_bytes, counters_.get(), plan_.counter_bytes};
+    require_ok(cuda_fused_forward(params, weights_, plan_, scratch, stream_), "cuda_fused_forward");
   }
 
   /** Milliseconds. */
@@ -110,7 +111,7 @@ class Bench {
   void* stream_;
   DType dtype_;
   Plan plan_;
-  DeviceMemory x_, w1_, vectors_, packed_, workspace_, attention_, tokens_;
+  DeviceMemory x_, w1_, vectors_, packed_, workspace_, counters_, attention_, tokens_;
   CudaPackedWeights weights_;
 };
 

@@ -135,8 +135,7 @@ void check_clusters(Precision precision, int hidden_tile) {
       plan.variant = Variant::wgmma;
       plan.hidden_tile = hidden_tile;
       plan.splits = splits;
-      plan.images_per_pass = 1;
-      plan.workspace_bytes = workspace_layout(problem.shape(), plan, 1).total;
+      set_images_per_pass(plan, problem.shape(), 1);
       try {
         const Result alone = run_forward(problem, precision, Variant::wgmma, plan);
         plan.cluster = kMostCluster;

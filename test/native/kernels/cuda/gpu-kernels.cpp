@@ -8,6 +8,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -90,13 +91,19 @@ Result Gpu::run(const Problem& problem, Precision precision, Variant variant, co
   params.x = x.get();
   params.attention = attention.get();
   params.tokens = tokens.get();
-  require_ok(cuda_fused_forward(params, packed, plan, workspace.get(), plan.workspace_bytes, stream_),
-             "cuda_fused_forward");
+  std::vector<std::uint8_t> zeros(plan.counter_bytes, 0);
+  const DeviceMemory counters(zeros, fill, stream_);
+  const Scratch scratch{workspace.get(), plan.workspace_bytes, counters.get(), plan.counter_bytes};
+  require_ok(cuda_fused_forward(params, packed, plan, scratch, stream_), "cuda_fused_forward");
   attention.read(result.attention.data(), result.attention.size() * sizeof(float), stream_);
   tokens.read(result.tokens.data(), result.tokens.size(), stream_);
   check_guards("attention", attention);
   check_guards("tokens", tokens);
   check_guards("workspace", workspace);
+  check_guards("counters", counters);
+  // The next forward of the stream starts with them.
+  counters.read(zeros.data(), zeros.size(), stream_);
+  CHECK(std::all_of(zeros.begin(), zeros.end(), [](std::uint8_t byte) { return byte == 0; }));
   check_guards("packed weights", packed_memory);
   return result;
 }

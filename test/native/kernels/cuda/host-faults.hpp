@@ -20,6 +20,7 @@ struct HostFaults {
   std::function<void()> on_maps;
   std::atomic<int> maps_launches = 0;
   std::atomic<int> weight_packings = 0;
+  std::atomic<int> counter_clearings = 0;
 };
 inline HostFaults host_faults;
 

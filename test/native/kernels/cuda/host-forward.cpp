@@ -2,6 +2,7 @@
 
 #include <doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -52,8 +53,12 @@ Result run_forward(const Problem& problem, Precision precision, Variant variant,
   params.x = problem.x().data();
   params.attention = attention.data();
   params.tokens = tokens.data();
-  status = cuda_fused_forward(params, packed, plan, workspace.memory.get(), plan.workspace_bytes, nullptr);
+  std::vector<std::uint32_t> counters(plan.counter_bytes / sizeof(std::uint32_t), 0);
+  const Scratch scratch{workspace.memory.get(), plan.workspace_bytes, counters.data(), plan.counter_bytes};
+  status = cuda_fused_forward(params, packed, plan, scratch, nullptr);
   CHECK(status == Status::ok);
+  // The next forward of the stream starts with them.
+  CHECK(std::all_of(counters.begin(), counters.end(), [](std::uint32_t counter) { return counter == 0; }));
 
   Result result;
   result.attention.assign(attention.begin(), attention.end());

@@ -106,9 +106,12 @@ class HostMachine {
     wgmma_wait_until(kLeft);
   }
 
-  /** Makes this thread's earlier writes to device memory visible before its ticket; returns the count before
-   * it. */
-  std::uint32_t ticket(std::uint32_t* counter) { return (*counter)++; }
+  /** Counts up to `count`, then from 0 again; returns the number of tickets before this one. */
+  std::uint32_t ticket(std::uint32_t* counter, std::uint32_t count) {
+    const std::uint32_t before = *counter;
+    *counter = before + 1 < count ? before + 1 : 0;
+    return before;
+  }
   void fence_device() {}
   /** Device memory that another block wrote during this launch. */
   float load_fresh(const float* at) const { return *at; }

@@ -160,7 +160,7 @@ TEST_SUITE("cuda/pack") {
     plan.precision = Precision::bfloat16;
     ForwardParams params = problem.params();
     params.batch = 0;
-    const auto forward = [&] { return cuda_fused_forward(params, packed, plan, nullptr, 0, nullptr); };
+    const auto forward = [&] { return cuda_fused_forward(params, packed, plan, {}, nullptr); };
     CHECK(forward() == Status::invalid_argument);
     params.dtype = DType::bfloat16;
     CHECK(forward() == Status::ok);
