@@ -31,6 +31,11 @@ const LINKED = [
     licence: 'BSD-3-Clause',
     use: 'headers, compiled into the addon',
   },
+  {
+    name: 'Pillow (Resample.c)',
+    licence: 'MIT-CMU',
+    use: 'its arithmetic, in the resize of Tensor.fromImage; © 1997-2011 Secret Labs AB, 1995-2011 Fredrik Lundh and contributors, 2010 Jeffrey A. Clark and contributors',
+  },
 ];
 
 /** npm's bill of materials of this package and its runtime dependencies, out of package-lock.json. */

@@ -70,7 +70,7 @@ describe('the main package', () => {
 
   it('lists the licences of what it holds', () => {
     const notice = read(mainPackage(), 'THIRD-PARTY.md');
-    for (const name of ['node-addon-api', 'libstdc++', 'undici', 'yauzl', 'commander']) {
+    for (const name of ['node-addon-api', 'libstdc++', 'Pillow', 'undici', 'yauzl', 'commander']) {
       expect(notice).toContain(name);
     }
   });
