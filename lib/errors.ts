@@ -30,7 +30,7 @@ export class TokenLearnerError extends Error {
   /** A stable code from the registry, for programs. */
   readonly code: ErrorCode;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
   }
