@@ -84,7 +84,7 @@ export interface FusedReport {
 }
 
 /** The limit that decides the number of threads. */
-export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
+export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'job' | 'OMP_NUM_THREADS';
 
 /** An instruction set of the fused CPU engine. 'baseline' is SSE2 on x64; arm64 has 'neon' alone. */
 export type CpuIsa = 'baseline' | 'neon' | 'avx2' | 'avx512';

@@ -10,8 +10,23 @@ import { ensureDependencies } from './dependencies.mjs';
 import { libLayers } from './lib-layers.mjs';
 import { commandLine, isMain, main, root, say, SetupError } from './tools.mjs';
 
+/** Headers of POSIX and of Windows. */
+const SYSTEM_HEADER =
+  /^(?:sys\/|mach|(?:dlfcn|fcntl|io|link|malloc|poll|process|pthread|sched|semaphore|signal|unistd|windows)\.h$)/;
+
 /** Includes that a native folder must not have, and the files that are excused. */
 const NATIVE_RULES = [
+  {
+    folder: 'native/',
+    forbidden: SYSTEM_HEADER,
+    what: 'a header of the operating system: call platform/platform.hpp',
+    except: /^native\/(?:platform\/|boundary\/glibc-floor\.cpp$)/,
+  },
+  {
+    folder: 'native/platform/',
+    forbidden: /^(?:torch|ATen|c10|kernels|engine|boundary)\/|^(?:napi|node_api|js_native_api)/,
+    what: 'a layer above',
+  },
   { folder: 'native/kernels/', forbidden: /^(?:torch|ATen|c10)\//, what: 'torch' },
   { folder: 'native/kernels/', forbidden: /^(?:napi|node_api|js_native_api)/, what: 'Node-API' },
   { folder: 'native/kernels/', forbidden: /(?:^|\/)(?:engine|boundary)\//, what: 'a layer above' },

@@ -72,7 +72,7 @@ export function crossBuildFolder(name) {
 }
 
 /** The CTest programs of the CPU's code. */
-const TESTS = ['engine-tests', 'kernels-tests'];
+const TESTS = ['engine-tests', 'kernels-tests', 'platform-tests'];
 
 /** Builds the addon for a target, without CUDA kernels. `tests` adds the C++ tests, without those of the CUDA kernels' logic. */
 export async function ensureCross(name, { tests = false } = {}) {

@@ -5,14 +5,15 @@
 #include "engine/cuda/refusals.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/torch/library.hpp"
-#include "engine/torch/mapped.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/topology.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
     : storages_(env), generator_(std::random_device{}()), promises_(env, storages_, errors_) {
+  platform::keep_loaded();
   auto build = Napi::Object::New(env);
   build.Set("version", TOKENLEARNER_VERSION);
   build.Set("cuda", static_cast<bool>(TOKENLEARNER_CUDA_BUILT));

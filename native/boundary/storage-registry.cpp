@@ -4,11 +4,8 @@
 #include <utility>
 #include <vector>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "engine/error.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -19,13 +16,6 @@ constexpr int64_t kMostWaiting = 64 << 20;
 constexpr int64_t kLoanCost = 2048;
 // From this number of freed bytes on, memory is returned to the system.
 constexpr int64_t kTrimBytes = 16 << 20;
-
-/// The C library keeps freed memory. Without this, fragmentation makes a loop over large results grow.
-void return_free_pages() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
 
 /// True if the host allows ArrayBuffers over native memory. Node does, Electron does not.
 bool allows_external_buffers(Napi::Env env) {
@@ -170,7 +160,7 @@ void StorageRegistry::sweep(Napi::Env env) {
   js_memory_.collect(env);
   // Only after the sweep: this call may start a garbage collection.
   if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
-  if (change < -kTrimBytes) return_free_pages();
+  if (change < -kTrimBytes) platform::return_free_memory();
 }
 
 }  // namespace tokenlearner

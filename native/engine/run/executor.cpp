@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "engine/cuda/stream.hpp"
@@ -23,21 +22,19 @@ constexpr auto kShortWait = std::chrono::microseconds(200);
 
 }  // namespace
 
-Executor::Executor(Device device) {
+Executor::Executor(Device device) : device_(device) {
   // See Note [Leaving while a forward runs].
   ExitGate::guard_main_thread();
   static const bool installed = (ExitGate::install(), true);
   static_cast<void>(installed);
   const int lanes = device.is_cuda() ? kCudaLanes : 1;
   threads_.reserve(static_cast<std::size_t>(lanes));
-  try {
-    for (int i = 0; i < lanes; ++i) threads_.emplace_back([this, device] { loop(device); });
-  } catch (const std::system_error& error) {
-    // Keep the lanes that did start; one is enough.
-    if (threads_.empty()) {
-      throw Error(ErrorCode::ERR_OUT_OF_MEMORY, std::string("Could not start a thread: ") + error.what());
-    }
+  for (int i = 0; i < lanes; ++i) {
+    platform::ThreadHandle thread;
+    if (platform::start_thread(thread, thread_main, this)) threads_.push_back(thread);
   }
+  // Of several lanes one is enough.
+  if (threads_.empty()) throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "The system allows no further thread");
 }
 
 Executor::~Executor() {
@@ -47,7 +44,7 @@ Executor::~Executor() {
     events_.fetch_add(1, std::memory_order_release);
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (const platform::ThreadHandle thread : threads_) platform::join_thread(thread);
   for (const std::unique_ptr<Request>& request : queue_)
     request->fail(ErrorCode::ERR_CLOSED, "The process is exiting; the request was not run");
 }
@@ -153,7 +150,9 @@ void Executor::spin_for_request(unsigned seen) const {
                     [&] { return !core.is_spare() || events_.load(std::memory_order_acquire) != seen; });
 }
 
-void Executor::loop(Device device) {
+void Executor::thread_main(void* executor) { static_cast<Executor*>(executor)->loop(); }
+
+void Executor::loop() {
   bool has_stream = false;
   for (;;) {
     std::unique_ptr<Request> request = next_request();
@@ -164,7 +163,7 @@ void Executor::loop(Device device) {
       static_cast<void>(request.release());
       return;
     }
-    if (!has_stream) has_stream = adopt_stream(device);
+    if (!has_stream) has_stream = adopt_stream(device_);
     request->compute();
     {
       // Before the caller hears of the result: from then on this thread is free.

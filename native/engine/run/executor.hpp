@@ -8,11 +8,11 @@
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "engine/memory/device.hpp"
 #include "engine/run/request.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -62,13 +62,15 @@ class Executor {
   bool cancel(uint64_t id);
 
  private:
-  void loop(Device device);
+  static void thread_main(void* executor);
+  void loop();
   /// Throws ERR_QUEUE_FULL. Precondition: the lock is held.
   void require_room(std::size_t bytes) const;
   std::unique_ptr<Request> next_request();
   void await_request(std::unique_lock<std::mutex>& lock, bool may_spin);
   void spin_for_request(unsigned seen) const;
 
+  const Device device_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   // Guarded by mutex_:
@@ -83,7 +85,7 @@ class Executor {
   bool last_wait_was_short_ = false;
   /// Increases with each request and when the executor closes. A spinning thread watches it.
   std::atomic<unsigned> events_ = 0;
-  std::vector<std::thread> threads_;  // The last member: the threads use all others.
+  std::vector<platform::ThreadHandle> threads_;  // The last member: the threads use all others.
 };
 
 }  // namespace tokenlearner

@@ -27,6 +27,10 @@ void load_torch(const std::string& lib_dir);
 /// ERR_LIBTORCH_LOAD. Idempotent, thread-safe.
 void load_torch_cuda();
 
+/// The folder of the libtorch_cpu that this process has loaded, no matter who opened it: another copy of this
+/// package, another addon, an embedded Python. Empty if there is none.
+std::string mapped_torch_dir();
+
 std::optional<TorchInfo> torch_info();
 
 /// at::get_num_threads(). Precondition: libtorch is loaded.

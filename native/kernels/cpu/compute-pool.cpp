@@ -1,12 +1,11 @@
 #include "kernels/cpu/compute-pool.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "kernels/cpu/topology.hpp"
 #include "kernels/spin.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
@@ -54,7 +53,7 @@ ComputePool& ComputePool::shared() {
   const std::lock_guard lock(shared_mutex);
   pool = shared_pool.load(std::memory_order_relaxed);
   if (pool == nullptr) {
-    static const int registered = pthread_atfork(nullptr, nullptr, forget_after_fork);
+    static const bool registered = (platform::call_after_fork(forget_after_fork), true);
     static_cast<void>(registered);
     pool = new ComputePool(thread_limit().threads);
     shared_pool.store(pool, std::memory_order_release);
@@ -71,7 +70,7 @@ ComputePool::~ComputePool() {
     epoch_.fetch_add(1, std::memory_order_release);
   }
   work_.notify_all();
-  for (const pthread_t helper : helpers_) pthread_join(helper, nullptr);
+  for (const platform::ThreadHandle helper : helpers_) platform::join_thread(helper);
 }
 
 void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcept {
@@ -134,27 +133,14 @@ void ComputePool::release_permit() {
 
 /** Precondition: mutex_ is held. If no thread can be created, the caller computes alone. */
 void ComputePool::start_helpers(int wanted) {
-  sigset_t all;
-  sigset_t before;
   while (static_cast<int>(helpers_.size()) < wanted) {
-    // Signals belong to the host: helpers must not handle them.
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    const int failed = pthread_create(&thread, nullptr, helper_main, this);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (failed != 0) return;
-    helpers_.push_back(thread);
+    platform::ThreadHandle helper;
+    if (!platform::start_thread(helper, helper_main, this)) return;
+    helpers_.push_back(helper);
   }
 }
 
-void* ComputePool::helper_main(void* pool) {
-#if defined(__linux__)
-  pthread_setname_np(pthread_self(), "tokenlearner");
-#endif
-  static_cast<ComputePool*>(pool)->helper_loop();
-  return nullptr;
-}
+void ComputePool::helper_main(void* pool) { static_cast<ComputePool*>(pool)->helper_loop(); }
 
 void ComputePool::helper_loop() {
   std::unique_lock lock(mutex_);

@@ -1,8 +1,6 @@
 // The threads of the fused CPU engine. The whole process shares them.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "kernels/parallel.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner::kernels {
 
@@ -48,7 +47,7 @@ class ComputePool final : public Parallel {
  private:
   struct Job;
 
-  static void* helper_main(void* pool);
+  static void helper_main(void* pool);
   void helper_loop();
   void start_helpers(int wanted);
   void acquire_permit(std::unique_lock<std::mutex>& lock);
@@ -70,7 +69,7 @@ class ComputePool final : public Parallel {
   std::uint64_t next_ticket_ = 0;
   std::uint64_t serving_ticket_ = 0;
   std::vector<Job*> jobs_;
-  std::vector<pthread_t> helpers_;
+  std::vector<platform::ThreadHandle> helpers_;
   int sleeping_ = 0;
   bool stopping_ = false;
 

@@ -9,13 +9,13 @@ namespace tokenlearner::kernels {
 struct ThreadLimit {
   /** At least 1. */
   int threads;
-  /** The source of the limit: "cores", "affinity", "cgroup" or "OMP_NUM_THREADS". */
+  /** The source of the limit: "cores", "affinity", "cgroup", "job" or "OMP_NUM_THREADS". */
   const char* reason;
 };
 
 /**
- * The minimum of: the physical cores in this process's affinity mask, the CPU quota of its cgroups rounded
- * up, and OMP_NUM_THREADS. Measured once.
+ * The minimum of: the physical cores in this process's affinity mask, the CPU quota of its cgroups (on
+ * Windows of its job) rounded up, and OMP_NUM_THREADS. Measured once.
  */
 ThreadLimit thread_limit();
 

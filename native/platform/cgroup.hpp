@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace tokenlearner::kernels {
+namespace tokenlearner::platform {
 
 /**
  * The number of CPUs that control groups allow: the smallest quota of the process's own cgroup and those
@@ -12,4 +12,4 @@ namespace tokenlearner::kernels {
  */
 double cgroup_cpus(const std::string& root = "");
 
-}  // namespace tokenlearner::kernels
+}  // namespace tokenlearner::platform

@@ -1,6 +1,6 @@
 // The CPU quota of control groups, read from files in the kernel's format: the smallest quota of the
 // process's own cgroup and of those above it, in both versions, in and out of containers.
-#include "kernels/cpu/cgroup.hpp"
+#include "platform/cgroup.hpp"
 
 #include <doctest.h>
 
@@ -13,7 +13,7 @@
 
 namespace {
 
-using tokenlearner::kernels::cgroup_cpus;
+using tokenlearner::platform::cgroup_cpus;
 
 namespace fs = std::filesystem;
 
@@ -47,7 +47,7 @@ Files nested_with(Files more) {
 
 }  // namespace
 
-TEST_SUITE("kernels/cgroup") {
+TEST_SUITE("platform/cgroup") {
   TEST_CASE("version 2: no quota anywhere") { CHECK(cpus_of(kNested) == INFINITY); }
 
   TEST_CASE("version 2: its own quota") {

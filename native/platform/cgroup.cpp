@@ -1,4 +1,4 @@
-#include "kernels/cpu/cgroup.hpp"
+#include "platform/cgroup.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -6,7 +6,7 @@
 #include <sstream>
 #include <vector>
 
-namespace tokenlearner::kernels {
+namespace tokenlearner::platform {
 namespace {
 
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
@@ -108,4 +108,4 @@ double cgroup_cpus(const std::string& root) {
   return least;
 }
 
-}  // namespace tokenlearner::kernels
+}  // namespace tokenlearner::platform
