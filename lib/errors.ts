@@ -1,4 +1,3 @@
-import { types } from 'node:util';
 import codes from './error-codes.json';
 
 /** Every code of a {@link TokenLearnerError}. The registry is `error-codes.json`, which native code uses too. */
@@ -36,7 +35,10 @@ export class TokenLearnerError extends Error {
   }
 }
 
-/** The message of a caught value. Node's own errors may come from another realm, so `instanceof Error` is not enough. */
+/**
+ * The message of a caught value. Node's own errors may come from another realm, so `instanceof Error` is not enough. This file
+ * imports no module of Node: bundled.ts throws its error where none can be imported.
+ */
 export function messageOf(error: unknown): string {
-  return types.isNativeError(error) ? error.message : String(error);
+  return Object.prototype.toString.call(error) === '[object Error]' ? (error as Error).message : String(error);
 }

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import './bundled';
 export type { Device, DeviceOption } from './device';
 export type {
   DefaultDType,

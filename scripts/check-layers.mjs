@@ -56,7 +56,7 @@ const ENGINE_ROOMS = [
 ];
 
 /** The first finds the addon, the second loads it. */
-const ADDON_LOADERS = ['lib/libtorch/addon-file.ts', 'lib/binding.ts'];
+const ADDON_LOADERS = ['lib/libtorch/addon-file.ts', 'lib/libtorch/traced.ts', 'lib/binding.ts'];
 
 const LOADS_ADDON = /require\('node-gyp-build|from 'node-gyp-build|process\.dlopen|\.node['"`]/;
 
@@ -148,7 +148,7 @@ async function checkImports(folder) {
 function checkLoading(lines, complain) {
   for (const [i, line] of lines.entries()) {
     if (!LOADS_ADDON.test(line)) continue;
-    complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(' and ')} may`);
+    complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(', ')} may`);
   }
 }
 

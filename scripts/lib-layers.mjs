@@ -5,7 +5,7 @@
 
 /** lib/ from the bottom up: the files and folders of each layer. A file imports from its own layer and from those before it. */
 const LAYERS = [
-  ['errors', ['errors', 'native-interface', 'once']],
+  ['errors', ['bundled', 'errors', 'native-interface', 'once']],
   ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
   ['binding', ['binding', 'device', 'random']],
   ['tensor', ['tensor', 'init', 'runtime']],
