@@ -9,6 +9,7 @@ const LAYERS = [
   ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
   ['binding', ['binding', 'device', 'random']],
   ['tensor', ['tensor', 'init', 'runtime']],
+  ['weights', ['weights']],
   ['modules', ['modules']],
   ['files', ['files']],
   ['index', ['index']],

@@ -1,0 +1,73 @@
+import { chooseWeights, type WeightsChoice } from '../../../lib/weights/choose';
+import { familyOf, shapesOf } from './support';
+
+const v11 = familyOf('flax', 'v11');
+
+function problem(dict: Record<string, { shape: number[] }>, choice: WeightsChoice): string {
+  try {
+    chooseWeights(dict, choice);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ERR_STATE_DICT' });
+    return (error as Error).message;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const twice = {
+  ...shapesOf(v11, { prefix: 'a/', separator: '/' }),
+  ...shapesOf(v11, { prefix: 'b/', separator: '/' }),
+} as Record<string, { shape: number[] }>;
+
+test('one: any prefix', () => {
+  const dict = shapesOf(v11, { prefix: 'params/x/', separator: '/' });
+  expect(chooseWeights(dict, { module: 'TokenLearnerV11' })).toMatchObject({ prefix: 'params/x/' });
+});
+
+test('several: the message names `prefix`, and with or without its separator it chooses one', () => {
+  expect(problem(twice, { module: 'TokenLearnerV11' })).toContain('choose one with `prefix`: "a/", "b/"');
+  for (const prefix of ['b', 'b/', 'b.'])
+    expect(chooseWeights(twice, { module: 'TokenLearnerV11', prefix })).toMatchObject({ prefix: 'b/' });
+});
+
+test('variants: the message names `variant`, which chooses one', () => {
+  const dict = shapesOf(familyOf('flax', 'v11-a'), { sizes: { C: 1024, N: 128, G: 8 } });
+  const text = problem(dict as typeof twice, { module: 'TokenLearnerV11' });
+  expect(text).toContain("choose one with `variant`: 'a', 'b'");
+  expect(chooseWeights(dict, { module: 'TokenLearnerV11', variant: 'b' }).options).toMatchObject({
+    variant: 'b',
+  });
+});
+
+test.each<[string, Record<string, { shape: number[] }>, WeightsChoice, string]>([
+  ['another module', twice, { module: 'TokenFuser' }, 'has a TokenLearnerV11 under "a/"'],
+  [
+    'another prefix',
+    twice,
+    { module: 'TokenLearnerV11', prefix: 'c' },
+    'under "c", but the state dict has a',
+  ],
+  ['nothing', {}, { module: 'TokenLearnerV10' }, 'the state dict is empty'],
+  ['other names', { 'a.weight': { shape: [1] } }, { module: 'TokenLearnerV10' }, 'its keys are: "a.weight"'],
+  [
+    'a missing tensor',
+    Object.fromEntries(
+      Object.entries(twice).filter(([name]) => name.startsWith('a/') && !name.endsWith('1/bias')),
+    ),
+    { module: 'TokenLearnerV11' },
+    'it has no token_masking.Dense_1.bias',
+  ],
+  [
+    'a wrong shape',
+    { ...(shapesOf(v11) as typeof twice), 'LayerNorm_0.bias': { shape: [17] } },
+    { module: 'TokenLearnerV11' },
+    'has shape (17), which does not fit',
+  ],
+  [
+    'the first fuser',
+    { 'x/fuser_mix_norm1/scale': { shape: [4] }, 'x/Conv_0/kernel': { shape: [1, 1, 4, 2] } },
+    { module: 'TokenFuser' },
+    'the first TokenFuser',
+  ],
+])('%s: the message says it', (_, dict, choice, text) => {
+  expect(problem(dict, choice)).toContain(text);
+});
