@@ -5,7 +5,21 @@ export type ErrorCode = keyof typeof codes;
 
 const BRAND = Symbol.for('tokenlearner.error');
 
-/** The only error class of this package. `code` is stable and for programs; `message` is for people. */
+/**
+ * The only error class of this package. `code` is stable and for programs; `message` is for people.
+ *
+ * @example
+ * ```ts
+ * import { Tensor, TokenLearnerError } from 'tokenlearner';
+ *
+ * try {
+ *   Tensor.ones([2, 3]).view([4]);
+ * } catch (error) {
+ *   if (!(error instanceof TokenLearnerError)) throw error;
+ *   console.log(error.code); // ERR_SHAPE_MISMATCH
+ * }
+ * ```
+ */
 export class TokenLearnerError extends Error {
   static {
     Object.defineProperty(this.prototype, BRAND, { value: true });

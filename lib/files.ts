@@ -50,6 +50,15 @@ export interface SaveSafetensorsOptions {
  * if the file cannot be read, with the system's error as `cause`; ERR_FILE_FORMAT if its content is malformed or of another
  * format (the message names it and the next step); ERR_UNSAFE_PICKLE; ERR_DETACHED if the input's memory is transferred
  * meanwhile; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadWeights, saveSafetensors, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64 });
+ * await saveSafetensors('model.safetensors', model.stateDict());
+ * model.loadStateDict(await loadWeights('model.safetensors'));
+ * ```
  */
 export async function loadWeights(from: FileInput, options?: LoadWeightsOptions): Promise<StateDict> {
   return load().loadWeights(from, options);
@@ -62,6 +71,15 @@ export async function loadWeights(from: FileInput, options?: LoadWeightsOptions)
  * @param options - `filter`: which tensors to load, by name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if a tensor that the
  * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadSafetensors, saveSafetensors, Tensor } from 'tokenlearner';
+ *
+ * await saveSafetensors('pair.safetensors', { a: Tensor.ones([2]), b: Tensor.zeros([3]) });
+ * const tensors = await loadSafetensors('pair.safetensors', { filter: (name) => name === 'a' });
+ * console.log(Object.keys(tensors)); // [ 'a' ]
+ * ```
  */
 export async function loadSafetensors(from: FileInput, options?: LoadOptions): Promise<StateDict> {
   return load().loadSafetensors(from, options);
@@ -76,6 +94,15 @@ export async function loadSafetensors(from: FileInput, options?: LoadOptions): P
  * name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_UNSAFE_PICKLE; ERR_FILE_IO; ERR_FILE_FORMAT;
  * ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadCheckpoint } from 'tokenlearner';
+ *
+ * async function weightsOf(path: string) {
+ *   return loadCheckpoint(path, { key: 'state_dict' }); // torch.save({'state_dict': model.state_dict(), ...}, path)
+ * }
+ * ```
  */
 export async function loadCheckpoint(from: FileInput, options?: CheckpointOptions): Promise<StateDict> {
   return load().loadCheckpoint(from, options);
@@ -88,6 +115,15 @@ export async function loadCheckpoint(from: FileInput, options?: CheckpointOption
  * @param options - there are none.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also for unsupported
  * dtypes); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadNpy, saveNpy, Tensor } from 'tokenlearner';
+ *
+ * await saveNpy('x.npy', Tensor.ones([2, 3]));
+ * const x = await loadNpy('x.npy');
+ * console.log(x.shape, x.dtype); // [ 2, 3 ] float32
+ * ```
  */
 export async function loadNpy(from: FileInput, options?: NoOptions): Promise<AnyTensor> {
   return load().loadNpy(from, options);
@@ -105,6 +141,14 @@ export async function loadNpy(from: FileInput, options?: NoOptions): Promise<Any
  * @param options - `metadata`: strings by name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_DISPOSED; ERR_DETACHED if memory
  * was transferred before it was written; ERR_FILE_IO if the file cannot be written, with the system's error as `cause`.
+ *
+ * @example
+ * ```ts
+ * import { saveSafetensors, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64 });
+ * await saveSafetensors('model.safetensors', model.stateDict(), { metadata: { epoch: '12' } });
+ * ```
  */
 export async function saveSafetensors(
   path: FilePath,
@@ -122,6 +166,13 @@ export async function saveSafetensors(
  * @param tensor - a tensor of any dtype except bfloat16.
  * @param options - there are none.
  * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
+ *
+ * @example
+ * ```ts
+ * import { saveNpy, Tensor } from 'tokenlearner';
+ *
+ * await saveNpy('tokens.npy', Tensor.ones([1, 64, 8])); // numpy.load('tokens.npy')
+ * ```
  */
 export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOptions): Promise<void> {
   return save().saveNpy(path, tensor, options);

@@ -223,7 +223,19 @@ function describeAddon(
 
 const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: null, cpu: null };
 
-/** Information about this installation, and its settings. */
+/**
+ * Information about this installation, and its settings.
+ *
+ * @example
+ * ```ts
+ * import { runtime } from 'tokenlearner';
+ *
+ * const { devices, cuda } = runtime.info();
+ * console.log(devices[0]?.device); // cpu
+ * if (!cuda.available) console.log(cuda.detail);
+ * runtime.configure({ maxQueueSize: 1000 });
+ * ```
+ */
 export const runtime = {
   /**
    * Reports versions, libtorch, devices, and the reason if no GPU is usable. Loads libtorch only if there is an NVIDIA driver.

@@ -16,6 +16,7 @@ import { hasCudaKernels, thirdPartyNotice } from './licences.mjs';
 import { packFolder, packagesFolder } from './npm-pack.mjs';
 import { libtorchPackage, packLibtorch } from './pack-libtorch.mjs';
 import { prebuild } from './prebuild.mjs';
+import { publishedReadme } from './published-readme.mjs';
 import { commandLine, isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
 
 /** Bytes that the packed package may have. */
@@ -70,9 +71,12 @@ function packMain() {
     if (!existsSync(source)) throw new SetupError(`${name} is missing`);
     cpSync(source, path.join(folder, name), { recursive: true });
   }
+  const own = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const readme = path.join(folder, 'README.md');
+  writeFileSync(readme, publishedReadme(readFileSync(readme, 'utf8'), own));
   const cuda = hasCudaKernels(path.join(folder, 'prebuilds'));
   writeFileSync(path.join(folder, 'THIRD-PARTY.md'), thirdPartyNotice({ cuda }));
-  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(publishedManifest(), null, 2)}\n`);
+  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(publishedManifest(own), null, 2)}\n`);
   const file = packFolder(folder);
   const { size } = statSync(file);
   const limit = cuda ? LIMIT_WITH_CUDA : LIMIT;
@@ -85,9 +89,8 @@ function packMain() {
 }
 
 /** No scripts, no development dependencies, and the libtorch packages of the platforms that have one as an option. */
-function publishedManifest() {
+function publishedManifest(own) {
   const platforms = readdirSync(path.join(root, 'prebuilds'));
-  const own = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const kept = Object.fromEntries(PUBLISHED.flatMap((key) => (key in own ? [[key, own[key]]] : [])));
   const packages = platforms.map(libtorchPackage).filter(({ entry }) => entry.archive !== null);
   const optionalDependencies = Object.fromEntries(packages.map(({ name, version }) => [name, version]));

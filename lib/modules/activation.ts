@@ -9,7 +9,17 @@ export interface GELUOptions {
   approximate?: (typeof APPROXIMATIONS)[number];
 }
 
-/** torch.nn.GELU. Any shape. */
+/**
+ * torch.nn.GELU. Any shape.
+ *
+ * @example
+ * ```ts
+ * import { GELU, Tensor } from 'tokenlearner';
+ *
+ * const y = await new GELU().forward(Tensor.from([-1, 0, 1]));
+ * console.log(y); // tensor([-0.1587, 0.0000, 0.8413])
+ * ```
+ */
 export class GELU extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. */
   constructor(options?: GELUOptions) {
@@ -25,7 +35,17 @@ export class GELU extends UnaryLeaf {
   }
 }
 
-/** torch.nn.ReLU. Any shape. */
+/**
+ * torch.nn.ReLU. Any shape.
+ *
+ * @example
+ * ```ts
+ * import { ReLU, Tensor } from 'tokenlearner';
+ *
+ * const y = await new ReLU().forward(Tensor.from([-1, 0, 1]));
+ * console.log(y); // tensor([0., 0., 1.])
+ * ```
+ */
 export class ReLU extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; ERR_LIBTORCH_* if libtorch does not load. */
   constructor(options?: NoOptions) {

@@ -74,7 +74,18 @@ function repr({ inChannels, outChannels, kernel, stride, padding, dilation, grou
   return `Conv2d(${parts.join(', ')})`;
 }
 
-/** torch.nn.Conv2d: (N, C, H, W) or (C, H, W). Parameters: weight (out, in / groups, kh, kw), bias (out). */
+/**
+ * torch.nn.Conv2d: (N, C, H, W) or (C, H, W). Parameters: weight (out, in / groups, kh, kw), bias (out).
+ *
+ * @example
+ * ```ts
+ * import { Conv2d, Tensor } from 'tokenlearner';
+ *
+ * const patches = new Conv2d(3, 64, 16, { stride: 16 });
+ * const y = await patches.forward(Tensor.randn([1, 3, 224, 224]));
+ * console.log(y.shape); // [ 1, 64, 14, 14 ]
+ * ```
+ */
 export class Conv2d extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE. */
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options?: Conv2dOptions) {

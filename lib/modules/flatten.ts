@@ -3,7 +3,17 @@ import { formatShape } from '../shape';
 import { checkInteger } from '../validate';
 import { UnaryLeaf } from './leaf';
 
-/** torch.nn.Flatten: merges the dimensions from startDim to endDim into one. */
+/**
+ * torch.nn.Flatten: merges the dimensions from startDim to endDim into one.
+ *
+ * @example
+ * ```ts
+ * import { Flatten, Tensor } from 'tokenlearner';
+ *
+ * const y = await new Flatten().forward(Tensor.ones([2, 64, 8]));
+ * console.log(y.shape); // [ 2, 512 ]
+ * ```
+ */
 export class Flatten extends UnaryLeaf {
   /**
    * @param startDim - the first dimension to merge; a negative one counts from the end. @default 1

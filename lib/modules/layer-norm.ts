@@ -17,7 +17,17 @@ function formatFloat(value: number): string {
   return /^\d+$/.test(text) ? `${text}.0` : text.replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
-/** torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape. */
+/**
+ * torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape.
+ *
+ * @example
+ * ```ts
+ * import { LayerNorm, Tensor } from 'tokenlearner';
+ *
+ * const y = await new LayerNorm(3).forward(Tensor.from([[1, 2, 3]]));
+ * console.log(y); // tensor([[-1.2247, 0.0000, 1.2247]])
+ * ```
+ */
 export class LayerNorm extends UnaryLeaf {
   /**
    * @param normalizedShape - the sizes of the last dimensions, or the size of the last one.

@@ -55,7 +55,17 @@ export interface LayerDefinition {
   repr: string;
 }
 
-/** A module with one native operator. */
+/**
+ * A module with one native operator.
+ *
+ * @example
+ * ```ts
+ * import { LeafModule, TokenLearner } from 'tokenlearner';
+ *
+ * const layer: LeafModule = new TokenLearner({ dim: 64 });
+ * console.log(layer.outputShape([2, 64, 16, 16])); // [ 2, 64, 8 ]
+ * ```
+ */
 export abstract class LeafModule extends Module {
   readonly #definition: LayerDefinition;
 
@@ -100,7 +110,19 @@ export abstract class LeafModule extends Module {
   }
 }
 
-/** A leaf whose forward takes one tensor, returns one tensor, and has only {@link RequestOptions}. */
+/**
+ * A leaf whose forward takes one tensor, returns one tensor, and has only {@link RequestOptions}.
+ *
+ * @example
+ * ```ts
+ * import { Linear, ReLU, Tensor, type UnaryLeaf } from 'tokenlearner';
+ *
+ * const layers: UnaryLeaf[] = [new Linear(4, 8), new ReLU()];
+ * let x = Tensor.ones([1, 4]);
+ * for (const layer of layers) x = await layer.forward(x);
+ * console.log(x.shape); // [ 1, 8 ]
+ * ```
+ */
 export abstract class UnaryLeaf extends LeafModule {
   static {
     markBuiltIn(this);

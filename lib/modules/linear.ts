@@ -9,7 +9,18 @@ export interface LinearOptions extends PlacementOptions {
   bias?: boolean;
 }
 
-/** torch.nn.Linear: (..., in) to (..., out). Parameters: weight (out, in), bias (out). */
+/**
+ * torch.nn.Linear: (..., in) to (..., out). Parameters: weight (out, in), bias (out).
+ *
+ * @example
+ * ```ts
+ * import { Linear, Tensor } from 'tokenlearner';
+ *
+ * const head = new Linear(512, 10);
+ * const y = await head.forward(Tensor.randn([2, 512]));
+ * console.log(y.shape); // [ 2, 10 ]
+ * ```
+ */
 export class Linear extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_CUDA_UNAVAILABLE. */
   constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {

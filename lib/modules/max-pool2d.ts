@@ -64,7 +64,17 @@ function outputShape(input: readonly number[], config: Config): number[] {
   return [...input.slice(0, -2), ...sizes];
 }
 
-/** torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). It shrinks feature maps that are too large for a TokenLearner. */
+/**
+ * torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). It shrinks feature maps that are too large for a TokenLearner.
+ *
+ * @example
+ * ```ts
+ * import { MaxPool2d, Tensor } from 'tokenlearner';
+ *
+ * const y = await new MaxPool2d(4).forward(Tensor.randn([1, 64, 256, 256]));
+ * console.log(y.shape); // [ 1, 64, 64, 64 ]
+ * ```
+ */
 export class MaxPool2d extends UnaryLeaf {
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE. */
   constructor(kernelSize: Pair, options?: MaxPool2dOptions) {

@@ -6,6 +6,21 @@ import { childReprs, indented, modulesOf } from './tree';
 /**
  * torch.nn.ModuleList: a list of modules as one child. Positions are the prefixes of the parameters' names: 'layers.0.weight'. It
  * has no forward: the module that holds it calls its modules.
+ *
+ * @example
+ * ```ts
+ * import { Linear, Module, ModuleList, Tensor } from 'tokenlearner';
+ *
+ * class Tower extends Module {
+ *   readonly layers = new ModuleList([new Linear(8, 8), new Linear(8, 8)]);
+ *
+ *   override async forward(x: Tensor): Promise<Tensor> {
+ *     for (const layer of this.layers) x = await layer.forward(x);
+ *     return x;
+ *   }
+ * }
+ * console.log(Object.keys(new Tower().stateDict())[0]); // layers.0.weight
+ * ```
  */
 export class ModuleList extends Module {
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if it is not an array of modules. */

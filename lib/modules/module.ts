@@ -24,9 +24,13 @@ import {
 } from './tree';
 
 /**
- * The base class of all modules, as torch.nn.Module. Extend it for a module of your own:
+ * The base class of all modules, as torch.nn.Module. Extend it for a module of your own. Its children are its own enumerable
+ * properties that are modules, and those that {@link registerModule} adds. State dicts, `to`, `dispose` and the repr include them.
  *
+ * @example
  * ```ts
+ * import { Linear, Module, Tensor, TokenLearner } from 'tokenlearner';
+ *
  * class Net extends Module {
  *   readonly backbone = new TokenLearner({ dim: 64 });
  *   readonly head = new Linear(64 * 8, 10);
@@ -36,10 +40,9 @@ import {
  *     return this.head.forward(tokens.reshape([-1, 64 * 8]));
  *   }
  * }
+ * const scores = await new Net().forward(Tensor.randn([1, 64, 16, 16]));
+ * console.log(scores.shape); // [ 1, 10 ]
  * ```
- *
- * A module's children are its own enumerable properties that are modules, and those that {@link registerModule} adds. State dicts,
- * `to`, `dispose` and the repr include them.
  */
 export abstract class Module {
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */

@@ -28,6 +28,15 @@ function checkModules(modules: readonly unknown[]): void {
  *
  * Modules of this package run natively, those that follow one another as one request. A module with a forward of its own, such as
  * a subclass's, is called.
+ *
+ * @example
+ * ```ts
+ * import { Flatten, Linear, Sequential, Tensor, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new Sequential(new TokenLearner({ dim: 64 }), new Flatten(), new Linear(64 * 8, 10));
+ * const y = await model.forward(Tensor.randn([1, 64, 32, 32]));
+ * console.log(y.shape); // [ 1, 10 ]
+ * ```
  */
 export class Sequential extends Module {
   #plan: Plan | undefined;

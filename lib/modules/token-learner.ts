@@ -148,12 +148,24 @@ let settings: (self: unknown) => Config;
 
 /**
  * The TokenLearner layer (Ryoo et al., "TokenLearner: What Can 8 Learned Tokens Do for Images and Videos?", 2021), as the
- * Python class of the same name documents it. For an input x of shape (..., C, H, W), P = H*W, K = ffMult*C:
+ * Python class of the same name documents it. For an input x of shape `(..., C, H, W)`, with `P = H * W` and `K = ffMult * C`:
  *
- *     A[g,p] = sum_k w2[g,k] * gelu(sum_c W1[g*K+k,c] * x[c,p] + b1[g*K+k]) + b2[g]
- *     y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]
+ * ```text
+ * A[g,p] = sum_k w2[g,k] * gelu(sum_c W1[g*K+k,c] * x[c,p] + b1[g*K+k]) + b2[g]
+ * y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]
+ * ```
  *
  * with the exact (erf) GELU and no normalisation of A.
+ *
+ * @example
+ * ```ts
+ * import { Tensor, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64, numOutputTokens: 8 });
+ * const x = Tensor.randn([2, 64, 16, 16]);
+ * const { tokens, attention } = await model.forward(x, { returnAttention: true });
+ * console.log(tokens.shape, attention.shape); // [ 2, 64, 8 ] [ 2, 8, 16, 16 ]
+ * ```
  */
 export class TokenLearner extends LeafModule {
   readonly #config: Config;

@@ -42,6 +42,17 @@ const FACTORY = Symbol('factory');
  * copied. Memory is freed once the tensor is disposed or collected and no run uses it. If `data` was read, its ArrayBuffer must
  * be collected too, so Node's own calls (sockets, files, crypto) can safely keep using it. Use {@link copyTo} and
  * {@link copyFrom} instead of `data` if {@link dispose} must free the memory at once.
+ *
+ * @example
+ * ```ts
+ * import { Tensor } from 'tokenlearner';
+ *
+ * const x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * console.log(x.shape, x.dtype); // [ 2, 3 ] float32
+ * console.log(x.slice(1, 0, 2).sum(0)); // tensor([5., 7.])
+ * x.data[0] = 10; // the tensor's own memory
+ * console.log(x.mean().item()); // 5
+ * ```
  */
 export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
   static {

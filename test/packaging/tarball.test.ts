@@ -68,6 +68,16 @@ describe('the main package', () => {
     });
   });
 
+  it('has a README whose links lead into the repository, and no code for the tests', () => {
+    const readme = read(mainPackage(), 'README.md');
+    const links = [...readme.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+    expect(links.length).toBeGreaterThan(20);
+    expect(links.filter((target) => !target.startsWith('https://'))).toEqual([]);
+    expect(readme).toContain(`/raw/v${manifest.version}/test/bench/results/cpu.svg)`);
+    expect(readme).toContain(`/blob/v${manifest.version}/docs/installation.md#platforms)`);
+    expect(readme).not.toContain('<!--');
+  });
+
   it('lists the licences of what it holds', () => {
     const notice = read(mainPackage(), 'THIRD-PARTY.md');
     for (const name of ['node-addon-api', 'libstdc++', 'Pillow', 'undici', 'yauzl', 'commander']) {
