@@ -50,6 +50,7 @@ const ENGINE_ROOMS = [
   'torch/',
   'cuda/',
   'run/',
+  'batch/',
   'image/',
   'token-learner/',
   'layers/',

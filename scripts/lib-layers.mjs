@@ -11,6 +11,7 @@ const LAYERS = [
   ['tensor', ['tensor', 'init', 'runtime']],
   ['weights', ['weights']],
   ['modules', ['modules']],
+  ['serving', ['serving']],
   ['files', ['files']],
   ['index', ['index']],
   ['doctor', ['doctor']],
