@@ -1,6 +1,7 @@
-/** Compiles lib/ to dist/: CommonJS, its types, and the ESM entry over it. */
+/** Compiles lib/ to dist/: CommonJS, its types, the ESM entry over it, and one file of what every program loads. */
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { writeCore } from './build-core.mjs';
 import { writeEsmEntry } from './build-esm.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import {
@@ -22,11 +23,12 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
   'scripts/build-ts.mjs',
+  'scripts/build-core.mjs',
   'scripts/build-esm.mjs',
 ];
 
 export async function ensureTypeScript() {
-  const inputs = hashInputs(SOURCES, lockedVersions(['typescript']));
+  const inputs = hashInputs(SOURCES, lockedVersions(['typescript', 'esbuild']));
   const dist = path.join(root, 'dist');
   if (existsSync(path.join(dist, 'index.mjs')) && isFresh('typescript', inputs)) return;
   say('Compiling lib/ to dist/');
@@ -36,6 +38,7 @@ export async function ensureTypeScript() {
     runPackage('typescript/bin/tsc6', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
     inlineErrorCodes(fresh);
     await writeEsmEntry(fresh);
+    await writeCore(fresh);
     const cli = path.join(fresh, 'cli', 'main.js');
     if (existsSync(cli)) chmodSync(cli, 0o755);
     rmSync(dist, { recursive: true, force: true });
