@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "engine/batch/run-batch.hpp"
@@ -75,7 +74,7 @@ Batcher::~Batcher() {
     stopping_ = true;
   }
   wake_timer_.notify_all();
-  if (timer_.joinable()) timer_.join();
+  if (timer_) platform::join_thread(*timer_);
 }
 
 void Batcher::add_replica(Device device, Executor& executor) {
@@ -111,7 +110,7 @@ void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) 
   queue_.add(std::move(request));
   const Clock::time_point now = Clock::now();
   schedule(now);
-  if (!timer_.joinable()) return;
+  if (!timer_) return;
   const std::optional<Clock::time_point> event = next_event(now);
   if (event && *event < timer_wakes_) wake_timer_.notify_one();
 }
@@ -350,12 +349,12 @@ void Batcher::deliver(std::vector<RequestOutcome> outcomes) {
 }
 
 void Batcher::start_timer() {
-  if (timer_.joinable()) return;
-  try {
-    timer_ = std::thread([this] { timer_loop(); });
-  } catch (const std::system_error& error) {
-    throw Error(ErrorCode::ERR_OUT_OF_MEMORY, std::string("Could not start a thread: ") + error.what());
-  }
+  if (timer_) return;
+  platform::ThreadHandle thread;
+  const auto run = [](void* batcher) { static_cast<Batcher*>(batcher)->timer_loop(); };
+  if (!platform::start_thread(thread, run, this))
+    throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "The system allows no further thread");
+  timer_ = thread;
 }
 
 /// The next deadline, or the next time at which a batch is ready that is not ready now.

@@ -13,8 +13,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -22,6 +22,7 @@
 #include "engine/batch/replicas.hpp"
 #include "engine/batch/statistics.hpp"
 #include "engine/run/executor.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -155,7 +156,7 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   bool stopping_ = false;
   /// The timer sleeps until then.
   Clock::time_point timer_wakes_ = Clock::time_point::max();
-  std::thread timer_;
+  std::optional<platform::ThreadHandle> timer_;
 };
 
 }  // namespace tokenlearner
