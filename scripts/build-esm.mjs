@@ -17,7 +17,7 @@ export async function writeEsmEntry(folder) {
   const list = names.map((name) => `  ${name},\n`).join('');
   writeFileSync(
     path.join(folder, 'index.mjs'),
-    `import tokenlearner from './index.js';\n\nexport const {\n${list}} = tokenlearner;\n`,
+    `import commonjs from './index.js';\n\nexport const {\n${list}} = commonjs;\n`,
   );
   writeFileSync(path.join(folder, 'index.d.mts'), `export * from './index.js';\n`);
 }
