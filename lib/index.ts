@@ -56,6 +56,9 @@ export {
   type RuntimeOptions,
   type RuntimeProblem,
 } from './runtime';
+export { Batcher } from './serving/batcher';
+export type { BatcherCloseOptions, BatcherForwardOptions, BatcherOptions } from './serving/options';
+export type { BatcherStats, Histogram } from './serving/stats';
 export type { CpuIsa, ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
 export { type AllCloseOptions, assertAllClose } from './tensor/compare';

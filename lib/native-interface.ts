@@ -8,6 +8,7 @@ import type { ErrorCode } from './errors';
 
 declare const storageBrand: unique symbol;
 declare const layerBrand: unique symbol;
+declare const batcherBrand: unique symbol;
 
 /** Native memory with a reference count. It is freed once it is disposed or collected and no run uses it. */
 export interface StorageHandle {
@@ -17,6 +18,11 @@ export interface StorageHandle {
 /** A native layer: an immutable configuration, and parameters that are replaced atomically. */
 export interface LayerHandle {
   readonly [layerBrand]: true;
+}
+
+/** A queue that joins the requests of many callers. Requests that were accepted are settled even if it is collected. */
+export interface BatcherHandle {
+  readonly [batcherBrand]: true;
 }
 
 /** The code of a {@link DType} on the boundary: libtorch's ScalarType. */
@@ -88,6 +94,49 @@ export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
 
 /** An instruction set of the fused CPU engine. 'baseline' is SSE2 on x64; arm64 has 'neon' alone. */
 export type CpuIsa = 'baseline' | 'neon' | 'avx2' | 'avx512';
+
+/** Limits of a batcher. What is missing is unlimited. */
+export type BatchLimits = Readonly<{
+  images?: number;
+  pixels?: number;
+  requests?: number;
+  bytes?: number;
+  levels: number;
+  /** In milliseconds. */
+  delay: number;
+}>;
+
+export interface NativeHistogram {
+  bounds: number[];
+  counts: number[];
+  sum: number;
+  count: number;
+}
+
+/** Counters of a batcher. Times are sums in milliseconds. */
+export interface BatcherState {
+  queued: number;
+  queuedBytes: number;
+  running: number;
+  requests: number;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+  timedOut: number;
+  rejected: number;
+  images: number;
+  batches: number;
+  requestMs: number;
+  inputMs: number;
+  queueMs: number;
+  computeMs: number;
+  outputMs: number;
+  batchImages: NativeHistogram;
+  batchRequests: NativeHistogram;
+  queueTimes: NativeHistogram;
+  computeTimes: NativeHistogram;
+  devices: { device: DeviceCode; running: number; batches: number; images: number; lost: boolean }[];
+}
 
 export interface NativeBinding {
   /** The addon's version and build settings. */
@@ -200,6 +249,31 @@ export interface NativeBinding {
   cancel(id: number): boolean;
   /** Sets the most requests that may wait for each device, and the most bytes of their inputs; Infinity means no limit. */
   setQueueLimits(requests: number, bytes: number): void;
+
+  /** Creates a batcher. With `devices` it keeps a copy of each layer's operator on each of them. */
+  createBatcher(limits: BatchLimits, devices: readonly DeviceCode[]): BatcherHandle;
+  /**
+   * Runs a layer on one input, with other requests of the batcher. Resolves to the layer's outputs. `id` is unique among the
+   * batcher's unfinished requests. A request that is not finished after `timeoutMs` fails with ERR_TIMEOUT. With `alone` a
+   * small one may run during the call.
+   */
+  batchForward(
+    batcher: BatcherHandle,
+    layer: LayerHandle,
+    input: TensorArg,
+    how: CallOptions | undefined,
+    id: number,
+    priority: number,
+    timeoutMs: number | undefined,
+    alone: boolean,
+  ): Promise<NativeTensor[]>;
+  /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
+  cancelBatched(batcher: BatcherHandle, id: number): boolean;
+  /** Takes no further requests. Those that wait run without delay, or fail with ERR_CLOSED. */
+  closeBatcher(batcher: BatcherHandle, drain: boolean): void;
+  batcherState(batcher: BatcherHandle): BatcherState;
+  /** For tests: no batch begins until that many requests wait. Then the hold ends. */
+  holdBatcher(batcher: BatcherHandle, requests: number): void;
 
   /**
    * Converts pictures, uint8 tensors of shape (height, width, channels), on the CPU's executor thread. Resolves to one tensor.

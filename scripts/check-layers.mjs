@@ -35,6 +35,7 @@ const ENGINE_ROOMS = [
   'torch/',
   'cuda/',
   'run/',
+  'batch/',
   'image/',
   'token-learner/',
   'layers/',

@@ -10,6 +10,7 @@ const LAYERS = [
   ['binding', ['binding', 'device', 'random']],
   ['tensor', ['tensor', 'init', 'runtime']],
   ['modules', ['modules']],
+  ['serving', ['serving']],
   ['files', ['files']],
   ['index', ['index']],
   ['doctor', ['doctor']],

@@ -1,7 +1,6 @@
 import type { Device } from '../device';
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import type { CallOptions } from '../native-interface';
 import { elementCount, formatShape } from '../shape';
 import type { AnyTensor, Tensor } from '../tensor/tensor';
 import {
@@ -19,7 +18,7 @@ import type { ParameterSpec } from './native';
 import { markBuiltIn } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
 import { runSync, submit } from './run';
-import { assertUsable, layerOf } from './state';
+import { assertUsable, demandState, type ForwardCall, layerOf } from './state';
 import type { StateDict } from './state-dict';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
@@ -189,6 +188,7 @@ export class TokenLearner extends LeafModule {
       repr: repr(config),
     });
     this.#config = config;
+    demandState(this).forwardCall = checkForward;
   }
 
   /**
@@ -334,12 +334,6 @@ function repr(config: Config): string {
   return ['TokenLearner(', '  (net): Sequential(', ...lines, '  )', ')'].join('\n');
 }
 
-interface ForwardCall {
-  /** The native options; undefined if all are defaults. */
-  how: CallOptions | undefined;
-  control: RequestOptions;
-}
-
 function checkForward(options: unknown, allowed: readonly string[]): ForwardCall {
   const given = checkOptions('options', options, ['layout', 'returnAttention', ...allowed]) as Record<
     string,
@@ -350,7 +344,7 @@ function checkForward(options: unknown, allowed: readonly string[]): ForwardCall
   const tokensFirst =
     layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first';
   const how = wantsMaps || tokensFirst ? { returnAttention: wantsMaps, tokensFirst } : undefined;
-  return { how, control: checkRequest(given) };
+  return { how, control: checkRequest(given), results };
 }
 
 /** Native code returns the maps only if the caller asked for them. */

@@ -51,6 +51,12 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("forwardSync", &Addon::forward_sync),
                            InstanceMethod("cancel", &Addon::cancel),
                            InstanceMethod("setQueueLimits", &Addon::set_queue_limits),
+                           InstanceMethod("createBatcher", &Addon::create_batcher),
+                           InstanceMethod("batchForward", &Addon::batch_forward),
+                           InstanceMethod("cancelBatched", &Addon::cancel_batched),
+                           InstanceMethod("closeBatcher", &Addon::close_batcher),
+                           InstanceMethod("batcherState", &Addon::batcher_state),
+                           InstanceMethod("holdBatcher", &Addon::hold_batcher),
                            InstanceMethod("imagesToTensor", &Addon::images_to_tensor),
                            InstanceMethod("imagesToTensorSync", &Addon::images_to_tensor_sync),
                            InstanceMethod("tensorToImage", &Addon::tensor_to_image),
@@ -68,7 +74,10 @@ void Addon::close_on_exit(Napi::Env env) {
   const Napi::Value process = env.Global().Get("process");
   const Napi::Value on = process.IsObject() ? process.As<Napi::Object>().Get("on") : env.Undefined();
   if (!on.IsFunction()) return;
-  const auto on_exit = Napi::Function::New(env, [this](const Napi::CallbackInfo&) { executors_.clear(); });
+  const auto on_exit = Napi::Function::New(env, [this](const Napi::CallbackInfo&) {
+    close_batchers();
+    executors_.clear();
+  });
   on.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
 }
 
@@ -82,6 +91,7 @@ void Addon::watch_collector(Napi::Env env) {
                                                  if (addon == nullptr) return;
                                                  addon->storages_.after_collection(e);
                                                  if (addon->layers_.is_cheap()) addon->sweep_layers(e);
+                                                 addon->sweep_batchers(e);
                                                  addon->watch_collector(e);
                                                });
   static_cast<void>(self.release());
@@ -90,7 +100,9 @@ void Addon::watch_collector(Napi::Env env) {
 void Addon::shut_down() {
   closed_ = true;
   *self_ = nullptr;
+  close_batchers();
   executors_.clear();  // Waits for running requests. Waiting requests fail.
+  batchers_.clear();   // Ends their threads, which post results.
   promises_.close();
   storages_.close();
 }

@@ -12,6 +12,7 @@
 #include "boundary/marshal.hpp"
 #include "boundary/promise-queue.hpp"
 #include "boundary/storage-registry.hpp"
+#include "engine/batch/batcher.hpp"
 #include "engine/memory/generator.hpp"
 #include "engine/run/executor.hpp"
 #include "engine/run/layer.hpp"
@@ -52,6 +53,14 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value set_queue_limits(const Napi::CallbackInfo& info);
 
+  // batchers.cpp
+  Napi::Value create_batcher(const Napi::CallbackInfo& info);
+  Napi::Value batch_forward(const Napi::CallbackInfo& info);
+  Napi::Value cancel_batched(const Napi::CallbackInfo& info);
+  Napi::Value close_batcher(const Napi::CallbackInfo& info);
+  Napi::Value batcher_state(const Napi::CallbackInfo& info);
+  Napi::Value hold_batcher(const Napi::CallbackInfo& info);
+
   // images.cpp
   Napi::Value images_to_tensor(const Napi::CallbackInfo& info);
   Napi::Value images_to_tensor_sync(const Napi::CallbackInfo& info);
@@ -83,6 +92,12 @@ class Addon : public Napi::Addon<Addon> {
   HeldLayer& held(Napi::Value handle);
   std::vector<std::shared_ptr<Layer>> unwrap_each(Napi::Value handles);
   void sweep_layers(Napi::Env env);
+
+  /// Throws ERR_INVALID_ARG_TYPE if the value is not a batcher's handle.
+  Batcher& batcher(Napi::Value handle);
+  void sweep_batchers(Napi::Env env);
+  /// Fails the waiting requests of all batchers. Must be called before the executors end.
+  void close_batchers();
 
   Executor& executor_of(Device device);
   /// The options of a forward. They include memory for the results if JavaScript must own it.
@@ -117,6 +132,7 @@ class Addon : public Napi::Addon<Addon> {
   Generator generator_;
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);
   PromiseQueue promises_;
+  HandleTable<std::shared_ptr<Batcher>> batchers_;
   std::map<Device, std::unique_ptr<Executor>> executors_;
   QueueLimits queue_limits_;
   bool closed_ = false;

@@ -110,6 +110,33 @@ class TokenLearnerOp final : public ConfiguredOp<TokenLearnerOp, TokenLearnerCon
     return bytes;
   }
 
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    return rank >= 4 ? std::optional(rank - 1) : std::nullopt;
+  }
+  bool takes_any_size() const override { return true; }
+  std::optional<Dims> batch_key(const Dims&) const override { return Dims(); }
+
+  std::vector<Outputs> run_list(RequestList list) const override {
+    std::vector<ForwardOptions> options;
+    std::vector<ListedImages> images;
+    options.reserve(list.size());
+    images.reserve(list.size());
+    for (const ListedRequest& request : list) {
+      const Tensor& input = only(request.inputs);
+      check_input(input);
+      options.push_back(forward_options(*request.options));
+      images.push_back({as_batch(input), &options.back()});
+    }
+    const std::vector<TokensAndMaps> results = engine_->run_list(images, placement().device);
+    std::vector<Outputs> outputs(list.size());
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const Tensor& input = list[i].inputs.front();
+      outputs[i].push_back(with_leading(results[i].tokens, input));
+      if (options[i].return_attention) outputs[i].push_back(with_leading(results[i].maps, input));
+    }
+    return outputs;
+  }
+
   bool runs_inline(Inputs inputs) const override { return engine_->runs_inline(only(inputs).numel()); }
 
  private:
