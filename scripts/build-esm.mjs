@@ -1,7 +1,6 @@
 /**
  * Writes index.mjs and index.d.mts beside a compiled index.js. The ESM entry hands out what the CommonJS one exports, so
- * that a process which uses both still has one addon, one seed and one set of classes. It requires that one by the package's own
- * name: Node finds the package that the file belongs to, and a bundle that contains the file finds the one installed beside it.
+ * that a process which uses both still has one addon, one seed and one set of classes.
  */
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,23 +8,32 @@ import path from 'node:path';
 import { SetupError } from './tools.mjs';
 
 const TYPES = `export * from './index.js';
-import * as tokenlearner from './index.js';
-export default tokenlearner;
+import * as all from './index.js';
+export default all;
 `;
 
-export async function writeEsmEntry(folder) {
-  const require = createRequire(import.meta.url);
-  const names = Object.keys(require(path.join(folder, 'index.js'))).sort();
+export function writeEsmEntry(folder) {
+  write(folder, "import commonjs from './index.js';\n\nexport default commonjs;\n", 'commonjs');
+}
+
+/**
+ * An entry that requires the CommonJS one by the package's own name: Node finds the package that the file belongs to, and a bundle that
+ * contains the file finds the one installed beside it.
+ */
+export function writeTraceableEsmEntry(folder) {
+  const { BUNDLED_MESSAGE } = createRequire(import.meta.url)(path.join(folder, 'bundled.js'));
+  write(folder, loader(BUNDLED_MESSAGE), 'tokenlearner');
+}
+
+/** `load` defines `variable` with what index.js exports, and exports it as the default. */
+function write(folder, load, variable) {
+  const names = Object.keys(createRequire(import.meta.url)(path.join(folder, 'index.js'))).sort();
   const invalid = names.filter((name) => !/^[A-Za-z_$][\w$]*$/.test(name) || name === 'default');
   if (names.length === 0 || invalid.length > 0) {
     throw new SetupError(`Expected named exports in ${folder} but found [${invalid.join(', ')}]`);
   }
   const list = names.map((name) => `  ${name},\n`).join('');
-  const { BUNDLED_MESSAGE } = require(path.join(folder, 'bundled.js'));
-  writeFileSync(
-    path.join(folder, 'index.mjs'),
-    `${loader(BUNDLED_MESSAGE)}\nexport const {\n${list}} = tokenlearner;\n`,
-  );
+  writeFileSync(path.join(folder, 'index.mjs'), `${load}\nexport const {\n${list}} = ${variable};\n`);
   writeFileSync(path.join(folder, 'index.d.mts'), TYPES);
 }
 

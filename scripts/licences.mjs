@@ -43,7 +43,27 @@ function npmBill() {
   const options = ['--sbom-format=cyclonedx', '--package-lock-only', '--omit=dev', '--omit=optional'];
   const { status, stdout, stderr } = npm(['sbom', ...options], { cwd: root });
   if (status !== 0) throw new SetupError(`npm sbom failed:\n${stderr}`);
-  return JSON.parse(stdout);
+  return withoutWorkspaces(JSON.parse(stdout));
+}
+
+/** The part of npm's bill that the main package needs: npm adds the workspaces, which are packages of their own, and cannot leave them out here. */
+export function withoutWorkspaces(bill) {
+  const edges = new Map(bill.dependencies.map(({ ref, dependsOn }) => [ref, dependsOn]));
+  const isWorkspace = (ref) => ref.startsWith('@tokenlearner/');
+  const reached = new Set();
+  const visit = (ref) => {
+    if (reached.has(ref) || isWorkspace(ref)) return;
+    reached.add(ref);
+    for (const next of edges.get(ref) ?? []) visit(next);
+  };
+  visit(bill.metadata.component['bom-ref']);
+  return {
+    ...bill,
+    components: bill.components.filter((each) => reached.has(each['bom-ref'])),
+    dependencies: bill.dependencies
+      .filter(({ ref }) => reached.has(ref))
+      .map((each) => ({ ...each, dependsOn: each.dependsOn.filter((ref) => reached.has(ref)) })),
+  };
 }
 
 /** The npm packages that a user gets with this one: name, version, licence. */

@@ -1,5 +1,5 @@
 /**
- * `npm run pack`: build/packages/tokenlearner-<version>.tgz, ready to publish, and beside it the package with libtorch.
+ * `npm run pack`: build/packages/tokenlearner-<version>.tgz, ready to publish, and beside it the package with libtorch and that of the server.
  *
  *     node scripts/pack.mjs [--all]
  *
@@ -15,6 +15,7 @@ import { crossPlatforms, crossTarget, hasCrossCompiler } from './cross.mjs';
 import { hasCudaKernels, thirdPartyNotice } from './licences.mjs';
 import { packFolder, packagesFolder } from './npm-pack.mjs';
 import { libtorchPackage, packLibtorch } from './pack-libtorch.mjs';
+import { packServer } from './pack-server.mjs';
 import { prebuild } from './prebuild.mjs';
 import { publishedReadme } from './published-readme.mjs';
 import { commandLine, isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
@@ -54,13 +55,15 @@ async function prebuildAll(all) {
   }
 }
 
-/** Packs both packages. Returns their paths, {main, libtorch}. */
+/** Packs all packages. Returns their paths, {main, libtorch, server}. */
 export async function pack({ all = false } = {}) {
   await prebuildAll(all);
   const libtorch = await packLibtorch();
   const own = packMain();
   check(own);
-  return { main: own, libtorch };
+  const server = packServer();
+  check(server);
+  return { main: own, libtorch, server };
 }
 
 function packMain() {

@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
 import { runCommand } from './run';
 import { runtimeCommand } from './runtime';
+import { serveCommand } from './serve';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
 import { version } from './version';
@@ -23,6 +24,7 @@ function program(): Command {
     .showHelpAfterError('(add --help for what it takes)');
   root.addCommand(runCommand());
   root.addCommand(infoCommand());
+  root.addCommand(serveCommand());
   root.addCommand(runtimeCommand());
   root.addCommand(doctorCommand());
   neverExit(root);
