@@ -7,10 +7,11 @@ import { TokenLearnerError } from './errors';
 /** The message of ERR_BUNDLED; scripts/build-esm.mjs writes it into the ESM entry. */
 export const BUNDLED_MESSAGE = `A bundle contains the package tokenlearner, whose native addon cannot be part of a bundle. \
 Mark 'tokenlearner' as external, and install it where the bundle runs:
-  esbuild and bun build: --external:tokenlearner (bun: --external tokenlearner)
+  esbuild: --external:tokenlearner
+  bun: bun build --external tokenlearner
   webpack: externals: { tokenlearner: 'node-commonjs tokenlearner' }
-  rollup and rolldown: external: ['tokenlearner']
-  vite: ssr: { external: ['tokenlearner'] }
+  rollup, rolldown: external: ['tokenlearner']
+  vite (SSR): ssr: { external: ['tokenlearner'] }
   ncc: --external tokenlearner
   Next.js: serverExternalPackages: ['tokenlearner']
 docs/deployment.md has an example of each.`;
