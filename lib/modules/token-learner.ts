@@ -210,6 +210,15 @@ export class TokenLearner extends LeafModule {
    * @param dict - tensors with the keys net.0.weight, net.0.bias, net.2.weight, ...
    * @param options - the other options; `dtype` defaults to the weights' dtype.
    * @throws TokenLearnerError ERR_STATE_DICT if the shapes are not those of a TokenLearner.
+   *
+   * @example
+   * ```ts
+   * import { TokenLearner } from 'tokenlearner';
+   *
+   * const dict = new TokenLearner({ dim: 32, numOutputTokens: 4 }).stateDict();
+   * const model = TokenLearner.fromStateDict(dict);
+   * console.log(model.dim, model.numOutputTokens); // 32 4
+   * ```
    */
   static fromStateDict<M extends TokenLearner = TokenLearner>(
     this: new (options: TokenLearnerOptions) => M,

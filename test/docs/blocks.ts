@@ -11,12 +11,13 @@ export interface Block {
   line: number;
   /** The fence's first word: ts, js, sh, python, ... */
   language: string;
-  /** The rest of the fence: '', or a mark such as 'check: starts a server'. */
+  /** '', or a mark such as 'check: starts a server', from the rest of the fence or from a comment before it. */
   mark: string;
   text: string;
 }
 
-const FENCE = /^(?<indent> *)```(?<language>\w*) *(?<mark>[^\n]*)\n(?<text>[\s\S]*?)^\k<indent>```$/gm;
+const FENCE =
+  /^(?<indent> *)(?:<!-- (?<before>(?:check|syntax): .*) -->\n+\k<indent>)?```(?<language>\w*) *(?<mark>[^\n]*)\n(?<text>[\s\S]*?)^\k<indent>```$/gm;
 const SETUP = /^<!-- setup(?<language> python)?\n(?<text>[\s\S]*?)^-->$/gm;
 
 const lineAt = (text: string, index: number): number => text.slice(0, index).split('\n').length;
@@ -27,9 +28,10 @@ const lineAt = (text: string, index: number): number => text.slice(0, index).spl
  */
 export function blocksOf(file: string, text: string): Block[] {
   const fences = [...text.matchAll(FENCE)].map((match) => {
-    const { language = '', mark = '', text: code = '', indent = '' } = match.groups ?? {};
+    const { language = '', before = '', mark = '', text: code = '', indent = '' } = match.groups ?? {};
     const inner = code.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
-    return { file, line: lineAt(text, match.index) + 1, language, mark: mark.trim(), text: inner };
+    const line = lineAt(text, match.index + match[0].indexOf('```')) + 1;
+    return { file, line, language, mark: mark.trim() || before, text: inner };
   });
   const setups = [...text.matchAll(SETUP)].map((match) => ({
     file,

@@ -59,18 +59,24 @@ const runs = sources.flatMap(({ name, blocks, nested }) =>
   ),
 );
 
-/** Runs a program in a folder of its page, and throws what it said when it failed. */
-function runProgram({ name, file, text }: Program): void {
-  const project = path.join(folder, (name.split(',')[0] ?? '').replaceAll(/\W/g, '-'));
-  mkdirSync(project, { recursive: true });
-  const target = path.join(project, file ?? 'page.mjs');
-  writeFileSync(target, target.endsWith('.ts') || file === undefined ? transpile(text) : text);
+const pageOf = ({ name }: Program): string => name.split(',')[0] ?? '';
+
+/** Writes a program into the folder of its page. */
+function write(program: Program): string {
+  const { file = 'page.mjs', text } = program;
+  const target = path.join(folder, pageOf(program).replaceAll(/\W/g, '-'), file);
+  mkdirSync(path.dirname(target), { recursive: true });
+  writeFileSync(target, target.endsWith('.ts') || program.file === undefined ? transpile(text) : text);
+  return target;
+}
+
+/** Runs a program beside the other files of its page, and throws what it said when it failed. */
+function runProgram(program: Program): void {
+  for (const other of runs) if (other.file !== undefined && pageOf(other) === pageOf(program)) write(other);
+  const target = write(program);
   const args = ['--import', path.join(folder, 'expect-printed.mjs'), target];
-  const { status, stderr } = spawnSync(process.execPath, args, {
-    cwd: project,
-    encoding: 'utf8',
-    timeout: 120_000,
-  });
+  const options = { cwd: path.dirname(target), encoding: 'utf8', timeout: 120_000 } as const;
+  const { status, stderr } = spawnSync(process.execPath, args, options);
   if (status !== 0) throw new Error(stderr);
 }
 

@@ -4,7 +4,7 @@ import { type Block, place } from './blocks';
 
 /** The name in a block's first line, such as `// first.mjs`: the block is that file. */
 export const fileNameOf = ({ text }: Block): string | undefined =>
-  /^\/\/ ([\w-]+\.(?:mjs|cjs|js|ts))\n/.exec(text)?.[1];
+  /^\/\/ ([\w./-]+\.(?:mjs|cjs|js|ts))\n/.exec(text)?.[1];
 
 export const isScript = ({ language }: Block): boolean =>
   ['ts', 'js', 'typescript', 'javascript'].includes(language);
