@@ -133,13 +133,15 @@ function checkLength(lines, complain) {
 async function checkImports(folder) {
   ensureDependencies();
   const [{ ESLint }, { parser }] = await Promise.all([import('eslint'), import('typescript-eslint')]);
+  const files = ['lib/**/*.ts', 'packages/server/lib/**/*.ts'];
   const eslint = new ESLint({
     cwd: folder,
+    errorOnUnmatchedPattern: false,
     overrideConfigFile: true,
-    overrideConfig: [{ files: ['lib/**/*.ts'], languageOptions: { parser } }, ...libLayers],
+    overrideConfig: [{ files, languageOptions: { parser } }, ...libLayers],
     allowInlineConfig: false,
   });
-  const results = await eslint.lintFiles(['lib/**/*.ts']);
+  const results = await eslint.lintFiles(files);
   return results.flatMap(({ filePath, messages }) => {
     const file = path.relative(folder, filePath).replaceAll(path.sep, '/');
     return messages.map(({ line, message }) => `${file}:${line}: ${message}`);
