@@ -7,11 +7,11 @@
 const LAYERS = [
   ['errors', ['errors', 'native-interface', 'once']],
   ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
-  ['binding', ['binding', 'device', 'random']],
+  ['binding', ['binding', 'device', 'random', 'shared']],
   ['tensor', ['tensor', 'init', 'runtime']],
   ['modules', ['modules']],
   ['files', ['files']],
-  ['index', ['index']],
+  ['index', ['index', 'open-shared']],
   ['doctor', ['doctor']],
   ['cli', ['cli']],
 ];

@@ -1,4 +1,5 @@
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
+import { registerClass } from './classes';
 import { UnaryLeaf } from './leaf';
 
 const APPROXIMATIONS = ['none', 'tanh'] as const;
@@ -11,6 +12,10 @@ export interface GELUOptions {
 
 /** torch.nn.GELU. Any shape. */
 export class GELU extends UnaryLeaf {
+  static {
+    registerClass('GELU', this, ([options]) => new GELU(options as GELUOptions));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. */
   constructor(options?: GELUOptions) {
     const given = checkOptions('options', options, ['approximate']);
@@ -19,6 +24,7 @@ export class GELU extends UnaryLeaf {
       kind: 'gelu',
       libtorchUser: 'GELU',
       config: { approximate },
+      arguments: [{ approximate }],
       outputShape: (input) => input,
       repr: `GELU(approximate='${approximate}')`,
     });
@@ -27,6 +33,10 @@ export class GELU extends UnaryLeaf {
 
 /** torch.nn.ReLU. Any shape. */
 export class ReLU extends UnaryLeaf {
+  static {
+    registerClass('ReLU', this, () => new ReLU());
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; ERR_LIBTORCH_* if libtorch does not load. */
   constructor(options?: NoOptions) {
     checkOptions('options', options, []);

@@ -53,6 +53,9 @@ class Op {
   /// True if run() takes less time than handing the inputs to another thread.
   virtual bool runs_inline(Inputs) const { return false; }
 
+  /// True if run() puts its outputs on the device that the caller wants, in memory of their own.
+  virtual bool places_outputs() const { return false; }
+
   /// True if the operator has no parameters. Then it runs on the device of its first input.
   virtual bool runs_anywhere() const { return parameters_.empty(); }
 

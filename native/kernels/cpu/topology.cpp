@@ -1,6 +1,7 @@
 #include "kernels/cpu/topology.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <cmath>
 #include <cstdlib>
@@ -80,6 +81,21 @@ ThreadLimit thread_limit() {
   static const ThreadLimit limit = measured_limit();
   return limit;
 }
+
+namespace {
+
+std::atomic<int> choice = 0;
+
+}  // namespace
+
+ThreadLimit compute_threads() {
+  const int chosen = chosen_threads();
+  return chosen > 0 ? ThreadLimit{chosen, "setThreads"} : thread_limit();
+}
+
+int chosen_threads() { return choice.load(std::memory_order_relaxed); }
+
+void choose_threads(int threads) { choice.store(std::max(1, threads), std::memory_order_relaxed); }
 
 CacheSizes cache_sizes() {
 #if defined(_SC_LEVEL1_DCACHE_SIZE)
