@@ -49,6 +49,7 @@ export {
   type TokenLearnerOptions,
   type TokensAndAttention,
 } from './modules/token-learner';
+export { openShared } from './open-shared';
 export { manualSeed } from './random';
 export {
   runtime,
@@ -62,6 +63,7 @@ export type { BatcherCloseOptions, BatcherForwardOptions, BatcherOptions } from 
 export type { BatcherStats, Histogram } from './serving/stats';
 export type { CpuIsa, ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
+export { Shared, type SharedKind, type SharedToken } from './shared';
 export { type AllCloseOptions, assertAllClose } from './tensor/compare';
 export type { ItemFor } from './tensor/elements';
 export type { FromImageOptions } from './tensor/image';

@@ -90,7 +90,7 @@ export interface FusedReport {
 }
 
 /** The limit that decides the number of threads. */
-export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'job' | 'OMP_NUM_THREADS';
+export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'job' | 'OMP_NUM_THREADS' | 'setThreads';
 
 /** An instruction set of the fused CPU engine. 'baseline' is SSE2 on x64; arm64 has 'neon' alone. */
 export type CpuIsa = 'baseline' | 'neon' | 'avx2' | 'avx512';
@@ -161,8 +161,8 @@ export interface NativeBinding {
   share(storage: StorageHandle): [buffer: ArrayBuffer, lent: boolean];
   /** Releases this handle's count. Idempotent. A buffer from {@link share} stays valid. */
   disposeStorage(storage: StorageHandle): void;
-  /** Counts the live native storages, their bytes, and the live layers of this environment. */
-  counters(): { liveTensors: number; liveBytes: number; liveLayers: number };
+  /** Counts the live native storages, their bytes, and the live layers of this environment, and the process's shared values. */
+  counters(): { liveTensors: number; liveBytes: number; liveLayers: number; liveShares: number };
 
   /** Seeds this environment's generator, which gives the numbers of at::mt19937. */
   manualSeed(seed: bigint): void;
@@ -182,6 +182,8 @@ export interface NativeBinding {
    * uses.
    */
   cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[]; isa: CpuIsa };
+  /** Sets the most threads that compute at once in this process, in the fused CPU engine and in libtorch. At least 1. */
+  setThreads(threads: number): void;
   /** True if the NVIDIA driver's library can be opened. Loads no libtorch. */
   cudaDriver(): boolean;
   /** Says if CUDA is usable and, if not, why. Needs loadLibtorch if there is a driver. */
@@ -198,6 +200,8 @@ export interface NativeBinding {
 
   /** Returns a contiguous copy with this dtype on this device. Needs loadLibtorch if one of the devices is not the CPU. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
+  /** The same on an executor's thread. Resolves to one tensor. Copies JavaScript's memory during the call. */
+  copyAsync(source: TensorArg, dtype: DTypeCode, device: DeviceCode): Promise<NativeTensor[]>;
 
   /** Creates a layer. native/engine/layers/layers.hpp lists the kinds. All need loadLibtorch, except
    * Flatten and a fused TokenLearner on the CPU. Copies `params`, in the order that the layer documents. */
@@ -222,6 +226,8 @@ export interface NativeBinding {
   setParameters(layers: readonly LayerHandle[], params: readonly (readonly TensorArg[])[]): void;
   /** Returns copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
+  /** The same on an executor's thread, as the parameters are at the call. */
+  parametersAsync(layer: LayerHandle): Promise<NativeTensor[]>;
   /** The placement of a layer; for a container, of its first layer with parameters. */
   placement(layer: LayerHandle): PlacementCode;
   /** Moves all layers, each to its own placement, or none if it throws. */
@@ -231,6 +237,22 @@ export interface NativeBinding {
     devices: readonly DeviceCode[],
   ): void;
   disposeLayer(layer: LayerHandle): void;
+
+  /** Offers the current operators of layers to all environments of the process. Returns a random id. */
+  shareLayers(description: string, layers: readonly LayerHandle[]): string;
+  /** Creates layers over the operators of {@link shareLayers}, whose parameters cannot change. Throws ERR_SHARED_NOT_FOUND. */
+  openLayers(id: string): [description: string, layers: LayerHandle[]];
+  /** Gives each target the operator of the source at its position. All are of {@link openLayers}. */
+  adoptLayers(targets: readonly LayerHandle[], sources: readonly LayerHandle[]): void;
+  /**
+   * Offers a tensor to all environments. If `once`, the first that opens it takes it, and the caller disposes the tensor;
+   * `alone` then says that no other tensor has its storage. Returns a random id.
+   */
+  shareTensor(tensor: TensorArg, once: boolean, alone: boolean): string;
+  /** Creates a tensor over the memory of {@link shareTensor}. Throws ERR_SHARED_NOT_FOUND. */
+  openTensor(id: string): NativeTensor;
+  /** Ends the offer. What was opened stays. False if there is none. */
+  unshare(id: string): boolean;
 
   /**
    * Runs on the device's executor thread. Resolves to the layer's outputs. `id` is for {@link cancel}; 0 means that nobody will

@@ -7,13 +7,13 @@
 const LAYERS = [
   ['errors', ['bundled', 'errors', 'native-interface', 'once']],
   ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
-  ['binding', ['binding', 'device', 'random']],
+  ['binding', ['binding', 'device', 'random', 'shared']],
   ['tensor', ['tensor', 'init', 'runtime']],
   ['weights', ['weights']],
   ['modules', ['modules']],
   ['serving', ['serving']],
   ['files', ['files']],
-  ['index', ['index']],
+  ['index', ['index', 'open-shared']],
   ['doctor', ['doctor']],
   ['cli', ['cli']],
 ];

@@ -1,4 +1,5 @@
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
+import { registerClass } from './classes';
 import { UnaryLeaf } from './leaf';
 
 const APPROXIMATIONS = ['none', 'tanh'] as const;
@@ -21,6 +22,10 @@ export interface GELUOptions {
  * ```
  */
 export class GELU extends UnaryLeaf {
+  static {
+    registerClass('GELU', this, ([options]) => new GELU(options as GELUOptions));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. */
   constructor(options?: GELUOptions) {
     const given = checkOptions('options', options, ['approximate']);
@@ -29,6 +34,7 @@ export class GELU extends UnaryLeaf {
       kind: 'gelu',
       libtorchUser: 'GELU',
       config: { approximate },
+      arguments: [{ approximate }],
       outputShape: (input) => input,
       repr: `GELU(approximate='${approximate}')`,
     });
@@ -47,6 +53,10 @@ export class GELU extends UnaryLeaf {
  * ```
  */
 export class ReLU extends UnaryLeaf {
+  static {
+    registerClass('ReLU', this, () => new ReLU());
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; ERR_LIBTORCH_* if libtorch does not load. */
   constructor(options?: NoOptions) {
     checkOptions('options', options, []);

@@ -2,6 +2,7 @@ import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
 import { elementCount, formatShape } from '../shape';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
+import { registerClass } from './classes';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
 import { checkPair, formatPair, type Pair } from './pair';
 
@@ -87,6 +88,10 @@ function repr({ inChannels, outChannels, kernel, stride, padding, dilation, grou
  * ```
  */
 export class Conv2d extends UnaryLeaf {
+  static {
+    registerClass('Conv2d', this, (args) => new Conv2d(...(args as ConstructorParameters<typeof Conv2d>)));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE. */
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options?: Conv2dOptions) {
     const given = checkOptions('options', options, OPTIONS);
@@ -109,6 +114,12 @@ export class Conv2d extends UnaryLeaf {
       kind: 'conv2d',
       libtorchUser: 'Conv2d',
       config: { stride, padding, dilation, groups },
+      arguments: [
+        inChannels,
+        outChannels,
+        config.kernel,
+        { stride, padding, dilation, groups, bias, device: 'cpu' },
+      ],
       placement,
       parameters: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outChannels] }] : [])],
       initial: () => weightAndBias(shape, bias, placement.dtype),

@@ -1,6 +1,7 @@
 import { TokenLearnerError } from '../errors';
 import { formatShape } from '../shape';
 import { checkInteger } from '../validate';
+import { registerClass } from './classes';
 import { UnaryLeaf } from './leaf';
 
 /**
@@ -15,6 +16,10 @@ import { UnaryLeaf } from './leaf';
  * ```
  */
 export class Flatten extends UnaryLeaf {
+  static {
+    registerClass('Flatten', this, (args) => new Flatten(...(args as ConstructorParameters<typeof Flatten>)));
+  }
+
   /**
    * @param startDim - the first dimension to merge; a negative one counts from the end. @default 1
    * @param endDim - the last dimension to merge; a negative one counts from the end. @default -1
@@ -25,6 +30,7 @@ export class Flatten extends UnaryLeaf {
       kind: 'flatten',
       libtorchUser: null,
       config: { startDim: checkInteger('startDim', startDim), endDim: checkInteger('endDim', endDim) },
+      arguments: [startDim, endDim],
       outputShape: (input) => {
         const [start, end] = [startDim, endDim].map((d) => (d < 0 ? d + input.length : d)) as [
           number,

@@ -1,4 +1,5 @@
 import { checkInteger, unexpected } from '../validate';
+import { registerClass } from './classes';
 import { Module } from './module';
 import { assertThis, assertUsable, className, demandState, isModule } from './state';
 import { childReprs, indented, modulesOf } from './tree';
@@ -23,6 +24,10 @@ import { childReprs, indented, modulesOf } from './tree';
  * ```
  */
 export class ModuleList extends Module {
+  static {
+    registerClass('ModuleList', this, (_, children) => new ModuleList(children));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if it is not an array of modules. */
   constructor(modules: readonly Module[] = []) {
     super();

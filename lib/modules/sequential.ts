@@ -3,6 +3,7 @@ import { checkShape, type Shape } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { checkInteger, checkOptions, type NoOptions, unexpected } from '../validate';
 import type { FloatDType } from '../dtype';
+import { registerClass } from './classes';
 import { Module } from './module';
 import { markBuiltIn, Plan, runnableOf, runSteps, runStepsSync } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
@@ -44,6 +45,7 @@ export class Sequential extends Module {
 
   static {
     markBuiltIn(this);
+    registerClass('Sequential', this, (_, children) => new Sequential(...children));
   }
 
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if an argument is not a module; ERR_INVALID_ARG_VALUE without arguments. */

@@ -11,6 +11,7 @@ import {
   describe,
   type IntegerRange,
 } from '../validate';
+import { registerClass } from './classes';
 import { inferConfig } from './infer-config';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { FloatDType } from '../dtype';
@@ -175,6 +176,7 @@ export class TokenLearner extends LeafModule {
       return self.#config;
     };
     markBuiltIn(this);
+    registerClass('TokenLearner', this, ([options]) => new TokenLearner(options as TokenLearnerOptions));
   }
 
   /**
@@ -190,6 +192,7 @@ export class TokenLearner extends LeafModule {
       kind: 'token-learner',
       libtorchUser: libtorchUser(config, placement.device),
       config: { ...config },
+      arguments: [{ ...config, device: 'cpu' }],
       placement,
       parameters: specs,
       initial: () =>

@@ -6,6 +6,7 @@ import { binding } from '../binding';
 import { type Device, deviceCode, hasUsableGpu } from '../device';
 import { type DType, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
+import type { NativeTensor } from '../native-interface';
 import { contiguousStrides, elementCount, formatShape, isContiguous, type Shape } from '../shape';
 import { adoptTensor, checkTensor, makeTensor, tensorArgument, type View, viewArgument } from './access';
 import { Storage } from './storage';
@@ -38,6 +39,13 @@ export function allocated<D extends DType>(
 /** Returns a contiguous copy with this dtype on this device. */
 export function copied(view: View, dtype: DType, device: Device): AnyTensor {
   return adoptTensor(binding().copy(viewArgument(view), dtypeInfo(dtype).code, deviceCode(device)));
+}
+
+/** The same on an executor's thread. */
+export async function copiedAsync(view: View, dtype: DType, device: Device): Promise<AnyTensor> {
+  const arg = viewArgument(view);
+  const [copy] = await binding().copyAsync(arg, dtypeInfo(dtype).code, deviceCode(device));
+  return adoptTensor(copy as NativeTensor);
 }
 
 /** Disposes `tensor` after its use. */

@@ -5,6 +5,8 @@
 #include "engine/cuda/refusals.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/torch/library.hpp"
+#include "engine/torch/mapped.hpp"
+#include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/topology.hpp"
 #include "platform/platform.hpp"
@@ -34,10 +36,12 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("libtorch", &Addon::libtorch),
                            InstanceMethod("mappedLibtorch", &Addon::mapped_libtorch),
                            InstanceMethod("cpu", &Addon::cpu),
+                           InstanceMethod("setThreads", &Addon::set_threads),
                            InstanceMethod("cudaDriver", &Addon::cuda_driver),
                            InstanceMethod("cuda", &Addon::cuda),
                            InstanceMethod("fused", &Addon::fused),
                            InstanceMethod("copy", &Addon::copy),
+                           InstanceMethod("copyAsync", &Addon::copy_async),
                            InstanceMethod("read", &Addon::read),
                            InstanceMethod("write", &Addon::write),
                            InstanceMethod("fill", &Addon::fill),
@@ -45,6 +49,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("createContainer", &Addon::create_container),
                            InstanceMethod("setParameters", &Addon::set_parameters),
                            InstanceMethod("parameters", &Addon::parameters),
+                           InstanceMethod("parametersAsync", &Addon::parameters_async),
                            InstanceMethod("placement", &Addon::placement),
                            InstanceMethod("moveLayers", &Addon::move_layers),
                            InstanceMethod("disposeLayer", &Addon::dispose_layer),
@@ -58,6 +63,12 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("closeBatcher", &Addon::close_batcher),
                            InstanceMethod("batcherState", &Addon::batcher_state),
                            InstanceMethod("holdBatcher", &Addon::hold_batcher),
+                           InstanceMethod("shareLayers", &Addon::share_layers),
+                           InstanceMethod("openLayers", &Addon::open_layers),
+                           InstanceMethod("adoptLayers", &Addon::adopt_layers),
+                           InstanceMethod("shareTensor", &Addon::share_tensor),
+                           InstanceMethod("openTensor", &Addon::open_tensor),
+                           InstanceMethod("unshare", &Addon::unshare),
                            InstanceMethod("imagesToTensor", &Addon::images_to_tensor),
                            InstanceMethod("imagesToTensorSync", &Addon::images_to_tensor_sync),
                            InstanceMethod("tensorToImage", &Addon::tensor_to_image),
@@ -102,6 +113,7 @@ void Addon::shut_down() {
   closed_ = true;
   *self_ = nullptr;
   close_batchers();
+  end_sharing();
   executors_.clear();  // Waits for running requests. Waiting requests fail.
   batchers_.clear();   // Ends their threads, which post results.
   promises_.close();
@@ -149,7 +161,7 @@ Napi::Value Addon::mapped_libtorch(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const kernels::ThreadLimit limit = kernels::thread_limit();
+    const kernels::ThreadLimit limit = kernels::compute_threads();
     std::vector<napi_value> isas;
     for (const kernels::Isa isa : kernels::available_isas())
       isas.push_back(Napi::String::New(env, kernels::name_of(isa)));
@@ -159,6 +171,13 @@ Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
     object.Set("isas", from_values(env, isas));
     object.Set("isa", kernels::name_of(kernels::chosen_isa()));
     return object;
+  });
+}
+
+Napi::Value Addon::set_threads(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    kernels::ComputePool::set_shared_threads(static_cast<int>(to_index(info[0], "threads")));
+    return env.Undefined();
   });
 }
 

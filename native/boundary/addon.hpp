@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "boundary/errors.hpp"
@@ -36,6 +38,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value uniform(const Napi::CallbackInfo& info);
   Napi::Value normal(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
+  Napi::Value copy_async(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value fill(const Napi::CallbackInfo& info);
@@ -45,6 +48,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value create_container(const Napi::CallbackInfo& info);
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
+  Napi::Value parameters_async(const Napi::CallbackInfo& info);
   Napi::Value placement(const Napi::CallbackInfo& info);
   Napi::Value move_layers(const Napi::CallbackInfo& info);
   Napi::Value dispose_layer(const Napi::CallbackInfo& info);
@@ -61,6 +65,15 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value batcher_state(const Napi::CallbackInfo& info);
   Napi::Value hold_batcher(const Napi::CallbackInfo& info);
 
+  // sharing.cpp
+  Napi::Value share_layers(const Napi::CallbackInfo& info);
+  Napi::Value open_layers(const Napi::CallbackInfo& info);
+  Napi::Value adopt_layers(const Napi::CallbackInfo& info);
+  Napi::Value share_tensor(const Napi::CallbackInfo& info);
+  Napi::Value open_tensor(const Napi::CallbackInfo& info);
+  Napi::Value unshare(const Napi::CallbackInfo& info);
+  void end_sharing();
+
   // images.cpp
   Napi::Value images_to_tensor(const Napi::CallbackInfo& info);
   Napi::Value images_to_tensor_sync(const Napi::CallbackInfo& info);
@@ -72,6 +85,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value libtorch(const Napi::CallbackInfo& info);
   Napi::Value mapped_libtorch(const Napi::CallbackInfo& info);
   Napi::Value cpu(const Napi::CallbackInfo& info);
+  Napi::Value set_threads(const Napi::CallbackInfo& info);
   Napi::Value cuda_driver(const Napi::CallbackInfo& info);
   Napi::Value cuda(const Napi::CallbackInfo& info);
   Napi::Value fused(const Napi::CallbackInfo& info);
@@ -84,6 +98,8 @@ class Addon : public Napi::Addon<Addon> {
     std::shared_ptr<Layer> layer;
     /// The bytes that were reported to the garbage collector for this handle.
     int64_t reported = 0;
+    /// True for a layer that other environments may share.
+    bool read_only = false;
   };
 
   Napi::Value wrap(Napi::Env env, std::shared_ptr<Layer> layer);
@@ -91,6 +107,8 @@ class Addon : public Napi::Addon<Addon> {
   Layer& unwrap(Napi::Value handle);
   HeldLayer& held(Napi::Value handle);
   std::vector<std::shared_ptr<Layer>> unwrap_each(Napi::Value handles);
+  /// Layers that may change. Throws ERR_SHARED_READ_ONLY.
+  std::vector<std::shared_ptr<Layer>> unwrap_writable(Napi::Value handles);
   void sweep_layers(Napi::Env env);
 
   /// Throws ERR_INVALID_ARG_TYPE if the value is not a batcher's handle.
@@ -135,6 +153,8 @@ class Addon : public Napi::Addon<Addon> {
   HandleTable<std::shared_ptr<Batcher>> batchers_;
   std::map<Device, std::unique_ptr<Executor>> executors_;
   QueueLimits queue_limits_;
+  /// The ids that end with this environment.
+  std::set<std::string> shared_;
   bool closed_ = false;
   /// The finalizer of watch_collector finds the addon through this. It may run after the addon is destroyed.
   std::shared_ptr<Addon*> self_ = std::make_shared<Addon*>(this);

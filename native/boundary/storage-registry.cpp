@@ -1,5 +1,6 @@
 #include "boundary/storage-registry.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -38,6 +39,7 @@ struct StorageRegistry::Block {
 
   Storage storage;
   bool lent = false;
+  bool frozen = false;
 };
 
 StorageRegistry::StorageRegistry(Napi::Env env)
@@ -51,13 +53,14 @@ Storage StorageRegistry::allocate(Napi::Env env, std::size_t bytes, bool zeroed)
   return lends() ? Storage::allocate(bytes, zeroed) : js_memory_.allocate(env, bytes);
 }
 
-Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
+Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage, bool frozen) {
   if (entries_.is_due()) sweep(env);
   Entry entry;
   entry.block = std::make_shared<Block>(std::move(storage));
+  entry.block->frozen = frozen;
   const int64_t bytes = entry.block->bytes();
-  // V8 already counts its own memory.
-  entry.reported = JsMemory::owns(entry.block->storage) ? 0 : bytes;
+  // V8 already counts its own memory. Frozen memory is not freed with this handle.
+  entry.reported = frozen || JsMemory::owns(entry.block->storage) ? 0 : bytes;
   const int64_t reported = entry.reported;
   const Napi::Object handle = entries_.add(env, std::move(entry), bytes);
   counters_->tensors += 1;
@@ -93,11 +96,38 @@ StorageRegistry::Shared StorageRegistry::share(Napi::Env env, int64_t handle) {
     release(env, entry);
     return {js_memory_.reveal(env, std::move(revealed)), false};
   }
-  if (lends() && storage.bytes() > 0) return {lend(env, entry), true};
+  if (lends() && !entry.block->frozen && storage.bytes() > 0) return {lend(env, entry), true};
   Storage copy = js_memory_.allocate(env, storage.bytes());
   if (storage.bytes() > 0) std::memcpy(copy.data(), storage.data(), storage.bytes());
   release(env, entry);
   return {js_memory_.reveal(env, std::move(copy)), false};
+}
+
+std::optional<bool> StorageRegistry::freeze(int64_t handle, bool alone) {
+  Entry* const entry = entries_.find(handle);
+  if (entry == nullptr || entry->block == nullptr || entry->block->lent ||
+      JsMemory::owns(entry->block->storage))
+    return std::nullopt;
+  Block& block = *entry->block;
+  if (alone && !block.frozen && block.storage.owner().use_count() == 1) {
+    // Runs on other threads have read the memory before they released it.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return false;
+  }
+  block.frozen = true;
+  return true;
+}
+
+void StorageRegistry::thaw(Napi::Env env, int64_t handle) {
+  Entry* const entry = entries_.find(handle);
+  if (entry == nullptr || entry->block == nullptr || !entry->block->frozen) return;
+  const Storage& shared = entry->block->storage;
+  Storage copy = Storage::allocate(shared.bytes(), false);
+  if (shared.bytes() > 0) std::memcpy(copy.data(), shared.data(), shared.bytes());
+  entry->block = std::make_shared<Block>(std::move(copy));
+  const int64_t change = entry->block->bytes() - entry->reported;
+  entry->reported += change;
+  if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
 }
 
 Napi::ArrayBuffer StorageRegistry::lend(Napi::Env env, Entry& entry) {

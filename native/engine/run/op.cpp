@@ -78,7 +78,7 @@ Outputs run_guarded(const Op& op, Device device, Inputs inputs, const CallOption
   for (Tensor& output : outputs) {
     // A graph may end on a different device than it started on.
     const Device made_on = output.device();
-    output = deliver(output, inputs);
+    if (!op.places_outputs()) output = deliver(output, inputs);
     if (made_on != device) synchronize(made_on);
   }
   synchronize(device);

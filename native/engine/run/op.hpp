@@ -80,6 +80,9 @@ class Op {
   /// memory. The default joins them along axis 0, with the default options. Any thread.
   virtual std::vector<Outputs> run_list(RequestList list) const;
 
+  /// True if run() puts its outputs on the device that the caller wants, in memory of their own.
+  virtual bool places_outputs() const { return false; }
+
   /// True if the operator has no parameters. Then it runs on the device of its first input.
   virtual bool runs_anywhere() const { return parameters_.empty(); }
 

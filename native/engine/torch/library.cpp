@@ -174,8 +174,18 @@ std::optional<TorchInfo> torch_info() {
   return state.info;
 }
 
+void adopt_chosen_threads() {
+  thread_local int adopted = 0;
+  const int chosen = kernels::chosen_threads();
+  if (chosen == adopted) return;
+  adopted = chosen;
+  const TorchFunctions& functions = torch();
+  if (functions.set_num_threads != nullptr) functions.set_num_threads(chosen);
+}
+
 uint32_t torch_num_threads() {
   uint32_t threads = 0;
+  adopt_chosen_threads();
   check_torch(torch().torch_get_num_threads(&threads), "get_num_threads");
   return threads;
 }

@@ -33,7 +33,12 @@ std::string mapped_torch_dir();
 
 std::optional<TorchInfo> torch_info();
 
-/// at::get_num_threads(). Precondition: libtorch is loaded.
+/// Gives libtorch's operators the number of threads of kernels::choose_threads(), if that was called. With OpenMP the
+/// number belongs to the calling thread, so each thread calls this before it runs an operator. Precondition:
+/// libtorch is loaded.
+void adopt_chosen_threads();
+
+/// at::get_num_threads(), for the calling thread. Precondition: libtorch is loaded.
 uint32_t torch_num_threads();
 
 }  // namespace tokenlearner

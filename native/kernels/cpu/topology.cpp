@@ -1,6 +1,7 @@
 #include "kernels/cpu/topology.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <cmath>
 #include <cstdlib>
@@ -41,6 +42,21 @@ ThreadLimit thread_limit() {
   static const ThreadLimit limit = measured_limit();
   return limit;
 }
+
+namespace {
+
+std::atomic<int> choice = 0;
+
+}  // namespace
+
+ThreadLimit compute_threads() {
+  const int chosen = chosen_threads();
+  return chosen > 0 ? ThreadLimit{chosen, "setThreads"} : thread_limit();
+}
+
+int chosen_threads() { return choice.load(std::memory_order_relaxed); }
+
+void choose_threads(int threads) { choice.store(std::max(1, threads), std::memory_order_relaxed); }
 
 CacheSizes cache_sizes() {
   static const CacheSizes sizes{cache_bytes(1, 32u << 10), cache_bytes(2, 512u << 10)};

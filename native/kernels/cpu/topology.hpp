@@ -9,7 +9,7 @@ namespace tokenlearner::kernels {
 struct ThreadLimit {
   /** At least 1. */
   int threads;
-  /** The source of the limit: "cores", "affinity", "cgroup", "job" or "OMP_NUM_THREADS". */
+  /** The source of the limit: "cores", "affinity", "cgroup", "job", "OMP_NUM_THREADS" or "setThreads". */
   const char* reason;
 };
 
@@ -18,6 +18,15 @@ struct ThreadLimit {
  * Windows of its job) rounded up, and OMP_NUM_THREADS. Measured once.
  */
 ThreadLimit thread_limit();
+
+/** The limit of choose_threads(), with the reason "setThreads"; thread_limit() before its first call. Any thread. */
+ThreadLimit compute_threads();
+
+/** The limit of choose_threads(); 0 before its first call. Any thread. */
+int chosen_threads();
+
+/** Sets the limit of the process. At least 1; it may exceed thread_limit(). Any thread. */
+void choose_threads(int threads);
 
 struct CacheSizes {
   /** Bytes of a core's level 1 data cache and level 2 cache. */
