@@ -28,10 +28,10 @@ export class Reservation {
 export class Budget {
   #arriving = 0;
   readonly #limit: number;
-  readonly #waiting: () => number;
+  readonly #waiting: (exact: boolean) => number;
 
-  /** @param waiting - the bytes in the queue. */
-  constructor(limit: number, waiting: () => number) {
+  /** @param waiting - the bytes in the queue; not `exact` may be too many. */
+  constructor(limit: number, waiting: (exact: boolean) => number) {
     this.#limit = limit;
     this.#waiting = waiting;
   }
@@ -49,8 +49,8 @@ export class Budget {
         'too-large',
         `An input of ${total} bytes is larger than the queue, ${this.#limit} bytes`,
       );
-    if (this.#arriving + this.#waiting() + bytes > this.#limit)
-      throw new Problem('busy', 'The queue is full; try again later');
+    const isFull = (exact: boolean): boolean => this.#arriving + this.#waiting(exact) + bytes > this.#limit;
+    if (isFull(false) && isFull(true)) throw new Problem('busy', 'The queue is full; try again later');
     this.#arriving += bytes;
   }
 

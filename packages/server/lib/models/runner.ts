@@ -22,8 +22,8 @@ export interface Runner {
    */
   forward(input: AnyTensor, options: RunOptions): Promise<RunResult>;
   figures(): Figures;
-  /** The part of the figures that each new request asks for. */
-  waiting(): Pick<Figures, 'queued' | 'queuedBytes'>;
+  /** What waits. Not `exact` is cheap, for each new request, and may count those that run. */
+  waiting(exact: boolean): Pick<Figures, 'queued' | 'queuedBytes'>;
   /** Refuses new requests. Resolves once those under way are done; with `drain` false those that wait are rejected. */
   close(drain: boolean): Promise<void>;
 }

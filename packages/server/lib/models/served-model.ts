@@ -52,7 +52,10 @@ export class ServedModel {
     this.name = name;
     this.#source = source;
     this.#options = options;
-    this.#budget = new Budget(options.maxQueueBytes, () => this.#live?.runner.waiting().queuedBytes ?? 0);
+    this.#budget = new Budget(
+      options.maxQueueBytes,
+      (exact) => this.#live?.runner.waiting(exact).queuedBytes ?? 0,
+    );
   }
 
   get ready(): boolean {
@@ -75,8 +78,9 @@ export class ServedModel {
    * fits, 'unavailable' while the model is not loaded.
    */
   admit(bytes: number): Reservation {
-    const { queued } = this.#demand().runner.waiting();
-    if (queued >= this.#options.maxQueueSize) throw new Problem('busy', 'The queue is full; try again later');
+    const { runner } = this.#demand();
+    const isFull = (exact: boolean): boolean => runner.waiting(exact).queued >= this.#options.maxQueueSize;
+    if (isFull(false) && isFull(true)) throw new Problem('busy', 'The queue is full; try again later');
     return this.#budget.reserve(bytes);
   }
 

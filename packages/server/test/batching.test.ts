@@ -1,0 +1,63 @@
+/** Requests of many clients in common batches. */
+import { Tensor } from 'tokenlearner';
+import { binaryMessage, binaryReply, bytes, CHANNELS, RawClient, smallModel, start, urlOf } from './support';
+
+const INFER = '/v2/models/m/infer';
+const BINARY = { parameters: { binary_data_output: true } };
+const model = smallModel();
+
+it('gives each of many clients what it would get alone, whatever the sizes', async () => {
+  const server = await start({ models: { m: model }, grpcPort: false, maxBatchSize: 16 });
+  const port = server.address?.httpPort ?? 0;
+  const inputs = Array.from({ length: 48 }, (_, i) =>
+    Tensor.randn([1 + (i % 3), CHANNELS, 1 + (i % 7), 2 + (i % 5)]),
+  );
+  const answers = await Promise.all(
+    inputs.map(async (x, i) => {
+      const client = new RawClient(port);
+      const named =
+        i % 4 === 0 ? { ...BINARY, outputs: [{ name: 'attention' }, { name: 'tokens' }] } : BINARY;
+      // One of eight is wrong, and fails alone.
+      await client.post(INFER, binaryMessage(x, i % 8 === 7 ? { datatype: 'FP64' } : {}, named));
+      const reply = await client.reply();
+      client.close();
+      return reply;
+    }),
+  );
+  answers.forEach((reply, i) => {
+    const wrong = i % 8 === 7;
+    expect(reply.status).toBe(wrong ? 400 : 200);
+    if (wrong) return;
+    const { tokens, attention } = model.forwardSync(inputs[i] as Tensor, { returnAttention: true });
+    const expected = i % 4 === 0 ? [bytes(tokens), bytes(attention)] : [bytes(tokens)];
+    expect(binaryReply(reply).binary).toEqual(Buffer.concat(expected));
+  });
+  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const images = inputs.reduce((sum, { shape }, i) => sum + (i % 8 === 7 ? 0 : (shape[0] ?? 0)), 0);
+  expect(metrics).toContain(`nv_inference_count{model="m",version="1"} ${images}\n`);
+  expect(metrics).toContain('nv_inference_request_success{model="m",version="1"} 42\n');
+  expect(metrics).toContain(`tokenlearner_batch_size_sum{model="m",version="1"} ${images}\n`);
+  expect(metrics).toContain('tokenlearner_queue_duration_seconds_count{model="m",version="1"} 42\n');
+});
+
+it('has the priorities of the protocol', async () => {
+  const server = await start({ models: { m: model }, grpcPort: false, priorityLevels: 3 });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  const x = Tensor.randn([1, CHANNELS, 2, 2]);
+  for (const [priority, status] of [
+    [0, 200],
+    [1, 200],
+    [3, 200],
+    [4, 400],
+  ]) {
+    await client.post(INFER, binaryMessage(x, {}, { parameters: { priority } }));
+    expect((await client.reply()).status).toBe(status);
+  }
+  client.close();
+});
+
+it('refuses options that the Batcher refuses', async () => {
+  const { createServer } = await import('@tokenlearner/server');
+  const server = createServer({ models: { m: model }, httpPort: 0, grpcPort: false, maxBatchSize: 0 });
+  await expect(server.listen()).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+});
