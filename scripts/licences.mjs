@@ -21,6 +21,11 @@ const LINKED = [
     use: 'linked into the addon for Linux',
   },
   {
+    name: 'libc++, libc++abi, libunwind, compiler-rt',
+    licence: 'Apache-2.0 WITH LLVM-exception',
+    use: 'linked into the addon for musl, where zig has built it',
+  },
+  {
     name: 'CUDA runtime (cudart_static)',
     licence: 'LicenseRef-NVIDIA-CUDA-EULA',
     use: 'linked into the addon where it has CUDA kernels',
