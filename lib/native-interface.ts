@@ -201,7 +201,7 @@ export interface NativeBinding {
   /** Returns a contiguous copy with this dtype on this device. Needs loadLibtorch if one of the devices is not the CPU. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
   /** The same on an executor's thread. Resolves to one tensor. Copies JavaScript's memory during the call. */
-  copyAsync(source: TensorArg, dtype: DTypeCode, device: DeviceCode): Promise<NativeTensor[]>;
+  copyAsync(source: TensorArg, dtype: DTypeCode, device: DeviceCode): Promise<[NativeTensor]>;
 
   /** Creates a layer. native/engine/layers/layers.hpp lists the kinds. All need loadLibtorch, except
    * Flatten and a fused TokenLearner on the CPU. Copies `params`, in the order that the layer documents. */

@@ -6,7 +6,6 @@ import { binding } from '../binding';
 import { type Device, deviceCode, hasUsableGpu } from '../device';
 import { type DType, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import type { NativeTensor } from '../native-interface';
 import { contiguousStrides, elementCount, formatShape, isContiguous, type Shape } from '../shape';
 import { adoptTensor, checkTensor, makeTensor, tensorArgument, type View, viewArgument } from './access';
 import { Storage } from './storage';
@@ -45,7 +44,7 @@ export function copied(view: View, dtype: DType, device: Device): AnyTensor {
 export async function copiedAsync(view: View, dtype: DType, device: Device): Promise<AnyTensor> {
   const arg = viewArgument(view);
   const [copy] = await binding().copyAsync(arg, dtypeInfo(dtype).code, deviceCode(device));
-  return adoptTensor(copy as NativeTensor);
+  return adoptTensor(copy);
 }
 
 /** Disposes `tensor` after its use. */

@@ -35,7 +35,7 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
     const view = live(this);
     const { dtype, device } = targetOf(view, target);
     const isSame = dtype === view.dtype && device === view.device;
-    return isSame ? (this as unknown as Tensor<D>) : copied(view, dtype, device);
+    return isSame ? this : copied(view, dtype, device);
   }
 
   /**
@@ -51,7 +51,7 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
     const view = live(this);
     const { dtype, device } = targetOf(view, target);
     const isSame = dtype === view.dtype && device === view.device;
-    return isSame ? (this as unknown as Tensor<D>) : copiedAsync(view, dtype, device);
+    return isSame ? this : copiedAsync(view, dtype, device);
   }
 
   /** The same as `to('float32')`. */
@@ -112,7 +112,7 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   /** The same as {@link contiguous}, on the thread of an executor. See {@link toAsync}. */
   async contiguousAsync(): Promise<Tensor<D>> {
     const { shape, strides } = live(this);
-    return isContiguous(shape, strides) ? (this as unknown as Tensor<D>) : this.cloneAsync();
+    return isContiguous(shape, strides) ? this : this.cloneAsync();
   }
 
   /**

@@ -12,7 +12,6 @@ import {
   ReLU,
   runtime,
   Sequential,
-  Shared,
   Tensor,
   TokenLearner,
 } from '../../lib';
@@ -96,7 +95,7 @@ describe('modules', () => {
     model.dispose();
     const x = Tensor.randn([8, 4, 4]);
     const [a, b] = opened.map((each) => each.forwardSync(x));
-    expect(a?.equals(b as Tensor)).toBe(true);
+    expect(a).toEqual(b);
     for (const each of opened) each.dispose();
     expect(runtime.memory()).toMatchObject({
       liveLayers: before.liveLayers - 1,
@@ -136,7 +135,7 @@ describe('modules', () => {
     model.tail = new Flatten();
     model.registerModule('last', new ModuleList([new GELU(), linear]));
     model['1'] = new GELU();
-    const opened = openShared(model.share()) as typeof model;
+    const opened = openShared<typeof model>(model.share());
     expect(opened.namedModules().map(([name]) => name)).toEqual(model.namedModules().map(([name]) => name));
     expect(String(opened)).toBe(String(model));
     expect(opened.at(0)).toBe(opened.at(2));
@@ -259,8 +258,8 @@ describe('tensors', () => {
   });
 
   test.each<[string, () => Tensor]>([
-    ['strided', () => Tensor.arange(6, { dtype: 'float32' }).reshape([2, 3]).T as Tensor],
-    ['part of a larger one', () => Tensor.arange(64, { dtype: 'float32' }).slice(0, 3, 60, 5) as Tensor],
+    ['strided', () => Tensor.arange(6, { dtype: 'float32' }).reshape([2, 3]).T],
+    ['part of a larger one', () => Tensor.arange(64, { dtype: 'float32' }).slice(0, 3, 60, 5)],
     ['over a caller’s array', () => Tensor.from(new Float32Array([1, 2, 3])).slice(0, 1)],
     [
       'whose data was read',
@@ -310,12 +309,12 @@ describe('tensors', () => {
 
   test('what is moved lives until it is opened or disposed', () => {
     const { liveShares } = runtime.memory();
-    const tokens = [Tensor.ones([2]).move(), Tensor.ones([2]).move()];
+    const [first, second] = [Tensor.ones([2]).move(), Tensor.ones([2]).move()] as const;
     expect(runtime.memory().liveShares).toBe(liveShares + 2);
-    tokens[0]?.dispose();
-    openShared(tokens[1] as Shared<Tensor>).dispose();
+    first.dispose();
+    openShared(second).dispose();
     expect(runtime.memory().liveShares).toBe(liveShares);
-    for (const token of tokens) expectThrow(() => openShared(token), 'ERR_SHARED_NOT_FOUND');
+    for (const token of [first, second]) expectThrow(() => openShared(token), 'ERR_SHARED_NOT_FOUND');
   });
 });
 

@@ -2,8 +2,7 @@ import { Linear, runtime, Sequential, Tensor, TokenLearner } from '../../../lib'
 import type { DType } from '../../../lib';
 import { expectReject } from '../formats/support';
 
-const strided = (): Tensor =>
-  Tensor.arange(24, { dtype: 'float32' }).reshape([2, 3, 4]).permute([2, 0, 1]) as Tensor;
+const strided = (): Tensor => Tensor.arange(24, { dtype: 'float32' }).reshape([2, 3, 4]).permute([2, 0, 1]);
 
 test.each<DType>(['float32', 'float64', 'float16', 'bfloat16', 'int32', 'int64', 'uint8', 'bool'])(
   'toAsync(%p) gives what to() gives',
