@@ -19,13 +19,16 @@ test('the public names', () => {
     'UnaryLeaf',
     'assertAllClose',
     'loadCheckpoint',
+    'loadFlaxMsgpack',
     'loadNpy',
+    'loadNpz',
     'loadSafetensors',
     'loadWeights',
     'manualSeed',
     'presets',
     'runtime',
     'saveNpy',
+    'saveNpz',
     'saveSafetensors',
   ]);
 });
