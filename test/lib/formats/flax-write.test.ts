@@ -13,7 +13,7 @@ test('long names and shapes, maps of 16 keys and more, arrays of every head', as
     [0, 1, 5, 12, 13, 220, 300, 60_000].map((size) => [`${'k'.repeat(size)}/w`, sample('uint8', [size])]),
   );
   for (let i = 0; i < 20; i += 1) entries[`m/${i}`] = sample('float32', [1, 2, 3]);
-  entries.long = sample('uint8', [0, 2 ** 33, 200, 2 ** 16]);
+  entries.long = sample('uint8', [0, 2 ** 33, 200]);
   const read = await parseFlax(serializeFlax(entries));
   expect(Object.keys(read).sort()).toEqual(Object.keys(entries).sort());
   expect(read).toMatchObject(entries);
