@@ -205,12 +205,13 @@ class Flattening {
     this.#characters = FREE_NAME_CHARACTERS + NAME_CHARACTERS_PER_BYTE * fileBytes;
   }
 
-  async add(value: FlaxValue, name: string): Promise<void> {
+  async add(value: FlaxValue, path?: string): Promise<void> {
+    const name = path ?? '';
     await this.#pace.pause();
     if (typeof value !== 'object') return;
     if (isArray(value)) this.#addArray(value, name);
     else if (value.has(CHUNKED)) this.#addArray(joined(value, tensorNamed(name), this.#fail), name);
-    else for (const [key, child] of value) await this.add(child, name === '' ? key : `${name}/${key}`);
+    else for (const [key, child] of value) await this.add(child, path === undefined ? key : `${path}/${key}`);
   }
 
   #addArray(array: FlaxArray, name: string): void {
@@ -239,6 +240,6 @@ export async function readFlaxTree(source: ByteSource, fail: Fail): Promise<Read
   if (typeof root !== 'object' || isArray(root)) throw fail('not a flax state: it is not a map of arrays');
   if (root.has(CHUNKED)) throw fail('not a flax state: it is one array, without a name');
   const flattening = new Flattening(source.size, fail);
-  await flattening.add(root, '');
+  await flattening.add(root);
   return flattening.arrays;
 }
