@@ -33,6 +33,12 @@ export interface LoadWeightsOptions extends LoadOptions {
   key?: string;
 }
 
+/** How to save a NumPy archive. */
+export interface SaveNpzOptions {
+  /** Deflates each array, as `numpy.savez_compressed` does. @default false */
+  compressed?: boolean;
+}
+
 /** How to save safetensors. */
 export interface SaveSafetensorsOptions {
   /** Strings by name, for `__metadata__`. */
@@ -40,13 +46,13 @@ export interface SaveSafetensorsOptions {
 }
 
 /**
- * Loads weights from safetensors, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt, ...), or the index of a sharded checkpoint
- * (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name. Code in a file never runs.
+ * Loads weights from safetensors, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt, ...), a NumPy archive (.npz), a flax state (.msgpack), or the index of a
+ * sharded checkpoint (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name. Code in a file never runs.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
  * @param options - `key`: the entry of a PyTorch checkpoint that holds the state dict; `filter`: which tensors to load, by name.
- * @returns tensors by name, in native memory if the format is safetensors.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for safetensors); ERR_FILE_IO
+ * @returns tensors by name, in native memory unless the format is a checkpoint's.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for another format than a checkpoint); ERR_FILE_IO
  * if the file cannot be read, with the system's error as `cause`; ERR_FILE_FORMAT if its content is malformed or of another
  * format (the message names it and the next step); ERR_UNSAFE_PICKLE; ERR_DETACHED if the input's memory is transferred
  * meanwhile; ERR_OUT_OF_MEMORY.
@@ -109,6 +115,32 @@ export async function loadCheckpoint(from: FileInput, options?: CheckpointOption
 }
 
 /**
+ * Loads a NumPy archive (.npz: numpy.savez, numpy.savez_compressed, jax.numpy.savez), each array into its own native memory. Names are NumPy's, without
+ * `.npy`.
+ *
+ * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
+ * @param options - `filter`: which arrays to load, by name.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if an array that the
+ * filter accepts has an unsupported dtype, and if the archive expands too far for its size); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ */
+export async function loadNpz(from: FileInput, options?: LoadOptions): Promise<StateDict> {
+  return load().loadNpz(from, options);
+}
+
+/**
+ * Loads a flax state (`flax.serialization.to_bytes`, `msgpack_serialize`), each array directly into its own native memory. The keys of nested
+ * dicts are joined by slashes: 'params/LayerNorm_0/scale'. Python's own values (numbers, strings, None) are left out.
+ *
+ * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
+ * @param options - `filter`: which arrays to load, by name.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if an array that the
+ * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ */
+export async function loadFlaxMsgpack(from: FileInput, options?: LoadOptions): Promise<StateDict> {
+  return load().loadFlaxMsgpack(from, options);
+}
+
+/**
  * Loads a NumPy array file into native memory.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
@@ -156,6 +188,24 @@ export async function saveSafetensors(
   options?: SaveSafetensorsOptions,
 ): Promise<void> {
   return save().saveSafetensors(path, tensors, options);
+}
+
+/**
+ * Saves tensors (on any device) as a NumPy archive (.npz), in the same way as {@link saveSafetensors}: byte for byte as `numpy.savez` does, also over
+ * 4 GiB. Each tensor is read twice, for its checksum first. With `compressed` the compressed arrays are kept in memory until they are written. NumPy has
+ * no bfloat16: ERR_DTYPE_MISMATCH.
+ *
+ * @param path - a path or a file URL; a symbolic link is followed.
+ * @param tensors - tensors by name, of any dtype except bfloat16.
+ * @param options - `compressed`: deflate each array.
+ * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
+ */
+export async function saveNpz(
+  path: FilePath,
+  tensors: StateDict | ReadonlyMap<string, AnyTensor>,
+  options?: SaveNpzOptions,
+): Promise<void> {
+  return save().saveNpz(path, tensors, options);
 }
 
 /**

@@ -16,13 +16,24 @@ export type {
   TypedArrays,
 } from './dtype';
 export { type ErrorCode, TokenLearnerError } from './errors';
-export { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveNpy, saveSafetensors } from './files';
+export {
+  loadCheckpoint,
+  loadFlaxMsgpack,
+  loadNpy,
+  loadNpz,
+  loadSafetensors,
+  loadWeights,
+  saveNpy,
+  saveNpz,
+  saveSafetensors,
+} from './files';
 export type {
   BlobLike,
   FileInput,
   FilePath,
   LoadOptions,
   LoadWeightsOptions,
+  SaveNpzOptions,
   SaveSafetensorsOptions,
   UrlLike,
 } from './files';

@@ -21,7 +21,9 @@ test('the public names', () => {
     'UnaryLeaf',
     'assertAllClose',
     'loadCheckpoint',
+    'loadFlaxMsgpack',
     'loadNpy',
+    'loadNpz',
     'loadSafetensors',
     'loadWeights',
     'manualSeed',
@@ -29,6 +31,7 @@ test('the public names', () => {
     'presets',
     'runtime',
     'saveNpy',
+    'saveNpz',
     'saveSafetensors',
   ]);
 });

@@ -5,13 +5,16 @@ import {
   LayerNorm,
   Linear,
   loadCheckpoint,
+  loadFlaxMsgpack,
   loadNpy,
+  loadNpz,
   loadSafetensors,
   loadWeights,
   MaxPool2d,
   ReLU,
   runtime,
   saveNpy,
+  saveNpz,
   saveSafetensors,
   Sequential,
   Tensor,
@@ -66,8 +69,11 @@ test.each<[string, () => Promise<unknown>]>([
   ['loadSafetensors', () => loadSafetensors('none', stray)],
   ['loadCheckpoint', () => loadCheckpoint('none', stray)],
   ['loadNpy', () => loadNpy('none', stray)],
+  ['loadNpz', () => loadNpz('none', stray)],
+  ['loadFlaxMsgpack', () => loadFlaxMsgpack('none', stray)],
   ['saveSafetensors', () => saveSafetensors('none', {}, stray)],
   ['saveNpy', () => saveNpy('none', x, stray)],
+  ['saveNpz', () => saveNpz('none', {}, stray)],
 ])('%s refuses an option that it does not know', async (_, call) => {
   await expectReject(call(), 'ERR_INVALID_ARG_VALUE', "'keyz'");
 });

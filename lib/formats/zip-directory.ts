@@ -1,4 +1,4 @@
-/** The directory of torch.save's zip archive. This file imports yauzl, so it is loaded at first use. */
+/** The directory of a zip archive: torch.save's, or NumPy's. This file imports yauzl, so it is loaded at first use. */
 import { types } from 'node:util';
 import { fromRandomAccessReaderPromise, type Entry, RandomAccessReader, type ZipFile } from 'yauzl';
 
@@ -47,21 +47,6 @@ export class SourceReader extends RandomAccessReader {
   }
 }
 
-/** Refuses old formats: torch.save before 1.6 wrote a bare sequence of pickles, and before 0.1.10 a tar archive. */
-async function refuseLegacy(source: ByteSource, fail: Fail): Promise<void> {
-  const start = new Uint8Array(Math.min(source.size, 512));
-  await source.read(start, 0);
-  const text = Buffer.from(start.buffer).toString('latin1');
-  if (text.startsWith('PK')) return;
-  if (text.startsWith('\x80') || text.slice(257, 262) === 'ustar') {
-    throw fail(
-      'a checkpoint in the legacy format of PyTorch before 1.6; load it in Python and save it again with ' +
-        'torch.save(state_dict, path), which writes the zip format',
-    );
-  }
-  throw fail('not a PyTorch checkpoint: it is not a zip archive');
-}
-
 /**
  * Finds the end of the archive. PyTorch allows bytes after it; yauzl would treat them as part of the archive's comment and refuse
  * the file. Without an end record this returns the size of the source, and yauzl reports the problem.
@@ -92,27 +77,10 @@ function nameOf(entry: Entry, fail: Fail): string {
   return name;
 }
 
-/** Finds the one folder that holds data.pkl. Its name ends in a slash. */
-function folderOf(pickles: readonly string[], entries: ReadonlyMap<string, Entry>, fail: Fail): string {
-  const [pickle] = pickles;
-  if (pickle === undefined || pickles.length > 1) {
-    throw fail(
-      `not a PyTorch checkpoint: the zip archive has ${pickles.length} records data.pkl instead of one`,
-    );
-  }
-  const folder = pickle.slice(0, -'data.pkl'.length);
-  if (entries.has(`${folder}constants.pkl`)) {
-    throw fail('a TorchScript archive; save the state dict instead: torch.save(module.state_dict(), path)');
-  }
-  return folder;
-}
-
-/** The records by their full names, and the folder of the checkpoint. */
+/** The records by their full names, in the archive's order. */
 export interface ArchiveDirectory {
   zip: ZipFile;
   entries: ReadonlyMap<string, Entry>;
-  /** Ends in a slash. */
-  folder: string;
 }
 
 /**
@@ -121,7 +89,6 @@ export interface ArchiveDirectory {
  * @throws TokenLearnerError ERR_FILE_FORMAT
  */
 export async function readDirectory(source: ByteSource, fail: Fail): Promise<ArchiveDirectory> {
-  await refuseLegacy(source, fail);
   try {
     const zip = await fromRandomAccessReaderPromise(new SourceReader(source), await archiveEnd(source), {
       // All of them: yauzl would inherit those that are left out.
@@ -131,15 +98,13 @@ export async function readDirectory(source: ByteSource, fail: Fail): Promise<Arc
       strictFileNames: false,
     });
     const entries = new Map<string, Entry>();
-    const pickles: string[] = [];
     for await (const entry of zip.eachEntry()) {
       const name = nameOf(entry, fail);
       if (entries.has(name)) throw fail(`the archive has the record ${quote(name)} twice`);
       entries.set(name, entry);
-      if (/^[^/]+\/data\.pkl$/.test(name)) pickles.push(name);
       if (entries.size > MAX_RECORDS) throw fail(`the archive has over ${MAX_RECORDS} records`);
     }
-    return { zip, entries, folder: folderOf(pickles, entries, fail) };
+    return { zip, entries };
   } catch (cause) {
     throw archiveError(cause, fail);
   }
