@@ -54,5 +54,7 @@ export class TokenLearnerError extends Error {
  * imports no module of Node: bundled.ts throws its error where none can be imported.
  */
 export function messageOf(error: unknown): string {
-  return Object.prototype.toString.call(error) === '[object Error]' ? (error as Error).message : String(error);
+  return Object.prototype.toString.call(error) === '[object Error]'
+    ? (error as Error).message
+    : String(error);
 }

@@ -34,8 +34,8 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   to(target: DeviceOption | DType): AnyTensor {
     const view = live(this);
     const { dtype, device } = targetOf(view, target);
-    const isSame = dtype === view.dtype && device === view.device;
-    return isSame ? this : copied(view, dtype, device);
+    const self = this as unknown as Tensor;
+    return dtype === view.dtype && device === view.device ? self : copied(view, dtype, device);
   }
 
   /**
@@ -50,8 +50,8 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   async toAsync(target: DeviceOption | DType): Promise<AnyTensor> {
     const view = live(this);
     const { dtype, device } = targetOf(view, target);
-    const isSame = dtype === view.dtype && device === view.device;
-    return isSame ? this : copiedAsync(view, dtype, device);
+    const self = this as unknown as Tensor;
+    return dtype === view.dtype && device === view.device ? self : copiedAsync(view, dtype, device);
   }
 
   /** The same as `to('float32')`. */
@@ -112,7 +112,8 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   /** The same as {@link contiguous}, on the thread of an executor. See {@link toAsync}. */
   async contiguousAsync(): Promise<Tensor<D>> {
     const { shape, strides } = live(this);
-    return isContiguous(shape, strides) ? this : this.cloneAsync();
+    const self = this as unknown as Tensor<D>;
+    return isContiguous(shape, strides) ? self : this.cloneAsync();
   }
 
   /**

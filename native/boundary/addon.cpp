@@ -5,7 +5,6 @@
 #include "engine/cuda/refusals.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/torch/library.hpp"
-#include "engine/torch/mapped.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/topology.hpp"

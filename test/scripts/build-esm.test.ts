@@ -27,7 +27,9 @@ function writeEntry(commonJs: string): ReturnType<typeof runModule> {
   writeFileSync(path.join(folder, 'package.json'), JSON.stringify(manifest));
   writeFileSync(path.join(folder, 'index.js'), commonJs);
   writeFileSync(path.join(folder, 'bundled.js'), 'exports.BUNDLED_MESSAGE = "leave it out of the bundle";');
-  return runModule(`import { writeTraceableEsmEntry } from '${script}'; writeTraceableEsmEntry(process.cwd());`);
+  return runModule(
+    `import { writeTraceableEsmEntry } from '${script}'; writeTraceableEsmEntry(process.cwd());`,
+  );
 }
 
 describe('writeTraceableEsmEntry', () => {

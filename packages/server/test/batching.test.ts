@@ -2,6 +2,13 @@
 import { Tensor } from 'tokenlearner';
 import { binaryMessage, binaryReply, bytes, CHANNELS, RawClient, smallModel, start, urlOf } from './support';
 
+/** The element at `index`, which must exist. */
+function at<T>(list: readonly T[], index: number): T {
+  const value = list[index];
+  if (value === undefined) throw new RangeError(`There is no element ${index}`);
+  return value;
+}
+
 const INFER = '/v2/models/m/infer';
 const BINARY = { parameters: { binary_data_output: true } };
 const model = smallModel();
@@ -28,7 +35,7 @@ it('gives each of many clients what it would get alone, whatever the sizes', asy
     const wrong = i % 8 === 7;
     expect(reply.status).toBe(wrong ? 400 : 200);
     if (wrong) return;
-    const { tokens, attention } = model.forwardSync(inputs[i] as Tensor, { returnAttention: true });
+    const { tokens, attention } = model.forwardSync(at(inputs, i), { returnAttention: true });
     const expected = i % 4 === 0 ? [bytes(tokens), bytes(attention)] : [bytes(tokens)];
     expect(binaryReply(reply).binary).toEqual(Buffer.concat(expected));
   });

@@ -165,7 +165,8 @@ describe('inspect', () => {
   });
 
   test('what nearly fits', async () => {
-    const { 'LayerNorm_0.bias': _, ...dict } = tensorsOf('flax', 'v11');
+    const dict = tensorsOf('flax', 'v11');
+    delete dict['LayerNorm_0.bias'];
     await saveSafetensors(file('near.safetensors'), dict);
     expect(await run('inspect', file('near.safetensors'))).toBe(0);
     expect(output).toMatch(/nearly a TokenLearnerV11 .*: it has no LayerNorm_0\.bias/);
@@ -174,6 +175,6 @@ describe('inspect', () => {
   test('a name that a terminal would obey is escaped', async () => {
     await saveSafetensors(file('terminal.safetensors'), { '\x1b[2J\u202e': Tensor.ones([1]) });
     expect(await run('inspect', file('terminal.safetensors'))).toBe(0);
-    expect(output).not.toMatch(/[\x1b\u202e]/);
+    expect(['\x1b', '\u202e'].filter((character) => output.includes(character))).toEqual([]);
   });
 });

@@ -1,6 +1,13 @@
 import { Batcher, manualSeed, Tensor, TokenLearner } from '../../../lib';
 import { elementsOf } from '../support';
 
+/** The element at `index`, which must exist. */
+function at<T>(list: readonly T[], index: number): T {
+  const value = list[index];
+  if (value === undefined) throw new RangeError(`There is no element ${index}`);
+  return value;
+}
+
 const REQUESTS = 4000;
 const IN_FLIGHT = 200;
 
@@ -52,7 +59,7 @@ test('thousands of mixed requests, aborts, bad inputs and new weights: each is s
     const right = expected[weights]?.[index];
     const isBad = below(20) === 0;
     const controller = below(5) === 0 ? new AbortController() : undefined;
-    const running = batcher.forward(isBad ? Tensor.ones([11, 3, 3]) : (inputs[index] as Tensor), {
+    const running = batcher.forward(isBad ? Tensor.ones([11, 3, 3]) : at(inputs, index), {
       priority: below(3),
       ...(below(10) === 0 ? { timeoutMs: below(4) } : {}),
       ...(controller && { signal: controller.signal }),
