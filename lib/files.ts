@@ -122,6 +122,14 @@ export async function loadCheckpoint(from: FileInput, options?: CheckpointOption
  * @param options - `filter`: which arrays to load, by name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if an array that the
  * filter accepts has an unsupported dtype, and if the archive expands too far for its size); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadNpz, saveNpz, Tensor } from 'tokenlearner';
+ *
+ * await saveNpz('arrays.npz', { a: Tensor.ones([2]), b: Tensor.zeros([3]) });
+ * console.log(Object.keys(await loadNpz('arrays.npz'))); // [ 'a', 'b' ]
+ * ```
  */
 export async function loadNpz(from: FileInput, options?: LoadOptions): Promise<StateDict> {
   return load().loadNpz(from, options);
@@ -135,6 +143,15 @@ export async function loadNpz(from: FileInput, options?: LoadOptions): Promise<S
  * @param options - `filter`: which arrays to load, by name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if an array that the
  * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadFlaxMsgpack } from 'tokenlearner';
+ *
+ * async function parametersOf(path: string) {
+ *   return loadFlaxMsgpack(path, { filter: (name) => name.startsWith('params/') }); // flax.serialization.to_bytes(variables)
+ * }
+ * ```
  */
 export async function loadFlaxMsgpack(from: FileInput, options?: LoadOptions): Promise<StateDict> {
   return load().loadFlaxMsgpack(from, options);
@@ -199,6 +216,13 @@ export async function saveSafetensors(
  * @param tensors - tensors by name, of any dtype except bfloat16.
  * @param options - `compressed`: deflate each array.
  * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
+ *
+ * @example
+ * ```ts
+ * import { saveNpz, Tensor } from 'tokenlearner';
+ *
+ * await saveNpz('small.npz', { a: Tensor.zeros([1000]) }, { compressed: true });
+ * ```
  */
 export async function saveNpz(
   path: FilePath,

@@ -6,14 +6,7 @@ import type { AnyTensor } from './tensor/tensor';
 import { unexpected } from './validate';
 
 /**
- * Opens what another thread of this process shared with `module.share()`, `tensor.share()` or `tensor.move()`:
- *
- * ```ts
- * import { openShared, type TokenLearner } from 'tokenlearner';
- * import { workerData } from 'node:worker_threads';
- *
- * const model: TokenLearner = openShared(workerData.model);
- * ```
+ * Opens what another thread of this process shared with `module.share()`, `tensor.share()` or `tensor.move()`.
  *
  * A module is of the same classes and runs on the same parameters, which are not copied. They cannot change: `loadStateDict`, and
  * `to` with another device or dtype, throw ERR_SHARED_READ_ONLY. `stateDict()` gives copies. A tensor is over the same memory.
@@ -25,6 +18,15 @@ import { unexpected } from './validate';
  * @throws TokenLearnerError ERR_SHARED_NOT_FOUND if the token was disposed, its thread has ended, or it is of another process, and for
  * a moved tensor that was opened; ERR_INVALID_ARG_TYPE for anything but a token, or if `build` is needed; ERR_INVALID_ARG_VALUE if `build`
  * makes another structure.
+ *
+ * @example
+ * ```ts
+ * import { openShared, Tensor, TokenLearner } from 'tokenlearner';
+ *
+ * const token = structuredClone(new TokenLearner({ dim: 64 }).share()); // as postMessage or workerData carries it
+ * const model = openShared<TokenLearner>(token);
+ * console.log((await model.forward(Tensor.zeros([1, 64, 4, 4]))).shape); // [ 1, 64, 8 ]
+ * ```
  */
 export function openShared<T extends Module | AnyTensor>(token: SharedToken<T>, build?: () => T & Module): T {
   const { kind, id } = checkToken(token);

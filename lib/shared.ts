@@ -18,7 +18,18 @@ export interface SharedToken<T = unknown> {
   readonly opens?: T;
 }
 
-/** The token that `share()` and `move()` return. Its copies in other threads are plain objects: see {@link SharedToken}. */
+/**
+ * The token that `share()` and `move()` return. Its copies in other threads are plain objects: see {@link SharedToken}.
+ *
+ * @example
+ * ```ts
+ * import { openShared, type Shared, Tensor } from 'tokenlearner';
+ *
+ * const token: Shared<Tensor> = Tensor.ones([2, 3]).share();
+ * console.log(openShared(token).shape); // [ 2, 3 ]
+ * token.dispose(); // from now on nobody can open it
+ * ```
+ */
 export class Shared<T = unknown> implements SharedToken<T> {
   /** What the token is of. */
   readonly tokenlearner: SharedKind;

@@ -47,13 +47,20 @@ let checkThis: (self: unknown) => Batcher;
 /**
  * Joins the requests of many callers into batches, so that small ones use all cores and share the weights in the cache.
  *
- * ```ts
- * const batcher = new Batcher(model, { maxBatchSize: 64, maxQueueSize: 1000 });
- * const tokens = await batcher.forward(x, { signal, timeoutMs: 500 });
- * ```
- *
  * A batch takes what waits when the device is free. On the fused CPU engine inputs of any sizes share a batch, are read where they
  * are, and give bit for bit what `model.forward` gives. docs/serving.md says which other modules join requests, and how exactly.
+ *
+ * @example
+ * ```ts
+ * import { Batcher, Tensor, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64 });
+ * const batcher = new Batcher(model, { maxBatchSize: 64, maxQueueSize: 1000, timeoutMs: 5000 });
+ * const sizes = [7, 9, 14];
+ * const results = await Promise.all(sizes.map((size) => batcher.forward(Tensor.randn([1, 64, size, size]))));
+ * console.log(results.map(({ shape }) => shape)); // [ [ 1, 64, 8 ], [ 1, 64, 8 ], [ 1, 64, 8 ] ]
+ * await batcher.close();
+ * ```
  */
 export class Batcher {
   /** Makes structured cloning throw with this text. @internal */

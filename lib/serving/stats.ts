@@ -7,7 +7,9 @@ import type { BatcherState } from '../native-interface';
  * the last count, which has no bound, holds the rest.
  */
 export interface Histogram {
+  /** The upper bounds, in ascending order. */
   bounds: number[];
+  /** One more than the bounds. */
   counts: number[];
   /** The sum of all values. */
   sum: number;
@@ -25,11 +27,13 @@ export interface BatcherStats {
   running: number;
   /** Requests that were submitted with valid arguments: those below, and those that wait or run. */
   requests: number;
+  /** Requests whose result was delivered. */
   succeeded: number;
   /** Requests whose run failed, or that were rejected by `close({ drain: false })`. */
   failed: number;
   /** Requests that were aborted by their signal. */
   cancelled: number;
+  /** Requests that were not finished within their timeout. */
   timedOut: number;
   /** Requests that the full queue refused. */
   rejected: number;
@@ -60,9 +64,11 @@ export interface BatcherStats {
   computeTime: Histogram;
   /** The devices that were used. */
   devices: {
+    /** The name of the device, such as "cuda:0". */
     device: Device;
     /** Requests that run there now. */
     running: number;
+    /** Batches that began there. */
     batches: number;
     /** Images of those batches. */
     images: number;
