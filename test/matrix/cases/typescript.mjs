@@ -28,7 +28,7 @@ const lib = (version) =>
 
 const typesCase = (version, withNode) => ({
   name: `TypeScript ${version} ${withNode ? 'with' : 'without'} @types/node`,
-  quick: withNode && ['5.1.6', '5.9.3', '7.0.2'].includes(version),
+  quick: ['5.1.6', '5.9.3', '7.0.2'].includes(version),
   async run() {
     const tools = [`typescript@${version}`, ...(withNode ? [`@types/node@${versions['@types/node']}`] : [])];
     const folder = await project('typescript', { tools });
