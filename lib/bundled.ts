@@ -1,5 +1,5 @@
 /**
- * What a bundle that contains this package says. index.ts imports it first, and it imports no module of Node: in an ESM bundle of
+ * The error of a bundle that contains this package. index.ts imports it first, and it imports no module of Node: in an ESM bundle of
  * CommonJS code, `require` and `__dirname` do not exist.
  */
 import { TokenLearnerError } from './errors';

@@ -96,7 +96,7 @@ export function page(before, cases, results, date) {
     if (result) return `${start(each)}${cell(result.status)} | ${date} | ${cell(result.detail)} |`;
     return before.split('\n').find((line) => line.startsWith(start(each)));
   });
-  return `# What it was tested with
+  return `# Tested versions
 
 \`npm run test:matrix\` writes this page. Each case installs the packed packages into an empty folder, on ${process.platform}-${process.arch}, and most compare the tokens of
 a seeded model with those of plain Node, bit for bit. The exact versions are in \`test/matrix/versions.json\`. SKIP is a tool that could not be had there. For

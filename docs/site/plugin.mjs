@@ -1,5 +1,5 @@
 /**
- * What turns TypeDoc's reference into the documentation site: the guides as pages, and the sections of the navigation.
+ * Turns TypeDoc's reference into the documentation site: adds the guides as pages, and the sections of the navigation.
  *
  * A page of docs/ needs no entry here: its name is its first heading, and it is a guide. An export needs none either: the folder of its
  * source decides its section.

@@ -33,7 +33,7 @@ function modulesText(recognitions: readonly Recognition[], misfits: readonly Mis
 }
 
 /** The report for people. */
-export function formatListing(
+function formatListing(
   { format, tensors }: Listing,
   recognitions: readonly Recognition[],
   misfits: readonly Misfit[],

@@ -25,7 +25,7 @@ export interface ReadNpzOptions {
 const READ_ALL: ReadNpzOptions = { filter: undefined, allocate: allocateInJavaScript };
 
 /** The names of an archive's arrays, as numpy.load has them, with their records. Folders have no content. */
-export function* arrayNames(
+function* arrayNames(
   archive: ZipArchive,
   filter: NameFilter | undefined,
   fail: Fail,

@@ -89,7 +89,7 @@ Napi::Value Addon::share_tensor(const Napi::CallbackInfo& info) {
       value.frozen = !once;
     }
     const std::string id = SharedValues::process().add(std::move(value));
-    // What was moved belongs to nobody until it is opened: the thread that sent it may end before that.
+    // A moved tensor does not end with this thread, which may end before another opens it.
     if (!once) shared_.insert(id);
     return Napi::String::New(env, id);
   });

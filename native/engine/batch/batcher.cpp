@@ -194,7 +194,7 @@ BatchRequests Batcher::take(Lane& lane) {
   BatchRequests batch;
   if (!lane.state.lost) batch = queue_.take(now, [&](Device device) { return fits(lane, device); });
   if (!batch.empty()) begin(lane, batch, now);
-  // What the limits left over, or what came for another device.
+  // Requests beyond the limits, or for another device, may still wait.
   schedule(now);
   return batch;
 }

@@ -28,7 +28,7 @@ class Histogram {
   uint64_t count_ = 0;
 };
 
-/// What a batcher has done since it was made.
+/// Counts of a batcher since its construction.
 struct BatcherStatistics {
   BatcherStatistics();
 

@@ -33,7 +33,7 @@ Executor::Executor(Device device) : device_(device) {
     platform::ThreadHandle thread;
     if (platform::start_thread(thread, thread_main, this)) threads_.push_back(thread);
   }
-  // Of several lanes one is enough.
+  // One lane is enough to run requests.
   if (threads_.empty()) throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "The system allows no further thread");
 }
 

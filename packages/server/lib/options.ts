@@ -1,26 +1,14 @@
 /** The options of a server: their types, defaults and guards. */
-import { type DeviceOption, Module, TokenLearnerError } from 'tokenlearner';
+import { type BatcherOptions, Module, TokenLearnerError } from 'tokenlearner';
 import type { Logger } from 'pino';
 import { checkBoolean, checkInteger, checkObject, checkString, unexpected } from './check';
 
-/** How requests are queued and batched. */
-export interface BatchingOptions {
-  /** The most images of a batch; the leading dimensions of an input count. @default the Batcher's */
-  maxBatchSize?: number;
-  /** The most pixels of a batch. @default the Batcher's */
-  maxBatchPixels?: number;
-  /** How long a batch waits to fill, in milliseconds. @default 0 */
-  maxDelayMs?: number;
+/** How requests are queued and batched: the options of each model's Batcher. */
+export interface BatchingOptions extends BatcherOptions {
   /** The most requests that wait. One more gets 429. @default 1024 */
   maxQueueSize?: number;
   /** The most bytes of inputs that wait or arrive. @default 1 GiB */
   maxQueueBytes?: number;
-  /** The levels that a request's `priority` chooses from. @default 1 */
-  priorityLevels?: number;
-  /** The longest that a request may take, in milliseconds. @default no limit */
-  timeoutMs?: number;
-  /** A replica of each model on each of these. @default the model's own device */
-  devices?: readonly DeviceOption[];
 }
 
 /** A model from a file, and what its requests may use. */
@@ -145,7 +133,7 @@ const BATCHING = [
   'priorityLevels',
   'timeoutMs',
   'devices',
-] as const;
+] as const satisfies readonly (keyof BatchingOptions)[];
 
 const ALLOWED = [...BATCHING, ...Object.keys(DEFAULTS), 'models', 'metricsPort', 'tokenFile', 'tls'];
 

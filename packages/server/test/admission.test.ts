@@ -1,10 +1,9 @@
 /** What is refused before its body is read, what is cancelled, and what happens at the end. */
 import { Tensor } from 'tokenlearner';
-import { binaryMessage, CHANNELS, Gate, RawClient, smallModel, start, until, urlOf } from './support';
+import { binaryMessage, CHANNELS, Gate, INFER, RawClient, smallModel, start, until, urlOf } from './support';
 
 const x = Tensor.randn([1, CHANNELS, 8, 8]);
 const message = binaryMessage(x);
-const INFER = '/v2/models/m/infer';
 
 const headOf = (length: number, more = ''): string =>
   `POST ${INFER} HTTP/1.1\r\nHost: t\r\nContent-Length: ${length}\r\n${more}\r\n`;

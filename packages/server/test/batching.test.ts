@@ -1,41 +1,40 @@
 /** Requests of many clients in common batches. */
 import { Tensor } from 'tokenlearner';
-import { binaryMessage, binaryReply, bytes, CHANNELS, RawClient, smallModel, start, urlOf } from './support';
+import {
+  binaryMessage,
+  binaryReply,
+  bytes,
+  CHANNELS,
+  INFER,
+  post,
+  RawClient,
+  smallModel,
+  start,
+  urlOf,
+} from './support';
 
-/** The element at `index`, which must exist. */
-function at<T>(list: readonly T[], index: number): T {
-  const value = list[index];
-  if (value === undefined) throw new RangeError(`There is no element ${index}`);
-  return value;
-}
-
-const INFER = '/v2/models/m/infer';
 const BINARY = { parameters: { binary_data_output: true } };
 const model = smallModel();
 
 it('gives each of many clients what it would get alone, whatever the sizes', async () => {
   const server = await start({ models: { m: model }, grpcPort: false, maxBatchSize: 16 });
-  const port = server.address?.httpPort ?? 0;
   const inputs = Array.from({ length: 48 }, (_, i) =>
     Tensor.randn([1 + (i % 3), CHANNELS, 1 + (i % 7), 2 + (i % 5)]),
   );
   const answers = await Promise.all(
     inputs.map(async (x, i) => {
-      const client = new RawClient(port);
       const named =
         i % 4 === 0 ? { ...BINARY, outputs: [{ name: 'attention' }, { name: 'tokens' }] } : BINARY;
       // One of eight is wrong, and fails alone.
-      await client.post(INFER, binaryMessage(x, i % 8 === 7 ? { datatype: 'FP64' } : {}, named));
-      const reply = await client.reply();
-      client.close();
-      return reply;
+      const message = binaryMessage(x, i % 8 === 7 ? { datatype: 'FP64' } : {}, named);
+      return { x, reply: await post(server, message) };
     }),
   );
-  answers.forEach((reply, i) => {
+  answers.forEach(({ x, reply }, i) => {
     const wrong = i % 8 === 7;
     expect(reply.status).toBe(wrong ? 400 : 200);
     if (wrong) return;
-    const { tokens, attention } = model.forwardSync(at(inputs, i), { returnAttention: true });
+    const { tokens, attention } = model.forwardSync(x, { returnAttention: true });
     const expected = i % 4 === 0 ? [bytes(tokens), bytes(attention)] : [bytes(tokens)];
     expect(binaryReply(reply).binary).toEqual(Buffer.concat(expected));
   });

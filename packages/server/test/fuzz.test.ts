@@ -2,13 +2,22 @@
 import fc from 'fast-check';
 import { Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
-import { binaryMessage, binaryReply, bytes, CHANNELS, RawClient, smallModel, start, urlOf } from './support';
+import {
+  binaryMessage,
+  binaryReply,
+  bytes,
+  CHANNELS,
+  INFER,
+  RawClient,
+  smallModel,
+  start,
+  urlOf,
+} from './support';
 
 const RUNS = 150;
 const model = smallModel();
 const x = Tensor.randn([1, CHANNELS, 3, 3]);
 const good = binaryMessage(x, {}, { parameters: { binary_data_output: true } });
-const INFER = '/v2/models/m/infer';
 
 let server: InferenceServer;
 let client: RawClient;

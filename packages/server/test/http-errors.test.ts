@@ -4,9 +4,13 @@ import { Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
 import {
   binaryMessage,
+  bodyOf,
   CHANNELS,
-  type InferenceJson,
+  INFER,
+  jsonInput,
+  jsonMessage,
   type Message,
+  post as send,
   RawClient,
   type Reply,
   smallModel,
@@ -17,33 +21,14 @@ import {
 const model = smallModel();
 const x = Tensor.randn([3, CHANNELS, 5, 7]);
 const tokens = Array.from(model.forwardSync(x).data);
-const INFER = '/v2/models/m/infer';
 
 let server: InferenceServer;
 beforeEach(async () => {
   server = await start({ models: { m: model }, grpcPort: false });
 });
 
-async function post(message: Message, path = INFER): Promise<Reply> {
-  const client = new RawClient(server.address?.httpPort ?? 0);
-  await client.post(path, message);
-  const reply = await client.reply();
-  client.close();
-  return reply;
-}
-
-function jsonMessage(request: unknown, head: Record<string, string> = {}): Message {
-  return {
-    head: { 'Content-Type': 'application/json', ...head },
-    body: Buffer.from(JSON.stringify(request)),
-  };
-}
-
-function input(more: object = {}): object {
-  return { name: 'input', shape: x.shape, datatype: 'FP32', data: Array.from(x.data), ...more };
-}
-
-const bodyOf = ({ body }: Reply): InferenceJson => JSON.parse(body.toString()) as InferenceJson;
+const post = (message: Message, path?: string): Promise<Reply> => send(server, message, path);
+const input = (more?: object): object => jsonInput(x, more);
 
 const size = x.byteLength;
 describe('what a request gets wrong', () => {

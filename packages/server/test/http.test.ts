@@ -5,12 +5,16 @@ import type { InferenceServer } from '@tokenlearner/server';
 import {
   binaryMessage,
   binaryReply,
+  bodyOf,
   bytes,
   CHANNELS,
   floats,
   GROUPS,
-  type InferenceJson,
+  INFER,
+  jsonInput,
+  jsonMessage,
   type Message,
+  post as send,
   RawClient,
   type Reply,
   smallModel,
@@ -23,7 +27,6 @@ const x = Tensor.randn([3, CHANNELS, 5, 7]);
 const expected = model.forwardSync(x, { returnAttention: true });
 const tokens = Array.from(expected.tokens.data);
 const attention = Array.from(expected.attention.data);
-const INFER = '/v2/models/m/infer';
 
 let server: InferenceServer;
 beforeEach(async () => {
@@ -35,26 +38,8 @@ async function get(path: string): Promise<{ status: number; json: unknown }> {
   return { status: response.status, json: await response.json() };
 }
 
-async function post(message: Message, path = INFER): Promise<Reply> {
-  const client = new RawClient(server.address?.httpPort ?? 0);
-  await client.post(path, message);
-  const reply = await client.reply();
-  client.close();
-  return reply;
-}
-
-function jsonMessage(request: unknown, head: Record<string, string> = {}): Message {
-  return {
-    head: { 'Content-Type': 'application/json', ...head },
-    body: Buffer.from(JSON.stringify(request)),
-  };
-}
-
-function input(more: object = {}): object {
-  return { name: 'input', shape: x.shape, datatype: 'FP32', data: Array.from(x.data), ...more };
-}
-
-const bodyOf = ({ body }: Reply): InferenceJson => JSON.parse(body.toString()) as InferenceJson;
+const post = (message: Message, path?: string): Promise<Reply> => send(server, message, path);
+const input = (more?: object): object => jsonInput(x, more);
 
 it('tells its health, with and without models', async () => {
   expect(await get('/v2/health/live')).toEqual({ status: 200, json: { live: true, ready: true } });

@@ -186,3 +186,30 @@ export interface InferenceJson {
     parameters?: Record<string, number>;
   }[];
 }
+
+/** The endpoint of the model `m`. */
+export const INFER = '/v2/models/m/infer';
+
+/** Sends one request on a connection of its own. */
+export async function post(server: InferenceServer, message: Message, path = INFER): Promise<Reply> {
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.post(path, message);
+  const reply = await client.reply();
+  client.close();
+  return reply;
+}
+
+/** A request in JSON alone. */
+export function jsonMessage(request: unknown, head: Record<string, string> = {}): Message {
+  return {
+    head: { 'Content-Type': 'application/json', ...head },
+    body: Buffer.from(JSON.stringify(request)),
+  };
+}
+
+/** An input of such a request. */
+export function jsonInput(x: Tensor, more: object = {}): object {
+  return { name: 'input', shape: x.shape, datatype: 'FP32', data: Array.from(x.data), ...more };
+}
+
+export const bodyOf = ({ body }: Reply): InferenceJson => JSON.parse(body.toString()) as InferenceJson;

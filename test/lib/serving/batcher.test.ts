@@ -14,14 +14,7 @@ import {
   Tensor,
   TokenLearner,
 } from '../../../lib';
-import { elementsOf, type TensorModule } from '../support';
-
-/** The element at `index`, which must exist. */
-function at<T>(list: readonly T[], index: number): T {
-  const value = list[index];
-  if (value === undefined) throw new RangeError(`There is no element ${index}`);
-  return value;
-}
+import { at, elementsOf, type TensorModule } from '../support';
 
 const HOLD = Symbol.for('tokenlearner.batcher.hold');
 

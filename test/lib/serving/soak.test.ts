@@ -1,12 +1,5 @@
 import { Batcher, manualSeed, Tensor, TokenLearner } from '../../../lib';
-import { elementsOf } from '../support';
-
-/** The element at `index`, which must exist. */
-function at<T>(list: readonly T[], index: number): T {
-  const value = list[index];
-  if (value === undefined) throw new RangeError(`There is no element ${index}`);
-  return value;
-}
+import { at, elementsOf } from '../support';
 
 const REQUESTS = 4000;
 const IN_FLIGHT = 200;

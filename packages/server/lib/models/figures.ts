@@ -26,7 +26,7 @@ export interface Figures {
 
 const NONE: Buckets = { buckets: [], sum: 0 };
 
-export const NO_FIGURES: Figures = Object.freeze({
+const NO_FIGURES: Figures = Object.freeze({
   requests: 0,
   images: 0,
   executions: 0,

@@ -13,7 +13,7 @@ export interface ModelMetadata {
   outputs: TensorMetadata[];
 }
 
-export const INPUT = 'input';
+const INPUT = 'input';
 export const TOKENS = 'tokens';
 export const ATTENTION = 'attention';
 export const OUTPUT = 'output';

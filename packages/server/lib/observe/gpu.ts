@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 const [FRESH, PATIENCE] = [5000, 2000];
 
 /** Parses the output of nvidia-smi. */
-export function parseGpus(text: string): Gpu[] {
+function parseGpus(text: string): Gpu[] {
   return text.split('\n').flatMap((line) => {
     const [uuid = '', total, used, utilisation] = line.split(',').map((cell) => cell.trim());
     const numbers = [total, used, utilisation].map(Number);
