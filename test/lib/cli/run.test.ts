@@ -7,23 +7,14 @@ import type { StateDict } from '../../../lib/modules/state-dict';
 import { TokenLearner } from '../../../lib/modules/token-learner';
 import { Tensor } from '../../../lib/tensor/tensor';
 import { FIXTURES } from '../formats/support';
+import { captureStreams } from './support';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-run-'));
 const file = (name: string): string => path.join(folder, name);
 const CHECKPOINT = path.join(FIXTURES, 'model-and-ema.pt');
-let errors = '';
+const written = captureStreams();
 beforeAll(async () => {
   await saveNpy(file('x.npy'), Tensor.randn([2, 4, 5, 5]));
-});
-beforeEach(() => {
-  errors = '';
-  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    errors += String(text);
-    return true;
-  });
-});
-afterEach(() => {
-  jest.restoreAllMocks();
 });
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -40,7 +31,7 @@ async function expectOutputOf(weights: StateDict): Promise<void> {
 
 test('--key chooses the state dict of a checkpoint', async () => {
   for (const key of ['model', 'ema']) {
-    expect([await run('-w', CHECKPOINT, '--key', key), errors]).toEqual([0, '']);
+    expect([await run('-w', CHECKPOINT, '--key', key), written.errors]).toEqual([0, '']);
     await expectOutputOf(await loadWeights(CHECKPOINT, { key }));
   }
 });
@@ -53,10 +44,10 @@ test('weights are read by their content, under a prefix', async () => {
   expect(await run('-w', file('weights.pth'), '--prefix', 'encoder.')).toBe(0);
   await expectOutputOf(weights);
   expect(await run('-w', file('weights.pth'), '--prefix', 'decoder.')).toBe(1);
-  expect(errors).toMatch(/no entry whose name starts with "decoder\." \[ERR_STATE_DICT\]/);
+  expect(written.errors).toMatch(/no entry whose name starts with "decoder\." \[ERR_STATE_DICT\]/);
 });
 
 test('a file that is not weights is named', async () => {
   expect(await run('-w', file('x.npy'))).toBe(1);
-  expect(errors).toMatch(/this is a NumPy array .*\[ERR_FILE_FORMAT\]/);
+  expect(written.errors).toMatch(/this is a NumPy array .*\[ERR_FILE_FORMAT\]/);
 });

@@ -8,24 +8,11 @@ import { Tensor } from '../../../lib/tensor/tensor';
 import { KEY_FAMILIES } from '../../../lib/weights';
 import { FIXTURES } from '../formats/support';
 import { familyOf, shapesOf } from '../weights/support';
+import { captureStreams } from './support';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-weights-'));
 const file = (name: string): string => path.join(folder, name);
-let [output, errors] = ['', ''];
-beforeEach(() => {
-  [output, errors] = ['', ''];
-  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    output += String(text);
-    return true;
-  });
-  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    errors += String(text);
-    return true;
-  });
-});
-afterEach(() => {
-  jest.restoreAllMocks();
-});
+const written = captureStreams();
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
@@ -67,12 +54,15 @@ describe('convert', () => {
       const dict = tensorsOf(id, form, '', separator);
       await saveSafetensors(file('in.safetensors'), dict);
       const own = form.startsWith('fuser') ? 'fuser' : form.slice(0, 3);
-      expect([await run('convert', file('in.safetensors'), file('own.npz'), '--to', own), errors]).toEqual([
+      expect([
+        await run('convert', file('in.safetensors'), file('own.npz'), '--to', own),
+        written.errors,
+      ]).toEqual([0, '']);
+      if (id === 'tokenlearner') return same('own.npz', dict);
+      expect([await run('convert', file('own.npz'), file('back.pt'), '--to', id), written.errors]).toEqual([
         0,
         '',
       ]);
-      if (id === 'tokenlearner') return same('own.npz', dict);
-      expect([await run('convert', file('own.npz'), file('back.pt'), '--to', id), errors]).toEqual([0, '']);
       return same('back.pt', dict);
     },
   );
@@ -83,7 +73,7 @@ describe('convert', () => {
     expect(await run('convert', file('in.npz'), file('out.safetensors'), '--to', 'v11')).toBe(0);
     const out = await loadWeights(file('out.safetensors'));
     expect(out['mlp.0.weight']).toEqual(dict['params/token_masking/Dense_0/kernel']?.T.contiguous());
-    expect(output).toContain('6 tensors');
+    expect(written.out).toContain('6 tensors');
   });
 
   test('formats and dtype, names as they are', async () => {
@@ -94,7 +84,7 @@ describe('convert', () => {
     expect(Object.keys(dict).sort()).toEqual(Object.keys(whole).sort());
     expect(dict['params/LayerNorm_0/scale']?.dtype).toBe('float16');
     expect(dict['state/step']?.dtype).toBe('int64');
-    expect(output).toBe('');
+    expect(written.out).toBe('');
     expect(await run('convert', file('a.safetensors'), file('b.msgpack'))).toBe(0);
     expect(await run('convert', file('b.msgpack'), file('c.npz'), '--compressed')).toBe(0);
     await same('c.npz', dict);
@@ -106,7 +96,7 @@ describe('convert', () => {
       ...tensorsOf('flax', 'v11', 'b/', '/'),
     });
     expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11')).toBe(1);
-    expect(errors).toContain('choose one with `prefix`: "a/", "b/"');
+    expect(written.errors).toContain('choose one with `prefix`: "a/", "b/"');
     expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11', '--prefix', 'b')).toBe(
       0,
     );
@@ -121,34 +111,34 @@ describe('convert', () => {
   ])('%j is wrong usage', async ([input = '', target = '', ...options], message) => {
     await saveSafetensors(file('in.safetensors'), tensorsOf('flax', 'v11'));
     expect(await run('convert', file(input), file(target), ...options)).toBe(2);
-    expect(errors).toMatch(message);
+    expect(written.errors).toMatch(message);
   });
 
   test('names that a source does not have for a module', async () => {
     await saveSafetensors(file('in.safetensors'), tensorsOf('flax', 'v10'));
     expect(await run('convert', file('in.safetensors'), file('out.pt'), '--to', 'rt1')).toBe(2);
-    expect(errors).toMatch(/rt1 has names for v11, not for v10/);
+    expect(written.errors).toMatch(/rt1 has names for v11, not for v10/);
   });
 });
 
 describe('inspect', () => {
   test('keys, shapes, dtypes, bytes, and the module', async () => {
     await saveSafetensors(file('port.safetensors'), tensorsOf('maruya24', 'v11', 'x.'));
-    expect([await run('inspect', file('port.safetensors')), errors]).toEqual([0, '']);
-    expect(output).toContain('safetensors: 6 tensors');
-    expect(output).toMatch(/x\.conv1\.weight +\(5, 16, 1, 1\) +float32 +320/);
-    expect(output).toContain(
+    expect([await run('inspect', file('port.safetensors')), written.errors]).toEqual([0, '']);
+    expect(written.out).toContain('safetensors: 6 tensors');
+    expect(written.out).toMatch(/x\.conv1\.weight +\(5, 16, 1, 1\) +float32 +320/);
+    expect(written.out).toContain(
       "TokenLearnerV11 (likely): { dim: 16, numOutputTokens: 3, bottleneckDim: 5, variant: 'd' }",
     );
-    expect(output).toContain('under the prefix "x."');
-    expect(output).toContain('{ eps: 0.00001 }');
+    expect(written.out).toContain('under the prefix "x."');
+    expect(written.out).toContain('{ eps: 0.00001 }');
   });
 
   test.each(['all.npz', 'all-deflated.npz', 'all.msgpack', 'chunked.msgpack', 'all.safetensors', 'all.pt'])(
     '%s: what is loaded is listed, in JSON',
     async (name) => {
-      expect([await run('inspect', path.join(FIXTURES, name), '--json'), errors]).toEqual([0, '']);
-      const { tensors } = JSON.parse(output) as { tensors: { name: string; shape: number[] }[] };
+      expect([await run('inspect', path.join(FIXTURES, name), '--json'), written.errors]).toEqual([0, '']);
+      const { tensors } = JSON.parse(written.out) as { tensors: { name: string; shape: number[] }[] };
       const dict = await loadWeights(path.join(FIXTURES, name));
       const listed = tensors.map((each) => [each.name, each.shape] as const);
       expect(new Map(listed)).toEqual(
@@ -159,9 +149,9 @@ describe('inspect', () => {
 
   test('a file that fits nothing, an array, and a file that is none', async () => {
     expect(await run('inspect', path.join(FIXTURES, 'float32.npy'))).toBe(0);
-    expect(output).toMatch(/\(no name\) +\(2, 3\) +float32 +24[^]*No module of the family fits/);
+    expect(written.out).toMatch(/\(no name\) +\(2, 3\) +float32 +24[^]*No module of the family fits/);
     expect(await run('inspect', path.join(FIXTURES, 'expected.json'))).toBe(1);
-    expect(errors).toContain('[ERR_FILE_FORMAT]');
+    expect(written.errors).toContain('[ERR_FILE_FORMAT]');
   });
 
   test('what nearly fits', async () => {
@@ -169,12 +159,12 @@ describe('inspect', () => {
     delete dict['LayerNorm_0.bias'];
     await saveSafetensors(file('near.safetensors'), dict);
     expect(await run('inspect', file('near.safetensors'))).toBe(0);
-    expect(output).toMatch(/nearly a TokenLearnerV11 .*: it has no LayerNorm_0\.bias/);
+    expect(written.out).toMatch(/nearly a TokenLearnerV11 .*: it has no LayerNorm_0\.bias/);
   });
 
   test('a name that a terminal would obey is escaped', async () => {
     await saveSafetensors(file('terminal.safetensors'), { '\x1b[2J\u202e': Tensor.ones([1]) });
     expect(await run('inspect', file('terminal.safetensors'))).toBe(0);
-    expect(['\x1b', '\u202e'].filter((character) => output.includes(character))).toEqual([]);
+    expect(['\x1b', '\u202e'].filter((character) => written.out.includes(character))).toEqual([]);
   });
 });
