@@ -1,6 +1,6 @@
 /**
- * One addon, many libtorch: with the very binary that is shipped, the parity tests on the pinned CPU libtorch, and all tests on a CUDA build of a
- * later version, which falls back to the CPU where there is no GPU.
+ * One addon, many libtorch: with the very binary that is shipped, the parity tests on the pinned CPU libtorch, and the tests that use libtorch on a CUDA
+ * build of a later version, which falls back to the CPU where there is no GPU.
  *
  * The CUDA build (4.4 GB, through pip) is fetched into build/cuda-libtorch and kept there. Where it is not available, that half
  * is skipped with a message; with --required it fails.
@@ -39,6 +39,20 @@ async function obtainCuda() {
   }
 }
 
+/** The tests that load libtorch, and those that find and describe it. */
+const SUITES = [
+  'test/parity',
+  'test/lifetime',
+  'test/examples',
+  'test/lib/modules',
+  'test/lib/tensor',
+  'test/lib/serving',
+  'test/lib/files',
+  'test/lib/libtorch',
+  'test/lib/doctor',
+  'test/lib/(?:binding|cuda-fallback|device|hostile|runtime|runtime-devices|shared|threads)',
+];
+
 /** The shipped binary on a libtorch. */
 const on = (libDir) => ({ ...process.env, TOKENLEARNER_LIBTORCH: libDir, PREBUILDS_ONLY: '1' });
 
@@ -50,8 +64,8 @@ await main(async () => {
   jestSuite({ chosen: ['test/parity'], env: on(libDir), report: null });
   const cuda = await obtainCuda();
   if (cuda.libDir !== undefined) {
-    say(`\nAll tests on libtorch ${cuda.version} (${VARIANT})`);
-    jestSuite({ env: on(cuda.libDir) });
+    say(`\nThe tests that use libtorch on ${cuda.version} (${VARIANT})`);
+    jestSuite({ chosen: SUITES, env: on(cuda.libDir) });
     say(`\nThe same binary passes on ${version} (cpu) and ${cuda.version} (${VARIANT}).`);
     return;
   }

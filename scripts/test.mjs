@@ -5,6 +5,7 @@
  * Both write their results to build/test-results, in machine-readable form.
  */
 import { mkdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { cmakeFolder } from './build-native.mjs';
 import { setup } from './setup.mjs';
@@ -29,7 +30,16 @@ export function jestSuite({ chosen = [], env = process.env, report = REPORT } = 
 function nativeSuite() {
   const report = path.join(RESULTS, 'ctest.xml');
   mkdirSync(RESULTS, { recursive: true });
-  run('ctest', ['--test-dir', cmakeFolder, '--output-on-failure', '--output-junit', report]);
+  const parallel = String(availableParallelism());
+  run('ctest', [
+    '--test-dir',
+    cmakeFolder,
+    '--output-on-failure',
+    '--parallel',
+    parallel,
+    '--output-junit',
+    report,
+  ]);
 }
 
 async function test(chosen) {

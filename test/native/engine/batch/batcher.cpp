@@ -25,11 +25,15 @@ class Fixture {
                               std::optional<Clock::duration> timeout = std::nullopt) {
     Batched made = batched(op, value, ++last_id);
     if (timeout) made.request->deadline = made.request->arrival + *timeout;
-    batcher->submit(std::move(made.request), *executor);
+    batcher->submit(std::move(made.request), lane());
     return std::move(made.outcome);
   }
 
+  /// The executor; also after its end, as a batcher that no longer needs one refuses or fails the request first.
+  Executor& lane() { return executor ? *executor : spare; }
+
   OneByOne sink;
+  Executor spare{Device::cpu()};
   std::unique_ptr<Executor> executor = std::make_unique<Executor>(Device::cpu());
   std::shared_ptr<Batcher> batcher;
   uint64_t last_id = 0;
