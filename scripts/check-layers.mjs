@@ -37,6 +37,7 @@ const ENGINE_ROOMS = [
   'run/',
   'image/',
   'token-learner/',
+  'token-learner-v11/',
   'layers/',
 ];
 
