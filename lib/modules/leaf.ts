@@ -1,7 +1,7 @@
 import { binding, requireLibtorch } from '../binding';
 import { deviceCode, resolveDevice } from '../device';
 import { dtypeInfo, FLOAT_DTYPES, type FloatDType } from '../dtype';
-import type { LayerConfig } from '../native-interface';
+import type { CallOptions, LayerConfig } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
@@ -49,8 +49,11 @@ export interface LayerDefinition {
   initial?: () => AnyTensor[];
   /** The device and dtype of the parameters. @default the CPU in float32 */
   placement?: Placement;
-  /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if the layer cannot take the input. */
-  outputShape: (input: readonly number[]) => readonly number[];
+  /**
+   * Returns the output's shape for an input's shape and the options of a call. Throws ERR_SHAPE_MISMATCH if the layer cannot take
+   * the input.
+   */
+  outputShape: (input: readonly number[], how?: CallOptions) => readonly number[];
   /** PyTorch's repr of the layer, 'ReLU()'. A subclass's repr has its own name. */
   repr: string;
 }

@@ -2,7 +2,7 @@
 import { binding } from '../binding';
 import { type Device, deviceCode, deviceFromCode } from '../device';
 import { dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
-import type { LayerHandle, PlacementCode } from '../native-interface';
+import type { CallOptions, LayerHandle, PlacementCode } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
 
@@ -36,8 +36,11 @@ export abstract class Runnable {
     this.hasParameters = hasParameters;
   }
 
-  /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if it cannot take the input. */
-  abstract outputShape(input: readonly number[]): number[];
+  /**
+   * Returns the output's shape for an input's shape and the options of a call. Throws ERR_SHAPE_MISMATCH if it cannot take the
+   * input.
+   */
+  abstract outputShape(input: readonly number[], how?: CallOptions): number[];
 
   /** Asks native code, the only owner of this fact. For a graph it is the placement of the first layer with parameters. */
   placement(): Placement {
@@ -53,20 +56,20 @@ export abstract class Runnable {
 /** The native layer of one module. */
 export class NativeLayer extends Runnable {
   readonly specs: readonly ParameterSpec[];
-  readonly #outputShape: (input: readonly number[]) => readonly number[];
+  readonly #outputShape: (input: readonly number[], how?: CallOptions) => readonly number[];
 
   constructor(
     handle: LayerHandle,
     specs: readonly ParameterSpec[],
-    outputShape: (input: readonly number[]) => readonly number[],
+    outputShape: (input: readonly number[], how?: CallOptions) => readonly number[],
   ) {
     super(handle, specs.length > 0);
     this.specs = specs;
     this.#outputShape = outputShape;
   }
 
-  override outputShape(input: readonly number[]): number[] {
-    return checkShape('output.shape', this.#outputShape(input));
+  override outputShape(input: readonly number[], how?: CallOptions): number[] {
+    return checkShape('output.shape', this.#outputShape(input, how));
   }
 
   /** Copies the parameters to the CPU, in the order of `specs`. */

@@ -24,7 +24,8 @@ export async function submit<D extends FloatDType>(
   const native = binding();
   const outputs = await request(
     control,
-    (id, timeoutMs) => native.forward(runnable.handle, [checkInput(runnable, input)], how, id, timeoutMs),
+    (id, timeoutMs) =>
+      native.forward(runnable.handle, [checkInput(runnable, input, how)], how, id, timeoutMs),
     (id) => {
       native.cancel(id);
     },
@@ -38,10 +39,10 @@ export function runSync<D extends FloatDType>(
   input: Tensor<D>,
   how?: CallOptions,
 ): Outputs<D> {
-  return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input)], how));
+  return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input, how)], how));
 }
 
-function checkInput(runnable: Runnable, input: unknown): TensorArg {
+function checkInput(runnable: Runnable, input: unknown, how: CallOptions | undefined): TensorArg {
   // Check the argument that native code gets. The object's own properties may differ from it.
   const argument = tensorArgument('input', input);
   const dtype = dtypeFromCode(argument.dtype);
@@ -59,6 +60,6 @@ function checkInput(runnable: Runnable, input: unknown): TensorArg {
       `Expected dtype ${own}, the module's, for \`input\` but received ${dtype}; convert it with to('${own}')${orModule}`,
     );
   }
-  runnable.outputShape(argument.shape);
+  runnable.outputShape(argument.shape, how);
   return argument;
 }
