@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 import { libLayers } from './scripts/lib-layers.mjs';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'docs/api/', 'coverage/', '.venv/', '.cache/', 'prebuilds/'] },
+  { ignores: ['**/dist/', '**/build/', 'coverage/', '.venv/', '.cache/', 'prebuilds/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts', '**/*.mts'],

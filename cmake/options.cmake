@@ -31,8 +31,19 @@ set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(tokenlearner_warnings INTERFACE)
-target_compile_options(tokenlearner_warnings INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Werror>)
+if(CMAKE_CXX_COMPILER_FRONTEND_VARIANT STREQUAL "MSVC")
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "MSVC has no GNU vector types, which the kernels use. Choose clang-cl: cmake-js --toolset ClangCL")
+  endif()
+  # clang-cl takes clang's own options behind this.
+  set(TOKENLEARNER_CLANG_OPTION "/clang:")
+  target_compile_options(tokenlearner_warnings INTERFACE /W4 /WX /clang:-Wshadow)
+  target_compile_definitions(tokenlearner_warnings INTERFACE _CRT_SECURE_NO_WARNINGS NOMINMAX)
+else()
+  set(TOKENLEARNER_CLANG_OPTION "")
+  target_compile_options(tokenlearner_warnings INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Werror>)
+endif()
 
 file(READ "${CMAKE_CURRENT_SOURCE_DIR}/package.json" package_json)
 string(JSON TOKENLEARNER_VERSION GET "${package_json}" version)

@@ -1,23 +1,26 @@
-/** A worker thread runs the model and sends its results to the main thread without a copy: `node examples/worker.mjs`. */
+/** Worker threads run one model, and send their results back: nothing is copied on the way. `node examples/worker.mjs`. */
 import { once } from 'node:events';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import { Tensor, TokenLearner } from 'tokenlearner';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { openShared, Tensor, TokenLearner } from 'tokenlearner';
 
 async function serve() {
-  const model = new TokenLearner({ dim: 64 });
+  const model = openShared(workerData); // the parameters of the main thread's model, not a copy
   const tokens = await model.forward(Tensor.randn([1, 64, 32, 32]));
-  const { shape } = tokens;
-  const buffer = tokens.detachBuffer(); // the memory itself, without a copy; disposes the tensor
-  parentPort.postMessage({ buffer, shape }, [buffer]);
+  parentPort.postMessage(tokens.move()); // disposes it here
 }
 
 async function main() {
-  const worker = new Worker(new URL(import.meta.url));
-  // Wait for both from the start: Node can emit 'message' and 'exit' in one turn.
-  const [[{ buffer, shape }]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
-  // The worker has ended; its numbers live on.
-  const tokens = Tensor.from(new Float32Array(buffer), shape);
-  console.log(tokens.shape, tokens.data.every(Number.isFinite)); // [ 1, 64, 8 ] true
+  const model = new TokenLearner({ dim: 64 });
+  const token = model.share();
+  const answers = [1, 2].map(async () => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: token });
+    // Wait for both from the start: Node can emit 'message' and 'exit' in one turn.
+    const [[moved]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
+    // The worker has ended; its numbers live on.
+    const tokens = openShared(moved);
+    return [...tokens.shape, tokens.data.every(Number.isFinite)];
+  });
+  console.log(await Promise.all(answers)); // [ [ 1, 64, 8, true ], [ 1, 64, 8, true ] ]
 }
 
 await (isMainThread ? main() : serve());

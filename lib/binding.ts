@@ -2,8 +2,10 @@
  * The only file that loads the native addon. Importing this package loads nothing: the first tensor loads the addon. What needs
  * libtorch loads it at its construction: see {@link requireLibtorch}.
  */
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
+import { bundledError } from './bundled';
 import { TokenLearnerError } from './errors';
 import { findAddon } from './libtorch/addon-file';
 import type { LibtorchLocation } from './libtorch/locate';
@@ -27,7 +29,23 @@ let loaded: Loaded | undefined;
 let location: LibtorchLocation | undefined;
 let explicitPath: string | undefined;
 
+/**
+ * True if this file is not in the package's folder, and so is part of a bundle. Anything could lie in `build/` or `prebuilds/`
+ * there: no addon is looked for. A file that may not be read says nothing.
+ */
+function isBundled(): boolean {
+  try {
+    const manifest = JSON.parse(readFileSync(path.join(PACKAGE_ROOT, 'package.json'), 'utf8')) as {
+      name?: unknown;
+    };
+    return manifest.name !== 'tokenlearner';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED';
+  }
+}
+
 function resolveAddon(): string {
+  if (isBundled()) throw bundledError();
   let file: string | null;
   try {
     file = findAddon(PACKAGE_ROOT);

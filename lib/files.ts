@@ -33,6 +33,12 @@ export interface LoadWeightsOptions extends LoadOptions {
   key?: string;
 }
 
+/** How to save a NumPy archive. */
+export interface SaveNpzOptions {
+  /** Deflates each array, as `numpy.savez_compressed` does. @default false */
+  compressed?: boolean;
+}
+
 /** How to save safetensors. */
 export interface SaveSafetensorsOptions {
   /** Strings by name, for `__metadata__`. */
@@ -40,16 +46,25 @@ export interface SaveSafetensorsOptions {
 }
 
 /**
- * Loads weights from safetensors, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt, ...), or the index of a sharded checkpoint
- * (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name. Code in a file never runs.
+ * Loads weights from safetensors, a PyTorch checkpoint (.pt, .pth, .bin, .ckpt, ...), a NumPy archive (.npz), a flax state (.msgpack), or the index of a
+ * sharded checkpoint (`model.safetensors.index.json`), whose files lie beside it. The content decides, not the name. Code in a file never runs.
  *
  * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
  * @param options - `key`: the entry of a PyTorch checkpoint that holds the state dict; `filter`: which tensors to load, by name.
- * @returns tensors by name, in native memory if the format is safetensors.
- * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for safetensors); ERR_FILE_IO
+ * @returns tensors by name, in native memory unless the format is a checkpoint's.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE (an unknown option, a `key` for another format than a checkpoint); ERR_FILE_IO
  * if the file cannot be read, with the system's error as `cause`; ERR_FILE_FORMAT if its content is malformed or of another
  * format (the message names it and the next step); ERR_UNSAFE_PICKLE; ERR_DETACHED if the input's memory is transferred
  * meanwhile; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadWeights, saveSafetensors, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64 });
+ * await saveSafetensors('model.safetensors', model.stateDict());
+ * model.loadStateDict(await loadWeights('model.safetensors'));
+ * ```
  */
 export async function loadWeights(from: FileInput, options?: LoadWeightsOptions): Promise<StateDict> {
   return load().loadWeights(from, options);
@@ -62,6 +77,15 @@ export async function loadWeights(from: FileInput, options?: LoadWeightsOptions)
  * @param options - `filter`: which tensors to load, by name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if a tensor that the
  * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadSafetensors, saveSafetensors, Tensor } from 'tokenlearner';
+ *
+ * await saveSafetensors('pair.safetensors', { a: Tensor.ones([2]), b: Tensor.zeros([3]) });
+ * const tensors = await loadSafetensors('pair.safetensors', { filter: (name) => name === 'a' });
+ * console.log(Object.keys(tensors)); // [ 'a' ]
+ * ```
  */
 export async function loadSafetensors(from: FileInput, options?: LoadOptions): Promise<StateDict> {
   return load().loadSafetensors(from, options);
@@ -76,9 +100,61 @@ export async function loadSafetensors(from: FileInput, options?: LoadOptions): P
  * name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_UNSAFE_PICKLE; ERR_FILE_IO; ERR_FILE_FORMAT;
  * ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadCheckpoint } from 'tokenlearner';
+ *
+ * async function weightsOf(path: string) {
+ *   return loadCheckpoint(path, { key: 'state_dict' }); // torch.save({'state_dict': model.state_dict(), ...}, path)
+ * }
+ * ```
  */
 export async function loadCheckpoint(from: FileInput, options?: CheckpointOptions): Promise<StateDict> {
   return load().loadCheckpoint(from, options);
+}
+
+/**
+ * Loads a NumPy archive (.npz: numpy.savez, numpy.savez_compressed, jax.numpy.savez), each array into its own native memory. Names are NumPy's, without
+ * `.npy`.
+ *
+ * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
+ * @param options - `filter`: which arrays to load, by name.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if an array that the
+ * filter accepts has an unsupported dtype, and if the archive expands too far for its size); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadNpz, saveNpz, Tensor } from 'tokenlearner';
+ *
+ * await saveNpz('arrays.npz', { a: Tensor.ones([2]), b: Tensor.zeros([3]) });
+ * console.log(Object.keys(await loadNpz('arrays.npz'))); // [ 'a', 'b' ]
+ * ```
+ */
+export async function loadNpz(from: FileInput, options?: LoadOptions): Promise<StateDict> {
+  return load().loadNpz(from, options);
+}
+
+/**
+ * Loads a flax state (`flax.serialization.to_bytes`, `msgpack_serialize`), each array directly into its own native memory. The keys of nested
+ * dicts are joined by slashes: 'params/LayerNorm_0/scale'. Python's own values (numbers, strings, None) are left out.
+ *
+ * @param from - a path, a file URL, a Uint8Array, an ArrayBuffer, a Blob, or an AsyncIterable of Uint8Arrays.
+ * @param options - `filter`: which arrays to load, by name.
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also if an array that the
+ * filter accepts has an unsupported dtype); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadFlaxMsgpack } from 'tokenlearner';
+ *
+ * async function parametersOf(path: string) {
+ *   return loadFlaxMsgpack(path, { filter: (name) => name.startsWith('params/') }); // flax.serialization.to_bytes(variables)
+ * }
+ * ```
+ */
+export async function loadFlaxMsgpack(from: FileInput, options?: LoadOptions): Promise<StateDict> {
+  return load().loadFlaxMsgpack(from, options);
 }
 
 /**
@@ -88,6 +164,15 @@ export async function loadCheckpoint(from: FileInput, options?: CheckpointOption
  * @param options - there are none.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_FILE_IO; ERR_FILE_FORMAT (also for unsupported
  * dtypes); ERR_DETACHED; ERR_OUT_OF_MEMORY.
+ *
+ * @example
+ * ```ts
+ * import { loadNpy, saveNpy, Tensor } from 'tokenlearner';
+ *
+ * await saveNpy('x.npy', Tensor.ones([2, 3]));
+ * const x = await loadNpy('x.npy');
+ * console.log(x.shape, x.dtype); // [ 2, 3 ] float32
+ * ```
  */
 export async function loadNpy(from: FileInput, options?: NoOptions): Promise<AnyTensor> {
   return load().loadNpy(from, options);
@@ -105,6 +190,14 @@ export async function loadNpy(from: FileInput, options?: NoOptions): Promise<Any
  * @param options - `metadata`: strings by name.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_DISPOSED; ERR_DETACHED if memory
  * was transferred before it was written; ERR_FILE_IO if the file cannot be written, with the system's error as `cause`.
+ *
+ * @example
+ * ```ts
+ * import { saveSafetensors, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64 });
+ * await saveSafetensors('model.safetensors', model.stateDict(), { metadata: { epoch: '12' } });
+ * ```
  */
 export async function saveSafetensors(
   path: FilePath,
@@ -115,6 +208,31 @@ export async function saveSafetensors(
 }
 
 /**
+ * Saves tensors (on any device) as a NumPy archive (.npz), in the same way as {@link saveSafetensors}: byte for byte as `numpy.savez` does, also over
+ * 4 GiB. Each tensor is read twice, for its checksum first. With `compressed` the compressed arrays are kept in memory until they are written. NumPy has
+ * no bfloat16: ERR_DTYPE_MISMATCH.
+ *
+ * @param path - a path or a file URL; a symbolic link is followed.
+ * @param tensors - tensors by name, of any dtype except bfloat16.
+ * @param options - `compressed`: deflate each array.
+ * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
+ *
+ * @example
+ * ```ts
+ * import { saveNpz, Tensor } from 'tokenlearner';
+ *
+ * await saveNpz('small.npz', { a: Tensor.zeros([1000]) }, { compressed: true });
+ * ```
+ */
+export async function saveNpz(
+  path: FilePath,
+  tensors: StateDict | ReadonlyMap<string, AnyTensor>,
+  options?: SaveNpzOptions,
+): Promise<void> {
+  return save().saveNpz(path, tensors, options);
+}
+
+/**
  * Saves a tensor (on any device) as a NumPy array file, in the same way as {@link saveSafetensors}. NumPy has no bfloat16:
  * ERR_DTYPE_MISMATCH.
  *
@@ -122,6 +240,13 @@ export async function saveSafetensors(
  * @param tensor - a tensor of any dtype except bfloat16.
  * @param options - there are none.
  * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
+ *
+ * @example
+ * ```ts
+ * import { saveNpy, Tensor } from 'tokenlearner';
+ *
+ * await saveNpy('tokens.npy', Tensor.ones([1, 64, 8])); // numpy.load('tokens.npy')
+ * ```
  */
 export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOptions): Promise<void> {
   return save().saveNpy(path, tensor, options);

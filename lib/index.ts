@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import './bundled';
 export type { Device, DeviceOption } from './device';
 export type {
   DefaultDType,
@@ -15,13 +16,24 @@ export type {
   TypedArrays,
 } from './dtype';
 export { type ErrorCode, TokenLearnerError } from './errors';
-export { loadCheckpoint, loadNpy, loadSafetensors, loadWeights, saveNpy, saveSafetensors } from './files';
+export {
+  loadCheckpoint,
+  loadFlaxMsgpack,
+  loadNpy,
+  loadNpz,
+  loadSafetensors,
+  loadWeights,
+  saveNpy,
+  saveNpz,
+  saveSafetensors,
+} from './files';
 export type {
   BlobLike,
   FileInput,
   FilePath,
   LoadOptions,
   LoadWeightsOptions,
+  SaveNpzOptions,
   SaveSafetensorsOptions,
   UrlLike,
 } from './files';
@@ -36,6 +48,7 @@ export { Linear, type LinearOptions } from './modules/linear';
 export { MaxPool2d, type MaxPool2dOptions } from './modules/max-pool2d';
 export { Module } from './modules/module';
 export { ModuleList } from './modules/module-list';
+export { learnerFromStateDict, type LearnerStateDictOptions } from './modules/learner-from-state-dict';
 export type { Pair } from './modules/pair';
 export type { AbortSignalLike, RequestOptions } from './modules/request';
 export { Sequential } from './modules/sequential';
@@ -56,6 +69,7 @@ export {
   type TokenLearnerSyncOptions,
   type TokensAndAttention,
 } from './modules/token-pooling';
+export { openShared } from './open-shared';
 export { manualSeed } from './random';
 export {
   runtime,
@@ -64,8 +78,12 @@ export {
   type RuntimeOptions,
   type RuntimeProblem,
 } from './runtime';
+export { Batcher } from './serving/batcher';
+export type { BatcherCloseOptions, BatcherForwardOptions, BatcherOptions } from './serving/options';
+export type { BatcherStats, Histogram } from './serving/stats';
 export type { CpuIsa, ThreadsReason } from './native-interface';
 export type { Shape } from './shape';
+export { Shared, type SharedKind, type SharedToken } from './shared';
 export { type AllCloseOptions, assertAllClose } from './tensor/compare';
 export type { ItemFor } from './tensor/elements';
 export type { FromImageOptions } from './tensor/image';

@@ -8,6 +8,7 @@ import type { ErrorCode } from './errors';
 
 declare const storageBrand: unique symbol;
 declare const layerBrand: unique symbol;
+declare const batcherBrand: unique symbol;
 
 /** Native memory with a reference count. It is freed once it is disposed or collected and no run uses it. */
 export interface StorageHandle {
@@ -17,6 +18,11 @@ export interface StorageHandle {
 /** A native layer: an immutable configuration, and parameters that are replaced atomically. */
 export interface LayerHandle {
   readonly [layerBrand]: true;
+}
+
+/** A queue that joins the requests of many callers. Requests that were accepted are settled even if it is collected. */
+export interface BatcherHandle {
+  readonly [batcherBrand]: true;
 }
 
 /** The code of a {@link DType} on the boundary: libtorch's ScalarType. */
@@ -84,10 +90,53 @@ export interface FusedReport {
 }
 
 /** The limit that decides the number of threads. */
-export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'OMP_NUM_THREADS';
+export type ThreadsReason = 'cores' | 'affinity' | 'cgroup' | 'job' | 'OMP_NUM_THREADS' | 'setThreads';
 
 /** An instruction set of the fused CPU engine. 'baseline' is SSE2 on x64; arm64 has 'neon' alone. */
 export type CpuIsa = 'baseline' | 'neon' | 'avx2' | 'avx512';
+
+/** Limits of a batcher. What is missing is unlimited. */
+export type BatchLimits = Readonly<{
+  images?: number;
+  pixels?: number;
+  requests?: number;
+  bytes?: number;
+  levels: number;
+  /** In milliseconds. */
+  delay: number;
+}>;
+
+export interface NativeHistogram {
+  bounds: number[];
+  counts: number[];
+  sum: number;
+  count: number;
+}
+
+/** Counters of a batcher. Times are sums in milliseconds. */
+export interface BatcherState {
+  queued: number;
+  queuedBytes: number;
+  running: number;
+  requests: number;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+  timedOut: number;
+  rejected: number;
+  images: number;
+  batches: number;
+  requestMs: number;
+  inputMs: number;
+  queueMs: number;
+  computeMs: number;
+  outputMs: number;
+  batchImages: NativeHistogram;
+  batchRequests: NativeHistogram;
+  queueTimes: NativeHistogram;
+  computeTimes: NativeHistogram;
+  devices: { device: DeviceCode; running: number; batches: number; images: number; lost: boolean }[];
+}
 
 export interface NativeBinding {
   /** The addon's version and build settings. */
@@ -112,8 +161,8 @@ export interface NativeBinding {
   share(storage: StorageHandle): [buffer: ArrayBuffer, lent: boolean];
   /** Releases this handle's count. Idempotent. A buffer from {@link share} stays valid. */
   disposeStorage(storage: StorageHandle): void;
-  /** Counts the live native storages, their bytes, and the live layers of this environment. */
-  counters(): { liveTensors: number; liveBytes: number; liveLayers: number };
+  /** Counts the live native storages, their bytes, and the live layers of this environment, and the process's shared values. */
+  counters(): { liveTensors: number; liveBytes: number; liveLayers: number; liveShares: number };
 
   /** Seeds this environment's generator, which gives the numbers of at::mt19937. */
   manualSeed(seed: bigint): void;
@@ -133,6 +182,8 @@ export interface NativeBinding {
    * uses.
    */
   cpu(): { threads: number; threadsReason: ThreadsReason; isas: string[]; isa: CpuIsa };
+  /** Sets the most threads that compute at once in this process, in the fused CPU engine and in libtorch. At least 1. */
+  setThreads(threads: number): void;
   /** True if the NVIDIA driver's library can be opened. Loads no libtorch. */
   cudaDriver(): boolean;
   /** Says if CUDA is usable and, if not, why. Needs loadLibtorch if there is a driver. */
@@ -149,6 +200,8 @@ export interface NativeBinding {
 
   /** Returns a contiguous copy with this dtype on this device. Needs loadLibtorch if one of the devices is not the CPU. */
   copy(source: TensorArg, dtype: DTypeCode, device: DeviceCode): NativeTensor;
+  /** The same on an executor's thread. Resolves to one tensor. Copies JavaScript's memory during the call. */
+  copyAsync(source: TensorArg, dtype: DTypeCode, device: DeviceCode): Promise<[NativeTensor]>;
 
   /** Creates a layer. native/engine/layers/layers.hpp lists the kinds. All need loadLibtorch, except
    * Flatten and a fused TokenLearner on the CPU. Copies `params`, in the order that the layer documents. */
@@ -173,6 +226,8 @@ export interface NativeBinding {
   setParameters(layers: readonly LayerHandle[], params: readonly (readonly TensorArg[])[]): void;
   /** Returns copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
+  /** The same on an executor's thread, as the parameters are at the call. */
+  parametersAsync(layer: LayerHandle): Promise<NativeTensor[]>;
   /** The placement of a layer; for a container, of its first layer with parameters. */
   placement(layer: LayerHandle): PlacementCode;
   /** Moves all layers, each to its own placement, or none if it throws. */
@@ -182,6 +237,22 @@ export interface NativeBinding {
     devices: readonly DeviceCode[],
   ): void;
   disposeLayer(layer: LayerHandle): void;
+
+  /** Offers the current operators of layers to all environments of the process. Returns a random id. */
+  shareLayers(description: string, layers: readonly LayerHandle[]): string;
+  /** Creates layers over the operators of {@link shareLayers}, whose parameters cannot change. Throws ERR_SHARED_NOT_FOUND. */
+  openLayers(id: string): [description: string, layers: LayerHandle[]];
+  /** Gives each target the operator of the source at its position. All are of {@link openLayers}. */
+  adoptLayers(targets: readonly LayerHandle[], sources: readonly LayerHandle[]): void;
+  /**
+   * Offers a tensor to all environments. If `once`, the first that opens it takes it, and the caller disposes the tensor;
+   * `alone` then says that no other tensor has its storage. Returns a random id.
+   */
+  shareTensor(tensor: TensorArg, once: boolean, alone: boolean): string;
+  /** Creates a tensor over the memory of {@link shareTensor}. Throws ERR_SHARED_NOT_FOUND. */
+  openTensor(id: string): NativeTensor;
+  /** Ends the offer. What was opened stays. False if there is none. */
+  unshare(id: string): boolean;
 
   /**
    * Runs on the device's executor thread. Resolves to the layer's outputs. `id` is for {@link cancel}; 0 means that nobody will
@@ -200,6 +271,31 @@ export interface NativeBinding {
   cancel(id: number): boolean;
   /** Sets the most requests that may wait for each device, and the most bytes of their inputs; Infinity means no limit. */
   setQueueLimits(requests: number, bytes: number): void;
+
+  /** Creates a batcher. With `devices` it keeps a copy of each layer's operator on each of them. */
+  createBatcher(limits: BatchLimits, devices: readonly DeviceCode[]): BatcherHandle;
+  /**
+   * Runs a layer on one input, with other requests of the batcher. Resolves to the layer's outputs. `id` is unique among the
+   * batcher's unfinished requests. A request that is not finished after `timeoutMs` fails with ERR_TIMEOUT. With `alone` a
+   * small one may run during the call.
+   */
+  batchForward(
+    batcher: BatcherHandle,
+    layer: LayerHandle,
+    input: TensorArg,
+    how: CallOptions | undefined,
+    id: number,
+    priority: number,
+    timeoutMs: number | undefined,
+    alone: boolean,
+  ): Promise<NativeTensor[]>;
+  /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
+  cancelBatched(batcher: BatcherHandle, id: number): boolean;
+  /** Takes no further requests. Those that wait run without delay, or fail with ERR_CLOSED. */
+  closeBatcher(batcher: BatcherHandle, drain: boolean): void;
+  batcherState(batcher: BatcherHandle): BatcherState;
+  /** For tests: no batch begins until that many requests wait. Then the hold ends. */
+  holdBatcher(batcher: BatcherHandle, requests: number): void;
 
   /**
    * Converts pictures, uint8 tensors of shape (height, width, channels), on the CPU's executor thread. Resolves to one tensor.

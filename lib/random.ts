@@ -12,6 +12,14 @@ const EXPECTED = 'an integer from -2^63 to 2^64 - 1';
  *
  * @param seed - an integer from -2^63 to 2^64 - 1; negative seeds count from 2^64, as in PyTorch.
  * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
+ *
+ * @example
+ * ```ts
+ * import { manualSeed, Tensor } from 'tokenlearner';
+ *
+ * manualSeed(0);
+ * console.log(Tensor.rand([3])); // tensor([0.4963, 0.7682, 0.0885])
+ * ```
  */
 export function manualSeed(seed: number | bigint): void {
   if (typeof seed !== 'number' && typeof seed !== 'bigint') {

@@ -91,8 +91,8 @@ export interface RuntimeInfo {
   /** The most threads that one forward of the fused CPU engine uses. */
   threads: number;
   /**
-   * The limit that decides `threads`: the physical cores, the process's affinity mask, the CPU quota of its control groups, or
-   * OMP_NUM_THREADS. Null if the addon cannot be loaded.
+   * The limit that decides `threads`: the physical cores, the process's affinity mask, the CPU quota of its control groups,
+   * OMP_NUM_THREADS, or {@link runtime}.setThreads(). Null if the addon cannot be loaded.
    */
   threadsReason: ThreadsReason | null;
   /** The fused CPU engine; null if the addon cannot be loaded. */
@@ -112,6 +112,8 @@ export interface RuntimeMemory {
   liveBytes: number;
   /** The number of native layers that are not disposed. */
   liveLayers: number;
+  /** Of the whole process: what `share()` offers and `dispose()` has not ended, and what `move()` sent and nobody has opened. */
+  liveShares: number;
 }
 
 /** Options of {@link runtime}.configure(). */
@@ -190,6 +192,9 @@ function checkLimit(name: string, value: unknown): number {
   return value === Infinity ? Infinity : checkInteger(name, value, { min: 0 });
 }
 
+/** A sanity limit: larger values are almost certainly typos. */
+const MOST_THREADS = 1024;
+
 const CPU = { index: -1, name: 'CPU', totalMemory: null, computeCapability: null };
 
 function describeDevice({
@@ -223,7 +228,19 @@ function describeAddon(
 
 const NO_ADDON = { addon: null, threads: availableParallelism(), threadsReason: null, cpu: null };
 
-/** Information about this installation, and its settings. */
+/**
+ * Information about this installation, and its settings.
+ *
+ * @example
+ * ```ts
+ * import { runtime } from 'tokenlearner';
+ *
+ * const { devices, cuda } = runtime.info();
+ * console.log(devices[0]?.device); // cpu
+ * if (!cuda.available) console.log(cuda.detail);
+ * runtime.configure({ maxQueueSize: 1000 });
+ * ```
+ */
 export const runtime = {
   /**
    * Reports versions, libtorch, devices, and the reason if no GPU is usable. Loads libtorch only if there is an NVIDIA driver.
@@ -249,6 +266,19 @@ export const runtime = {
           }),
       problem: problem ?? null,
     };
+  },
+
+  /**
+   * Sets the most threads that compute at once in this process: those of the fused CPU engine, which all models and worker threads
+   * share, and those of libtorch's operators. Call it in any thread, at any time: it waits for nothing, and counts for forwards that
+   * start later. It overrides OMP_NUM_THREADS, and may ask for more than there are cores. The fused engine's numbers do not depend
+   * on it.
+   *
+   * @param threads - from 1 to 1024. The default, and the reason for it, are in {@link runtime}.info().
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
+   */
+  setThreads(threads: number): void {
+    binding().setThreads(checkInteger('threads', threads, { min: 1, max: MOST_THREADS }));
   },
 
   /** Counts the native memory and layers of this Node environment. */

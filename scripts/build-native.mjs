@@ -45,6 +45,8 @@ export function ensureNative({ includeDir, version, tests = false }) {
 /** Runs CMake's configuration in a folder below the checkout, through cmake-js, with these cache entries. */
 export function configure(folder, settings) {
   const out = ['--out', path.relative(root, folder), '--log-level', 'warn'];
+  // MSVC has no GNU vector types, which the kernels use.
+  if (process.platform === 'win32') out.push('--toolset', 'ClangCL');
   const entries = Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`);
   runPackage('cmake-js/bin/cmake-js', ['configure', ...out, ...entries]);
 }

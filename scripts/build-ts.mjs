@@ -1,7 +1,11 @@
-/** Compiles lib/ to dist/: CommonJS, its types, and the ESM entry over it. */
+/**
+ * Compiles lib/ to dist/: CommonJS, its types, the ESM entry over it, and one file of what every program loads; then packages/server to
+ * its own dist/.
+ */
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { writeEsmEntry } from './build-esm.mjs';
+import { writeCore } from './build-core.mjs';
+import { writeEsmEntry, writeTraceableEsmEntry } from './build-esm.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import {
   hashInputs,
@@ -16,34 +20,46 @@ import {
   SetupError,
 } from './tools.mjs';
 
-const SOURCES = [
-  'lib',
-  'package.json',
-  'tsconfig.json',
-  'tsconfig.build.json',
-  'scripts/build-ts.mjs',
-  'scripts/build-esm.mjs',
-];
+const SHARED = ['package.json', 'tsconfig.json', 'scripts/build-ts.mjs', 'scripts/build-esm.mjs'];
+const SERVER = 'packages/server';
 
 export async function ensureTypeScript() {
-  const inputs = hashInputs(SOURCES, lockedVersions(['typescript']));
-  const dist = path.join(root, 'dist');
-  if (existsSync(path.join(dist, 'index.mjs')) && isFresh('typescript', inputs)) return;
-  say('Compiling lib/ to dist/');
+  await ensureCompiled('typescript', {
+    folder: '',
+    sources: ['lib', 'tsconfig.build.json', 'scripts/build-core.mjs'],
+    finish: finishMain,
+  });
+  // Its types and its ESM entry come from the compiled main package.
+  const sources = ['lib', `${SERVER}/lib`, `${SERVER}/tsconfig.build.json`, `${SERVER}/package.json`];
+  await ensureCompiled('typescript-server', { folder: SERVER, sources, finish: writeEsmEntry });
+}
+
+/** Compiles the lib/ of a package to its dist/. `finish` gets the compiled folder. */
+async function ensureCompiled(stamp, { folder, sources, finish }) {
+  const inputs = hashInputs([...SHARED, ...sources], lockedVersions(['typescript', 'esbuild']));
+  const home = path.join(root, folder);
+  const dist = path.join(home, 'dist');
+  if (existsSync(path.join(dist, 'index.mjs')) && isFresh(stamp, inputs)) return;
+  say(`Compiling ${path.posix.join(folder, 'lib/')} to ${path.posix.join(folder, 'dist/')}`);
   // Beside dist/ first, so that a failure leaves the last good one.
-  const fresh = path.join(root, 'build', `dist-${process.pid}`);
+  const fresh = path.join(home, 'build', `dist-${process.pid}`);
   try {
-    runPackage('typescript/bin/tsc6', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
-    inlineErrorCodes(fresh);
-    await writeEsmEntry(fresh);
-    const cli = path.join(fresh, 'cli', 'main.js');
-    if (existsSync(cli)) chmodSync(cli, 0o755);
+    runPackage('typescript/bin/tsc6', ['-p', path.join(home, 'tsconfig.build.json'), '--outDir', fresh]);
+    await finish(fresh);
     rmSync(dist, { recursive: true, force: true });
     renameSync(fresh, dist);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
-  markFresh('typescript', inputs);
+  markFresh(stamp, inputs);
+}
+
+async function finishMain(fresh) {
+  inlineErrorCodes(fresh);
+  writeTraceableEsmEntry(fresh);
+  await writeCore(fresh);
+  const cli = path.join(fresh, 'cli', 'main.js');
+  if (existsSync(cli)) chmodSync(cli, 0o755);
 }
 
 /**

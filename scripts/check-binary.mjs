@@ -11,9 +11,9 @@ import { compareVersions, isMain, main, output, readRequirements, root, say, Set
 /** The oldest glibc that the addon loads on: the one that Node's own binaries and libtorch's wheels need. */
 const GLIBC_FLOOR = readRequirements().glibc;
 
-/** Libraries of every system with glibc and Node, or with musl and Node. */
+/** Libraries of every system with glibc and Node, or with musl and Node: libc.so is musl itself, whatever its file is called. */
 const SYSTEM_LIBRARIES =
-  /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d|libc\.musl-\w+\.so\.1)$/;
+  /^(?:lib(?:c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d|libc\.musl-\w+\.so\.1|libc\.so)$/;
 
 /** The symbols that Node looks up. */
 const ENTRY_POINTS = new Set(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
@@ -28,7 +28,7 @@ export function checkBinary(file, arch = process.arch) {
   const glibc = newest(symbols.map(({ version }) => /^GLIBC_([\d.]+)$/.exec(version)?.[1]).filter(Boolean));
   const complaints = [
     ...checkVersions(symbols),
-    ...checkNames(symbols, /\[libc\.musl-/.test(header)),
+    ...checkNames(symbols, /\[libc\.(?:musl-|so\])/.test(header)),
     ...checkHeader(header, arch),
     ...checkTexts(readFileSync(file)),
   ];

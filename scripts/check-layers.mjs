@@ -10,8 +10,23 @@ import { ensureDependencies } from './dependencies.mjs';
 import { libLayers } from './lib-layers.mjs';
 import { commandLine, isMain, main, root, say, SetupError } from './tools.mjs';
 
+/** Headers of POSIX and of Windows. */
+const SYSTEM_HEADER =
+  /^(?:sys\/|mach|(?:dlfcn|fcntl|io|link|malloc|poll|process|pthread|sched|semaphore|signal|unistd|windows)\.h$)/;
+
 /** Includes that a native folder must not have, and the files that are excused. */
 const NATIVE_RULES = [
+  {
+    folder: 'native/',
+    forbidden: SYSTEM_HEADER,
+    what: 'a header of the operating system: call platform/platform.hpp',
+    except: /^native\/(?:platform\/|boundary\/glibc-floor\.cpp$)/,
+  },
+  {
+    folder: 'native/platform/',
+    forbidden: /^(?:torch|ATen|c10|kernels|engine|boundary)\/|^(?:napi|node_api|js_native_api)/,
+    what: 'a layer above',
+  },
   { folder: 'native/kernels/', forbidden: /^(?:torch|ATen|c10)\//, what: 'torch' },
   { folder: 'native/kernels/', forbidden: /^(?:napi|node_api|js_native_api)/, what: 'Node-API' },
   { folder: 'native/kernels/', forbidden: /(?:^|\/)(?:engine|boundary)\//, what: 'a layer above' },
@@ -35,6 +50,7 @@ const ENGINE_ROOMS = [
   'torch/',
   'cuda/',
   'run/',
+  'batch/',
   'image/',
   'token-learner/',
   'token-learner-v11/',
@@ -42,7 +58,7 @@ const ENGINE_ROOMS = [
 ];
 
 /** The first finds the addon, the second loads it. */
-const ADDON_LOADERS = ['lib/libtorch/addon-file.ts', 'lib/binding.ts'];
+const ADDON_LOADERS = ['lib/libtorch/addon-file.ts', 'lib/libtorch/traced.ts', 'lib/binding.ts'];
 
 const LOADS_ADDON = /require\('node-gyp-build|from 'node-gyp-build|process\.dlopen|\.node['"`]/;
 
@@ -118,13 +134,15 @@ function checkLength(lines, complain) {
 async function checkImports(folder) {
   ensureDependencies();
   const [{ ESLint }, { parser }] = await Promise.all([import('eslint'), import('typescript-eslint')]);
+  const files = ['lib/**/*.ts', 'packages/server/lib/**/*.ts'];
   const eslint = new ESLint({
     cwd: folder,
+    errorOnUnmatchedPattern: false,
     overrideConfigFile: true,
-    overrideConfig: [{ files: ['lib/**/*.ts'], languageOptions: { parser } }, ...libLayers],
+    overrideConfig: [{ files, languageOptions: { parser } }, ...libLayers],
     allowInlineConfig: false,
   });
-  const results = await eslint.lintFiles(['lib/**/*.ts']);
+  const results = await eslint.lintFiles(files);
   return results.flatMap(({ filePath, messages }) => {
     const file = path.relative(folder, filePath).replaceAll(path.sep, '/');
     return messages.map(({ line, message }) => `${file}:${line}: ${message}`);
@@ -134,7 +152,7 @@ async function checkImports(folder) {
 function checkLoading(lines, complain) {
   for (const [i, line] of lines.entries()) {
     if (!LOADS_ADDON.test(line)) continue;
-    complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(' and ')} may`);
+    complain(i + 1, `loads the native addon; only ${ADDON_LOADERS.join(', ')} may`);
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * Cross-builds of the addon and its tests, each in its own folder below build/. Debian's packages have the compiler, and an emulator
- * that runs what it makes.
+ * Cross-builds of the addon and its tests, each in its own folder below build/. Debian's packages have the compiler for linux-arm64, and
+ * an emulator that runs what it makes. The compiler for musl comes from npm: zig.mjs.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { buildTargets, configure } from './build-native.mjs';
 import { ensureTypeScript } from './build-ts.mjs';
@@ -9,6 +10,7 @@ import { ensureDependencies } from './dependencies.mjs';
 import { ensureLibtorch } from './libtorch.mjs';
 import { checkToolchain } from './toolchain.mjs';
 import { here, output, root, SetupError } from './tools.mjs';
+import { ensureZig, hasZig } from './zig.mjs';
 
 const TARGETS = {
   'linux-arm64': {
@@ -21,7 +23,14 @@ const TARGETS = {
     emulator: ['qemu-aarch64-static', '-L', '/usr/aarch64-linux-gnu'],
     packages: ['g++-aarch64-linux-gnu', 'qemu-user-static'],
   },
+  'linux-x64-musl': musl('x64'),
+  'linux-arm64-musl': musl('arm64'),
 };
+
+/** zig, which is fetched when it is needed. Its linker strips: no other program here can strip both processors' files. */
+function musl(arch) {
+  return { host: 'linux-x64', toolchain: `cmake/linux-${arch}-musl.cmake`, strip: 'true', isZig: true };
+}
 
 /** The platforms that this one can build for, besides itself. */
 export function crossPlatforms() {
@@ -39,7 +48,13 @@ export function crossTarget(name) {
 
 /** True where the compiler of the target is installed. */
 export function hasCrossCompiler(name) {
-  return output(crossTarget(name).compiler, ['--version']) !== null;
+  const target = crossTarget(name);
+  return target.isZig ? hasZig() : output(target.compiler, ['--version']) !== null;
+}
+
+/** True where a build for the target takes nothing that was not asked for: zig's first one takes minutes, for libc++. */
+export function isReadyToCross(name) {
+  return hasCrossCompiler(name) && (!crossTarget(name).isZig || existsSync(crossBuildFolder(name)));
 }
 
 /** True where the emulator of the target is installed. */
@@ -50,6 +65,7 @@ function hasEmulator(name) {
 /** Throws a SetupError that names the Debian packages, where the compiler or, if it is needed, the emulator is missing. */
 export function checkCross(name, { emulator = false } = {}) {
   const target = crossTarget(name);
+  if (target.isZig) return;
   const missing = [
     ...(hasCrossCompiler(name) ? [] : [target.compiler]),
     ...(emulator && !hasEmulator(name) ? [target.emulator[0]] : []),
@@ -72,11 +88,12 @@ export function crossBuildFolder(name) {
 }
 
 /** The CTest programs of the CPU's code. */
-const TESTS = ['engine-tests', 'kernels-tests'];
+const TESTS = ['engine-tests', 'kernels-tests', 'platform-tests'];
 
 /** Builds the addon for a target, without CUDA kernels. `tests` adds the C++ tests, without those of the CUDA kernels' logic. */
 export async function ensureCross(name, { tests = false } = {}) {
   checkCross(name);
+  if (crossTarget(name).isZig) ensureZig();
   checkToolchain();
   ensureDependencies();
   await ensureTypeScript();

@@ -1,20 +1,36 @@
 /**
- * The layers of lib/ as rules of eslint: imports point only downward. eslint.config.mjs shows a violation in the editor; `npm run check`
+ * The layers of lib/ and of packages/server/lib/ as rules of eslint: imports point only downward. eslint.config.mjs shows a violation in the editor; `npm run check`
  * fails on it, whatever the comments in the file say.
  */
 
 /** lib/ from the bottom up: the files and folders of each layer. A file imports from its own layer and from those before it. */
 const LAYERS = [
-  ['errors', ['errors', 'native-interface', 'once']],
+  ['errors', ['bundled', 'errors', 'native-interface', 'once']],
   ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
-  ['binding', ['binding', 'device', 'random']],
+  ['binding', ['binding', 'device', 'random', 'shared']],
   ['tensor', ['tensor', 'init', 'runtime']],
   ['weights', ['weights']],
   ['modules', ['modules']],
+  ['serving', ['serving']],
   ['files', ['files']],
-  ['index', ['index']],
+  ['index', ['index', 'open-shared']],
   ['doctor', ['doctor']],
   ['cli', ['cli']],
+];
+
+/** packages/server/lib/, in the same way. */
+const SERVER = 'packages/server/lib';
+const SERVER_LAYERS = [
+  [
+    'values',
+    ['auth', 'check', 'datatypes', 'json-depth', 'lifecycle', 'options', 'problem', 'protocol', 'values'],
+  ],
+  ['models', ['models', 'input', 'input-pool']],
+  ['core', ['core', 'observe', 'tracked-request']],
+  ['transports', ['http', 'grpc']],
+  ['server', ['server']],
+  ['serve', ['serve']],
+  ['index', ['index']],
 ];
 
 /** Imports that no-restricted-imports does not see. */
@@ -35,27 +51,33 @@ function forbid(patterns) {
   };
 }
 
-/** The imports of higher layers, in a file that reaches lib/ by `up`. */
-function upward(index, up) {
-  const [own] = LAYERS[index];
-  return LAYERS.slice(index + 1).map(([name, entries]) => ({
+/** The imports of higher layers, in a file that reaches its lib/ by `up`. */
+function upward(layers, index, up) {
+  const [own] = layers[index];
+  return layers.slice(index + 1).map(([name, entries]) => ({
     regex: `^${up}(?:${entries.join('|')})(?:$|[./])`,
     message: `${own} imports upward, from ${name}`,
   }));
 }
 
-const inLayers = LAYERS.flatMap(([, entries], index) => [
-  { files: entries.map((entry) => `lib/${entry}.ts`), rules: forbid(upward(index, String.raw`\./`)) },
-  {
-    files: entries.map((entry) => `lib/${entry}/**/*.ts`),
-    rules: forbid(upward(index, String.raw`(?:\.\./)+`)),
-  },
-]);
+/** The rules of the files in a folder. */
+function inLayers(folder, layers) {
+  return layers.flatMap(([, entries], index) => [
+    {
+      files: entries.map((entry) => `${folder}/${entry}.ts`),
+      rules: forbid(upward(layers, index, String.raw`\./`)),
+    },
+    {
+      files: entries.map((entry) => `${folder}/${entry}/**/*.ts`),
+      rules: forbid(upward(layers, index, String.raw`(?:\.\./)+`)),
+    },
+  ]);
+}
 
 /** Entries for eslint's configuration; a later one replaces the rules of an earlier one for the same file. */
 export const libLayers = [
   {
-    files: ['lib/**/*.ts'],
+    files: ['lib/**/*.ts', `${SERVER}/**/*.ts`],
     rules: {
       'no-restricted-syntax': [
         'error',
@@ -63,7 +85,8 @@ export const libLayers = [
       ],
     },
   },
-  ...inLayers,
+  ...inLayers('lib', LAYERS),
+  ...inLayers(SERVER, SERVER_LAYERS),
   {
     files: ['lib/libtorch/**/*.ts'],
     rules: forbid([

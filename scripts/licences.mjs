@@ -21,6 +21,11 @@ const LINKED = [
     use: 'linked into the addon for Linux',
   },
   {
+    name: 'libc++, libc++abi, libunwind, compiler-rt',
+    licence: 'Apache-2.0 WITH LLVM-exception',
+    use: 'linked into the addon for musl, where zig has built it',
+  },
+  {
     name: 'CUDA runtime (cudart_static)',
     licence: 'LicenseRef-NVIDIA-CUDA-EULA',
     use: 'linked into the addon where it has CUDA kernels',
@@ -31,6 +36,11 @@ const LINKED = [
     licence: 'BSD-3-Clause',
     use: 'headers, compiled into the addon',
   },
+  {
+    name: 'Pillow (Resample.c)',
+    licence: 'MIT-CMU',
+    use: 'its arithmetic, in the resize of Tensor.fromImage; © 1997-2011 Secret Labs AB, 1995-2011 Fredrik Lundh and contributors, 2010 Jeffrey A. Clark and contributors',
+  },
 ];
 
 /** npm's bill of materials of this package and its runtime dependencies, out of package-lock.json. */
@@ -38,7 +48,27 @@ function npmBill() {
   const options = ['--sbom-format=cyclonedx', '--package-lock-only', '--omit=dev', '--omit=optional'];
   const { status, stdout, stderr } = npm(['sbom', ...options], { cwd: root });
   if (status !== 0) throw new SetupError(`npm sbom failed:\n${stderr}`);
-  return JSON.parse(stdout);
+  return withoutWorkspaces(JSON.parse(stdout));
+}
+
+/** The part of npm's bill that the main package needs: npm adds the workspaces, which are packages of their own, and cannot leave them out here. */
+export function withoutWorkspaces(bill) {
+  const edges = new Map(bill.dependencies.map(({ ref, dependsOn }) => [ref, dependsOn]));
+  const isWorkspace = (ref) => ref.startsWith('@tokenlearner/');
+  const reached = new Set();
+  const visit = (ref) => {
+    if (reached.has(ref) || isWorkspace(ref)) return;
+    reached.add(ref);
+    for (const next of edges.get(ref) ?? []) visit(next);
+  };
+  visit(bill.metadata.component['bom-ref']);
+  return {
+    ...bill,
+    components: bill.components.filter((each) => reached.has(each['bom-ref'])),
+    dependencies: bill.dependencies
+      .filter(({ ref }) => reached.has(ref))
+      .map((each) => ({ ...each, dependsOn: each.dependsOn.filter((ref) => reached.has(ref)) })),
+  };
 }
 
 /** The npm packages that a user gets with this one: name, version, licence. */

@@ -8,10 +8,10 @@
  * build/test-results/jest.json.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { npm, packagesFolder } from './npm-pack.mjs';
-import { here, isMain, main, root, run, say, SetupError } from './tools.mjs';
+import { fetchPackage, packagesFolder } from './npm-pack.mjs';
+import { here, isMain, main, root, say, SetupError } from './tools.mjs';
 
 /** Exact, so that a run can be repeated. */
 export const VERSIONS = ['22.23.3', '24.21.0', '26.10.0'];
@@ -45,20 +45,8 @@ export function ensureNode(version, platform = here) {
   const program = path.join(folder, 'bin', platform.startsWith('win32') ? 'node.exe' : 'node');
   if (existsSync(program)) return program;
   const name = `node-${platform.replace('win32', 'win')}@${version}`;
-  say(`Fetching ${name}`);
-  const fresh = path.join(CACHE, `${place}-${process.pid}`);
-  mkdirSync(fresh, { recursive: true });
-  try {
-    const { status, stderr } = npm(['pack', '--ignore-scripts', '--pack-destination', fresh, name]);
-    if (status !== 0) throw new SetupError(`${name} cannot be fetched:\n${stderr}`);
-    const [archive] = readdirSync(fresh);
-    // The program alone: jest would take the package.json of each version for one package.
-    run('tar', ['-xzf', path.join(fresh, archive), '-C', fresh, '--strip-components=1', 'package/bin']);
-    rmSync(path.join(fresh, archive));
-    renameSync(fresh, folder);
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
+  // The program alone: jest would take the package.json of each version for one package.
+  fetchPackage(name, folder, { member: 'package/bin' });
   return program;
 }
 

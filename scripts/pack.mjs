@@ -1,21 +1,25 @@
 /**
- * `npm run pack`: build/packages/tokenlearner-<version>.tgz, ready to publish, and beside it the package with libtorch.
+ * `npm run pack`: build/packages/tokenlearner-<version>.tgz, ready to publish, and beside it the package with libtorch and that of the server.
  *
- *     node scripts/pack.mjs [--all]
+ *     node scripts/pack.mjs [--all] [--prebuilds FOLDER]
  *
- * The package has the binary of this platform, and of each that can be cross-built where its compiler is installed. --all demands the
- * compilers.
+ * The package has the binary of this platform, and of each that can be cross-built: where Debian's compiler for it is installed, or zig has
+ * built it before. --all demands all of them. A binary that lies in FOLDER, as in prebuilds/, is taken from there: the release builds those
+ * for musl on Alpine.
  *
  * The dependency on the latter is added here and not in the checkout: `npm install` in a checkout would look for it in the
  * registry, where a version that has not been published yet is not.
  */
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { crossPlatforms, crossTarget, hasCrossCompiler } from './cross.mjs';
+import { demandFit } from './check-binary.mjs';
+import { crossPlatforms, isReadyToCross } from './cross.mjs';
 import { hasCudaKernels, thirdPartyNotice } from './licences.mjs';
 import { packFolder, packagesFolder } from './npm-pack.mjs';
 import { libtorchPackage, packLibtorch } from './pack-libtorch.mjs';
-import { prebuild } from './prebuild.mjs';
+import { packServer } from './pack-server.mjs';
+import { prebuild, prebuiltFile } from './prebuild.mjs';
+import { publishedReadme } from './published-readme.mjs';
 import { commandLine, isMain, main, root, runPackage, say, SetupError } from './tools.mjs';
 
 /** Bytes that the packed package may have. */
@@ -44,22 +48,36 @@ const PUBLISHED = [
 ];
 
 /** Makes prebuilds/, with nothing from an earlier run. */
-async function prebuildAll(all) {
+async function prebuildAll({ all, prebuilds }) {
   rmSync(path.join(root, 'prebuilds'), { recursive: true, force: true });
   await prebuild();
   for (const name of crossPlatforms()) {
-    if (all || hasCrossCompiler(name)) await prebuild(name);
-    else say(`${name} is left out of the package: ${crossTarget(name).compiler} is not installed.`);
+    if (takePrebuilt(name, prebuilds)) continue;
+    if (all || isReadyToCross(name)) await prebuild(name);
+    else say(`${name} is left out of the package: \`npm run prebuild -- --platform ${name}\` makes it.`);
   }
 }
 
-/** Packs both packages. Returns their paths, {main, libtorch}. */
-export async function pack({ all = false } = {}) {
-  await prebuildAll(all);
+/** Takes a platform's binary from a folder of such. False if it has none. */
+function takePrebuilt(name, folder) {
+  if (folder === undefined) return false;
+  const target = prebuiltFile(name);
+  const source = path.join(folder, path.relative(path.join(root, 'prebuilds'), target));
+  if (!existsSync(source)) return false;
+  cpSync(source, target);
+  demandFit([target]);
+  return true;
+}
+
+/** Packs all packages. Returns their paths, {main, libtorch, server}. */
+export async function pack({ all = false, prebuilds } = {}) {
+  await prebuildAll({ all, prebuilds });
   const libtorch = await packLibtorch();
   const own = packMain();
   check(own);
-  return { main: own, libtorch };
+  const server = packServer();
+  check(server);
+  return { main: own, libtorch, server };
 }
 
 function packMain() {
@@ -70,9 +88,12 @@ function packMain() {
     if (!existsSync(source)) throw new SetupError(`${name} is missing`);
     cpSync(source, path.join(folder, name), { recursive: true });
   }
+  const own = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const readme = path.join(folder, 'README.md');
+  writeFileSync(readme, publishedReadme(readFileSync(readme, 'utf8'), own));
   const cuda = hasCudaKernels(path.join(folder, 'prebuilds'));
   writeFileSync(path.join(folder, 'THIRD-PARTY.md'), thirdPartyNotice({ cuda }));
-  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(publishedManifest(), null, 2)}\n`);
+  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(publishedManifest(own), null, 2)}\n`);
   const file = packFolder(folder);
   const { size } = statSync(file);
   const limit = cuda ? LIMIT_WITH_CUDA : LIMIT;
@@ -85,9 +106,8 @@ function packMain() {
 }
 
 /** No scripts, no development dependencies, and the libtorch packages of the platforms that have one as an option. */
-function publishedManifest() {
+function publishedManifest(own) {
   const platforms = readdirSync(path.join(root, 'prebuilds'));
-  const own = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const kept = Object.fromEntries(PUBLISHED.flatMap((key) => (key in own ? [[key, own[key]]] : [])));
   const packages = platforms.map(libtorchPackage).filter(({ entry }) => entry.archive !== null);
   const optionalDependencies = Object.fromEntries(packages.map(({ name, version }) => [name, version]));
@@ -102,8 +122,8 @@ function check(file) {
 
 if (isMain(import.meta.url)) {
   await main(async () => {
-    const { all } = commandLine({ all: { type: 'boolean', default: false } }).values;
-    for (const file of Object.values(await pack({ all })))
+    const { values } = commandLine({ all: { type: 'boolean' }, prebuilds: { type: 'string' } });
+    for (const file of Object.values(await pack(values)))
       say(`${file}: ${(statSync(file).size / 1e6).toFixed(2)} MB`);
   });
 }

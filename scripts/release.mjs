@@ -56,10 +56,10 @@ function setVersion(version) {
   if (compareVersions(version, current) <= 0)
     throw new SetupError(`${version} does not come after ${current}`);
   const text = cutVersion(readFileSync(changelog, 'utf8'), version, new Date().toISOString().slice(0, 10));
-  runNpm(['version', '--no-git-tag-version', version]);
+  runNpm(['version', '--no-git-tag-version', '--workspaces', '--include-workspace-root', version]);
   writeFileSync(changelog, text);
   say(
-    `Set to ${version}. Commit package.json, package-lock.json and CHANGELOG.md, then run it again without --version.`,
+    `Set to ${version}. Commit package.json, packages/server/package.json, package-lock.json and CHANGELOG.md, then run it again without --version.`,
   );
 }
 
@@ -117,15 +117,16 @@ async function release() {
   node('arm64.mjs');
   node('check-cuda-libtorch.mjs');
   writeRecords(version, packed);
-  const { main: own, libtorch } = packed;
+  const { main: own, libtorch, server } = packed;
   say(
-    `\n${version} is ready in ${packagesFolder}: two packages, SHA256SUMS, tokenlearner.cdx.json. To publish it:`,
+    `\n${version} is ready in ${packagesFolder}: three packages, SHA256SUMS, tokenlearner.cdx.json. To publish it:`,
   );
   say(`  git tag v${version} && git push origin v${version}`);
   say(
     `  npm publish --access public --provenance ${libtorch}   # unless this version of libtorch is there already`,
   );
   say(`  npm publish --provenance ${own}`);
+  say(`  npm publish --access public --provenance ${server}`);
 }
 
 if (isMain(import.meta.url)) {

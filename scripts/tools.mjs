@@ -110,12 +110,31 @@ export function compareVersions(a, b) {
   return differences.find((difference) => difference !== 0) ?? 0;
 }
 
-/** The folders, below the checkout, of the npm packages that the package needs when it runs, in a parsed package-lock.json. */
-export function runtimePackages(lock) {
-  const entries = Object.entries(lock.packages);
-  return entries
-    .filter(([name, { dev, optional }]) => name !== '' && !dev && !optional)
-    .map(([name]) => name);
+/**
+ * The folders, below the checkout, of the npm packages that the package needs when it runs, in a parsed package-lock.json. Those of its
+ * workspaces are not among them.
+ */
+export function runtimePackages({ packages }) {
+  const found = new Set();
+  const add = (folder) => {
+    for (const name of Object.keys(packages[folder].dependencies ?? {})) {
+      const needed = dependencyFolder(packages, folder, name);
+      if (found.has(needed)) continue;
+      found.add(needed);
+      add(needed);
+    }
+  };
+  add('');
+  return [...found].sort();
+}
+
+/** Where npm has put a dependency of the package in `folder`: in its own node_modules, or in one above. */
+function dependencyFolder(packages, folder, name) {
+  for (let above = folder; ; above = above.slice(0, Math.max(above.lastIndexOf('node_modules') - 1, 0))) {
+    const place = path.posix.join(above, 'node_modules', name);
+    if (packages[place] !== undefined) return place;
+    if (above === '') throw new SetupError(`package-lock.json has no ${name} for ${folder}`);
+  }
 }
 
 /** Versions of packages as package-lock.json has them. */

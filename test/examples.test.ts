@@ -26,7 +26,7 @@ test.each([
 test('examples/worker.mjs runs as documented', async () => {
   const file = path.join(__dirname, '..', 'examples', 'worker.mjs');
   const { stdout } = await promisify(execFile)(process.execPath, [file]);
-  expect(stdout).toBe('[ 1, 64, 8 ] true\n');
+  expect(stdout).toBe('[ [ 1, 64, 8, true ], [ 1, 64, 8, true ] ]\n');
 });
 
 test('examples/pictures.mjs runs as documented', async () => {

@@ -5,10 +5,13 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, TokenLearnerError } from '../errors';
 import { ignoreClosedPipes, isClosedPipe, reportFailure } from './closed-pipe';
+import { convertCommand } from './convert';
 import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
+import { inspectCommand } from './inspect';
 import { runCommand } from './run';
 import { runtimeCommand } from './runtime';
+import { serveCommand } from './serve';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
 import { version } from './version';
@@ -22,7 +25,10 @@ function program(): Command {
     .version(version())
     .showHelpAfterError('(add --help for what it takes)');
   root.addCommand(runCommand());
+  root.addCommand(inspectCommand());
+  root.addCommand(convertCommand());
   root.addCommand(infoCommand());
+  root.addCommand(serveCommand());
   root.addCommand(runtimeCommand());
   root.addCommand(doctorCommand());
   neverExit(root);

@@ -33,16 +33,18 @@ function checkNode({ node }: Machine): Finding {
 function checkPlatform({ platform, arch, glibc }: Machine): Finding {
   const name = `${platform}-${arch}`;
   if (platform !== 'linux') {
-    if (name === 'darwin-arm64') {
+    if (name === 'darwin-arm64' || name === 'win32-x64') {
       return warning('platform', `${name}, whose build has never been run`, 'Build it from source.');
     }
     return failed('platform', `${name}, which has no build`, 'Use Linux on x64 or arm64.');
   }
+  if (arch !== 'x64' && arch !== 'arm64')
+    return failed('platform', `${name}, which has no build`, 'Use Linux on x64 or arm64.');
   if (glibc === null) {
-    return failed(
+    return warning(
       'platform',
-      `${name} with musl`,
-      'Use a distribution with glibc, such as Debian: libtorch needs it.',
+      `${name} with musl, for which there is no libtorch`,
+      'Where something needs libtorch, use a distribution with glibc, such as Debian.',
     );
   }
   const value = `${name}, glibc ${glibc}`;
@@ -51,8 +53,7 @@ function checkPlatform({ platform, arch, glibc }: Machine): Finding {
     return failed('platform', `${value}, and ${OLDEST_GLIBC} or later is required`, remedy);
   }
   if (arch === 'x64') return fine('platform', value);
-  if (arch === 'arm64') return fine('platform', `${value}, which is tested in an emulator only`);
-  return failed('platform', `${value}, which has no build`, 'Use Linux on x64 or arm64.');
+  return fine('platform', `${value}, which is tested in an emulator only`);
 }
 
 function checkCpu({ arch, cpu }: Machine): Finding {

@@ -4,10 +4,12 @@ import { TokenLearnerError } from '../errors';
 import type { ArrayEntries } from '../formats/array-entry';
 import { type CheckpointOptions as Options, readCheckpointFrom } from '../formats/checkpoint';
 import { checkChoice, type Choice, passes } from '../formats/filter';
+import { readFlaxFrom } from '../formats/flax';
 import { formatErrors, quote } from '../formats/format-error';
 import { checkKind, identify, type Kind } from '../formats/identify';
 import { type FileInput, type OpenInput, withInput } from '../formats/input';
 import { readNpyFrom } from '../formats/npy';
+import { holdsArrays, readNpzFrom } from '../formats/npz';
 import { Pace } from '../formats/pace';
 import type { Allocate } from '../formats/read-elements';
 import { readSafetensorsFrom } from '../formats/safetensors';
@@ -18,7 +20,7 @@ import { checkOptions, type NoOptions } from '../validate';
 import { bitsOf } from './elements';
 
 /** The kinds of files that a loader accepts. */
-interface Loader {
+export interface Loader {
   kinds: readonly Kind[];
   /** The kind whose reader reports the problem of an unknown file. */
   otherwise: Kind;
@@ -26,7 +28,13 @@ interface Loader {
 
 const SAFETENSORS: Loader = { kinds: ['safetensors', 'json'], otherwise: 'safetensors' };
 const CHECKPOINTS: Loader = { kinds: ['checkpoint', 'pickle'], otherwise: 'checkpoint' };
-const WEIGHTS: Loader = { kinds: [...SAFETENSORS.kinds, ...CHECKPOINTS.kinds], otherwise: 'unknown' };
+// A zip archive of arrays need not begin with one.
+const ARCHIVES: Loader = { kinds: ['npz', 'checkpoint'], otherwise: 'npz' };
+const FLAX: Loader = { kinds: ['msgpack'], otherwise: 'msgpack' };
+export const WEIGHTS: Loader = {
+  kinds: [...SAFETENSORS.kinds, ...CHECKPOINTS.kinds, 'npz', 'msgpack'],
+  otherwise: 'unknown',
+};
 const ARRAYS: Loader = { kinds: ['npy'], otherwise: 'npy' };
 
 /** The tensors loaded so far, by name. */
@@ -121,38 +129,44 @@ async function kindOf({ source, name, path }: OpenInput, { kinds, otherwise }: L
   return identity.kind === 'unknown' ? otherwise : identity.kind;
 }
 
-async function readWeights(open: OpenInput, choice: Choice, loader: Loader, loading: Loading): Promise<void> {
-  const { source, name } = open;
-  switch (await kindOf(open, loader)) {
-    case 'safetensors':
-      checkNoKey(choice.key, name);
-      await readSafetensorsFrom(source, name, { filter: choice.filter, allocate: loading.allocate });
-      return;
-    case 'json':
-      // A shard must not be an index itself.
-      await readShards(
-        open,
-        choice,
-        { ...loader, kinds: loader.kinds.filter((kind) => kind !== 'json') },
-        loading,
-      );
-      return;
-    case 'checkpoint':
-    case 'pickle':
-      await readArchive(open, choice, loading);
-      return;
-    default:
-      throw formatErrors(name)(
-        'this is not a known format of weights: neither safetensors nor a PyTorch checkpoint',
-      );
-  }
+/** The kind of a file of weights. A zip archive is NumPy's if it holds arrays only. */
+export async function weightsKind(open: OpenInput, loader: Loader): Promise<Kind> {
+  const kind = await kindOf(open, loader);
+  if (kind !== 'checkpoint' || !loader.kinds.includes('npz')) return kind;
+  return loader === ARCHIVES || (await holdsArrays(open.source, open.name)) ? 'npz' : kind;
 }
 
-function checkNoKey(key: string | undefined, name: string): void {
+async function readWeights(open: OpenInput, choice: Choice, loader: Loader, loading: Loading): Promise<void> {
+  const { source, name } = open;
+  const kind = await weightsKind(open, loader);
+  if (kind === 'checkpoint' || kind === 'pickle') return readArchive(open, choice, loading);
+  if (kind === 'json') {
+    // A shard must not be an index itself.
+    const kinds = loader.kinds.filter((each) => each !== 'json');
+    return readShards(open, choice, { ...loader, kinds }, loading);
+  }
+  const read = READERS[kind];
+  if (read === undefined) {
+    throw formatErrors(name)(
+      'this is not a known format of weights: neither safetensors, a PyTorch checkpoint, a NumPy archive (.npz) nor a flax state (.msgpack)',
+    );
+  }
+  checkNoKey(choice.key, name);
+  await read(source, name, { filter: choice.filter, allocate: loading.allocate });
+}
+
+/** The readers of files that hold one state dict. */
+const READERS: Partial<Record<Kind, typeof readSafetensorsFrom | typeof readNpzFrom>> = {
+  safetensors: readSafetensorsFrom,
+  npz: readNpzFrom,
+  msgpack: readFlaxFrom,
+};
+
+export function checkNoKey(key: string | undefined, name: string): void {
   if (key === undefined) return;
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_VALUE',
-    `Expected no \`options.key\` for ${name} but received ${quote(key)}: a safetensors file holds one state dict`,
+    `Expected no \`options.key\` for ${name} but received ${quote(key)}: only a PyTorch checkpoint can hold several state dicts`,
   );
 }
 
@@ -170,6 +184,14 @@ export async function loadSafetensors(from: FileInput, options?: Options): Promi
 
 export async function loadCheckpoint(from: FileInput, options?: Options): Promise<StateDict> {
   return load(from, checkChoice(options, ['key', 'filter']), CHECKPOINTS);
+}
+
+export async function loadNpz(from: FileInput, options?: Options): Promise<StateDict> {
+  return load(from, checkChoice(options, ['filter']), ARCHIVES);
+}
+
+export async function loadFlaxMsgpack(from: FileInput, options?: Options): Promise<StateDict> {
+  return load(from, checkChoice(options, ['filter']), FLAX);
 }
 
 export async function loadNpy(from: FileInput, options?: NoOptions): Promise<AnyTensor> {

@@ -2,13 +2,17 @@
 import { TokenLearnerError } from '../errors';
 import type { SavedEntries, SavedEntry } from '../formats/array-entry';
 import { checkFilePath, type FilePath } from '../formats/input';
+import { writeCheckpoint } from '../formats/checkpoint-write';
+import { writeFlax } from '../formats/flax-write';
+import { quote } from '../formats/format-error';
 import { writeNpy } from '../formats/npy-write';
+import { writeNpz } from '../formats/npz-write';
 import { Pace } from '../formats/pace';
 import { writeSafetensors } from '../formats/safetensors-write';
 import { asRecord, type StateDict } from '../modules/state-dict';
 import { formatShape } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
-import { checkOptions, type NoOptions } from '../validate';
+import { checkBoolean, checkOptions, type NoOptions } from '../validate';
 import { HeldTensor } from './held-tensor';
 
 /** The cost of what is copied at the call, in bytes. Later changes to those tensors do not reach the file. Takes about 30 ms. */
@@ -70,14 +74,12 @@ async function holding(save: (holding: Holding) => Promise<void>): Promise<void>
   }
 }
 
-export async function saveSafetensors(
-  path: FilePath,
+/** Takes the tensors of a dict at the call, and calls `write` with them. */
+async function saveDict(
   tensors: StateDict | ReadonlyMap<string, AnyTensor>,
-  options?: { metadata?: Record<string, string> },
+  write: (entries: SavedEntries) => Promise<void>,
 ): Promise<void> {
-  const target = checkFilePath(path);
   const dict = asRecord('tensors', tensors);
-  const { metadata } = checkOptions('options', options, ['metadata']);
   await holding(async (held) => {
     const taken = Object.keys(dict).map((name) => ({ name, taken: held.take(name, dict[name]) }));
     const entries = Object.create(null) as SavedEntries;
@@ -86,8 +88,54 @@ export async function saveSafetensors(
       entries[name] = savedEntry(each);
       await pace.pause();
     }
-    await writeSafetensors(target, entries, metadata as Record<string, string> | undefined);
+    await write(entries);
   });
+}
+
+export async function saveSafetensors(
+  path: FilePath,
+  tensors: StateDict | ReadonlyMap<string, AnyTensor>,
+  options?: { metadata?: Record<string, string> },
+): Promise<void> {
+  const target = checkFilePath(path);
+  const { metadata } = checkOptions('options', options, ['metadata']);
+  await saveDict(tensors, (entries) =>
+    writeSafetensors(target, entries, metadata as Record<string, string> | undefined),
+  );
+}
+
+function noBFloat16(what: string): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_DTYPE_MISMATCH',
+    `NumPy has no bfloat16; convert the tensor ${what} with to('float32')`,
+  );
+}
+
+export async function saveNpz(
+  path: FilePath,
+  tensors: StateDict | ReadonlyMap<string, AnyTensor>,
+  options?: { compressed?: boolean },
+): Promise<void> {
+  const target = checkFilePath(path);
+  const { compressed = false } = checkOptions('options', options, ['compressed']);
+  const deflate = checkBoolean('options.compressed', compressed);
+  await saveDict(tensors, async (entries) => {
+    for (const [name, { dtype }] of Object.entries(entries))
+      if (dtype === 'bfloat16') throw noBFloat16(quote(name));
+    await writeNpz(target, entries, deflate);
+  });
+}
+
+/** Saves a flax state, for `tokenlearner convert`. */
+export async function saveFlax(path: FilePath, tensors: StateDict): Promise<void> {
+  const target = checkFilePath(path);
+  await saveDict(tensors, (entries) => writeFlax(target, entries));
+}
+
+/** Saves a PyTorch checkpoint, for `tokenlearner convert`. */
+export async function saveCheckpoint(path: FilePath, tensors: StateDict): Promise<void> {
+  const target = checkFilePath(path);
+  await saveDict(tensors, (entries) => writeCheckpoint(target, entries));
 }
 
 export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOptions): Promise<void> {
@@ -96,10 +144,7 @@ export async function saveNpy(path: FilePath, tensor: AnyTensor, options?: NoOpt
   await holding(async (held) => {
     const entry = savedEntry(held.take('tensor', tensor));
     if (entry.dtype === 'bfloat16') {
-      throw new TokenLearnerError(
-        'ERR_DTYPE_MISMATCH',
-        `NumPy has no bfloat16; convert the tensor of shape ${formatShape(entry.shape)} with to('float32')`,
-      );
+      throw noBFloat16(`of shape ${formatShape(entry.shape)}`);
     }
     await writeNpy(target, entry);
   });

@@ -1,9 +1,9 @@
-import type { FileHandle } from 'node:fs/promises';
 import { types } from 'node:util';
 
 import { TokenLearnerError } from '../errors';
 import { checkInteger, unexpected } from '../validate';
 import { allocateBytes, readFully } from './file-io';
+import type { FileReader } from './file-reader';
 import { formatErrors, ioError } from './format-error';
 import { Pace } from './pace';
 
@@ -19,7 +19,7 @@ export interface ByteSource {
 }
 
 /** Reads an open file. The caller closes the handle. */
-export function fileSource(handle: FileHandle, size: number, path: string): ByteSource {
+export function fileSource(handle: FileReader, size: number, path: string): ByteSource {
   return { size, read: (target, position) => readFully(handle, target, position, path) };
 }
 

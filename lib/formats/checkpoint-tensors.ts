@@ -2,13 +2,13 @@
 import { dtypeInfo, isDType, type TypedArray } from '../dtype';
 import { countElements, formatShape, isContiguous } from '../shape';
 import type { ArrayEntry } from './array-entry';
-import type { CheckpointArchive } from './checkpoint-archive';
 import { allocateElements, toHost, type ByteOrder } from './elements';
 import { tensorNamed } from './file-shape';
 import { quote, type Fail } from './format-error';
 import { Pace } from './pace';
 import type { PickledStorage, PickledTensor, UnreadableTensor } from './pickle-values';
 import { gatherStrided } from './strided';
+import type { ZipArchive } from './zip-archive';
 import { widen, wideningOf, type RawArray, type Widening } from './widening';
 
 const LEAVE_OUT = 'leave it out with `filter`';
@@ -37,13 +37,13 @@ interface Storage {
 
 /** Reads each storage once, and makes arrays of the tensors on it. */
 export class TensorReader {
-  readonly #archive: CheckpointArchive;
+  readonly #archive: ZipArchive;
   readonly #order: ByteOrder;
   readonly #fail: Fail;
   readonly #pace = new Pace();
   readonly #storages = new Map<string, Storage>();
 
-  constructor(archive: CheckpointArchive, order: ByteOrder, fail: Fail) {
+  constructor(archive: ZipArchive, order: ByteOrder, fail: Fail) {
     this.#archive = archive;
     this.#order = order;
     this.#fail = fail;

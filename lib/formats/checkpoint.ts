@@ -1,7 +1,7 @@
 /** PyTorch checkpoints: the zip archives with a state dict that torch.save writes since PyTorch 1.6. */
 import { emptyEntries, type ArrayEntries } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
-import { CheckpointArchive } from './checkpoint-archive';
+import { openCheckpoint } from './checkpoint-archive';
 import { findStateDict } from './checkpoint-state-dict';
 import { TensorReader } from './checkpoint-tensors';
 import type { ByteOrder } from './elements';
@@ -11,6 +11,7 @@ import { formatErrors, quote, type Fail } from './format-error';
 import { Pace } from './pace';
 import { unpickle } from './pickle';
 import { isTensor, pythonType, type PickledDict } from './pickle-values';
+import type { ZipArchive } from './zip-archive';
 
 /** Enough to describe about 100,000 tensors; their elements are not in the pickle. */
 const MAX_PICKLE_BYTES = 2 ** 25;
@@ -34,7 +35,7 @@ export interface CheckpointOptions {
 }
 
 /** Files from before PyTorch 2.1 have no such record. They are little-endian, except from rare machines. */
-async function readByteOrder(archive: CheckpointArchive, fail: Fail): Promise<ByteOrder> {
+async function readByteOrder(archive: ZipArchive, fail: Fail): Promise<ByteOrder> {
   if (!archive.has('byteorder')) return 'little';
   if ((archive.sizeOf('byteorder') ?? 0) > 16) throw fail('the record byteorder is malformed');
   const order = Buffer.from(await archive.read('byteorder')).toString('latin1');
@@ -73,16 +74,40 @@ export async function readCheckpointFrom(
   choice: Choice = EVERYTHING,
 ): Promise<ArrayEntries> {
   const fail = formatErrors(name);
-  const archive = await CheckpointArchive.open(source, name);
+  const { archive, stateDict, order } = await openStateDict(source, name, choice.key, fail);
+  return readTensors(stateDict, new TensorReader(archive, order, fail), choice, fail, new Pace());
+}
+
+async function openStateDict(
+  source: ByteSource,
+  name: string,
+  key: string | undefined,
+  fail: Fail,
+): Promise<{ archive: ZipArchive; stateDict: PickledDict; order: ByteOrder }> {
+  const archive = await openCheckpoint(source, name);
   const pickleBytes = archive.sizeOf('data.pkl') ?? 0;
   if (pickleBytes > MAX_PICKLE_BYTES) {
     throw fail(`data.pkl has ${pickleBytes} bytes, over the limit of ${MAX_PICKLE_BYTES}`);
   }
   const order = await readByteOrder(archive, fail);
   const root = await unpickle(await archive.read('data.pkl'), name, source.size);
-  const pace = new Pace();
-  const stateDict = await findStateDict(root, choice.key, fail, pace);
-  return readTensors(stateDict, new TensorReader(archive, order, fail), choice, fail, pace);
+  return { archive, stateDict: await findStateDict(root, key, fail, new Pace()), order };
+}
+
+/** Reads the names, dtypes (PyTorch's names) and shapes of a state dict's tensors, and no elements. Sparse and other tensors have no shape here. */
+export async function listCheckpoint(
+  source: ByteSource,
+  name: string,
+  key: string | undefined,
+): Promise<{ name: string; dtype: string; shape: number[] }[]> {
+  const { stateDict } = await openStateDict(source, name, key, formatErrors(name));
+  const tensors: { name: string; dtype: string; shape: number[] }[] = [];
+  for (const [tensor, value] of stateDict.entries) {
+    if (!isTensor(value)) continue;
+    if (value.kind === 'tensor') tensors.push({ name: tensor, dtype: value.dtype, shape: value.shape });
+    else tensors.push({ name: tensor, dtype: value.what.replace(/^is /, ''), shape: [] });
+  }
+  return tensors;
 }
 
 /**

@@ -4,6 +4,7 @@ import { types } from 'node:util';
 
 import { TokenLearnerError } from '../errors';
 import { checkString, unexpected } from '../validate';
+import type { FileReader } from './file-reader';
 import { formatErrors, ioError } from './format-error';
 
 /**
@@ -46,7 +47,7 @@ export function allocateBytes(size: number, path: string): Uint8Array<ArrayBuffe
 
 /** Fills `target` from `position` on. Throws ERR_FILE_FORMAT if the file ends early, and ERR_FILE_IO if it cannot be read. */
 export async function readFully(
-  handle: FileHandle,
+  handle: FileReader,
   target: Uint8Array,
   position: number,
   path: string,

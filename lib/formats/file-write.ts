@@ -11,7 +11,7 @@ import { ioError } from './format-error';
 /** The content to write. Each call of `chunks` yields it from the beginning, `byteLength` bytes in all. */
 export interface FileContent {
   readonly byteLength: number;
-  chunks(): Iterable<Uint8Array>;
+  chunks: () => Iterable<Uint8Array>;
 }
 
 /** One call of write(2) moves less than 2 GiB. */

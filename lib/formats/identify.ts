@@ -1,10 +1,13 @@
 /** Identifies a file by its first bytes. Names are no help: weights are called .pt, .pth.tar, .bin, .ckpt, ... */
+import { isUtf8 } from 'node:buffer';
+
 import type { ByteSource } from './byte-source';
 import { quote, type Fail } from './format-error';
 import { MAX_HEADER_BYTES } from './safetensors-header';
 
 /** The kinds that readers distinguish: `pickle` is PyTorch's formats before 1.6, `json` may be an index of shards. */
-export type Kind = 'safetensors' | 'checkpoint' | 'pickle' | 'npy' | 'json' | 'other' | 'unknown';
+export type Kind =
+  'safetensors' | 'checkpoint' | 'pickle' | 'npy' | 'npz' | 'msgpack' | 'json' | 'other' | 'unknown';
 
 /** The kind of a file, and for people a description and the next step. */
 export interface Identity {
@@ -25,6 +28,16 @@ const SAFETENSORS: Identity = {
   kind: 'safetensors',
   what: 'a safetensors file',
   remedy: 'load it with loadSafetensors or loadWeights',
+};
+const NPZ: Identity = {
+  kind: 'npz',
+  what: 'a NumPy archive (.npz)',
+  remedy: 'load it with loadNpz or loadWeights',
+};
+const MSGPACK: Identity = {
+  kind: 'msgpack',
+  what: 'a MessagePack file, as flax writes them',
+  remedy: 'load it with loadFlaxMsgpack or loadWeights',
 };
 const UNKNOWN: Identity = { kind: 'unknown', what: 'an unknown format', remedy: '' };
 
@@ -85,11 +98,20 @@ function isOnnx(head: Buffer): boolean {
 
 function identifyZip(head: Buffer): Identity {
   const name = head.toString('latin1', 30, 30 + (head.length >= 28 ? head.readUInt16LE(26) : 0));
-  if (!name.endsWith('.npy')) return ZIP;
-  return other(
-    'a NumPy archive (.npz)',
-    'save each array of it with numpy.save, or all of them as safetensors',
-  );
+  return name.endsWith('.npy') ? NPZ : ZIP;
+}
+
+/** True for MessagePack that begins with a map whose first key is a text, as flax writes it; or that is an empty map. */
+function isMsgpack(head: Buffer, size: number): boolean {
+  const first = head[0] ?? 0;
+  if (first === 0x80) return size === 1;
+  const isMap = (first > 0x80 && first <= 0x8f) || first === 0xde || first === 0xdf;
+  const at = first === 0xde ? 3 : first === 0xdf ? 5 : 1;
+  const type = head[at] ?? 0;
+  if (!isMap || ((type & 0xe0) !== 0xa0 && type !== 0xd9)) return false;
+  const [start, length] = type === 0xd9 ? [at + 2, head[at + 1] ?? 0] : [at + 1, type & 0x1f];
+  const key = head.subarray(start, start + length);
+  return key.length === Math.min(length, head.length - start) && isUtf8(key);
 }
 
 /** True for printable UTF-8. The last character may be cut off. */
@@ -129,6 +151,7 @@ function identifyBytes(head: Buffer, size: number): Identity {
   if (start.startsWith('PK')) return identifyZip(head);
   const known = SIGNATURES.find(([at, bytes]) => start.startsWith(bytes, at));
   if (known !== undefined) return known[2];
+  if (isMsgpack(head, size)) return MSGPACK;
   if (head[0] === 0x80 && (head[1] ?? 0) <= 5)
     return {
       kind: 'pickle',

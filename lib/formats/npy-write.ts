@@ -7,7 +7,12 @@ import { writeFileAtomic, type FileContent } from './file-write';
 import { npyDescr } from './npy-dtypes';
 import { npyHeader } from './npy-header';
 
-function fileContent(entry: SavedEntry): FileContent {
+/**
+ * The content of an npy file.
+ *
+ * @param name - names the tensor in messages
+ */
+export function npyContent(entry: SavedEntry, name = 'tensor'): FileContent {
   const { dtype, shape, data } = checkSavedEntry('entry', entry);
   const descr = npyDescr(dtype);
   if (descr === undefined) {
@@ -20,7 +25,7 @@ function fileContent(entry: SavedEntry): FileContent {
     byteLength: header.byteLength + byteLength,
     chunks: function* () {
       yield header;
-      yield* elementChunks(data, byteLength, 'tensor');
+      yield* elementChunks(data, byteLength, name);
     },
   };
 }
@@ -33,7 +38,7 @@ function fileContent(entry: SavedEntry): FileContent {
  * ERR_OUT_OF_RANGE, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH
  */
 export function serializeNpy(entry: ArrayEntry): Uint8Array<ArrayBuffer> {
-  return wholeContent(fileContent(entry));
+  return wholeContent(npyContent(entry));
 }
 
 /**
@@ -43,5 +48,5 @@ export function serializeNpy(entry: ArrayEntry): Uint8Array<ArrayBuffer> {
  */
 export async function writeNpy(path: string, entry: SavedEntry): Promise<void> {
   checkPath(path);
-  await writeFileAtomic(path, fileContent(entry));
+  await writeFileAtomic(path, npyContent(entry));
 }

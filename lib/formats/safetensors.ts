@@ -88,6 +88,14 @@ export async function readSafetensorsFrom(
   return { entries, metadata };
 }
 
+/** Reads the header alone: the places of all tensors, in the order of their bytes. */
+export async function listSafetensors(source: ByteSource, name: string): Promise<readonly TensorPlace[]> {
+  const fail = formatErrors(name);
+  const pace = new Pace();
+  const header = await readHeaderBytes(source, name, fail, pace);
+  return (await parseHeader(header, source.size - LENGTH_BYTES - header.byteLength, fail, pace)).tensors;
+}
+
 /** As {@link readSafetensorsFrom}, from a file; also ERR_INVALID_ARG_TYPE and ERR_INVALID_ARG_VALUE for the path. */
 export async function readSafetensors(path: string): Promise<SafetensorsContent> {
   checkPath(path);

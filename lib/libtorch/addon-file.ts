@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isMusl } from './libc';
+import './traced';
 
 interface NodeGypBuild {
   resolve: (root: string) => string;
@@ -56,14 +57,6 @@ export function findAddon(root: string): string | null {
     return null;
   }
   return path.relative(root, file).startsWith('..') ? null : file;
-}
-
-/**
- * Nothing calls this. File tracers (@vercel/nft, which Next.js uses) recognise such a call and take the addon into the deployment.
- */
-export function tracedAddon(): unknown {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports, @typescript-eslint/no-unsafe-call -- as tracers expect it
-  return require('node-gyp-build')(path.join(__dirname, '..', '..'));
 }
 
 /** Undefined if Node's permission model forbids reading it: a process may be granted only this package's folder. */

@@ -11,8 +11,8 @@ export function addonNotFound(): TokenLearnerError {
   return new TokenLearnerError(
     'ERR_ADDON_NOT_FOUND',
     `There is no native addon of tokenlearner for ${platformName()}, Node ${process.version}. ` +
-      `Prebuilt binaries exist for linux-x64 and linux-arm64 (glibc ${requirements.glibc} or later). In a checkout, \`npm run setup\` builds it for ` +
-      'this machine. In a bundled program, leave tokenlearner out of the bundle (esbuild: --external:tokenlearner).',
+      `Prebuilt binaries exist for linux-x64 and linux-arm64 (glibc ${requirements.glibc} or later, or musl). In a checkout, \`npm run setup\` builds it for ` +
+      'this machine.',
   );
 }
 

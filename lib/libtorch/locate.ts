@@ -199,14 +199,6 @@ function notFound(misses: Miss[], host: Host): TokenLearnerError {
   );
 }
 
-/**
- * Nothing calls these. File tracers take the libraries of an installed package into the deployment: its index.js names their folder.
- */
-export const tracedPackages = [
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- as tracers expect it
-  (): unknown => require('@tokenlearner/libtorch-cpu-linux-x64'),
-];
-
 function resolvePackage(name: string): string | null {
   try {
     return createRequire(__filename).resolve(`${name}/package.json`);

@@ -1,4 +1,5 @@
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
+import { registerClass } from './classes';
 import { UnaryLeaf } from './leaf';
 
 const APPROXIMATIONS = ['none', 'tanh'] as const;
@@ -9,8 +10,22 @@ export interface GELUOptions {
   approximate?: (typeof APPROXIMATIONS)[number];
 }
 
-/** torch.nn.GELU. Any shape. */
+/**
+ * torch.nn.GELU. Any shape.
+ *
+ * @example
+ * ```ts
+ * import { GELU, Tensor } from 'tokenlearner';
+ *
+ * const y = await new GELU().forward(Tensor.from([-1, 0, 1]));
+ * console.log(y); // tensor([-0.1587, 0.0000, 0.8413])
+ * ```
+ */
 export class GELU extends UnaryLeaf {
+  static {
+    registerClass('GELU', this, ([options]) => new GELU(options as GELUOptions));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. */
   constructor(options?: GELUOptions) {
     const given = checkOptions('options', options, ['approximate']);
@@ -19,14 +34,29 @@ export class GELU extends UnaryLeaf {
       kind: 'gelu',
       libtorchUser: 'GELU',
       config: { approximate },
+      arguments: [{ approximate }],
       outputShape: (input) => input,
       repr: `GELU(approximate='${approximate}')`,
     });
   }
 }
 
-/** torch.nn.ReLU. Any shape. */
+/**
+ * torch.nn.ReLU. Any shape.
+ *
+ * @example
+ * ```ts
+ * import { ReLU, Tensor } from 'tokenlearner';
+ *
+ * const y = await new ReLU().forward(Tensor.from([-1, 0, 1]));
+ * console.log(y); // tensor([0., 0., 1.])
+ * ```
+ */
 export class ReLU extends UnaryLeaf {
+  static {
+    registerClass('ReLU', this, () => new ReLU());
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_VALUE for any option; ERR_LIBTORCH_* if libtorch does not load. */
   constructor(options?: NoOptions) {
     checkOptions('options', options, []);

@@ -2,6 +2,7 @@ import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
 import { elementCount, formatShape } from '../shape';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
+import { registerClass } from './classes';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
 import { checkPair, formatPair, type Pair } from './pair';
 
@@ -74,8 +75,23 @@ function repr({ inChannels, outChannels, kernel, stride, padding, dilation, grou
   return `Conv2d(${parts.join(', ')})`;
 }
 
-/** torch.nn.Conv2d: (N, C, H, W) or (C, H, W). Parameters: weight (out, in / groups, kh, kw), bias (out). */
+/**
+ * torch.nn.Conv2d: (N, C, H, W) or (C, H, W). Parameters: weight (out, in / groups, kh, kw), bias (out).
+ *
+ * @example
+ * ```ts
+ * import { Conv2d, Tensor } from 'tokenlearner';
+ *
+ * const patches = new Conv2d(3, 64, 16, { stride: 16 });
+ * const y = await patches.forward(Tensor.randn([1, 3, 224, 224]));
+ * console.log(y.shape); // [ 1, 64, 14, 14 ]
+ * ```
+ */
 export class Conv2d extends UnaryLeaf {
+  static {
+    registerClass('Conv2d', this, (args) => new Conv2d(...(args as ConstructorParameters<typeof Conv2d>)));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE. */
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options?: Conv2dOptions) {
     const given = checkOptions('options', options, OPTIONS);
@@ -98,6 +114,12 @@ export class Conv2d extends UnaryLeaf {
       kind: 'conv2d',
       libtorchUser: 'Conv2d',
       config: { stride, padding, dilation, groups },
+      arguments: [
+        inChannels,
+        outChannels,
+        config.kernel,
+        { stride, padding, dilation, groups, bias, device: 'cpu' },
+      ],
       placement,
       parameters: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outChannels] }] : [])],
       initial: () => weightAndBias(shape, bias, placement.dtype),

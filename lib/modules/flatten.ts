@@ -1,10 +1,25 @@
 import { TokenLearnerError } from '../errors';
 import { formatShape } from '../shape';
 import { checkInteger } from '../validate';
+import { registerClass } from './classes';
 import { UnaryLeaf } from './leaf';
 
-/** torch.nn.Flatten: merges the dimensions from startDim to endDim into one. */
+/**
+ * torch.nn.Flatten: merges the dimensions from startDim to endDim into one.
+ *
+ * @example
+ * ```ts
+ * import { Flatten, Tensor } from 'tokenlearner';
+ *
+ * const y = await new Flatten().forward(Tensor.ones([2, 64, 8]));
+ * console.log(y.shape); // [ 2, 512 ]
+ * ```
+ */
 export class Flatten extends UnaryLeaf {
+  static {
+    registerClass('Flatten', this, (args) => new Flatten(...(args as ConstructorParameters<typeof Flatten>)));
+  }
+
   /**
    * @param startDim - the first dimension to merge; a negative one counts from the end. @default 1
    * @param endDim - the last dimension to merge; a negative one counts from the end. @default -1
@@ -15,6 +30,7 @@ export class Flatten extends UnaryLeaf {
       kind: 'flatten',
       libtorchUser: null,
       config: { startDim: checkInteger('startDim', startDim), endDim: checkInteger('endDim', endDim) },
+      arguments: [startDim, endDim],
       outputShape: (input) => {
         const [start, end] = [startDim, endDim].map((d) => (d < 0 ? d + input.length : d)) as [
           number,

@@ -4,7 +4,8 @@ import type { CallOptions } from '../native-interface';
 import { formatShape } from '../shape';
 import { tensorArgument } from '../tensor/tensor';
 import { checkBoolean, checkOneOf, checkOptions } from '../validate';
-import { checkRequest, type RequestOptions } from './request';
+import { checkRequest } from './request';
+import type { ForwardCall } from './state';
 
 const LAYOUTS = ['channels-first', 'tokens-first'] as const;
 const INPUT_LAYOUTS = ['channels-first', 'channels-last'] as const;
@@ -59,13 +60,6 @@ export function leadingOf(input: readonly number[], dim: number, order: ImageOrd
   return input.slice(0, -rank);
 }
 
-/** A checked call. */
-export interface ForwardCall {
-  /** The native options; undefined if all are defaults. */
-  how: CallOptions | undefined;
-  control: RequestOptions;
-}
-
 /** What a layer's channels-last inputs of few dimensions are: always (..., H, W, C), or flat below rank 4. */
 export type FlatRule = 'grid' | 'flat-below-4';
 
@@ -75,7 +69,7 @@ export function checkForward(
   options: unknown,
   rule: FlatRule,
   allowed: readonly string[],
-): ForwardCall {
+): Omit<ForwardCall, 'results'> {
   const own = ['layout', 'inputLayout', 'returnAttention', ...(rule === 'grid' ? [] : ['pixels'])];
   const given: Record<string, unknown> = checkOptions('options', options, [...own, ...allowed]);
   const { layout, inputLayout, returnAttention, pixels } = given;

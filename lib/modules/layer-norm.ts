@@ -2,6 +2,7 @@ import { TokenLearnerError } from '../errors';
 import { checkShape, formatShape } from '../shape';
 import { Tensor } from '../tensor/tensor';
 import { checkBoolean, checkInteger, checkNumber, checkOptions } from '../validate';
+import { registerClass } from './classes';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
 
 export interface LayerNormOptions extends PlacementOptions {
@@ -17,8 +18,26 @@ export function formatFloat(value: number): string {
   return /^\d+$/.test(text) ? `${text}.0` : text.replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
-/** torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape. */
+/**
+ * torch.nn.LayerNorm over the last dimensions. Parameters: weight and bias of the normalised shape.
+ *
+ * @example
+ * ```ts
+ * import { LayerNorm, Tensor } from 'tokenlearner';
+ *
+ * const y = await new LayerNorm(3).forward(Tensor.from([[1, 2, 3]]));
+ * console.log(y); // tensor([[-1.2247, 0.0000, 1.2247]])
+ * ```
+ */
 export class LayerNorm extends UnaryLeaf {
+  static {
+    registerClass(
+      'LayerNorm',
+      this,
+      (args) => new LayerNorm(...(args as ConstructorParameters<typeof LayerNorm>)),
+    );
+  }
+
   /**
    * @param normalizedShape - the sizes of the last dimensions, or the size of the last one.
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_CUDA_UNAVAILABLE.
@@ -43,6 +62,7 @@ export class LayerNorm extends UnaryLeaf {
       kind: 'layer-norm',
       libtorchUser: 'LayerNorm',
       config: { eps, normalizedShape: sizes },
+      arguments: [sizes, { eps, elementwiseAffine: affine, device: 'cpu' }],
       placement,
       parameters: affine ? ['weight', 'bias'].map((name) => ({ name, shape: sizes })) : [],
       initial: () => (affine ? [Tensor.ones(sizes, { dtype }), Tensor.zeros(sizes, { dtype })] : []),

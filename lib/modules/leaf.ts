@@ -1,12 +1,13 @@
 import { binding, requireLibtorch } from '../binding';
 import { deviceCode, resolveDevice } from '../device';
 import { dtypeInfo, FLOAT_DTYPES, type FloatDType } from '../dtype';
-import type { CallOptions, LayerConfig } from '../native-interface';
+import type { LayerHandle } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
-import { type AnyTensor, type Tensor, tensorArgument } from '../tensor/tensor';
+import { type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
 import { Module } from './module';
-import { ANYWHERE, NativeLayer, type ParameterSpec, type Placement } from './native';
+import { ANYWHERE, type LayerDefinition, NativeLayer, type Placement } from './native';
+import { openedLayer } from './opening';
 import { markBuiltIn } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
 import { runSync, submit } from './run';
@@ -35,60 +36,46 @@ export function checkPlacement(options: { device?: unknown; dtype?: unknown }): 
   };
 }
 
-/** The definition of a layer, as one table. */
-export interface LayerDefinition {
-  /** The name under which native/engine/layers/layers.hpp registers it. */
-  kind: string;
-  /** The user of libtorch that its errors name, such as 'Linear'; null if the layer runs without libtorch. */
-  libtorchUser: string | null;
-  /** The configuration that the layer's file in native/engine/layers reads. */
-  config: LayerConfig;
-  /** The names and shapes of the parameters. @default none */
-  parameters?: readonly ParameterSpec[];
-  /** Creates the initial parameters, in the order of `parameters`. LeafModule copies and disposes them. */
-  initial?: () => AnyTensor[];
-  /** The device and dtype of the parameters. @default the CPU in float32 */
-  placement?: Placement;
-  /**
-   * Returns the output's shape for an input's shape and the options of a call. Throws ERR_SHAPE_MISMATCH if the layer cannot take
-   * the input.
-   */
-  outputShape: (input: readonly number[], how?: CallOptions) => readonly number[];
-  /** PyTorch's repr of the layer, 'ReLU()'. A subclass's repr has its own name. */
-  repr: string;
+/** A new native layer, with the initial parameters. */
+function createLayer({
+  kind,
+  libtorchUser,
+  config,
+  placement = ANYWHERE,
+  initial = () => [],
+}: LayerDefinition): LayerHandle {
+  const native = libtorchUser === null ? binding() : requireLibtorch(libtorchUser);
+  const values = initial();
+  try {
+    const args = values.map((tensor) => tensorArgument('parameter', tensor));
+    return native.createLayer(
+      kind,
+      config,
+      args,
+      dtypeInfo(placement.dtype).code,
+      deviceCode(placement.device),
+    );
+  } finally {
+    for (const tensor of values) tensor.dispose();
+  }
 }
 
-/** A module with one native operator. */
+/**
+ * A module with one native operator.
+ *
+ * @example
+ * ```ts
+ * import { LeafModule, TokenLearner } from 'tokenlearner';
+ *
+ * const layer: LeafModule = new TokenLearner({ dim: 64 });
+ * console.log(layer.outputShape([2, 64, 16, 16])); // [ 2, 64, 8 ]
+ * ```
+ */
 export abstract class LeafModule extends Module {
-  readonly #definition: LayerDefinition;
-
   protected constructor(definition: LayerDefinition) {
     super();
-    const {
-      kind,
-      libtorchUser,
-      config,
-      placement = ANYWHERE,
-      initial = () => [],
-      parameters = [],
-      outputShape,
-    } = definition;
-    this.#definition = definition;
-    const native = libtorchUser === null ? binding() : requireLibtorch(libtorchUser);
-    const values = initial();
-    try {
-      const args = values.map((tensor) => tensorArgument('parameter', tensor));
-      const handle = native.createLayer(
-        kind,
-        config,
-        args,
-        dtypeInfo(placement.dtype).code,
-        deviceCode(placement.device),
-      );
-      attachLayer(this, new NativeLayer(handle, parameters, outputShape));
-    } finally {
-      for (const tensor of values) tensor.dispose();
-    }
+    const handle = openedLayer(definition) ?? createLayer(definition);
+    attachLayer(this, new NativeLayer(handle, definition));
   }
 
   override outputShape(shape: Shape): number[] {
@@ -98,12 +85,24 @@ export abstract class LeafModule extends Module {
 
   override toString(): string {
     assertUsable(this, LeafModule);
-    const { repr: own } = this.#definition;
+    const { repr: own } = layerOf(this).definition;
     return repr(this, own.slice(own.indexOf('(') + 1, -1));
   }
 }
 
-/** A leaf whose forward takes one tensor, returns one tensor, and has only {@link RequestOptions}. */
+/**
+ * A leaf whose forward takes one tensor, returns one tensor, and has only {@link RequestOptions}.
+ *
+ * @example
+ * ```ts
+ * import { Linear, ReLU, Tensor, type UnaryLeaf } from 'tokenlearner';
+ *
+ * const layers: UnaryLeaf[] = [new Linear(4, 8), new ReLU()];
+ * let x = Tensor.ones([1, 4]);
+ * for (const layer of layers) x = await layer.forward(x);
+ * console.log(x.shape); // [ 1, 8 ]
+ * ```
+ */
 export abstract class UnaryLeaf extends LeafModule {
   static {
     markBuiltIn(this);

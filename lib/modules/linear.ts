@@ -2,6 +2,7 @@ import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
 import { elementCount, formatShape } from '../shape';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
+import { registerClass } from './classes';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } from './leaf';
 
 export interface LinearOptions extends PlacementOptions {
@@ -9,8 +10,23 @@ export interface LinearOptions extends PlacementOptions {
   bias?: boolean;
 }
 
-/** torch.nn.Linear: (..., in) to (..., out). Parameters: weight (out, in), bias (out). */
+/**
+ * torch.nn.Linear: (..., in) to (..., out). Parameters: weight (out, in), bias (out).
+ *
+ * @example
+ * ```ts
+ * import { Linear, Tensor } from 'tokenlearner';
+ *
+ * const head = new Linear(512, 10);
+ * const y = await head.forward(Tensor.randn([2, 512]));
+ * console.log(y.shape); // [ 2, 10 ]
+ * ```
+ */
 export class Linear extends UnaryLeaf {
+  static {
+    registerClass('Linear', this, (args) => new Linear(...(args as ConstructorParameters<typeof Linear>)));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_CUDA_UNAVAILABLE. */
   constructor(inFeatures: number, outFeatures: number, options?: LinearOptions) {
     const given = checkOptions('options', options, ['bias', ...PLACEMENT_OPTIONS]);
@@ -25,6 +41,7 @@ export class Linear extends UnaryLeaf {
       kind: 'linear',
       libtorchUser: 'Linear',
       config: {},
+      arguments: [inFeatures, outFeatures, { bias, device: 'cpu' }],
       placement,
       parameters: [{ name: 'weight', shape }, ...(bias ? [{ name: 'bias', shape: [outFeatures] }] : [])],
       initial: () => weightAndBias(shape, bias, placement.dtype),

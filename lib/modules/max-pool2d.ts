@@ -1,6 +1,7 @@
 import { TokenLearnerError } from '../errors';
 import { formatShape } from '../shape';
 import { checkBoolean, checkOptions } from '../validate';
+import { registerClass } from './classes';
 import { UnaryLeaf } from './leaf';
 import { checkPair, formatPair, type Pair } from './pair';
 
@@ -38,6 +39,11 @@ function pooledSize(
   return ceil && (pooled - 1) * stride >= size + padding ? pooled - 1 : pooled;
 }
 
+/** The pair as the caller gave it: two numbers, or one for both. */
+function asGiven(pair: [number, number], asked: unknown): Pair {
+  return Array.isArray(asked) ? pair : pair[0];
+}
+
 function formatOne(pair: [number, number], asked: unknown): string {
   return Array.isArray(asked) ? formatPair(pair) : String(pair[0]);
 }
@@ -64,8 +70,26 @@ function outputShape(input: readonly number[], config: Config): number[] {
   return [...input.slice(0, -2), ...sizes];
 }
 
-/** torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). It shrinks feature maps that are too large for a TokenLearner. */
+/**
+ * torch.nn.MaxPool2d: (N, C, H, W) or (C, H, W). It shrinks feature maps that are too large for a TokenLearner.
+ *
+ * @example
+ * ```ts
+ * import { MaxPool2d, Tensor } from 'tokenlearner';
+ *
+ * const y = await new MaxPool2d(4).forward(Tensor.randn([1, 64, 256, 256]));
+ * console.log(y.shape); // [ 1, 64, 64, 64 ]
+ * ```
+ */
 export class MaxPool2d extends UnaryLeaf {
+  static {
+    registerClass(
+      'MaxPool2d',
+      this,
+      (args) => new MaxPool2d(...(args as ConstructorParameters<typeof MaxPool2d>)),
+    );
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE. */
   constructor(kernelSize: Pair, options?: MaxPool2dOptions) {
     const given = checkOptions('options', options, ['stride', 'padding', 'dilation', 'ceilMode']);
@@ -85,6 +109,15 @@ export class MaxPool2d extends UnaryLeaf {
       kind: 'max-pool2d',
       libtorchUser: 'MaxPool2d',
       config,
+      arguments: [
+        asGiven(kernel, kernelSize),
+        {
+          stride: asGiven(stride, given.stride ?? kernelSize),
+          padding: asGiven(padding, given.padding),
+          dilation: asGiven(dilation, given.dilation),
+          ceilMode,
+        },
+      ],
       outputShape: (input) => outputShape(input, config),
       repr:
         `MaxPool2d(kernel_size=${formatOne(kernel, kernelSize)}, stride=${formatOne(stride, given.stride ?? kernelSize)}, ` +

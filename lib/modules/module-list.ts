@@ -1,4 +1,5 @@
 import { checkInteger, unexpected } from '../validate';
+import { registerClass } from './classes';
 import { Module } from './module';
 import { assertThis, assertUsable, className, demandState, isModule } from './state';
 import { childReprs, indented, modulesOf } from './tree';
@@ -6,8 +7,27 @@ import { childReprs, indented, modulesOf } from './tree';
 /**
  * torch.nn.ModuleList: a list of modules as one child. Positions are the prefixes of the parameters' names: 'layers.0.weight'. It
  * has no forward: the module that holds it calls its modules.
+ *
+ * @example
+ * ```ts
+ * import { Linear, Module, ModuleList, Tensor } from 'tokenlearner';
+ *
+ * class Tower extends Module {
+ *   readonly layers = new ModuleList([new Linear(8, 8), new Linear(8, 8)]);
+ *
+ *   override async forward(x: Tensor): Promise<Tensor> {
+ *     for (const layer of this.layers) x = await layer.forward(x);
+ *     return x;
+ *   }
+ * }
+ * console.log(Object.keys(new Tower().stateDict())[0]); // layers.0.weight
+ * ```
  */
 export class ModuleList extends Module {
+  static {
+    registerClass('ModuleList', this, (_, children) => new ModuleList(children));
+  }
+
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if it is not an array of modules. */
   constructor(modules: readonly Module[] = []) {
     super();

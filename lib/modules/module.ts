@@ -2,14 +2,16 @@ import '../dispose';
 import type { Device, DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
 import type { Shape } from '../shape';
+import type { Shared } from '../shared';
 import { inspectSymbol } from '../tensor/format';
 import type { AnyTensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
 import { checkInteger, checkString, unexpected } from '../validate';
 import type { FloatDType } from '../dtype';
 import { ANYWHERE, moveLayers, type Placement } from './native';
-import { readParameters, readStateDict, writeStateDict } from './parameters';
+import { readParameters, readStateDict, readStateDictAsync, writeStateDict } from './parameters';
 import { assertThis, assertUsable, className, createState, demandState, isModule } from './state';
+import { shareModule } from './share';
 import type { LoadStateDictOptions, LoadStateDictResult, StateDict } from './state-dict';
 import { checkTarget } from './target';
 import {
@@ -24,9 +26,13 @@ import {
 } from './tree';
 
 /**
- * The base class of all modules, as torch.nn.Module. Extend it for a module of your own:
+ * The base class of all modules, as torch.nn.Module. Extend it for a module of your own. Its children are its own enumerable
+ * properties that are modules, and those that {@link registerModule} adds. State dicts, `to`, `dispose` and the repr include them.
  *
+ * @example
  * ```ts
+ * import { Linear, Module, Tensor, TokenLearner } from 'tokenlearner';
+ *
  * class Net extends Module {
  *   readonly backbone = new TokenLearner({ dim: 64 });
  *   readonly head = new Linear(64 * 8, 10);
@@ -36,14 +42,13 @@ import {
  *     return this.head.forward(tokens.reshape([-1, 64 * 8]));
  *   }
  * }
+ * const scores = await new Net().forward(Tensor.randn([1, 64, 16, 16]));
+ * console.log(scores.shape); // [ 1, 10 ]
  * ```
- *
- * A module's children are its own enumerable properties that are modules, and those that {@link registerModule} adds. State dicts,
- * `to`, `dispose` and the repr include them.
  */
 export abstract class Module {
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
-  readonly cloning = uncloneable('a module; send the tensors of module.stateDict() and load them there');
+  readonly cloning = uncloneable('a module; send module.share(), and call openShared() there');
 
   constructor() {
     createState(this);
@@ -193,6 +198,17 @@ export abstract class Module {
   }
 
   /**
+   * The same as {@link stateDict}, on the threads of the executors: for models so large that the copy would hold the event loop. It gives
+   * the parameters as they are at the call, and waits in the queue of the device's forwards.
+   *
+   * @throws TokenLearnerError (as a rejection) ERR_DISPOSED, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_CLOSED.
+   */
+  async stateDictAsync(): Promise<StateDict> {
+    assertUsable(this, Module);
+    return readStateDictAsync(allLayers(this));
+  }
+
+  /**
    * Replaces parameters with those of a state dict, and converts them to the module's dtype and device. If it throws, no
    * parameter has changed. Forwards that were called before keep the old parameters.
    *
@@ -225,6 +241,19 @@ export abstract class Module {
       checkTarget(target, dtype),
     );
     return this;
+  }
+
+  /**
+   * Offers the module, as it is now, to the other threads of this process: `worker.postMessage(model.share())`, and there
+   * `openShared(token)`. The parameters are not copied: all threads run the same ones. A later change of this module
+   * (`loadStateDict`, `to`) does not change what the others have.
+   *
+   * @returns a token. It ends when it is disposed, and with this thread.
+   * @throws TokenLearnerError ERR_DISPOSED, ERR_INVALID_ARG_VALUE.
+   */
+  share(): Shared<this> {
+    assertUsable(this, Module);
+    return shareModule(this);
   }
 
   /** The same as `to('cpu')`. */

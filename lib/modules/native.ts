@@ -2,7 +2,7 @@
 import { binding } from '../binding';
 import { type Device, deviceCode, deviceFromCode } from '../device';
 import { dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
-import type { CallOptions, LayerHandle, PlacementCode } from '../native-interface';
+import type { CallOptions, LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
 
@@ -16,6 +16,40 @@ export interface ParameterSpec {
 export interface Placement {
   device: Device;
   dtype: FloatDType;
+}
+
+/** The definition of a layer, as one table. */
+export interface LayerDefinition {
+  /** The name under which native/engine/layers/layers.hpp registers it. */
+  kind: string;
+  /** The user of libtorch that its errors name, such as 'Linear'; null if the layer runs without libtorch. */
+  libtorchUser: string | null;
+  /** The configuration that the layer's file in native/engine/layers reads. */
+  config: LayerConfig;
+  /**
+   * The arguments of the class's constructor for the same layer on the CPU, as JSON can hold them. `openShared` passes them.
+   *
+   * @default none
+   */
+  arguments?: readonly unknown[];
+  /** The names and shapes of the parameters. @default none */
+  parameters?: readonly ParameterSpec[];
+  /** Creates the initial parameters, in the order of `parameters`. LeafModule copies and disposes them. */
+  initial?: () => AnyTensor[];
+  /** The device and dtype of the parameters. @default the CPU in float32 */
+  placement?: Placement;
+  /**
+   * Returns the output's shape for an input's shape and the options of a call. Throws ERR_SHAPE_MISMATCH if the layer cannot take
+   * the input.
+   */
+  outputShape: (input: readonly number[], how?: CallOptions) => readonly number[];
+  /** PyTorch's repr of the layer, 'ReLU()'. A subclass's repr has its own name. */
+  repr: string;
+}
+
+/** Two layers of the same signature differ in the values of their parameters and in their placement only. */
+export function signatureOf({ kind, config, parameters = [] }: LayerDefinition): string {
+  return JSON.stringify([kind, config, parameters]);
 }
 
 /** The placement of layers without parameters. They run on their input's device. */
@@ -55,21 +89,18 @@ export abstract class Runnable {
 
 /** The native layer of one module. */
 export class NativeLayer extends Runnable {
+  readonly definition: LayerDefinition;
   readonly specs: readonly ParameterSpec[];
-  readonly #outputShape: (input: readonly number[], how?: CallOptions) => readonly number[];
 
-  constructor(
-    handle: LayerHandle,
-    specs: readonly ParameterSpec[],
-    outputShape: (input: readonly number[], how?: CallOptions) => readonly number[],
-  ) {
-    super(handle, specs.length > 0);
-    this.specs = specs;
-    this.#outputShape = outputShape;
+  constructor(handle: LayerHandle, definition: LayerDefinition) {
+    const { parameters = [] } = definition;
+    super(handle, parameters.length > 0);
+    this.definition = definition;
+    this.specs = parameters;
   }
 
   override outputShape(input: readonly number[], how?: CallOptions): number[] {
-    return checkShape('output.shape', this.#outputShape(input, how));
+    return checkShape('output.shape', this.definition.outputShape(input, how));
   }
 
   /** Copies the parameters to the CPU, in the order of `specs`. */
@@ -77,6 +108,11 @@ export class NativeLayer extends Runnable {
     return binding()
       .parameters(this.handle)
       .map((native) => adoptTensor(native));
+  }
+
+  /** The same on an executor's thread, as they are at the call. */
+  async readParametersAsync(): Promise<AnyTensor[]> {
+    return (await binding().parametersAsync(this.handle)).map((native) => adoptTensor(native));
   }
 }
 

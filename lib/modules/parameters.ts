@@ -4,20 +4,34 @@ import { type NativeLayer, writeParameters } from './native';
 import { checkStateDict, type LoadStateDictResult, type StateDict } from './state-dict';
 import { type NamedLayer, parameterSpecs } from './tree';
 
+/** Names the parameters of a layer. */
+function named({ prefix, layer }: NamedLayer, tensors: readonly AnyTensor[]): [string, AnyTensor][] {
+  return tensors.map((tensor, i) => [`${prefix}${layer.specs[i]?.name ?? ''}`, tensor]);
+}
+
+/** Named parameters as a state dict. */
+function asStateDict(parameters: readonly [name: string, tensor: AnyTensor][]): StateDict {
+  const dict = Object.create(null) as StateDict;
+  for (const [name, tensor] of parameters) dict[name] = tensor;
+  return dict;
+}
+
 /** Copies the parameters of layers to the CPU, in order. */
 export function readParameters(layers: readonly NamedLayer[]): [name: string, tensor: AnyTensor][] {
-  return layers.flatMap(({ prefix, layer }) =>
-    layer
-      .readParameters()
-      .map((tensor, i): [string, AnyTensor] => [`${prefix}${layer.specs[i]?.name ?? ''}`, tensor]),
-  );
+  return layers.flatMap((each) => named(each, each.layer.readParameters()));
 }
 
 /** Copies the parameters of layers to the CPU, by name. */
 export function readStateDict(layers: readonly NamedLayer[]): StateDict {
-  const dict = Object.create(null) as StateDict;
-  for (const [name, tensor] of readParameters(layers)) dict[name] = tensor;
-  return dict;
+  return asStateDict(readParameters(layers));
+}
+
+/** The same on the executors' threads, as they are at the call. */
+export async function readStateDictAsync(layers: readonly NamedLayer[]): Promise<StateDict> {
+  const parts = await Promise.all(
+    layers.map(async (each) => named(each, await each.layer.readParametersAsync())),
+  );
+  return asStateDict(parts.flat());
 }
 
 /**

@@ -10,7 +10,8 @@ import { request, type RequestOptions } from './request';
 /** The outputs of a run. There is at least one. */
 export type Outputs<D extends FloatDType> = [Tensor<D>, ...Tensor<D>[]];
 
-function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): Outputs<D> {
+/** Tensors of native outputs. */
+export function adopted<D extends FloatDType>(natives: readonly NativeTensor[]): Outputs<D> {
   return natives.map((native) => adoptTensor(native)) as unknown as Outputs<D>;
 }
 
@@ -42,7 +43,8 @@ export function runSync<D extends FloatDType>(
   return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input, how)], how));
 }
 
-function checkInput(runnable: Runnable, input: unknown, how: CallOptions | undefined): TensorArg {
+/** Checks an input for a module. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH. */
+export function checkInput(runnable: Runnable, input: unknown, how: CallOptions | undefined): TensorArg {
   // Check the argument that native code gets. The object's own properties may differ from it.
   const argument = tensorArgument('input', input);
   const dtype = dtypeFromCode(argument.dtype);

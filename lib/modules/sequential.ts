@@ -3,6 +3,7 @@ import { checkShape, type Shape } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { checkInteger, checkOptions, type NoOptions, unexpected } from '../validate';
 import type { FloatDType } from '../dtype';
+import { registerClass } from './classes';
 import { Module } from './module';
 import { markBuiltIn, Plan, runnableOf, runSteps, runStepsSync } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
@@ -28,6 +29,15 @@ function checkModules(modules: readonly unknown[]): void {
  *
  * Modules of this package run natively, those that follow one another as one request. A module with a forward of its own, such as
  * a subclass's, is called.
+ *
+ * @example
+ * ```ts
+ * import { Flatten, Linear, Sequential, Tensor, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new Sequential(new TokenLearner({ dim: 64 }), new Flatten(), new Linear(64 * 8, 10));
+ * const y = await model.forward(Tensor.randn([1, 64, 32, 32]));
+ * console.log(y.shape); // [ 1, 10 ]
+ * ```
  */
 export class Sequential extends Module {
   #plan: Plan | undefined;
@@ -35,6 +45,7 @@ export class Sequential extends Module {
 
   static {
     markBuiltIn(this);
+    registerClass('Sequential', this, (_, children) => new Sequential(...children));
   }
 
   /** @throws TokenLearnerError ERR_INVALID_ARG_TYPE if an argument is not a module; ERR_INVALID_ARG_VALUE without arguments. */

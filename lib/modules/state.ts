@@ -3,8 +3,12 @@
  */
 import { TokenLearnerError } from '../errors';
 import { describe } from '../validate';
+import type { FloatDType } from '../dtype';
+import type { CallOptions } from '../native-interface';
 import type { Module } from './module';
 import type { NativeLayer, Runnable } from './native';
+import type { RequestOptions } from './request';
+import type { Outputs } from './run';
 
 /** A module that was added by `registerModule`. */
 export interface RegisteredModule {
@@ -12,6 +16,14 @@ export interface RegisteredModule {
   module: Module;
   /** The number of own properties that the parent had before. It gives the order of registration. */
   after: number;
+}
+
+/** The options of one forward, and what it makes of the outputs. */
+export interface ForwardCall {
+  /** The native options; undefined if all are defaults. */
+  how: CallOptions | undefined;
+  control: RequestOptions;
+  results: (outputs: Outputs<FloatDType>) => unknown;
 }
 
 /** The state of one module. */
@@ -22,6 +34,11 @@ export interface ModuleState {
   layer?: NativeLayer;
   /** What the package's own `forward` of the module runs, if that is one native request. */
   runnable?: () => Runnable | undefined;
+  /**
+   * Checks the options of the package's own `forward` of the module on an input. Missing if it takes only those of every
+   * request and returns one tensor.
+   */
+  forwardCall?: (input: unknown, options: unknown, allowed: readonly string[]) => ForwardCall;
   /** Frees what the module holds apart from its children. */
   release?: () => void;
 }

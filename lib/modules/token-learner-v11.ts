@@ -5,6 +5,7 @@ import { elementCount } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
 import { checkInteger, checkNumber, checkOneOf, checkOptions, describe, unexpected } from '../validate';
 import { officialGroups } from '../weights';
+import { registerClass } from './classes';
 import { leadingOf, orderOf } from './image-order';
 import { formatFloat } from './layer-norm';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
@@ -94,10 +95,18 @@ interface Config {
 
 type Given = Partial<Record<(typeof OPTIONS)[number], unknown>>;
 
+/** The options that a variant does not have. */
+const STRANGERS = { a: ['bottleneckDim', 'approximate'], b: ['bottleneckDim'], d: ['groups'] } as const;
+
+/** The options of the constructor that give the same configuration. */
+function applicable(config: Config): Partial<Config> {
+  const strangers: readonly string[] = STRANGERS[config.variant];
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !strangers.includes(name)));
+}
+
 /** Refuses options that the variant does not have. */
 function checkApplicable(given: Given, variant: TokenLearnerV11Variant): void {
-  const strangers = { a: ['bottleneckDim', 'approximate'], b: ['bottleneckDim'], d: ['groups'] } as const;
-  for (const name of strangers[variant]) {
+  for (const name of STRANGERS[variant]) {
     if (given[name] === undefined) continue;
     const owners = name === 'groups' ? "'a' and 'b'" : name === 'bottleneckDim' ? "'d'" : "'b' and 'd'";
     throw new TokenLearnerError(
@@ -184,15 +193,27 @@ let settings: (self: unknown) => Config;
 
 /**
  * TokenLearner v1.1, the official one since 2022 and the one in RT-1 (Ryoo et al., "TokenLearner: What Can 8 Learned Tokens Do for
- * Images and Videos?", 2021; google-research/scenic). For an input x of shape (..., C, H, W), P = H*W:
+ * Images and Videos?", 2021; google-research/scenic). For an input x of shape `(..., C, H, W)`, with `P = H * W`:
  *
- *     L[g,p] = (gelu(LayerNorm(x)[p] W0 + b0) W1 + b1)[g]
- *     A[g,p] = softmax over p of L[g,p]
- *     y[c,g] = sum_p A[g,p] * x[c,p]
+ * ```text
+ * L[g,p] = (gelu(LayerNorm(x)[p] W0 + b0) W1 + b1)[g]
+ * A[g,p] = softmax over p of L[g,p]
+ * y[c,g] = sum_p A[g,p] * x[c,p]
+ * ```
  *
  * Parameters: norm.weight, norm.bias (C); mlp.0.weight (D, C), mlp.0.bias (D); mlp.2.weight (G, D), mlp.2.bias (G). Variants 'a' and
  * 'b' have grouped convolutions in place of the MLP and pool a grouped convolution of x: attention.0.weight (C, C / groups, 1, 1),
  * attention.1.weight ('a') or attention.2.weight ('b') (G, C, 1, 1), value.weight (C, C / groups, 1, 1).
+ *
+ * @example
+ * ```ts
+ * import { Tensor, TokenLearnerV11 } from 'tokenlearner';
+ *
+ * const learner = new TokenLearnerV11({ dim: 512 });
+ * const frames = Tensor.randn([6, 81, 512]);
+ * const tokens = await learner.forward(frames, { inputLayout: 'channels-last', layout: 'tokens-first' });
+ * console.log(tokens.shape); // [ 6, 8, 512 ]
+ * ```
  */
 export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, TokenLearnerV11ForwardOptions> {
   readonly #config: Config;
@@ -202,6 +223,11 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
       assertUsable(self, TokenLearnerV11);
       return self.#config;
     };
+    registerClass(
+      'TokenLearnerV11',
+      this,
+      ([options]) => new TokenLearnerV11(options as TokenLearnerV11Options),
+    );
   }
 
   /**
@@ -219,6 +245,7 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
         kind: 'token-learner-v11',
         libtorchUser: libtorchUser(config, placement.device),
         config: { ...config },
+        arguments: [{ ...applicable(config), device: 'cpu' }],
         placement,
         parameters: specs,
         initial: () => specs.map((spec) => initial(spec, placement.dtype)),
@@ -243,6 +270,23 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
    * @param options - the other options; `dtype` defaults to the weights' dtype.
    * @throws TokenLearnerError ERR_STATE_DICT if these are not the weights of one TokenLearnerV11; the message names the option to
    * give if there are several.
+   *
+   * @example
+   * ```ts
+   * import { Tensor, TokenLearnerV11 } from 'tokenlearner';
+   *
+   * // The names of flax, under any prefix.
+   * const dict = {
+   *   'encoder/LayerNorm_0/scale': Tensor.ones([32]),
+   *   'encoder/LayerNorm_0/bias': Tensor.zeros([32]),
+   *   'encoder/token_masking/Dense_0/kernel': Tensor.randn([32, 64]),
+   *   'encoder/token_masking/Dense_0/bias': Tensor.zeros([64]),
+   *   'encoder/token_masking/Dense_1/kernel': Tensor.randn([64, 8]),
+   *   'encoder/token_masking/Dense_1/bias': Tensor.zeros([8]),
+   * };
+   * const learner = TokenLearnerV11.fromStateDict(dict);
+   * console.log(learner.dim, learner.bottleneckDim, learner.numOutputTokens); // 32 64 8
+   * ```
    */
   static fromStateDict<M extends TokenLearnerV11 = TokenLearnerV11>(
     this: new (options: TokenLearnerV11Options) => M,
@@ -258,12 +302,12 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
   }
 
   /** C: the channels of the input. */
-  get dim(): number {
+  override get dim(): number {
     return settings(this).dim;
   }
 
   /** G: the tokens of the output. */
-  get numOutputTokens(): number {
+  override get numOutputTokens(): number {
     return settings(this).numOutputTokens;
   }
 

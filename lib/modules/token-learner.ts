@@ -11,6 +11,7 @@ import {
   describe,
   type IntegerRange,
 } from '../validate';
+import { registerClass } from './classes';
 import { leadingOf, orderOf } from './image-order';
 import { inferConfig } from './infer-config';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
@@ -115,12 +116,24 @@ let settings: (self: unknown) => Config;
 
 /**
  * The TokenLearner layer (Ryoo et al., "TokenLearner: What Can 8 Learned Tokens Do for Images and Videos?", 2021), as the
- * Python class of the same name documents it. For an input x of shape (..., C, H, W), P = H*W, K = ffMult*C:
+ * Python class of the same name documents it. For an input x of shape `(..., C, H, W)`, with `P = H * W` and `K = ffMult * C`:
  *
- *     A[g,p] = sum_k w2[g,k] * gelu(sum_c W1[g*K+k,c] * x[c,p] + b1[g*K+k]) + b2[g]
- *     y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]
+ * ```text
+ * A[g,p] = sum_k w2[g,k] * gelu(sum_c W1[g*K+k,c] * x[c,p] + b1[g*K+k]) + b2[g]
+ * y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]
+ * ```
  *
  * with the exact (erf) GELU and no normalisation of A.
+ *
+ * @example
+ * ```ts
+ * import { Tensor, TokenLearner } from 'tokenlearner';
+ *
+ * const model = new TokenLearner({ dim: 64, numOutputTokens: 8 });
+ * const x = Tensor.randn([2, 64, 16, 16]);
+ * const { tokens, attention } = await model.forward(x, { returnAttention: true });
+ * console.log(tokens.shape, attention.shape); // [ 2, 64, 8 ] [ 2, 8, 16, 16 ]
+ * ```
  */
 export class TokenLearner extends TokenPooling {
   readonly #config: Config;
@@ -130,6 +143,7 @@ export class TokenLearner extends TokenPooling {
       assertUsable(self, TokenLearner);
       return self.#config;
     };
+    registerClass('TokenLearner', this, ([options]) => new TokenLearner(options as TokenLearnerOptions));
   }
 
   /**
@@ -146,6 +160,7 @@ export class TokenLearner extends TokenPooling {
         kind: 'token-learner',
         libtorchUser: libtorchUser(config, placement.device),
         config: { ...config },
+        arguments: [{ ...config, device: 'cpu' }],
         placement,
         parameters: specs,
         initial: () =>
@@ -171,6 +186,15 @@ export class TokenLearner extends TokenPooling {
    * @param dict - tensors with the keys net.0.weight, net.0.bias, net.2.weight, ...
    * @param options - the other options; `dtype` defaults to the weights' dtype.
    * @throws TokenLearnerError ERR_STATE_DICT if the shapes are not those of a TokenLearner.
+   *
+   * @example
+   * ```ts
+   * import { TokenLearner } from 'tokenlearner';
+   *
+   * const dict = new TokenLearner({ dim: 32, numOutputTokens: 4 }).stateDict();
+   * const model = TokenLearner.fromStateDict(dict);
+   * console.log(model.dim, model.numOutputTokens); // 32 4
+   * ```
    */
   static fromStateDict<M extends TokenLearner = TokenLearner>(
     this: new (options: TokenLearnerOptions) => M,
@@ -191,7 +215,7 @@ export class TokenLearner extends TokenPooling {
   }
 
   /** C: the channels of the input. */
-  get dim(): number {
+  override get dim(): number {
     return settings(this).dim;
   }
 
@@ -201,7 +225,7 @@ export class TokenLearner extends TokenPooling {
   }
 
   /** G: the tokens of the output. */
-  get numOutputTokens(): number {
+  override get numOutputTokens(): number {
     return settings(this).numOutputTokens;
   }
 

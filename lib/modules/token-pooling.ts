@@ -1,11 +1,12 @@
 import type { FloatDType } from '../dtype';
 import type { Tensor } from '../tensor/tensor';
 import { checkForward, type FlatRule, type InputLayout, type Layout } from './image-order';
-import { type LayerDefinition, LeafModule } from './leaf';
+import { LeafModule } from './leaf';
+import type { LayerDefinition } from './native';
 import { markBuiltIn } from './plan';
 import { REQUEST_OPTIONS, type RequestOptions } from './request';
 import { type Outputs, runSync, submit } from './run';
-import { assertUsable, layerOf } from './state';
+import { assertUsable, demandState, layerOf } from './state';
 
 /** Options of one {@link TokenPooling.forwardSync}. */
 export interface TokenLearnerSyncOptions {
@@ -38,6 +39,18 @@ interface Without {
 /**
  * The base of the layers that pool an image's pixels to tokens: {@link TokenLearner} and {@link TokenLearnerV11}. `S` and `F` are
  * the options of their forwards.
+ *
+ * @example
+ * ```ts
+ * import { Tensor, TokenLearner, TokenLearnerV11, type TokenPooling } from 'tokenlearner';
+ *
+ * const learners: TokenPooling[] = [new TokenLearner({ dim: 32 }), new TokenLearnerV11({ dim: 32 })];
+ * const x = Tensor.randn([1, 14, 14, 32]);
+ * for (const learner of learners) {
+ *   const tokens = await learner.forward(x, { inputLayout: 'channels-last', layout: 'tokens-first' });
+ *   console.log(tokens.shape); // [ 1, 8, 32 ]
+ * }
+ * ```
  */
 export abstract class TokenPooling<
   S extends TokenLearnerSyncOptions = TokenLearnerSyncOptions,
@@ -52,7 +65,17 @@ export abstract class TokenPooling<
   protected constructor(definition: LayerDefinition, rule: FlatRule) {
     super(definition);
     this.#rule = rule;
+    demandState(this).forwardCall = (input, options, allowed) => ({
+      ...checkForward(input, options, rule, allowed),
+      results,
+    });
   }
+
+  /** C: the channels of the input. */
+  abstract get dim(): number;
+
+  /** G: the tokens of the output. */
+  abstract get numOutputTokens(): number;
 
   /**
    * Runs on the device's executor thread and does not block the event loop. Any number of calls may be in progress. On the CPU,

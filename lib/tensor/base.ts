@@ -8,6 +8,7 @@ import { type DType, dtypeInfo, type TypedArray, type TypedArrayFor } from '../d
 import { TokenLearnerError } from '../errors';
 import { elementCount, formatShape, isContiguous, type Shape } from '../shape';
 import { uncloneable } from '../uncloneable';
+import type { Shared } from '../shared';
 import { checkThis, connectTensor, live, tensorArgument, type TensorState } from './access';
 import { bytesOf } from './arguments';
 import { allClose, type AllCloseOptions, equals } from './compare';
@@ -16,12 +17,15 @@ import { checkHost, copied, movedOut, temporary, withHosted } from './copy';
 import { elementReader, type ItemFor, rawElements } from './elements';
 import { formatTensor, inspectSymbol, THRESHOLD } from './format';
 import { elementValue, type Nested, nested, type TensorJSON, tensorJSON, unreadableJSON } from './numbers';
-import type { AnyTensor } from './tensor';
+import { moveTensor, shareTensor } from './share';
+import type { AnyTensor, Tensor } from './tensor';
 
 /** The state, memory and elements of a {@link Tensor}. */
 export abstract class TensorBase<D extends DType> {
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
-  readonly cloning = uncloneable('a Tensor; send tensor.detachBuffer() and its shape');
+  readonly cloning = uncloneable(
+    'a Tensor; send tensor.share() or tensor.move(), and call openShared() there',
+  );
   readonly #state: TensorState;
   #data: TypedArray | undefined;
 
@@ -203,6 +207,36 @@ export abstract class TensorBase<D extends DType> {
     const buffer = withHosted(this as unknown as AnyTensor, live(this), movedOut);
     this.dispose();
     return buffer;
+  }
+
+  /**
+   * Offers the elements to the other threads of this process: `worker.postMessage(x.share())`, and there
+   * `openShared(token)`. All of them read the same memory, which nobody writes to: {@link data} of such a tensor, this one
+   * included, is a copy, and {@link copyFrom} makes one first. So a later change is seen by nobody else.
+   *
+   * Nothing is copied if JavaScript has not seen the memory. Memory that V8 owns (see {@link data}) is copied during the call.
+   *
+   * @returns a token. It ends when it is disposed, and with this thread.
+   * @throws TokenLearnerError ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY.
+   */
+  share(): Shared<Tensor<D>> {
+    live(this);
+    return shareTensor(this as unknown as Tensor<D>);
+  }
+
+  /**
+   * Moves the tensor to another thread of this process, and disposes it here: `parentPort.postMessage(y.move())`, and there
+   * `openShared(token)`. The first who opens the token gets the tensor; this thread may have ended by then.
+   *
+   * Nothing is copied if JavaScript has not seen the memory. Memory that V8 owns (see {@link data}) is copied during the call;
+   * {@link detachBuffer} moves that.
+   *
+   * @returns a token. The memory stays until it is opened or disposed.
+   * @throws TokenLearnerError ERR_DISPOSED, ERR_DETACHED, ERR_OUT_OF_MEMORY.
+   */
+  move(): Shared<Tensor<D>> {
+    live(this);
+    return moveTensor(this as unknown as Tensor<D>);
   }
 
   /**

@@ -124,6 +124,13 @@ function describeDifference(actual: View, expected: View, tolerance: Tolerance):
  * with its index.
  *
  * @throws AssertionError of `node:assert` if they are not; TokenLearnerError for wrong arguments and disposed tensors.
+ *
+ * @example
+ * ```ts
+ * import { assertAllClose, Tensor } from 'tokenlearner';
+ *
+ * assertAllClose(Tensor.from([1, 2.000001]), Tensor.from([1, 2]), { rtol: 1e-5 });
+ * ```
  */
 export function assertAllClose(actual: AnyTensor, expected: AnyTensor, options?: AllCloseOptions): void {
   const [first, second] = [checkTensor('actual', actual), checkTensor('expected', expected)];

@@ -40,6 +40,13 @@ export function copied(view: View, dtype: DType, device: Device): AnyTensor {
   return adoptTensor(binding().copy(viewArgument(view), dtypeInfo(dtype).code, deviceCode(device)));
 }
 
+/** The same on an executor's thread. */
+export async function copiedAsync(view: View, dtype: DType, device: Device): Promise<AnyTensor> {
+  const arg = viewArgument(view);
+  const [copy] = await binding().copyAsync(arg, dtypeInfo(dtype).code, deviceCode(device));
+  return adoptTensor(copy);
+}
+
 /** Disposes `tensor` after its use. */
 export function temporary<R>(tensor: AnyTensor, use: (tensor: AnyTensor) => R): R {
   try {

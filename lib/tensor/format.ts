@@ -1,7 +1,6 @@
 /**
  * The text of console.log: what PyTorch's repr shows, with its default print options. After torch/_tensor_str.py.
  */
-import { inspect } from 'node:util';
 import { type DType, dtypeInfo } from '../dtype';
 import { elementCount, formatShape, type Shape } from '../shape';
 import { elementValue } from './numbers';
@@ -184,4 +183,5 @@ export function formatTensor(printed: Printed): string {
   ]);
 }
 
-export const inspectSymbol: typeof inspect.custom = inspect.custom;
+/** `util.inspect.custom`, by its registered name: the declarations of the public API then need no types of Node. */
+export const inspectSymbol: unique symbol = Symbol.for('nodejs.util.inspect.custom');

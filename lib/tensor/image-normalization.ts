@@ -13,7 +13,18 @@ export interface NormalizeOptions {
   std?: number | readonly number[];
 }
 
-/** Means and standard deviations by the data that a model was trained on, for the `mean` and `std` of pictures. */
+/**
+ * Means and standard deviations by the data that a model was trained on, for the `mean` and `std` of pictures.
+ *
+ * @example
+ * ```ts
+ * import { presets, Tensor } from 'tokenlearner';
+ *
+ * const picture = { data: new Uint8Array(4 * 4 * 3), width: 4, height: 4, channels: 3 } as const;
+ * const x = await Tensor.fromImage(picture, presets.imagenet);
+ * console.log(x.shape); // [ 1, 3, 4, 4 ]
+ * ```
+ */
 export const presets = Object.freeze({
   /** ImageNet's, which torchvision's and timm's pretrained models use. */
   imagenet: Object.freeze({

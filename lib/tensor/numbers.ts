@@ -103,16 +103,22 @@ export function flattened(data: unknown): { values: unknown[]; shape: number[] }
   // The shape ends at the first empty level: [[], []] has shape (2, 0).
   let level = [data];
   for (const size of shape) {
-    level = level.flatMap((row) => {
-      if (Array.isArray(row) && row.length === size)
-        return Array.from({ length: size }, (_, i) => row[i] as unknown);
-      throw new TokenLearnerError(
-        'ERR_SHAPE_MISMATCH',
-        `Expected nested arrays of equal lengths for \`data\` but one has ${Array.isArray(row) ? row.length : 'no'} elements where others have ${size}`,
-      );
-    });
+    const rows = level;
+    level = [];
+    for (const row of rows) {
+      if (!Array.isArray(row) || row.length !== size) throw unequalLengths(row, size);
+      // The elements by index: an iterator of the caller's could give others.
+      for (let i = 0; i < size; i += 1) level.push(row[i]);
+    }
   }
   if (elementCount(shape) > 0 && level.some(Array.isArray))
     throw new TokenLearnerError('ERR_SHAPE_MISMATCH', 'Expected nested arrays of equal depths for `data`');
   return { values: level, shape };
+}
+
+function unequalLengths(row: unknown, size: number): TokenLearnerError {
+  return new TokenLearnerError(
+    'ERR_SHAPE_MISMATCH',
+    `Expected nested arrays of equal lengths for \`data\` but one has ${Array.isArray(row) ? row.length : 'no'} elements where others have ${size}`,
+  );
 }

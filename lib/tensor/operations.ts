@@ -5,13 +5,21 @@ import { type DeviceOption, isDeviceOption, resolveDevice } from '../device';
 import { type DType, isDType, type SumDType } from '../dtype';
 import { isContiguous, type Shape } from '../shape';
 import { unexpected } from '../validate';
-import { live } from './access';
+import { live, type View } from './access';
 import { TensorBase } from './base';
-import { copied } from './copy';
+import { copied, copiedAsync } from './copy';
 import { type PixelImage, toImage, type ToImageOptions } from './image-output';
 import * as reduce from './reduce';
 import type { AnyTensor, Tensor } from './tensor';
 import * as views from './views';
+
+/** The dtype and the device that `to` asks for. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE. */
+function targetOf({ dtype, device }: View, target: unknown): Pick<View, 'dtype' | 'device'> {
+  if (isDType(target)) return { dtype: target, device };
+  if (typeof target === 'string' && !isDeviceOption(target))
+    throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a dtype or a device', target);
+  return { dtype, device: resolveDevice('target', target) };
+}
 
 /** The operations of a {@link Tensor}. */
 export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
@@ -25,13 +33,25 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   to(target: DeviceOption | DType): AnyTensor;
   to(target: DeviceOption | DType): AnyTensor {
     const view = live(this);
-    const self = this as unknown as Tensor<D>;
-    if (isDType(target)) return target === view.dtype ? self : copied(view, target, view.device);
-    if (typeof target === 'string' && !isDeviceOption(target)) {
-      throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a dtype or a device', target);
-    }
-    const device = resolveDevice('target', target);
-    return device === view.device ? self : copied(view, view.dtype, device);
+    const { dtype, device } = targetOf(view, target);
+    const self = this as unknown as Tensor;
+    return dtype === view.dtype && device === view.device ? self : copied(view, dtype, device);
+  }
+
+  /**
+   * The same as {@link to}, on the thread of an executor: for tensors so large that the copy would hold the event loop. It waits in the
+   * queue of the device's forwards. A tensor over JavaScript's memory is copied during the call, as it is.
+   *
+   * @throws TokenLearnerError (as a rejection) the errors of {@link to}; ERR_DISPOSED, ERR_DETACHED, ERR_QUEUE_FULL, ERR_CLOSED.
+   */
+  toAsync(device: DeviceOption): Promise<Tensor<D>>;
+  toAsync<E extends DType>(dtype: E): Promise<Tensor<E>>;
+  toAsync(target: DeviceOption | DType): Promise<AnyTensor>;
+  async toAsync(target: DeviceOption | DType): Promise<AnyTensor> {
+    const view = live(this);
+    const { dtype, device } = targetOf(view, target);
+    const self = this as unknown as Tensor;
+    return dtype === view.dtype && device === view.device ? self : copiedAsync(view, dtype, device);
   }
 
   /** The same as `to('float32')`. */
@@ -76,11 +96,24 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
     return copied(view, view.dtype, view.device) as Tensor<D>;
   }
 
+  /** The same as {@link clone}, on the thread of an executor. See {@link toAsync}. */
+  async cloneAsync(): Promise<Tensor<D>> {
+    const view = live(this);
+    return (await copiedAsync(view, view.dtype, view.device)) as Tensor<D>;
+  }
+
   /** Returns the tensor itself if it is contiguous, otherwise a contiguous copy. */
   contiguous(): Tensor<D> {
     const { shape, strides } = live(this);
     const self = this as unknown as Tensor<D>;
     return isContiguous(shape, strides) ? self : this.clone();
+  }
+
+  /** The same as {@link contiguous}, on the thread of an executor. See {@link toAsync}. */
+  async contiguousAsync(): Promise<Tensor<D>> {
+    const { shape, strides } = live(this);
+    const self = this as unknown as Tensor<D>;
+    return isContiguous(shape, strides) ? self : this.cloneAsync();
   }
 
   /**

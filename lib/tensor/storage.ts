@@ -38,6 +38,11 @@ export class Storage {
     return new Storage({ kind: 'javascript', bytes, own: false }, bytes.byteLength);
   }
 
+  /** The number of tensors that view it. */
+  get views(): number {
+    return this.#views;
+  }
+
   acquire(): this {
     this.#views += 1;
     return this;

@@ -42,6 +42,17 @@ const FACTORY = Symbol('factory');
  * copied. Memory is freed once the tensor is disposed or collected and no run uses it. If `data` was read, its ArrayBuffer must
  * be collected too, so Node's own calls (sockets, files, crypto) can safely keep using it. Use {@link copyTo} and
  * {@link copyFrom} instead of `data` if {@link dispose} must free the memory at once.
+ *
+ * @example
+ * ```ts
+ * import { Tensor } from 'tokenlearner';
+ *
+ * const x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * console.log(x.shape, x.dtype); // [ 2, 3 ] float32
+ * console.log(x.slice(1, 0, 2).sum(0)); // tensor([5., 7.])
+ * x.data[0] = 10; // the tensor's own memory
+ * console.log(x.mean().item()); // 5
+ * ```
  */
 export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
   static {
@@ -165,6 +176,16 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * @param shape - @default the shape of `data`; for a typed array `[data.length]`.
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE; ERR_DTYPE_MISMATCH; ERR_SHAPE_MISMATCH if `data` and `shape` differ in
    * length; ERR_UNSUPPORTED_BUFFER for shared and resizable buffers.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from 'tokenlearner';
+   *
+   * const pixels = new Float32Array([1, 2, 3, 4]);
+   * const x = Tensor.from(pixels, [2, 2]); // over the array's own memory
+   * pixels[0] = 10;
+   * console.log(x.toArray()); // [ [ 10, 2 ], [ 3, 4 ] ]
+   * ```
    */
   static from<A extends TypedArray | Uint8ClampedArray>(data: A, shape?: Shape): Tensor<DefaultDType<A>>;
   static from<D extends DType>(
@@ -195,6 +216,15 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * @throws TokenLearnerError (as a rejection) ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; ERR_OUT_OF_RANGE, also for a `crop`
    * larger than the picture; ERR_SHAPE_MISMATCH for pictures of unequal sizes and bytes that do not match the size;
    * ERR_UNSUPPORTED_BUFFER for shared and resizable buffers; ERR_DETACHED, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_CLOSED.
+   *
+   * @example
+   * ```ts
+   * import { presets, Tensor } from 'tokenlearner';
+   *
+   * const picture = { data: new Uint8Array(320 * 240 * 4), width: 320, height: 240, channels: 4 } as const;
+   * const x = await Tensor.fromImage(picture, { resize: 256, crop: 224, ...presets.imagenet });
+   * console.log(x.shape); // [ 1, 3, 224, 224 ]
+   * ```
    */
   static async fromImage<D extends FloatDType = 'float32'>(
     image: ImageInput | readonly ImageInput[],
@@ -220,6 +250,14 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * @param byteOffset - the position of the first element in `buffer`. @default 0
    * @throws TokenLearnerError ERR_SHAPE_MISMATCH if the buffer is too short, or without `shape` ends inside an element;
    * ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; ERR_UNSUPPORTED_BUFFER for shared and resizable buffers; ERR_DETACHED.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from 'tokenlearner';
+   *
+   * const bytes = Buffer.from('0000803f00000040', 'hex'); // 1 and 2, little-endian
+   * console.log(Tensor.fromBuffer(bytes, 'float32')); // tensor([1., 2.])
+   * ```
    */
   static fromBuffer<D extends DType>(
     buffer: ArrayBufferLike | ArrayBufferView,
@@ -236,6 +274,14 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    *
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH, ERR_OUT_OF_RANGE,
    * ERR_DEVICE_MISMATCH.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from 'tokenlearner';
+   *
+   * const [a, b] = [Tensor.ones([2, 3]), Tensor.zeros([1, 3])];
+   * console.log(Tensor.cat([a, b]).shape); // [ 3, 3 ]
+   * ```
    */
   static cat<D extends DType>(tensors: readonly Tensor<D>[], dim = 0): Tensor<D> {
     return cat(tensors, dim) as Tensor<D>;
@@ -245,6 +291,14 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * Joins tensors of one shape and dtype along a new dimension at position `dim`, in new memory. On the CPU only.
    *
    * @throws TokenLearnerError the errors of {@link Tensor.cat}.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from 'tokenlearner';
+   *
+   * const pictures = [Tensor.ones([3, 8, 8]), Tensor.zeros([3, 8, 8])];
+   * console.log(Tensor.stack(pictures).shape); // [ 2, 3, 8, 8 ]
+   * ```
    */
   static stack<D extends DType>(tensors: readonly Tensor<D>[], dim = 0): Tensor<D> {
     return stack(tensors, dim) as Tensor<D>;

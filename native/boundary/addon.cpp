@@ -5,14 +5,16 @@
 #include "engine/cuda/refusals.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/torch/library.hpp"
-#include "engine/torch/mapped.hpp"
+#include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/topology.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
     : storages_(env), generator_(std::random_device{}()), promises_(env, storages_, errors_) {
+  platform::keep_loaded();
   auto build = Napi::Object::New(env);
   build.Set("version", TOKENLEARNER_VERSION);
   build.Set("cuda", static_cast<bool>(TOKENLEARNER_CUDA_BUILT));
@@ -33,10 +35,12 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("libtorch", &Addon::libtorch),
                            InstanceMethod("mappedLibtorch", &Addon::mapped_libtorch),
                            InstanceMethod("cpu", &Addon::cpu),
+                           InstanceMethod("setThreads", &Addon::set_threads),
                            InstanceMethod("cudaDriver", &Addon::cuda_driver),
                            InstanceMethod("cuda", &Addon::cuda),
                            InstanceMethod("fused", &Addon::fused),
                            InstanceMethod("copy", &Addon::copy),
+                           InstanceMethod("copyAsync", &Addon::copy_async),
                            InstanceMethod("read", &Addon::read),
                            InstanceMethod("write", &Addon::write),
                            InstanceMethod("fill", &Addon::fill),
@@ -44,6 +48,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("createContainer", &Addon::create_container),
                            InstanceMethod("setParameters", &Addon::set_parameters),
                            InstanceMethod("parameters", &Addon::parameters),
+                           InstanceMethod("parametersAsync", &Addon::parameters_async),
                            InstanceMethod("placement", &Addon::placement),
                            InstanceMethod("moveLayers", &Addon::move_layers),
                            InstanceMethod("disposeLayer", &Addon::dispose_layer),
@@ -51,6 +56,18 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("forwardSync", &Addon::forward_sync),
                            InstanceMethod("cancel", &Addon::cancel),
                            InstanceMethod("setQueueLimits", &Addon::set_queue_limits),
+                           InstanceMethod("createBatcher", &Addon::create_batcher),
+                           InstanceMethod("batchForward", &Addon::batch_forward),
+                           InstanceMethod("cancelBatched", &Addon::cancel_batched),
+                           InstanceMethod("closeBatcher", &Addon::close_batcher),
+                           InstanceMethod("batcherState", &Addon::batcher_state),
+                           InstanceMethod("holdBatcher", &Addon::hold_batcher),
+                           InstanceMethod("shareLayers", &Addon::share_layers),
+                           InstanceMethod("openLayers", &Addon::open_layers),
+                           InstanceMethod("adoptLayers", &Addon::adopt_layers),
+                           InstanceMethod("shareTensor", &Addon::share_tensor),
+                           InstanceMethod("openTensor", &Addon::open_tensor),
+                           InstanceMethod("unshare", &Addon::unshare),
                            InstanceMethod("imagesToTensor", &Addon::images_to_tensor),
                            InstanceMethod("imagesToTensorSync", &Addon::images_to_tensor_sync),
                            InstanceMethod("tensorToImage", &Addon::tensor_to_image),
@@ -68,7 +85,10 @@ void Addon::close_on_exit(Napi::Env env) {
   const Napi::Value process = env.Global().Get("process");
   const Napi::Value on = process.IsObject() ? process.As<Napi::Object>().Get("on") : env.Undefined();
   if (!on.IsFunction()) return;
-  const auto on_exit = Napi::Function::New(env, [this](const Napi::CallbackInfo&) { executors_.clear(); });
+  const auto on_exit = Napi::Function::New(env, [this](const Napi::CallbackInfo&) {
+    close_batchers();
+    executors_.clear();
+  });
   on.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
 }
 
@@ -82,6 +102,7 @@ void Addon::watch_collector(Napi::Env env) {
                                                  if (addon == nullptr) return;
                                                  addon->storages_.after_collection(e);
                                                  if (addon->layers_.is_cheap()) addon->sweep_layers(e);
+                                                 addon->sweep_batchers(e);
                                                  addon->watch_collector(e);
                                                });
   static_cast<void>(self.release());
@@ -90,7 +111,10 @@ void Addon::watch_collector(Napi::Env env) {
 void Addon::shut_down() {
   closed_ = true;
   *self_ = nullptr;
+  close_batchers();
+  end_sharing();
   executors_.clear();  // Waits for running requests. Waiting requests fail.
+  batchers_.clear();   // Ends their threads, which post results.
   promises_.close();
   storages_.close();
 }
@@ -136,7 +160,7 @@ Napi::Value Addon::mapped_libtorch(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const kernels::ThreadLimit limit = kernels::thread_limit();
+    const kernels::ThreadLimit limit = kernels::compute_threads();
     std::vector<napi_value> isas;
     for (const kernels::Isa isa : kernels::available_isas())
       isas.push_back(Napi::String::New(env, kernels::name_of(isa)));
@@ -146,6 +170,13 @@ Napi::Value Addon::cpu(const Napi::CallbackInfo& info) {
     object.Set("isas", from_values(env, isas));
     object.Set("isa", kernels::name_of(kernels::chosen_isa()));
     return object;
+  });
+}
+
+Napi::Value Addon::set_threads(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    kernels::ComputePool::set_shared_threads(static_cast<int>(to_index(info[0], "threads")));
+    return env.Undefined();
   });
 }
 

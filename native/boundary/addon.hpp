@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "boundary/errors.hpp"
@@ -12,6 +14,7 @@
 #include "boundary/marshal.hpp"
 #include "boundary/promise-queue.hpp"
 #include "boundary/storage-registry.hpp"
+#include "engine/batch/batcher.hpp"
 #include "engine/memory/generator.hpp"
 #include "engine/run/executor.hpp"
 #include "engine/run/layer.hpp"
@@ -35,6 +38,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value uniform(const Napi::CallbackInfo& info);
   Napi::Value normal(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
+  Napi::Value copy_async(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value fill(const Napi::CallbackInfo& info);
@@ -44,6 +48,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value create_container(const Napi::CallbackInfo& info);
   Napi::Value set_parameters(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
+  Napi::Value parameters_async(const Napi::CallbackInfo& info);
   Napi::Value placement(const Napi::CallbackInfo& info);
   Napi::Value move_layers(const Napi::CallbackInfo& info);
   Napi::Value dispose_layer(const Napi::CallbackInfo& info);
@@ -51,6 +56,23 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value forward_sync(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value set_queue_limits(const Napi::CallbackInfo& info);
+
+  // batchers.cpp
+  Napi::Value create_batcher(const Napi::CallbackInfo& info);
+  Napi::Value batch_forward(const Napi::CallbackInfo& info);
+  Napi::Value cancel_batched(const Napi::CallbackInfo& info);
+  Napi::Value close_batcher(const Napi::CallbackInfo& info);
+  Napi::Value batcher_state(const Napi::CallbackInfo& info);
+  Napi::Value hold_batcher(const Napi::CallbackInfo& info);
+
+  // sharing.cpp
+  Napi::Value share_layers(const Napi::CallbackInfo& info);
+  Napi::Value open_layers(const Napi::CallbackInfo& info);
+  Napi::Value adopt_layers(const Napi::CallbackInfo& info);
+  Napi::Value share_tensor(const Napi::CallbackInfo& info);
+  Napi::Value open_tensor(const Napi::CallbackInfo& info);
+  Napi::Value unshare(const Napi::CallbackInfo& info);
+  void end_sharing();
 
   // images.cpp
   Napi::Value images_to_tensor(const Napi::CallbackInfo& info);
@@ -63,6 +85,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value libtorch(const Napi::CallbackInfo& info);
   Napi::Value mapped_libtorch(const Napi::CallbackInfo& info);
   Napi::Value cpu(const Napi::CallbackInfo& info);
+  Napi::Value set_threads(const Napi::CallbackInfo& info);
   Napi::Value cuda_driver(const Napi::CallbackInfo& info);
   Napi::Value cuda(const Napi::CallbackInfo& info);
   Napi::Value fused(const Napi::CallbackInfo& info);
@@ -75,6 +98,8 @@ class Addon : public Napi::Addon<Addon> {
     std::shared_ptr<Layer> layer;
     /// The bytes that were reported to the garbage collector for this handle.
     int64_t reported = 0;
+    /// True for a layer that other environments may share.
+    bool read_only = false;
   };
 
   Napi::Value wrap(Napi::Env env, std::shared_ptr<Layer> layer);
@@ -82,7 +107,15 @@ class Addon : public Napi::Addon<Addon> {
   Layer& unwrap(Napi::Value handle);
   HeldLayer& held(Napi::Value handle);
   std::vector<std::shared_ptr<Layer>> unwrap_each(Napi::Value handles);
+  /// Layers that may change. Throws ERR_SHARED_READ_ONLY.
+  std::vector<std::shared_ptr<Layer>> unwrap_writable(Napi::Value handles);
   void sweep_layers(Napi::Env env);
+
+  /// Throws ERR_INVALID_ARG_TYPE if the value is not a batcher's handle.
+  Batcher& batcher(Napi::Value handle);
+  void sweep_batchers(Napi::Env env);
+  /// Fails the waiting requests of all batchers. Must be called before the executors end.
+  void close_batchers();
 
   Executor& executor_of(Device device);
   /// The options of a forward. They include memory for the results if JavaScript must own it.
@@ -117,8 +150,11 @@ class Addon : public Napi::Addon<Addon> {
   Generator generator_;
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);
   PromiseQueue promises_;
+  HandleTable<std::shared_ptr<Batcher>> batchers_;
   std::map<Device, std::unique_ptr<Executor>> executors_;
   QueueLimits queue_limits_;
+  /// The ids that end with this environment.
+  std::set<std::string> shared_;
   bool closed_ = false;
   /// The finalizer of watch_collector finds the addon through this. It may run after the addon is destroyed.
   std::shared_ptr<Addon*> self_ = std::make_shared<Addon*>(this);

@@ -61,6 +61,15 @@ class HandleTable {
            std::chrono::steady_clock::now() - swept_at_ > std::chrono::seconds(1);
   }
 
+  /// Calls `visit` for each value. Runs no JavaScript unless `visit` does.
+  template <typename F>
+  void for_each(F&& visit) {
+    for (auto& [id, slot] : slots_) visit(slot.value);
+  }
+
+  /// Drops all values. The environment is ending, and frees the references itself.
+  void clear() { slots_.clear(); }
+
   /// Calls `let_go` for each value whose handle was collected, and removes the value. Runs no JavaScript and
   /// no finalizer unless `let_go` does.
   template <typename F>

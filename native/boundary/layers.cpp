@@ -3,6 +3,7 @@
 #include "engine/layers/layers.hpp"
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
+#include "engine/run/copy-op.hpp"
 
 namespace tokenlearner {
 
@@ -47,7 +48,7 @@ Napi::Value Addon::wrap(Napi::Env env, std::shared_ptr<Layer> layer) {
   if (layers_.is_due()) sweep_layers(env);
   // The garbage collector sees only small handles, so report the current size of the parameters.
   const int64_t bytes = parameter_bytes(*layer->snapshot());
-  const Napi::Object handle = layers_.add(env, {std::move(layer), bytes}, bytes);
+  const Napi::Object handle = layers_.add(env, {std::move(layer), bytes, false}, bytes);
   if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
   return handle;
 }
@@ -62,6 +63,17 @@ Layer& Addon::unwrap(Napi::Value handle) { return *held(handle).layer; }
 
 std::vector<std::shared_ptr<Layer>> Addon::unwrap_each(Napi::Value handles) {
   return read_each(handles, [this](Napi::Value handle) { return held(handle).layer; });
+}
+
+std::vector<std::shared_ptr<Layer>> Addon::unwrap_writable(Napi::Value handles) {
+  return read_each(handles, [this](Napi::Value handle) {
+    const HeldLayer& found = held(handle);
+    if (!found.read_only) return found.layer;
+    throw Error(
+        ErrorCode::ERR_SHARED_READ_ONLY,
+        "The module was opened from a shared one, so its parameters, dtype and device cannot change: load "
+        "its stateDict() into a module of your own");
+  });
 }
 
 void Addon::sweep_layers(Napi::Env env) {
@@ -106,7 +118,7 @@ Napi::Value Addon::create_container(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const Layers layers = unwrap_each(info[0]);
+    const Layers layers = unwrap_writable(info[0]);
     auto arguments = read_each(info[1], [](Napi::Value each) { return read_each(each, read_tensor); });
     if (arguments.size() != layers.size())
       throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected parameters for each layer");
@@ -131,6 +143,12 @@ Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value Addon::parameters_async(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    return submit(env, std::make_shared<const ParametersOp>(unwrap(info[0]).op()), {}, {}, {});
+  });
+}
+
 Napi::Value Addon::placement(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const Placement& placement = unwrap(info[0]).snapshot()->placement();
@@ -141,7 +159,7 @@ Napi::Value Addon::placement(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::move_layers(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const Layers layers = unwrap_each(info[0]);
+    const Layers layers = unwrap_writable(info[0]);
     const auto dtypes = read_each(info[1], [](Napi::Value value) { return value; });
     const auto devices = read_each(info[2], [](Napi::Value value) { return value; });
     if (dtypes.size() != layers.size() || devices.size() != layers.size())
@@ -180,7 +198,7 @@ Napi::Value Addon::submit(Napi::Env env, std::shared_ptr<const Op> op, std::vect
                           CallOptions options, Limits limits) {
   if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
   std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
-  const Device device = device_for(*op, inputs.front().device());
+  const Device device = inputs.empty() ? op->placement().device : device_for(*op, inputs.front().device());
   // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
   options.runs_inline = op->runs_inline(inputs);
   Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);

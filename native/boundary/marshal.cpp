@@ -231,7 +231,7 @@ Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values) {
   return array;
 }
 
-Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor) {
+Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor, bool frozen) {
   const auto number = [env](int64_t n) -> napi_value {
     return Napi::Number::New(env, static_cast<double>(n));
   };
@@ -241,7 +241,7 @@ Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& 
     return from_values(env, values);
   };
   const std::array<napi_property_descriptor, 6> properties = {
-      property("storage", storages.wrap(env, tensor.storage)),
+      property("storage", storages.wrap(env, tensor.storage, frozen)),
       property("dtype", number(static_cast<int64_t>(tensor.dtype))),
       property("device", number(code_of(tensor.device()))),
       property("shape", dims(tensor.shape)),

@@ -66,8 +66,8 @@ uint32_t to_index(Napi::Value value, const char* what);
 /// An array of values. They are own elements, even if Array.prototype has setters.
 Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values);
 
-/// A NativeTensor of lib/native-interface.ts.
-Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor);
+/// A NativeTensor of lib/native-interface.ts. `frozen` is for StorageRegistry::wrap().
+Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor, bool frozen = false);
 Napi::Array from_tensors(Napi::Env env, StorageRegistry& storages, const std::vector<Tensor>& tensors);
 
 }  // namespace tokenlearner

@@ -9,6 +9,8 @@
 #include "engine/cuda/probe.hpp"
 #include "engine/cuda/staging.hpp"
 #include "engine/cuda/stream.hpp"
+#include "engine/run/copy-op.hpp"
+#include "engine/run/shared-values.hpp"
 #include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
@@ -21,6 +23,12 @@ Tensor bind_host(StorageRegistry& storages, TensorArg argument) {
   if (!tensor.device().is_cpu()) throw Error(ErrorCode::ERR_DEVICE_MISMATCH, "Expected a tensor on the CPU");
   if (!tensor.is_contiguous()) throw Error(ErrorCode::ERR_NOT_CONTIGUOUS, "Expected a contiguous tensor");
   return tensor;
+}
+
+/// The same for a tensor that the caller writes into. Frozen memory is copied first.
+Tensor bind_target(Napi::Env env, StorageRegistry& storages, TensorArg argument) {
+  if (argument.view.IsEmpty()) storages.thaw(env, argument.handle);
+  return bind_host(storages, std::move(argument));
 }
 
 /// Throws unless the typed array has as many bytes as the tensor.
@@ -67,6 +75,7 @@ Napi::Value Addon::counters(const Napi::CallbackInfo& info) {
     object.Set("liveTensors", static_cast<double>(storages_.counters().tensors));
     object.Set("liveBytes", static_cast<double>(storages_.counters().bytes));
     object.Set("liveLayers", static_cast<double>(*live_layers_));
+    object.Set("liveShares", static_cast<double>(SharedValues::process().size()));
     return object;
   });
 }
@@ -85,14 +94,14 @@ Napi::Value Addon::uniform(const Napi::CallbackInfo& info) {
     TensorArg target = read_tensor(info[0]);
     const double from = info[1].ToNumber();
     const double to = info[2].ToNumber();
-    generator_.uniform(bind_host(storages_, std::move(target)), from, to);
+    generator_.uniform(bind_target(env, storages_, std::move(target)), from, to);
     return env.Undefined();
   });
 }
 
 Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    generator_.normal(bind_host(storages_, read_tensor(info[0])));
+    generator_.normal(bind_target(env, storages_, read_tensor(info[0])));
     return env.Undefined();
   });
 }
@@ -107,6 +116,16 @@ Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
     // Wait: JavaScript must get complete data.
     synchronize(target.device().is_cuda() ? target.device() : source.device());
     return from_tensor(env, storages_, target);
+  });
+}
+
+Napi::Value Addon::copy_async(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    std::vector<TensorArg> source{read_tensor(info[0])};
+    const DType dtype = to_dtype(info[1]);
+    auto op = std::make_shared<const CopyOp>(Placement{dtype, to_device(info[2])});
+    CallOptions options = options_for(*op, source, env.Undefined());
+    return submit(env, std::move(op), std::move(source), std::move(options), {});
   });
 }
 
@@ -125,7 +144,7 @@ Napi::Value Addon::read(const Napi::CallbackInfo& info) {
 Napi::Value Addon::write(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     TensorArg argument = read_tensor(info[0]);
-    const Tensor target = bind_host(storages_, std::move(argument));
+    const Tensor target = bind_target(env, storages_, std::move(argument));
     const Storage source = borrow_view(env, info[1]);
     check_length(target, source);
     if (source.bytes() > 0) std::memmove(target.data(), source.data(), source.bytes());
@@ -136,7 +155,7 @@ Napi::Value Addon::write(const Napi::CallbackInfo& info) {
 Napi::Value Addon::fill(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     TensorArg argument = read_tensor(info[0]);
-    const Tensor target = bind_host(storages_, std::move(argument));
+    const Tensor target = bind_target(env, storages_, std::move(argument));
     const Storage element = borrow_view(env, info[1]);
     const std::size_t item = item_size(target.dtype);
     if (element.bytes() != item)

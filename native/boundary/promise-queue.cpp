@@ -21,14 +21,26 @@ class PromiseQueue::PromiseCompletion final : public Completion {
 
   void succeed(Outputs outputs) noexcept override {
     settlement_->outputs = std::move(outputs);
-    queue_.post(std::move(settlement_));
+    post();
   }
   void fail(Failure failure) noexcept override {
     settlement_->failure = std::move(failure);
-    queue_.post(std::move(settlement_));
+    post();
+  }
+
+  std::unique_ptr<Settlement> settlement(RequestOutcome& outcome) {
+    settlement_->outputs = std::move(outcome.outputs);
+    settlement_->failure = std::move(outcome.failure);
+    return std::move(settlement_);
   }
 
  private:
+  void post() noexcept {
+    auto one = std::make_unique<Settlements>();
+    one->push_back(std::move(settlement_));
+    queue_.post(std::move(one));
+  }
+
   PromiseQueue& queue_;
   std::unique_ptr<Settlement> settlement_;
 };
@@ -36,9 +48,9 @@ class PromiseQueue::PromiseCompletion final : public Completion {
 PromiseQueue::PromiseQueue(Napi::Env env, StorageRegistry& storages, const ErrorFactory& errors)
     : env_(env), storages_(storages), errors_(errors) {
   const auto call = [](napi_env e, napi_value, void* context, void* data) {
-    const std::unique_ptr<Settlement> settlement(static_cast<Settlement*>(data));
+    const std::unique_ptr<Settlements> settlements(static_cast<Settlements*>(data));
     // If there is no environment, Node is only emptying the queue.
-    if (e != nullptr) static_cast<PromiseQueue*>(context)->settle(Napi::Env(e), *settlement);
+    if (e != nullptr) static_cast<PromiseQueue*>(context)->settle(Napi::Env(e), *settlements);
   };
   const auto name = Napi::String::New(env, "tokenlearner.forward");
   NAPI_THROW_IF_FAILED_VOID(env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr,
@@ -59,17 +71,29 @@ PromiseQueue::Pending PromiseQueue::add(Napi::Env env) {
   return {promise, std::move(completion)};
 }
 
-void PromiseQueue::post(std::unique_ptr<Settlement> settlement) noexcept {
-  Settlement* const raw = settlement.release();
+void PromiseQueue::deliver(std::vector<RequestOutcome> outcomes) noexcept {
+  auto settlements = std::make_unique<Settlements>();
+  settlements->reserve(outcomes.size());
+  for (RequestOutcome& outcome : outcomes)
+    settlements->push_back(static_cast<PromiseCompletion&>(*outcome.completion).settlement(outcome));
+  post(std::move(settlements));
+}
+
+void PromiseQueue::post(std::unique_ptr<Settlements> settlements) noexcept {
+  Settlements* const raw = settlements.release();
   if (napi_call_threadsafe_function(function_, raw, napi_tsfn_nonblocking) != napi_ok) delete raw;
 }
 
-void PromiseQueue::settle(Napi::Env env, Settlement& settlement) noexcept {
-  if (--pending_ == 0) napi_unref_threadsafe_function(env, function_);
+void PromiseQueue::settle(Napi::Env env, Settlements& settlements) noexcept {
+  pending_ -= static_cast<int64_t>(settlements.size());
+  if (pending_ == 0) napi_unref_threadsafe_function(env, function_);
   try {
-    const Napi::HandleScope scope(env);
+    const Napi::HandleScope outer(env);
     storages_.collect(env);
-    conclude(env, settlement);
+    for (const std::unique_ptr<Settlement>& settlement : settlements) {
+      const Napi::HandleScope scope(env);
+      conclude(env, *settlement);
+    }
   } catch (...) {
     // A worker that is being terminated runs no JavaScript any more, so nothing waits for the result.
   }

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <vector>
 
 #include "boundary/errors.hpp"
 #include "boundary/storage-registry.hpp"
@@ -12,7 +13,7 @@
 namespace tokenlearner {
 
 /// Settles promises on the environment's thread. Keeps the event loop alive while requests are in progress.
-class PromiseQueue {
+class PromiseQueue final : public CompletionSink {
  public:
   PromiseQueue(Napi::Env env, StorageRegistry& storages, const ErrorFactory& errors);
   /// Must be called after the last executor is destroyed. The environment's thread only.
@@ -27,13 +28,17 @@ class PromiseQueue {
   /// Adds a promise. Its completion must be called exactly once. The environment's thread only.
   Pending add(Napi::Env env);
 
+  /// Settles all promises in one turn of the event loop, with one wake-up.
+  void deliver(std::vector<RequestOutcome> outcomes) noexcept override;
+
  private:
   struct Settlement;
   class PromiseCompletion;
+  using Settlements = std::vector<std::unique_ptr<Settlement>>;
 
   /// Any thread.
-  void post(std::unique_ptr<Settlement> settlement) noexcept;
-  void settle(Napi::Env env, Settlement& settlement) noexcept;
+  void post(std::unique_ptr<Settlements> settlements) noexcept;
+  void settle(Napi::Env env, Settlements& settlements) noexcept;
   void conclude(Napi::Env env, Settlement& settlement);
 
   napi_env env_;

@@ -1,14 +1,12 @@
 #include "boundary/storage-registry.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <utility>
 #include <vector>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "engine/error.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -19,13 +17,6 @@ constexpr int64_t kMostWaiting = 64 << 20;
 constexpr int64_t kLoanCost = 2048;
 // From this number of freed bytes on, memory is returned to the system.
 constexpr int64_t kTrimBytes = 16 << 20;
-
-/// The C library keeps freed memory. Without this, fragmentation makes a loop over large results grow.
-void return_free_pages() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
 
 /// True if the host allows ArrayBuffers over native memory. Node does, Electron does not.
 bool allows_external_buffers(Napi::Env env) {
@@ -48,6 +39,7 @@ struct StorageRegistry::Block {
 
   Storage storage;
   bool lent = false;
+  bool frozen = false;
 };
 
 StorageRegistry::StorageRegistry(Napi::Env env)
@@ -61,13 +53,14 @@ Storage StorageRegistry::allocate(Napi::Env env, std::size_t bytes, bool zeroed)
   return lends() ? Storage::allocate(bytes, zeroed) : js_memory_.allocate(env, bytes);
 }
 
-Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
+Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage, bool frozen) {
   if (entries_.is_due()) sweep(env);
   Entry entry;
   entry.block = std::make_shared<Block>(std::move(storage));
+  entry.block->frozen = frozen;
   const int64_t bytes = entry.block->bytes();
-  // V8 already counts its own memory.
-  entry.reported = JsMemory::owns(entry.block->storage) ? 0 : bytes;
+  // V8 already counts its own memory. Frozen memory is not freed with this handle.
+  entry.reported = frozen || JsMemory::owns(entry.block->storage) ? 0 : bytes;
   const int64_t reported = entry.reported;
   const Napi::Object handle = entries_.add(env, std::move(entry), bytes);
   counters_->tensors += 1;
@@ -103,11 +96,38 @@ StorageRegistry::Shared StorageRegistry::share(Napi::Env env, int64_t handle) {
     release(env, entry);
     return {js_memory_.reveal(env, std::move(revealed)), false};
   }
-  if (lends() && storage.bytes() > 0) return {lend(env, entry), true};
+  if (lends() && !entry.block->frozen && storage.bytes() > 0) return {lend(env, entry), true};
   Storage copy = js_memory_.allocate(env, storage.bytes());
   if (storage.bytes() > 0) std::memcpy(copy.data(), storage.data(), storage.bytes());
   release(env, entry);
   return {js_memory_.reveal(env, std::move(copy)), false};
+}
+
+std::optional<bool> StorageRegistry::freeze(int64_t handle, bool alone) {
+  Entry* const entry = entries_.find(handle);
+  if (entry == nullptr || entry->block == nullptr || entry->block->lent ||
+      JsMemory::owns(entry->block->storage))
+    return std::nullopt;
+  Block& block = *entry->block;
+  if (alone && !block.frozen && block.storage.owner().use_count() == 1) {
+    // Runs on other threads have read the memory before they released it.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return false;
+  }
+  block.frozen = true;
+  return true;
+}
+
+void StorageRegistry::thaw(Napi::Env env, int64_t handle) {
+  Entry* const entry = entries_.find(handle);
+  if (entry == nullptr || entry->block == nullptr || !entry->block->frozen) return;
+  const Storage& shared = entry->block->storage;
+  Storage copy = Storage::allocate(shared.bytes(), false);
+  if (shared.bytes() > 0) std::memcpy(copy.data(), shared.data(), shared.bytes());
+  entry->block = std::make_shared<Block>(std::move(copy));
+  const int64_t change = entry->block->bytes() - entry->reported;
+  entry->reported += change;
+  if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
 }
 
 Napi::ArrayBuffer StorageRegistry::lend(Napi::Env env, Entry& entry) {
@@ -170,7 +190,7 @@ void StorageRegistry::sweep(Napi::Env env) {
   js_memory_.collect(env);
   // Only after the sweep: this call may start a garbage collection.
   if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
-  if (change < -kTrimBytes) return_free_pages();
+  if (change < -kTrimBytes) platform::return_free_memory();
 }
 
 }  // namespace tokenlearner

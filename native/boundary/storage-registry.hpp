@@ -17,7 +17,9 @@
 //    belongs to JavaScript: lib/ passes it as a typed array, and asynchronous calls copy it.
 // 6. A sweep drops the counts of collected handles: see Note [Handles without finalizers] in
 //    handle-table.hpp. It never frees memory that JavaScript has seen.
-// 7. The garbage collector sees only small handles. adjust_external_memory reports the memory behind them,
+// 7. Frozen memory is shared with other environments. JavaScript never sees it: `data` gives a copy, and a
+//    write makes one first. See Note [Sharing between environments] in engine/run/shared-values.hpp.
+// 8. The garbage collector sees only small handles. adjust_external_memory reports the memory behind them,
 //    until an ArrayBuffer shows it.
 #pragma once
 
@@ -25,6 +27,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "boundary/handle-table.hpp"
 #include "boundary/js-memory.hpp"
@@ -56,8 +59,8 @@ class StorageRegistry {
   /// Host memory for a tensor that JavaScript will hold. Throws ERR_OUT_OF_MEMORY.
   Storage allocate(Napi::Env env, std::size_t bytes, bool zeroed);
 
-  /// A new handle for `storage`.
-  Napi::Value wrap(Napi::Env env, Storage storage);
+  /// A new handle for `storage`. If `frozen`, other environments may hold the memory.
+  Napi::Value wrap(Napi::Env env, Storage storage, bool frozen = false);
 
   /// The storage behind a handle, by its number: see read_handle(). Throws ERR_INVALID_ARG_TYPE or
   /// ERR_DISPOSED.
@@ -72,6 +75,14 @@ class StorageRegistry {
 
   /// Shows the storage's memory to JavaScript. Call it once per handle: lib/ keeps the buffer.
   Shared share(Napi::Env env, int64_t handle);
+
+  /// Prepares the memory for another environment. True if the memory is frozen from now on; with `alone`, false
+  /// if only this handle holds it, so that who gets it may write. Nothing if the memory cannot leave this
+  /// environment: V8 owns it or JavaScript has seen it. `alone` says that the handle will be disposed.
+  std::optional<bool> freeze(int64_t handle, bool alone);
+
+  /// Replaces frozen memory by a copy, for a write. Running requests keep the old memory.
+  void thaw(Napi::Env env, int64_t handle);
 
   /// Drops the handle's count. Idempotent.
   void dispose(Napi::Env env, int64_t handle);

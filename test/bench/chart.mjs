@@ -16,7 +16,11 @@ const SERIES = [
 const WIDTH = 860;
 const LEFT = 150;
 const RIGHT = 64;
-const TOP = 92;
+const MARGIN = 24;
+const LEGEND = 76;
+const LEGEND_ROW = 19;
+/** An upper bound of the mean width of a letter of the legend, in pixels, whatever font the reader has. */
+const LETTER = 7;
 const BAR = 9;
 const STEP = 11;
 const GAP = 16;
@@ -36,13 +40,14 @@ const STYLE = `
 export function drawChart(results, conditions = conditionsOf(results)) {
   const series = SERIES.filter(({ id }) => results.workloads.some((workload) => ratio(workload, id)));
   const band = series.length * STEP + GAP;
-  const bottom = TOP + results.workloads.length * band;
+  const { keys, below: top } = legend(series);
+  const bottom = top + results.workloads.length * band;
   const scale = linear(largest(results, series));
   const body = [
     ...title(conditions),
-    ...legend(series),
-    ...axis(scale, bottom),
-    ...results.workloads.flatMap((workload, i) => group(workload, series, TOP + i * band + GAP / 2, scale)),
+    ...keys,
+    ...axis(scale, top, bottom),
+    ...results.workloads.flatMap((workload, i) => group(workload, series, top + i * band + GAP / 2, scale)),
   ];
   const height = bottom + FOOT;
   return [
@@ -74,27 +79,31 @@ function conditionsOf({ threads, machine }) {
 
 function title(conditions) {
   return [
-    text(24, 32, 'Time relative to tokenlearner (shorter is faster)', 'font-size="17" font-weight="600"'),
-    text(24, 52, conditions, 'font-size="12" class="muted"'),
+    text(MARGIN, 32, 'Time relative to tokenlearner (shorter is faster)', 'font-size="17" font-weight="600"'),
+    text(MARGIN, 52, conditions, 'font-size="12" class="muted"'),
   ];
 }
 
+/** The legend in as many rows as it needs, and the y below it. */
 function legend(series) {
-  let x = 24;
-  return series.flatMap(({ label, style }) => {
+  let [x, y] = [MARGIN, LEGEND];
+  const keys = series.flatMap(({ label, style }) => {
+    const width = 16 + label.length * LETTER;
+    if (x > MARGIN && x + width > WIDTH - MARGIN) [x, y] = [MARGIN, y + LEGEND_ROW];
     const at = x;
-    x += 32 + label.length * 6.6;
+    x += width + 16;
     return [
-      `<rect class="${style}" x="${at}" y="66" width="11" height="11" rx="2"/>`,
-      text(at + 16, 76, label, 'font-size="12"'),
+      `<rect class="${style}" x="${at}" y="${y - 10}" width="11" height="11" rx="2"/>`,
+      text(at + 16, y, label, 'font-size="12"'),
     ];
   });
+  return { keys, below: y + 16 };
 }
 
-function axis(scale, bottom) {
+function axis(scale, top, bottom) {
   return [
     ...scale.ticks.flatMap((tick) => [
-      `<line class="grid" x1="${round(scale(tick))}" x2="${round(scale(tick))}" y1="${TOP}" y2="${bottom}"/>`,
+      `<line class="grid" x1="${round(scale(tick))}" x2="${round(scale(tick))}" y1="${top}" y2="${bottom}"/>`,
       text(round(scale(tick)), bottom + 16, `${tick}×`, 'font-size="11" text-anchor="middle" class="muted"'),
     ]),
   ];

@@ -1,11 +1,25 @@
 /**
  * The peers that this package is measured against, in a folder of their own: onnxruntime-node from peers/package-lock.json, and a Python
  * environment from test/fixtures/generate/requirements.txt.
+ *
+ *     node test/bench/install-peers.mjs
+ *
+ * installs onnxruntime-node alone, for the test of docs/interop.md.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { pythonSucceeds, runPython, systemPython } from '../../scripts/python-env.mjs';
-import { hashInputs, isFresh, markFresh, root, runNpm, say, SetupError } from '../../scripts/tools.mjs';
+import {
+  hashInputs,
+  isFresh,
+  isMain,
+  main,
+  markFresh,
+  root,
+  runNpm,
+  say,
+  SetupError,
+} from '../../scripts/tools.mjs';
 
 const FOLDER = path.join(root, 'build', 'bench-peers');
 const NODE_FOLDER = path.join(FOLDER, 'node');
@@ -85,3 +99,5 @@ function torchIndex() {
   const manifest = readFileSync(path.join(root, 'lib', 'libtorch', 'manifest.json'), 'utf8');
   return /"index": "([^"]+\/cpu)"/.exec(manifest)[1];
 }
+
+if (isMain(import.meta.url)) await main(() => void ensure('onnxruntime', true));

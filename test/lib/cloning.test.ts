@@ -2,10 +2,10 @@ import { inspect } from 'node:util';
 import { Flatten, Linear, Sequential, Tensor, TokenLearner } from '../../lib';
 
 test.each<[string, () => object, string]>([
-  ['a tensor', () => Tensor.ones([2]), 'detachBuffer()'],
-  ['a tensor in an object', () => ({ tokens: [Tensor.ones([2])] }), 'detachBuffer()'],
-  ['a TokenLearner', () => new TokenLearner({ dim: 2, device: 'cpu' }), 'stateDict()'],
-  ['a Sequential', () => new Sequential(new Flatten()), 'stateDict()'],
+  ['a tensor', () => Tensor.ones([2]), 'tensor.move()'],
+  ['a tensor in an object', () => ({ tokens: [Tensor.ones([2])] }), 'tensor.share()'],
+  ['a TokenLearner', () => new TokenLearner({ dim: 2, device: 'cpu' }), 'module.share()'],
+  ['a Sequential', () => new Sequential(new Flatten()), 'openShared()'],
 ])('cloning %s throws and says what to do', (_, make, remedy) => {
   const { port1 } = new MessageChannel();
   for (const clone of [

@@ -2,6 +2,7 @@ import * as api from '../../lib';
 
 test('the public names', () => {
   expect(Object.keys(api).sort()).toEqual([
+    'Batcher',
     'Conv2d',
     'Flatten',
     'GELU',
@@ -13,19 +14,27 @@ test('the public names', () => {
     'ModuleList',
     'ReLU',
     'Sequential',
+    'Shared',
     'Tensor',
     'TokenLearner',
     'TokenLearnerError',
+    'TokenLearnerV11',
+    'TokenPooling',
     'UnaryLeaf',
     'assertAllClose',
+    'learnerFromStateDict',
     'loadCheckpoint',
+    'loadFlaxMsgpack',
     'loadNpy',
+    'loadNpz',
     'loadSafetensors',
     'loadWeights',
     'manualSeed',
+    'openShared',
     'presets',
     'runtime',
     'saveNpy',
+    'saveNpz',
     'saveSafetensors',
   ]);
 });

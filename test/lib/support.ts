@@ -23,3 +23,10 @@ export function elementsOf(tensor: AnyTensor): (number | bigint)[] {
   const elements = new array(new ArrayBuffer(tensor.numel * itemSize));
   return Array.from(tensor.copyTo(elements as never) as Iterable<number | bigint>);
 }
+
+/** The element at `index`, which must exist. */
+export function at<T>(list: readonly T[], index: number): T {
+  const value = list[index];
+  if (value === undefined) throw new RangeError(`There is no element ${index}`);
+  return value;
+}

@@ -19,6 +19,8 @@ beforeAll(() => {
 it("runs the README's example without network, compiler or Python", () => {
   write('example.mjs', readmeExample());
   expect(mustRun(project, ['example.mjs'])).toContain('Float32Array');
+  write('example.cjs', readmeExample('first.cjs'));
+  expect(mustRun(project, ['example.cjs'])).toContain('Float32Array');
 });
 
 it('takes libtorch from its npm package', () => {

@@ -199,11 +199,13 @@ export function copyProject(project: string, name: string): string {
   return copy;
 }
 
-/** The example under "Use" in the README. */
-export function readmeExample(): string {
+/** A file of the README, such as 'first.mjs', whose block begins with that name as a comment. */
+export function readmeExample(name = 'first.mjs'): string {
   const text = readFileSync(path.join(root, 'README.md'), 'utf8');
-  const code = /```(?:ts|js)\n(import \{[^}]*TokenLearner[\s\S]*?)```/.exec(text)?.[1];
-  if (code === undefined)
-    throw new Error('README.md has no example that begins with an import of TokenLearner');
+  const code = text
+    .split('```js\n')
+    .find((block) => block.startsWith(`// ${name}\n`))
+    ?.split('```')[0];
+  if (code === undefined) throw new Error(`README.md has no block that begins with "// ${name}"`);
   return code;
 }

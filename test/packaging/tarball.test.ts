@@ -1,4 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { libtorchPackage, mainPackage } from './support';
 
 const tar = (...args: string[]): string =>
@@ -48,14 +50,19 @@ describe('the main package', () => {
     expect(manifest.devDependencies).toBeUndefined();
   });
 
-  it('has binaries whose names keep them away from musl', () => {
+  it('has binaries whose names say the C library that they are for', () => {
     const hasCrossCompiler = spawnSync('aarch64-linux-gnu-g++', ['--version']).status === 0;
-    const platforms = new Set([
-      `${process.platform}-${process.arch}`,
-      ...(process.arch === 'x64' && hasCrossCompiler ? ['linux-arm64'] : []),
-    ]);
+    const root = path.resolve(__dirname, '..', '..');
+    const wasBuilt = (name: string): boolean => existsSync(path.join(root, 'build', name, 'build'));
+    const crossBuilt = [
+      ...(hasCrossCompiler ? ['linux-arm64/tokenlearner.glibc.node'] : []),
+      ...(wasBuilt('linux-arm64-musl') ? ['linux-arm64/tokenlearner.musl.node'] : []),
+      ...(wasBuilt('linux-x64-musl') ? ['linux-x64/tokenlearner.musl.node'] : []),
+    ];
+    const own = `${process.platform}-${process.arch}/tokenlearner.glibc.node`;
+    const expected = process.arch === 'x64' ? [own, ...crossBuilt] : [own];
     expect(names.filter((name) => name.endsWith('.node')).sort()).toEqual(
-      [...platforms].sort().map((name) => `prebuilds/${name}/tokenlearner.glibc.node`),
+      expected.map((name) => `prebuilds/${name}`).sort(),
     );
   });
 
@@ -68,9 +75,19 @@ describe('the main package', () => {
     });
   });
 
+  it('has a README whose links lead into the repository, and no code for the tests', () => {
+    const readme = read(mainPackage(), 'README.md');
+    const links = [...readme.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+    expect(links.length).toBeGreaterThan(20);
+    expect(links.filter((target) => !target.startsWith('https://'))).toEqual([]);
+    expect(readme).toContain(`/raw/v${manifest.version}/test/bench/results/cpu.svg)`);
+    expect(readme).toContain(`/blob/v${manifest.version}/docs/installation.md#platforms)`);
+    expect(readme).not.toContain('<!--');
+  });
+
   it('lists the licences of what it holds', () => {
     const notice = read(mainPackage(), 'THIRD-PARTY.md');
-    for (const name of ['node-addon-api', 'libstdc++', 'undici', 'yauzl', 'commander']) {
+    for (const name of ['node-addon-api', 'libstdc++', 'Pillow', 'undici', 'yauzl', 'commander']) {
       expect(notice).toContain(name);
     }
   });

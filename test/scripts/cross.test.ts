@@ -43,9 +43,13 @@ onX64('checkCross', () => {
     expect(complaint(demand, ['qemu-aarch64-static'])).toBe('');
   });
 
+  it('needs nothing for musl, whose compiler is fetched', () => {
+    expect(complaint(`it.checkCross('linux-x64-musl')`, [])).toBe('');
+  });
+
   it('refuses a platform that cannot be built here', () => {
     expect(complaint(`it.crossTarget('darwin-arm64')`, [])).toContain(
-      'Expected linux-x64 or linux-arm64 for the platform but received darwin-arm64',
+      'Expected linux-x64 or linux-arm64 or linux-x64-musl or linux-arm64-musl for the platform but received darwin-arm64',
     );
   });
 });

@@ -1,7 +1,5 @@
 #include "engine/cuda/probe.hpp"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 #include <filesystem>
 
@@ -10,6 +8,7 @@
 #include "engine/torch/abi.hpp"
 #include "engine/torch/aten.hpp"
 #include "engine/torch/library.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -38,13 +37,16 @@ struct Driver {
 
 template <typename F>
 bool resolve(void* handle, const char* name, F& function) {
-  function = reinterpret_cast<F>(dlsym(handle, name));
+  function = reinterpret_cast<F>(platform::find_symbol(handle, name));
   return function != nullptr;
 }
 
 /// The driver's library, or null. Opened once per process and never closed.
 void* driver_library() {
-  static void* const handle = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  static void* const handle = [] {
+    std::string ignored;
+    return platform::open_library(platform::kCudaDriver, ignored);
+  }();
   return handle;
 }
 
@@ -68,17 +70,18 @@ CudaReport unavailable(std::string reason, std::string detail) {
 
 CudaReport no_driver() {
   std::error_code ignored;
+  const std::string library = platform::kCudaDriver;
   const bool has_node = std::filesystem::exists("/dev/nvidiactl", ignored);
-  return unavailable("no-driver",
-                     has_node ? "There is an NVIDIA GPU, but its driver's library libcuda.so.1 was not found"
-                              : "No NVIDIA driver (libcuda.so.1) is installed");
+  return unavailable(
+      "no-driver", has_node ? "There is an NVIDIA GPU, but its driver's library " + library + " was not found"
+                            : "No NVIDIA driver (" + library + ") is installed");
 }
 
 CudaReport no_device() {
-  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  if (visible != nullptr) {
+  const std::optional<std::string> visible = platform::environment_variable("CUDA_VISIBLE_DEVICES");
+  if (visible) {
     return unavailable("no-visible-device",
-                       std::string("CUDA_VISIBLE_DEVICES is '") + visible + "', which leaves no GPU visible");
+                       "CUDA_VISIBLE_DEVICES is '" + *visible + "', which leaves no GPU visible");
   }
   return unavailable("no-device", "The NVIDIA driver is there, and it finds no GPU");
 }
@@ -94,7 +97,8 @@ CudaReport failed_start(int status) {
   if (status == kNoDevice) return no_device();
   if (status == kOutOfMemory) return unavailable("out-of-memory", "The GPU has no memory left to start on");
   if (status == kSystemDriverMismatch) {
-    return unavailable("driver-error", "The NVIDIA kernel module and libcuda.so.1 are of different versions");
+    return unavailable("driver-error", std::string("The NVIDIA kernel module and ") + platform::kCudaDriver +
+                                           " are of different versions");
   }
   return unavailable("driver-error",
                      "The NVIDIA driver failed to start (CUresult " + std::to_string(status) + ")");

@@ -15,14 +15,16 @@ Tensor empty_pinned(const Dims& shape, DType dtype) {
   return tensor;
 }
 
+Tensor staged(const Tensor& host) {
+  if (host.storage.pinned() && host.is_contiguous()) return host;
+  const Tensor copy = empty_pinned(host.shape, host.dtype);
+  aten::copy(copy, host);
+  return copy;
+}
+
 Tensor upload(const Tensor& host, Device device) {
-  Tensor source = host;
-  if (!host.storage.pinned() || !host.is_contiguous()) {
-    source = empty_pinned(host.shape, host.dtype);
-    aten::copy(source, host);
-  }
   Tensor target = aten::empty(host.shape, host.dtype, device, false);
-  aten::copy(target, source);
+  aten::copy(target, staged(host));
   return target;
 }
 

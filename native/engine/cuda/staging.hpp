@@ -10,6 +10,9 @@ namespace tokenlearner {
 /// New page-locked host memory. Precondition: CUDA is available. Throws ERR_OUT_OF_MEMORY.
 Tensor empty_pinned(const Dims& shape, DType dtype);
 
+/// `host` itself if it is page-locked and contiguous, otherwise such a copy of it.
+Tensor staged(const Tensor& host);
+
 /// A contiguous copy on `device`, made on this thread's stream: complete only after synchronize(device).
 /// Pageable memory is first copied to page-locked memory.
 Tensor upload(const Tensor& host, Device device);

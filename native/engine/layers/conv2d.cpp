@@ -13,6 +13,9 @@ class Conv2dOp final : public ConfiguredOp<Conv2dOp, aten::Conv2dOptions> {
   Outputs run(Inputs inputs, const CallOptions&) const override {
     return {aten::contiguous(aten::conv2d(only(inputs), parameter(0), optional_parameter(1), settings()))};
   }
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    return rank == 4 ? std::optional(rank) : std::nullopt;
+  }
 };
 
 }  // namespace

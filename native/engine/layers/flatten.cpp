@@ -25,6 +25,14 @@ class FlattenOp final : public ConfiguredOp<FlattenOp, Settings> {
     return {reshaped(aten::contiguous(input), flattened(input.shape))};
   }
 
+  /// Only if axis 0 stays as it is.
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    const int64_t start = settings().start_dim + (settings().start_dim < 0 ? rank : 0);
+    const int64_t end = settings().end_dim + (settings().end_dim < 0 ? rank : 0);
+    if (start < 1 || end >= rank || start > end) return std::nullopt;
+    return rank - (end - start);
+  }
+
  private:
   Dims flattened(const Dims& shape) const {
     const auto dim = static_cast<int64_t>(shape.size());

@@ -20,6 +20,7 @@ class GeluOp final : public ConfiguredOp<GeluOp, Settings> {
   Outputs run(Inputs inputs, const CallOptions&) const override {
     return {aten::contiguous(aten::gelu(only(inputs), settings().approximate))};
   }
+  std::optional<int64_t> joined_rank(int64_t rank) const override { return rank; }
 };
 
 }  // namespace

@@ -41,11 +41,6 @@ Tensor merged(const Tensor& x) {
 
 }  // namespace
 
-ImageOrder ImageOrder::of(const CallOptions& options) {
-  return {.channels_last = options.values.boolean("channelsLast", false),
-          .flat = options.values.boolean("flat", false)};
-}
-
 Tensor ImageBatch::with_leading(const Tensor& output) const {
   Dims shape = leading;
   shape.insert(shape.end(), output.shape.begin() + 1, output.shape.end());

@@ -1,22 +1,9 @@
 // How a layer of images reads its input: any leading dimensions, channels first or last, pixels in a grid or flat.
 #pragma once
 
-#include "engine/run/op.hpp"
+#include "engine/run/image-order.hpp"
 
 namespace tokenlearner {
-
-/// The options of one call that say where an input's channels and pixels are.
-struct ImageOrder {
-  /// (..., H, W, C) instead of (..., C, H, W).
-  bool channels_last = false;
-  /// (..., P, C): one dimension of pixels. Only with channels_last.
-  bool flat = false;
-
-  /// Reads 'channelsLast' and 'flat'. Both default to false.
-  static ImageOrder of(const CallOptions& options);
-  /// Dimensions of one image.
-  std::size_t rank() const { return flat ? 2 : 3; }
-};
 
 /// An input as a batch of images.
 struct ImageBatch {

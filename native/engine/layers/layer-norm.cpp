@@ -19,6 +19,10 @@ class LayerNormOp final : public ConfiguredOp<LayerNormOp, Settings> {
     return {aten::contiguous(aten::layer_norm(only(inputs), settings().normalized_shape,
                                               optional_parameter(0), optional_parameter(1), settings().eps))};
   }
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    return rank > static_cast<int64_t>(settings().normalized_shape.size()) ? std::optional(rank)
+                                                                           : std::nullopt;
+  }
 };
 
 }  // namespace

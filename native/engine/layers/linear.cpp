@@ -28,6 +28,9 @@ class LinearOp final : public ConfiguredOp<LinearOp, Settings> {
   Outputs run(Inputs inputs, const CallOptions&) const override {
     return {aten::contiguous(aten::linear(uniform(only(inputs)), parameter(0), optional_parameter(1)))};
   }
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    return rank >= 2 ? std::optional(rank) : std::nullopt;
+  }
 };
 
 }  // namespace

@@ -31,6 +31,9 @@ class MaxPool2dOp final : public ConfiguredOp<MaxPool2dOp, Settings> {
                               .to_tensor();
     return {aten::contiguous(pooled)};
   }
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    return rank == 4 ? std::optional(rank) : std::nullopt;
+  }
 };
 
 }  // namespace

@@ -15,6 +15,7 @@ class ReluOp final : public ConfiguredOp<ReluOp, Settings> {
   Outputs run(Inputs inputs, const CallOptions&) const override {
     return {aten::contiguous(aten::relu(only(inputs)))};
   }
+  std::optional<int64_t> joined_rank(int64_t rank) const override { return rank; }
 };
 
 }  // namespace

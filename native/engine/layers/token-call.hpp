@@ -43,14 +43,12 @@ inline std::vector<std::size_t> token_bytes(const Dims& input, const CallOptions
                                             int64_t tokens, DType dtype) {
   const ImageOrder order = ImageOrder::of(options);
   if (input.size() < order.rank()) return {};
-  std::size_t images = 1;
-  for (std::size_t i = 0; i + order.rank() < input.size(); ++i) images *= static_cast<std::size_t>(input[i]);
-  std::size_t pixels = 1;
-  const std::size_t first = input.size() - order.rank() + (order.channels_last ? 0 : 1);
-  for (std::size_t i = first; i < first + order.rank() - 1; ++i) pixels *= static_cast<std::size_t>(input[i]);
-  const std::size_t values = images * static_cast<std::size_t>(tokens) * item_size(dtype);
+  const ImageCount count = count_images(input, order);
+  const std::size_t values =
+      static_cast<std::size_t>(count.images) * static_cast<std::size_t>(tokens) * item_size(dtype);
   std::vector<std::size_t> bytes{values * static_cast<std::size_t>(channels)};
-  if (options.values.boolean("returnAttention", false)) bytes.push_back(values * pixels);
+  if (options.values.boolean("returnAttention", false))
+    bytes.push_back(values * static_cast<std::size_t>(count.pixels));
   return bytes;
 }
 

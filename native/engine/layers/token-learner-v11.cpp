@@ -2,9 +2,8 @@
 // Parameters: see token-learner-v11/engine.hpp.
 
 #include "engine/error.hpp"
-#include "engine/layers/images.hpp"
 #include "engine/layers/layers.hpp"
-#include "engine/layers/token-call.hpp"
+#include "engine/layers/token-pooling.hpp"
 #include "engine/token-learner-v11/engine.hpp"
 
 namespace tokenlearner {
@@ -43,36 +42,12 @@ std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerV11Config& c
                                                 : make_fused_cpu_v11_engine(config, parameters);
 }
 
-class TokenLearnerV11Op final : public ConfiguredOp<TokenLearnerV11Op, TokenLearnerV11Config> {
+class TokenLearnerV11Op final : public TokenPoolingOp<TokenLearnerV11Op, TokenLearnerV11Config> {
  public:
   TokenLearnerV11Op(TokenLearnerV11Config config, Placement placement, Parameters parameters)
-      : ConfiguredOp(std::move(config), placement, std::move(parameters)),
-        engine_(choose_engine(settings(), placement, this->parameters())) {}
-
-  Outputs run(Inputs inputs, const CallOptions& options) const override {
-    const Tensor& input = only(inputs);
-    const ImageBatch batch = image_batch(input, ImageOrder::of(options), settings().dim, "TokenLearnerV11");
-    check_dtype(input, placement().dtype, "TokenLearnerV11");
-    for (const int64_t size : batch.pixels) {
-      if (size == 0) throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "TokenLearnerV11 needs at least one pixel");
-    }
-    const ForwardOptions forward = forward_options(options);
-    const TokensAndMaps result = engine_->run(batch.images, forward);
-    Outputs outputs{batch.with_leading(result.tokens)};
-    if (forward.return_attention) outputs.push_back(batch.maps(result.maps));
-    return outputs;
+      : TokenPoolingOp("TokenLearnerV11", std::move(config), placement, std::move(parameters)) {
+    use(choose_engine(settings(), placement, this->parameters()));
   }
-
-  std::vector<std::size_t> result_bytes(std::span<const Dims> inputs,
-                                        const CallOptions& options) const override {
-    if (inputs.size() != 1 || placement().device.is_cuda()) return {};
-    return token_bytes(inputs[0], options, settings().dim, settings().num_output_tokens, placement().dtype);
-  }
-
-  bool runs_inline(Inputs inputs) const override { return engine_->runs_inline(only(inputs).numel()); }
-
- private:
-  std::unique_ptr<TokenLearnerEngine> engine_;
 };
 
 }  // namespace

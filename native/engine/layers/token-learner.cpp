@@ -2,9 +2,8 @@
 // Parameters: weight and bias of net.0, net.2, ..., in order.
 
 #include "engine/error.hpp"
-#include "engine/layers/images.hpp"
 #include "engine/layers/layers.hpp"
-#include "engine/layers/token-call.hpp"
+#include "engine/layers/token-pooling.hpp"
 #include "engine/token-learner/engine.hpp"
 
 namespace tokenlearner {
@@ -54,33 +53,12 @@ std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerConfig& conf
                                    : make_fused_cuda_engine(config, parameters);
 }
 
-class TokenLearnerOp final : public ConfiguredOp<TokenLearnerOp, TokenLearnerConfig> {
+class TokenLearnerOp final : public TokenPoolingOp<TokenLearnerOp, TokenLearnerConfig> {
  public:
   TokenLearnerOp(TokenLearnerConfig config, Placement placement, Parameters parameters)
-      : ConfiguredOp(std::move(config), placement, std::move(parameters)),
-        engine_(choose_engine(settings(), placement, this->parameters())) {}
-
-  Outputs run(Inputs inputs, const CallOptions& options) const override {
-    const Tensor& input = only(inputs);
-    const ImageBatch batch = image_batch(input, ImageOrder::of(options), settings().dim, "TokenLearner");
-    check_dtype(input, placement().dtype, "TokenLearner");
-    const ForwardOptions forward = forward_options(options);
-    const TokensAndMaps result = engine_->run(batch.images, forward);
-    Outputs outputs{batch.with_leading(result.tokens)};
-    if (forward.return_attention) outputs.push_back(batch.maps(result.maps));
-    return outputs;
+      : TokenPoolingOp("TokenLearner", std::move(config), placement, std::move(parameters)) {
+    use(choose_engine(settings(), placement, this->parameters()));
   }
-
-  std::vector<std::size_t> result_bytes(std::span<const Dims> inputs,
-                                        const CallOptions& options) const override {
-    if (inputs.size() != 1 || placement().device.is_cuda()) return {};
-    return token_bytes(inputs[0], options, settings().dim, settings().num_output_tokens, placement().dtype);
-  }
-
-  bool runs_inline(Inputs inputs) const override { return engine_->runs_inline(only(inputs).numel()); }
-
- private:
-  std::unique_ptr<TokenLearnerEngine> engine_;
 };
 
 }  // namespace

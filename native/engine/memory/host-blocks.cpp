@@ -1,13 +1,12 @@
 #include "engine/memory/host-blocks.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -51,13 +50,8 @@ Kept& kept() {
 bool is_mapped(std::size_t bytes) { return kMaps && bytes >= kLargeBlock; }
 
 std::size_t whole_pages(std::size_t bytes) {
-  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t page = platform::page_size();
   return (bytes + page - 1) / page * page;
-}
-
-/// At the system's limit of mappings munmap may fail. Then the pages go back and only the addresses stay.
-void unmap(void* base, std::size_t bytes) {
-  if (munmap(base, bytes) != 0) madvise(base, bytes, MADV_DONTNEED);
 }
 
 /// The newest kept block of exactly this size. Null if there is none.
@@ -84,19 +78,18 @@ void* allocate_block(std::size_t bytes, bool zeroed) noexcept {
     return block;
   }
   // The pages of a new mapping are zero.
-  void* const block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return block == MAP_FAILED ? nullptr : block;
+  return platform::map_pages(size);
 }
 
 void free_block(void* block, std::size_t bytes) noexcept {
   if (!is_mapped(bytes)) return std::free(block);
   const std::size_t size = whole_pages(bytes);
-  if (size > kMostKept) return unmap(block, size);
+  if (size > kMostKept) return platform::unmap_pages(block, size);
   Kept& pool = kept();
   const std::lock_guard lock(pool.mutex);
   // The oldest make room.
   while (pool.count == kMostBlocks || pool.bytes + size > kMostKept) {
-    unmap(pool.blocks[0].base, pool.blocks[0].bytes);
+    platform::unmap_pages(pool.blocks[0].base, pool.blocks[0].bytes);
     pool.erase(0);
   }
   pool.blocks[pool.count++] = {block, size};

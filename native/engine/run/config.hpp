@@ -28,9 +28,13 @@ class Config {
   /// Returns `otherwise` if there is no such value.
   bool boolean(const char* name, bool otherwise) const { return has(name) ? boolean(name) : otherwise; }
 
+  /// Equal names and values in the same order.
+  bool operator==(const Config&) const = default;
+
+  bool has(const char* name) const { return find(name) != nullptr; }
+
  private:
   const Value* find(const char* name) const;
-  bool has(const char* name) const { return find(name) != nullptr; }
   template <typename T>
   const T& get(const char* name) const;
 

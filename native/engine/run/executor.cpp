@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "engine/cuda/stream.hpp"
@@ -23,21 +22,19 @@ constexpr auto kShortWait = std::chrono::microseconds(200);
 
 }  // namespace
 
-Executor::Executor(Device device) {
+Executor::Executor(Device device) : device_(device) {
   // See Note [Leaving while a forward runs].
   ExitGate::guard_main_thread();
   static const bool installed = (ExitGate::install(), true);
   static_cast<void>(installed);
   const int lanes = device.is_cuda() ? kCudaLanes : 1;
   threads_.reserve(static_cast<std::size_t>(lanes));
-  try {
-    for (int i = 0; i < lanes; ++i) threads_.emplace_back([this, device] { loop(device); });
-  } catch (const std::system_error& error) {
-    // Keep the lanes that did start; one is enough.
-    if (threads_.empty()) {
-      throw Error(ErrorCode::ERR_OUT_OF_MEMORY, std::string("Could not start a thread: ") + error.what());
-    }
+  for (int i = 0; i < lanes; ++i) {
+    platform::ThreadHandle thread;
+    if (platform::start_thread(thread, thread_main, this)) threads_.push_back(thread);
   }
+  // One lane is enough to run requests.
+  if (threads_.empty()) throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "The system allows no further thread");
 }
 
 Executor::~Executor() {
@@ -47,8 +44,8 @@ Executor::~Executor() {
     events_.fetch_add(1, std::memory_order_release);
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-  for (const std::unique_ptr<Request>& request : queue_)
+  for (const platform::ThreadHandle thread : threads_) platform::join_thread(thread);
+  for (const std::unique_ptr<Job>& request : queue_)
     request->fail(ErrorCode::ERR_CLOSED, "The process is exiting; the request was not run");
 }
 
@@ -76,13 +73,17 @@ void Executor::require_room(std::size_t bytes) const {
                                              " bytes wait, and this one has " + std::to_string(bytes));
 }
 
-void Executor::submit(std::unique_ptr<Request> request) {
+void Executor::submit(std::unique_ptr<Job> request) { enqueue(std::move(request), true); }
+
+void Executor::submit_unbounded(std::unique_ptr<Job> job) { enqueue(std::move(job), false); }
+
+void Executor::enqueue(std::unique_ptr<Job> job, bool bounded) {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    require_room(request->input_bytes());
-    queued_bytes_ += request->input_bytes();
-    queue_.push_back(std::move(request));
+    if (bounded) require_room(job->input_bytes());
+    queued_bytes_ += job->input_bytes();
+    queue_.push_back(std::move(job));
     events_.fetch_add(1, std::memory_order_release);
     // A spinning thread takes one request without being woken.
     wake = sleeping_ > 0 && queue_.size() > (spinning_ ? 1U : 0U);
@@ -91,7 +92,7 @@ void Executor::submit(std::unique_ptr<Request> request) {
 }
 
 bool Executor::cancel(uint64_t id) {
-  std::unique_ptr<Request> waiting;
+  std::unique_ptr<Job> waiting;
   {
     const std::lock_guard lock(mutex_);
     const auto queued =
@@ -102,7 +103,7 @@ bool Executor::cancel(uint64_t id) {
       queued_bytes_ -= waiting->input_bytes();
     } else {
       const auto running =
-          std::find_if(running_.begin(), running_.end(), [id](const Request* r) { return r->id() == id; });
+          std::find_if(running_.begin(), running_.end(), [id](const Job* r) { return r->id() == id; });
       if (running == running_.end()) return false;
       (*running)->cancel();
     }
@@ -112,7 +113,7 @@ bool Executor::cancel(uint64_t id) {
 }
 
 /// Waits for a request and takes it. Null if the executor closes.
-std::unique_ptr<Request> Executor::next_request() {
+std::unique_ptr<Job> Executor::next_request() {
   std::unique_lock lock(mutex_);
   if (queue_.empty() && !closing_) {
     const auto started = std::chrono::steady_clock::now();
@@ -120,7 +121,7 @@ std::unique_ptr<Request> Executor::next_request() {
     last_wait_was_short_ = std::chrono::steady_clock::now() - started < kShortWait;
   }
   if (closing_) return nullptr;
-  std::unique_ptr<Request> request = std::move(queue_.front());
+  std::unique_ptr<Job> request = std::move(queue_.front());
   queue_.pop_front();
   queued_bytes_ -= request->input_bytes();
   running_.push_back(request.get());
@@ -153,10 +154,12 @@ void Executor::spin_for_request(unsigned seen) const {
                     [&] { return !core.is_spare() || events_.load(std::memory_order_acquire) != seen; });
 }
 
-void Executor::loop(Device device) {
+void Executor::thread_main(void* executor) { static_cast<Executor*>(executor)->loop(); }
+
+void Executor::loop() {
   bool has_stream = false;
   for (;;) {
-    std::unique_ptr<Request> request = next_request();
+    std::unique_ptr<Job> request = next_request();
     if (request == nullptr) return;
     const ExitGate gate;
     if (!gate.open()) {
@@ -164,7 +167,7 @@ void Executor::loop(Device device) {
       static_cast<void>(request.release());
       return;
     }
-    if (!has_stream) has_stream = adopt_stream(device);
+    if (!has_stream) has_stream = adopt_stream(device_);
     request->compute();
     {
       // Before the caller hears of the result: from then on this thread is free.

@@ -8,11 +8,11 @@
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "engine/memory/device.hpp"
-#include "engine/run/request.hpp"
+#include "engine/run/job.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -55,25 +55,31 @@ class Executor {
   void check_room(std::size_t bytes) const;
 
   /// Adds a request to the queue. Throws ERR_QUEUE_FULL; then the request is not completed. Any thread.
-  void submit(std::unique_ptr<Request> request);
+  void submit(std::unique_ptr<Job> request);
+
+  /// Adds a job to the queue, whatever its limits: a batcher has limits of its own. Any thread.
+  void submit_unbounded(std::unique_ptr<Job> job);
 
   /// Removes a waiting request from the queue; it fails with ERR_CLOSED. Makes a running request drop its
   /// outputs. False if there is no such request. Any thread.
   bool cancel(uint64_t id);
 
  private:
-  void loop(Device device);
+  static void thread_main(void* executor);
+  void loop();
+  void enqueue(std::unique_ptr<Job> job, bool bounded);
   /// Throws ERR_QUEUE_FULL. Precondition: the lock is held.
   void require_room(std::size_t bytes) const;
-  std::unique_ptr<Request> next_request();
+  std::unique_ptr<Job> next_request();
   void await_request(std::unique_lock<std::mutex>& lock, bool may_spin);
   void spin_for_request(unsigned seen) const;
 
+  const Device device_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   // Guarded by mutex_:
-  std::deque<std::unique_ptr<Request>> queue_;
-  std::vector<Request*> running_;
+  std::deque<std::unique_ptr<Job>> queue_;
+  std::vector<Job*> running_;
   std::size_t queued_bytes_ = 0;
   QueueLimits limits_;
   bool closing_ = false;
@@ -83,7 +89,7 @@ class Executor {
   bool last_wait_was_short_ = false;
   /// Increases with each request and when the executor closes. A spinning thread watches it.
   std::atomic<unsigned> events_ = 0;
-  std::vector<std::thread> threads_;  // The last member: the threads use all others.
+  std::vector<platform::ThreadHandle> threads_;  // The last member: the threads use all others.
 };
 
 }  // namespace tokenlearner

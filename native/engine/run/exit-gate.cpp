@@ -1,15 +1,10 @@
 #include "engine/run/exit-gate.hpp"
 
-#if defined(__APPLE__)
-#include <pthread.h>
-#else
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -39,21 +34,16 @@ struct WaitsWhenDestroyed {
   ~WaitsWhenDestroyed() { wait_for_requests(); }
 };
 
-#if defined(__APPLE__)
-bool is_main_thread() { return pthread_main_np() != 0; }
-#else
-bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
-#endif
-
 }  // namespace
 
 void ExitGate::guard_main_thread() {
-  if (!is_main_thread()) return;
+  if (!platform::is_main_thread()) return;
   thread_local const WaitsWhenDestroyed guard;
   static_cast<void>(guard);
 }
 
 void ExitGate::install() {
+  if (!platform::kThreadsOutliveExit) return;
   // If no handler can be added, there is still the 'exit' event.
   static_cast<void>(std::atexit(wait_for_requests));
 }

@@ -12,6 +12,9 @@ namespace tokenlearner {
 // any static object, including those that an operator made at its first use, after our handlers were
 // registered. If another thread calls exit(), an exit handler waits. It is registered after libtorch's
 // handlers, so it runs before them.
+//
+// On Windows exit() ends all other threads before it calls the handlers of a shared library. Nothing computes
+// then, and nothing waits.
 
 /// An executor holds it while a request runs.
 class ExitGate {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/error.hpp"
+#include "engine/run/joined.hpp"
 #include "engine/torch/abi.hpp"
 #include "engine/torch/aten.hpp"
 
@@ -98,8 +99,103 @@ Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
   return results;
 }
 
+std::optional<int64_t> GraphOp::joined_rank(int64_t rank) const {
+  if (graph_.inputs != 1) return std::nullopt;
+  std::vector<int64_t> ranks{rank};
+  for (const Graph::Node& node : graph_.nodes) {
+    const std::optional<int64_t> output = node.op->joined_rank(ranks[node.inputs.front()]);
+    if (node.inputs.size() != 1 || !output) return std::nullopt;
+    ranks.insert(ranks.end(), node.outputs, *output);
+  }
+  return ranks[graph_.outputs.front()];
+}
+
+bool GraphOp::takes_any_size() const {
+  const bool returns_input =
+      std::find(graph_.outputs.begin(), graph_.outputs.end(), 0U) != graph_.outputs.end();
+  return !returns_input && std::all_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Graph::Node& node) {
+    const bool reads_input = std::find(node.inputs.begin(), node.inputs.end(), 0U) != node.inputs.end();
+    return !reads_input || node.op->takes_any_size();
+  });
+}
+
+std::optional<Dims> GraphOp::batch_key(const Dims& shape) const {
+  std::optional<Dims> key = Op::batch_key(shape);
+  if (key && key->size() >= 2 && takes_any_size()) key->resize(key->size() - 2);
+  return key;
+}
+
+/// A slot's value for each request of a list.
+struct GraphOp::ListedValue {
+  std::vector<Tensor> each;
+  /// All of them in one tensor, if a joined run made them.
+  std::optional<Tensor> joined;
+};
+
+/// Runs a node for all requests: as a list, or joined. Its values stay joined from node to node.
+std::vector<GraphOp::ListedValue> GraphOp::run_node(const Graph::Node& node,
+                                                    std::vector<ListedValue>& slots) const {
+  ListedValue& input = slots[node.inputs.front()];
+  const Device device = device_for(*node.op, input.each.front().device());
+  const TorchDeviceGuard guard(device);
+  const CallOptions defaults;
+  std::vector<ListedValue> values(node.outputs);
+  const auto check = [&](const Outputs& outputs) {
+    if (outputs.size() < node.outputs)
+      throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A node gave fewer outputs than its graph says");
+  };
+  if (node.op->takes_any_size()) {
+    std::vector<ListedRequest> list;
+    for (const Tensor& tensor : input.each) list.push_back({{&tensor, 1}, &defaults});
+    for (Outputs& outputs : node.op->run_list(list)) {
+      check(outputs);
+      for (std::size_t i = 0; i < values.size(); ++i) values[i].each.push_back(std::move(outputs[i]));
+    }
+    return values;
+  }
+  const Tensor joined = input.joined ? moved(*input.joined, device) : join(input.each, device);
+  const std::vector<int64_t> sizes = leading_sizes(input.each);
+  Outputs outputs = node.op->run({&joined, 1}, defaults);
+  check(outputs);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i].each = split(outputs[i], sizes);
+    values[i].joined = std::move(outputs[i]);
+  }
+  return values;
+}
+
+std::vector<Outputs> GraphOp::run_list(RequestList list) const {
+  std::vector<ListedValue> slots(1);
+  slots.reserve(last_use_.size());
+  for (const ListedRequest& request : list) slots[0].each.push_back(only(request.inputs));
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Graph::Node& node = graph_.nodes[i];
+    std::vector<ListedValue> values = run_node(node, slots);
+    for (const uint32_t slot : node.inputs) {
+      if (last_use_[slot] == i) slots[slot] = {};
+    }
+    std::move(values.begin(), values.end(), std::back_inserter(slots));
+  }
+  std::vector<Outputs> results(list.size());
+  for (const uint32_t slot : graph_.outputs) {
+    for (std::size_t i = 0; i < results.size(); ++i) results[i].push_back(slots[slot].each[i]);
+  }
+  return results;
+}
+
 std::shared_ptr<const Op> GraphOp::with(Placement, std::vector<Tensor>) const {
   throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A graph has no parameters of its own");
+}
+
+std::shared_ptr<const Op> relocated(const std::shared_ptr<const Op>& op, Device device) {
+  if (const auto* graph_op = dynamic_cast<const GraphOp*>(op.get()); graph_op != nullptr) {
+    Graph graph = graph_op->graph_;
+    for (Graph::Node& node : graph.nodes) node.op = relocated(node.op, device);
+    return std::make_shared<GraphOp>(std::move(graph));
+  }
+  if (op->runs_anywhere() || op->placement().device == device) return op;
+  const Placement placement{op->placement().dtype, device};
+  return op->with(placement, place(op->parameters(), placement));
 }
 
 }  // namespace tokenlearner

@@ -36,12 +36,24 @@ class GraphOp final : public Op {
   explicit GraphOp(Graph graph);
   Outputs run(Inputs inputs, const CallOptions& options) const override;
   bool runs_anywhere() const override;
+  std::optional<int64_t> joined_rank(int64_t rank) const override;
+  bool takes_any_size() const override;
+  std::optional<Dims> batch_key(const Dims& shape) const override;
+  std::vector<Outputs> run_list(RequestList list) const override;
   std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const override;
 
  private:
+  struct ListedValue;
+  std::vector<ListedValue> run_node(const Graph::Node& node, std::vector<ListedValue>& slots) const;
+  friend std::shared_ptr<const Op> relocated(const std::shared_ptr<const Op>& op, Device device);
+
   Graph graph_;
   /// For each slot, the last node that uses it. For the graph's outputs, the number of nodes.
   std::vector<std::size_t> last_use_;
 };
+
+/// The same operator on another device, with copies of its parameters there. `op` itself if it runs there as it
+/// is. Throws ERR_OUT_OF_MEMORY.
+std::shared_ptr<const Op> relocated(const std::shared_ptr<const Op>& op, Device device);
 
 }  // namespace tokenlearner

@@ -50,6 +50,11 @@ std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement place
 
 Device device_for(const Op& op, Device input) { return op.runs_anywhere() ? input : op.placement().device; }
 
+Tensor moved(const Tensor& input, Device device) {
+  if (input.device() == device) return input;
+  return input.device().is_cpu() ? upload(input, device) : aten::to_copy(input, input.dtype, device);
+}
+
 namespace {
 
 /// Moves an output to the device of the first input. The result never shares memory with an input.
@@ -64,11 +69,6 @@ Tensor deliver(const Tensor& output, Inputs inputs) {
   return output;
 }
 
-Tensor moved(const Tensor& input, Device device) {
-  if (input.device() == device) return input;
-  return input.device().is_cpu() ? upload(input, device) : aten::to_copy(input, input.dtype, device);
-}
-
 Outputs run_guarded(const Op& op, Device device, Inputs inputs, const CallOptions& options) {
   const TorchDeviceGuard guard(device);
   std::vector<Tensor> local;
@@ -78,7 +78,7 @@ Outputs run_guarded(const Op& op, Device device, Inputs inputs, const CallOption
   for (Tensor& output : outputs) {
     // A graph may end on a different device than it started on.
     const Device made_on = output.device();
-    output = deliver(output, inputs);
+    if (!op.places_outputs()) output = deliver(output, inputs);
     if (made_on != device) synchronize(made_on);
   }
   synchronize(device);
@@ -98,16 +98,14 @@ void drain(Device device) noexcept {
 
 }  // namespace
 
+void fail_run(Device device, const Error& error) {
+  if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+  drain(device);
+  if (is_lost(device)) throw Error(ErrorCode::ERR_DEVICE_LOST, error.what());
+}
+
 Outputs run_on(const Op& op, Device device, Inputs inputs, const CallOptions& options) {
-  check_not_lost(device);
-  try {
-    return run_guarded(op, device, inputs, options);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
-    drain(device);
-    if (is_lost(device)) throw Error(ErrorCode::ERR_DEVICE_LOST, error.what());
-    throw;
-  }
+  return guarded_run(device, [&] { return run_guarded(op, device, inputs, options); });
 }
 
 }  // namespace tokenlearner

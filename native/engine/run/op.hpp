@@ -1,9 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "engine/cuda/stream.hpp"
+#include "engine/error.hpp"
 #include "engine/memory/tensor.hpp"
 #include "engine/run/config.hpp"
 
@@ -25,6 +28,14 @@ struct CallOptions {
 
 using Inputs = std::span<const Tensor>;
 using Outputs = std::vector<Tensor>;
+
+/// One request of a list that runs as one.
+struct ListedRequest {
+  Inputs inputs;
+  const CallOptions* options;
+};
+
+using RequestList = std::span<const ListedRequest>;
 
 /// The device and the dtype of an operator with parameters.
 struct Placement {
@@ -52,6 +63,25 @@ class Op {
 
   /// True if run() takes less time than handing the inputs to another thread.
   virtual bool runs_inline(Inputs) const { return false; }
+
+  /// The rank of the output for an input of this rank, if inputs may be joined along axis 0: each slice of
+  /// axis 0 of the output then depends on that slice of the input alone. See Note [How requests share a run]
+  /// in run/joined.hpp.
+  virtual std::optional<int64_t> joined_rank(int64_t) const { return std::nullopt; }
+
+  /// True if run_list() takes inputs that differ in their last two dimensions too.
+  virtual bool takes_any_size() const { return false; }
+
+  /// Requests of one dtype, one device and equal options whose inputs have equal keys may run together by
+  /// run_list(). Empty if a request with such an input runs alone.
+  virtual std::optional<Dims> batch_key(const Dims& shape) const;
+
+  /// Runs at least two requests as one. Their inputs may be on any device. The outputs may be views of common
+  /// memory. The default joins them along axis 0, with the default options. Any thread.
+  virtual std::vector<Outputs> run_list(RequestList list) const;
+
+  /// True if run() puts its outputs on the device that the caller wants, in memory of their own.
+  virtual bool places_outputs() const { return false; }
 
   /// True if the operator has no parameters. Then it runs on the device of its first input.
   virtual bool runs_anywhere() const { return parameters_.empty(); }
@@ -105,6 +135,25 @@ std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement place
 
 /// The device on which `op` runs if its first input is on `input`.
 Device device_for(const Op& op, Device input);
+
+/// `tensor` itself if it is on `device`, otherwise a copy there.
+Tensor moved(const Tensor& tensor, Device device);
+
+/// Waits for the device after a failure of work on it. Throws ERR_DEVICE_LOST if that is lost.
+void fail_run(Device device, const Error& error);
+
+/// Calls `run` for work on `device`. After a failure it waits for the device, and marks it if it is lost. Throws
+/// what `run` throws, or ERR_DEVICE_LOST.
+template <typename F>
+auto guarded_run(Device device, F&& run) -> decltype(run()) {
+  check_not_lost(device);
+  try {
+    return run();
+  } catch (const Error& error) {
+    fail_run(device, error);
+    throw;
+  }
+}
 
 /// Runs `op` on inputs of any device. Moves the inputs to `device` (the result of device_for()) and the
 /// outputs to the device of the first input. Outputs never share memory with an input.

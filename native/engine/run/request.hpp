@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/error.hpp"
+#include "engine/run/job.hpp"
 #include "engine/run/op.hpp"
 
 namespace tokenlearner {
@@ -20,9 +21,24 @@ class Completion {
   virtual void fail(Failure failure) noexcept = 0;
 };
 
-/// One run of an operator. It is made on the caller's thread and runs there at once or on an executor's
-/// thread.
-class Request {
+/// The outcome of one request, for its completion.
+struct RequestOutcome {
+  std::unique_ptr<Completion> completion;
+  Outputs outputs;
+  /// If there is one, there are no outputs.
+  std::optional<Failure> failure = std::nullopt;
+};
+
+/// Takes the outcomes of several requests at once. Any thread.
+class CompletionSink {
+ public:
+  virtual ~CompletionSink() = default;
+  /// Completes all. Precondition: the completions were made for this sink.
+  virtual void deliver(std::vector<RequestOutcome> outcomes) noexcept = 0;
+};
+
+/// One run of an operator. It runs on the caller's thread at once or on an executor's thread.
+class Request final : public Job {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -34,22 +50,22 @@ class Request {
 
   /// Sets the id for Executor::cancel(). 0 if the request will not be cancelled.
   void set_id(uint64_t id) { id_ = id; }
-  uint64_t id() const { return id_; }
+  uint64_t id() const override { return id_; }
 
   /// A request that has not started by then fails with ERR_TIMEOUT.
   void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
 
   /// A running request is not interrupted, but its outputs are dropped and it fails with ERR_CLOSED. Any
   /// thread.
-  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  void cancel() override { cancelled_.store(true, std::memory_order_relaxed); }
 
   /// The bytes of the inputs' elements.
-  std::size_t input_bytes() const { return input_bytes_; }
+  std::size_t input_bytes() const override { return input_bytes_; }
 
   /// Computes the outputs, or the failure, and frees the inputs. Call it once.
-  void compute() noexcept;
+  void compute() noexcept override;
   /// Completes or fails. Call it once, after compute().
-  void settle() noexcept;
+  void settle() noexcept override;
   /// Both.
   void run() noexcept {
     compute();
@@ -57,7 +73,7 @@ class Request {
   }
 
   /// Fails the request without running it. Call it once.
-  void fail(ErrorCode code, const char* message) noexcept;
+  void fail(ErrorCode code, const char* message) noexcept override;
 
  private:
   std::shared_ptr<const Op> op_;

@@ -61,26 +61,28 @@ class FusedCpuV11Engine final : public TokenLearnerEngine {
   }
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
-    const int64_t batch = x.shape[0];
-    const int64_t tokens = config_.num_output_tokens;
-    const DType sums = kernels::compute_dtype(x.dtype);
-    TokensAndMaps result;
-    result.tokens = options.result(
-        0, options.tokens_first ? Dims{batch, tokens, config_.dim} : Dims{batch, config_.dim, tokens},
-        x.dtype);
-    // Nobody needs the maps to make the tokens.
-    if (options.return_attention)
-      result.maps = options.result(1, {batch, tokens, x.shape[2], x.shape[3]}, sums);
-    kernels::ForwardParams params = forward_params(x, result.maps, result.tokens, options.tokens_first);
-    kernels::Parallel& pool = kernels::pool_for(options.runs_inline());
-    const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::token_learner_v11_forward(std::span(&params, 1), *weights_, pool, threads));
-    if (options.return_attention && sums != x.dtype) {
-      const Tensor maps = options.result(1, result.maps.shape, x.dtype);
-      copy_into(maps, result.maps);
-      result.maps = maps;
+    const ListedImages one{x, &options};
+    return std::move(run_list({&one, 1}, Device::cpu()).front());
+  }
+
+  std::vector<TokensAndMaps> run_list(std::span<const ListedImages> list, Device) const override {
+    std::vector<TokensAndMaps> results(list.size());
+    std::vector<Tensor> images;
+    std::vector<kernels::ForwardParams> params;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const ForwardOptions& options = *list[i].options;
+      images.push_back(moved(list[i].x, Device::cpu()));
+      results[i] = outputs_for(images[i], options);
+      params.push_back(forward_params(images[i], results[i].maps, results[i].tokens, options.tokens_first));
     }
-    return result;
+    kernels::Parallel& pool = kernels::pool_for(list.size() == 1 && list[0].options->runs_inline());
+    const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
+    check(kernels::token_learner_v11_forward(params, *weights_, pool, threads));
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (list[i].options->return_attention)
+        results[i].maps = converted(results[i].maps, images[i].dtype, *list[i].options);
+    }
+    return results;
   }
 
   bool runs_inline(int64_t elements) const override {
@@ -89,6 +91,29 @@ class FusedCpuV11Engine final : public TokenLearnerEngine {
   }
 
  private:
+  /// Memory for the outputs; without maps if the caller does not want them: nobody needs them to make the tokens.
+  TokensAndMaps outputs_for(const Tensor& x, const ForwardOptions& options) const {
+    const int64_t batch = x.shape[0], tokens = config_.num_output_tokens;
+    TokensAndMaps outputs;
+    outputs.tokens = options.result(
+        0, options.tokens_first ? Dims{batch, tokens, config_.dim} : Dims{batch, config_.dim, tokens},
+        x.dtype);
+    if (!options.return_attention) return outputs;
+    // The kernels write maps in the type of their sums.
+    const DType sums = kernels::compute_dtype(x.dtype);
+    Dims shape{batch, tokens, x.shape[2], x.shape[3]};
+    outputs.maps =
+        sums == x.dtype ? options.result(1, std::move(shape), sums) : Tensor::empty(std::move(shape), sums);
+    return outputs;
+  }
+
+  static Tensor converted(const Tensor& maps, DType dtype, const ForwardOptions& options) {
+    if (maps.dtype == dtype) return maps;
+    const Tensor result = options.result(1, maps.shape, dtype);
+    copy_into(result, maps);
+    return result;
+  }
+
   TokenLearnerV11Config config_;
   std::shared_ptr<const kernels::NormMlpWeights> weights_;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,12 @@ struct TokensAndMaps {
   Tensor maps;
 };
 
+/// The images (B, C, H, W) of one request of a list, and its options.
+struct ListedImages {
+  Tensor x;
+  const ForwardOptions* options;
+};
+
 /// An engine is one way to compute a TokenLearner on one device. Immutable. Any thread.
 class TokenLearnerEngine {
  public:
@@ -56,6 +63,11 @@ class TokenLearnerEngine {
   /// memory with x. The maps have x's dtype if return_attention is set; otherwise the caller must not use
   /// them.
   virtual TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const = 0;
+
+  /// Runs several requests with equal options as one. H and W may differ; the images may be on any device. The
+  /// results may be views of common memory. The default joins the images of each size, and runs one size after
+  /// the other without waiting in between.
+  virtual std::vector<TokensAndMaps> run_list(std::span<const ListedImages> list, Device device) const;
 
   /// True if a run on this number of elements of x takes less time than handing it to another thread.
   virtual bool runs_inline(int64_t) const { return false; }

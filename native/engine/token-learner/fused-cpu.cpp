@@ -41,10 +41,24 @@ class FusedCpuEngine final : public TokenLearnerEngine {
       : config_(config), parameters_(parameters), weights_(pack(config, parameters, kernels::chosen_isa())) {}
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
-    if (!has_few_map_values(config_, x)) return run_with(*weights_, x, options);
-    const TokensAndMaps wide = run_with(wide_weights(), copied(x, DType::float64), options);
-    return {converted(wide.tokens, 0, x.dtype, options),
-            options.return_attention ? converted(wide.maps, 1, x.dtype, options) : wide.maps};
+    const ListedImages one{x, &options};
+    return std::move(run_list({&one, 1}, Device::cpu()).front());
+  }
+
+  std::vector<TokensAndMaps> run_list(std::span<const ListedImages> list, Device) const override {
+    std::vector<Entry> narrow, wide;
+    std::vector<TokensAndMaps> results(list.size());
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const ListedImages& images = list[i];
+      if (has_few_map_values(config_, images.x)) {
+        wide.push_back({copied(moved(images.x, Device::cpu()), DType::float64), images, &results[i]});
+      } else {
+        narrow.push_back({moved(images.x, Device::cpu()), images, &results[i]});
+      }
+    }
+    if (!narrow.empty()) run_entries(*weights_, narrow);
+    if (!wide.empty()) run_entries(wide_weights(), wide);
+    return results;
   }
 
   bool runs_inline(int64_t elements) const override {
@@ -53,29 +67,71 @@ class FusedCpuEngine final : public TokenLearnerEngine {
   }
 
  private:
-  /// Output `i` in another dtype.
-  static Tensor converted(const Tensor& output, std::size_t i, DType dtype, const ForwardOptions& options) {
-    const Tensor result = options.result(i, output.shape, dtype);
+  /// One request in a run of the kernels.
+  struct Entry {
+    /// In the dtype of the run: see Note [Few map values].
+    Tensor x;
+    const ListedImages& request;
+    TokensAndMaps* result;
+    Tensor tokens{};
+    Tensor maps{};
+
+    const ForwardOptions& options() const { return *request.options; }
+    DType dtype() const { return request.x.dtype; }
+  };
+
+  /// Output `i` in the dtype of the request.
+  static Tensor converted(const Tensor& output, std::size_t i, const Entry& entry) {
+    if (output.dtype == entry.dtype()) return output;
+    const Tensor result = entry.options().result(i, output.shape, entry.dtype());
     copy_into(result, output);
     return result;
   }
 
-  TokensAndMaps run_with(const kernels::PackedWeights& weights, const Tensor& x,
-                         const ForwardOptions& options) const {
-    const int64_t batch = x.shape[0];
-    const int64_t channels = x.shape[1];
-    const int64_t groups = config_.num_output_tokens;
-    const DType sums = x.dtype == DType::float64 ? DType::float64 : DType::float32;
-    const bool tokens_first = options.tokens_first;
-    Tensor maps = options.result(1, {batch, groups, x.shape[2], x.shape[3]}, sums);
-    Tensor tokens = options.result(
-        0, tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups}, x.dtype);
-    kernels::Parallel& pool = kernels::pool_for(options.runs_inline());
+  /// The kernels write all maps, in the type of their sums. Those that no caller gets as they are share one
+  /// block of memory.
+  void place_maps(std::vector<Entry>& entries, DType sums) const {
+    int64_t scratch = 0;
+    for (Entry& entry : entries) {
+      entry.maps.shape = {entry.x.shape[0], config_.num_output_tokens, entry.x.shape[2], entry.x.shape[3]};
+      if (entry.options().return_attention && sums == entry.dtype()) {
+        entry.maps = entry.options().result(1, entry.maps.shape, sums);
+      } else {
+        entry.maps.offset = scratch;
+        scratch += entry.maps.numel();
+      }
+    }
+    const Tensor block = Tensor::empty({scratch}, sums);
+    for (Entry& entry : entries) {
+      if (!entry.maps.strides.empty()) continue;
+      entry.maps.storage = block.storage;
+      entry.maps.dtype = sums;
+      entry.maps.strides = contiguous_strides(entry.maps.shape);
+    }
+  }
+
+  void run_entries(const kernels::PackedWeights& weights, std::vector<Entry>& entries) const {
+    const DType sums = entries.front().x.dtype == DType::float64 ? DType::float64 : DType::float32;
+    place_maps(entries, sums);
+    std::vector<kernels::ForwardParams> params;
+    params.reserve(entries.size());
+    for (Entry& entry : entries) {
+      const int64_t batch = entry.x.shape[0], groups = config_.num_output_tokens, channels = config_.dim;
+      const bool tokens_first = entry.options().tokens_first;
+      Dims shape = tokens_first ? Dims{batch, groups, channels} : Dims{batch, channels, groups};
+      entry.tokens = entry.x.dtype == entry.dtype()
+                         ? entry.options().result(0, std::move(shape), entry.dtype())
+                         : Tensor::empty(std::move(shape), entry.x.dtype);
+      params.push_back(forward_params(entry.x, entry.maps, entry.tokens, tokens_first));
+    }
+    kernels::Parallel& pool = kernels::pool_for(entries.size() == 1 && entries[0].options().runs_inline());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::fused_forward(forward_params(x, maps, tokens, tokens_first), weights, pool, threads));
-    // The kernels write maps in the type of their sums. For a 16-bit x the caller gets 16-bit maps.
-    if (options.return_attention && maps.dtype != x.dtype) maps = converted(maps, 1, x.dtype, options);
-    return {tokens, maps};
+    check(kernels::fused_forward(params, weights, pool, threads));
+    for (Entry& entry : entries) {
+      entry.result->tokens = converted(entry.tokens, 0, entry);
+      entry.result->maps =
+          entry.options().return_attention ? converted(entry.maps, 1, entry) : std::move(entry.maps);
+    }
   }
 
   /// See Note [Few map values]. Packed at the first use.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/error.hpp"
+#include "engine/torch/library.hpp"
 
 namespace tokenlearner {
 
@@ -174,6 +175,7 @@ TorchCall& TorchCall::none() {
 }
 
 TorchTensor TorchCall::run() {
+  adopt_chosen_threads();
   const std::string name = *overload_ == '\0' ? op_ : std::string(op_) + "." + overload_;
   check_torch(torch().torch_call_dispatcher(op_, overload_, stack_.data(), kSchemaVersion), name.c_str());
   AtenTensorHandle result = nullptr;

@@ -1,7 +1,5 @@
 #include "engine/torch/library.hpp"
 
-#include <dlfcn.h>
-
 #include <atomic>
 #include <filesystem>
 #include <mutex>
@@ -9,8 +7,8 @@
 #include "engine/error.hpp"
 #include "engine/run/exit-gate.hpp"
 #include "engine/torch/abi.hpp"
-#include "engine/torch/mapped.hpp"
 #include "kernels/cpu/topology.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -39,18 +37,18 @@ std::string version_text(uint64_t packed) {
 }
 
 void* open_library(const std::filesystem::path& path) {
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  std::string problem;
+  void* const handle = platform::open_library(path, problem);
   if (handle == nullptr) {
-    const char* reason = dlerror();
-    throw Error(ErrorCode::ERR_LIBTORCH_LOAD, "Could not load libtorch from " + path.string() + ": " +
-                                                  (reason != nullptr ? reason : "unknown reason"));
+    throw Error(ErrorCode::ERR_LIBTORCH_LOAD,
+                "Could not load libtorch from " + platform::text_of(path) + ": " + problem);
   }
   return handle;
 }
 
 template <typename F>
 void resolve(void* handle, const char* name, F& function) {
-  function = reinterpret_cast<F>(dlsym(handle, name));
+  function = reinterpret_cast<F>(platform::find_symbol(handle, name));
 }
 
 TorchFunctions resolve_all(void* handle, const std::string& path) {
@@ -76,7 +74,7 @@ TorchFunctions resolve_all(void* handle, const std::string& path) {
 
 bool same_folder(const std::string& a, const std::string& b) {
   std::error_code ignored;
-  return a == b || std::filesystem::equivalent(a, b, ignored);
+  return a == b || std::filesystem::equivalent(platform::path_from(a), platform::path_from(b), ignored);
 }
 
 /// Throws if opening libtorch would end the process or load a second libtorch.
@@ -106,6 +104,8 @@ void limit_threads(const TorchFunctions& functions) {
 
 }  // namespace
 
+std::string mapped_torch_dir() { return platform::folder_of_loaded(platform::library_file("torch_cpu")); }
+
 const TorchFunctions& torch() {
   Loaded& state = loaded();
   if (!state.ready) throw Error(ErrorCode::ERR_LIBTORCH_NOT_FOUND, "libtorch has not been loaded");
@@ -122,9 +122,10 @@ void load_torch(const std::string& lib_dir) {
   }
   const std::string mapped = mapped_torch_dir();
   check_before_opening(lib_dir, mapped);
-  const std::filesystem::path dir(lib_dir);
-  void* const handle = open_library(dir / "libtorch_cpu.so");
-  const TorchFunctions functions = resolve_all(handle, (dir / "libtorch_cpu.so").string());
+  const std::filesystem::path dir = platform::path_from(lib_dir);
+  const std::filesystem::path file = dir / platform::library_file("torch_cpu");
+  void* const handle = open_library(file);
+  const TorchFunctions functions = resolve_all(handle, platform::text_of(file));
   const uint64_t version = functions.aoti_torch_abi_version();
   if (version < kOldest) {
     throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
@@ -132,7 +133,8 @@ void load_torch(const std::string& lib_dir) {
                     ". libtorch " TOKENLEARNER_OLDEST_TORCH " or later is needed");
   }
   state.functions = functions;
-  state.info = {lib_dir, version_text(version), std::filesystem::exists(dir / "libtorch_cuda.so")};
+  state.info = {lib_dir, version_text(version),
+                std::filesystem::exists(dir / platform::library_file("torch_cuda"))};
   // If someone else has loaded this libtorch, do not change its settings.
   if (mapped.empty()) limit_threads(functions);
   state.ready = true;
@@ -143,7 +145,8 @@ void load_torch_cuda() {
   Loaded& state = loaded();
   const std::lock_guard lock(state.mutex);
   if (state.cuda_ready) return;
-  const std::filesystem::path path = std::filesystem::path(state.info.lib_dir) / "libtorch_cuda.so";
+  const std::filesystem::path path =
+      platform::path_from(state.info.lib_dir) / platform::library_file("torch_cuda");
   void* const handle = open_library(path);
   TorchFunctions& f = state.functions;
   resolve(handle, "torch_get_cuda_stream_from_pool", f.torch_get_cuda_stream_from_pool);
@@ -153,10 +156,9 @@ void load_torch_cuda() {
   if (f.torch_get_cuda_stream_from_pool == nullptr || f.torch_set_current_cuda_stream == nullptr ||
       f.torch_cuda_stream_synchronize == nullptr || f.aoti_torch_get_current_cuda_stream == nullptr) {
     throw Error(ErrorCode::ERR_LIBTORCH_INCOMPATIBLE,
-                path.string() + " lacks the stable ABI's stream functions");
+                platform::text_of(path) + " lacks the stable ABI's stream functions");
   }
-  // dlsym also searches the library's dependencies, so this is the function of libtorch_cuda's own CUDA
-  // runtime.
+  // In libtorch_cuda's own dependencies, so this is its CUDA runtime. Not found on Windows.
   int (*runtime_version)(int*) = nullptr;
   resolve(handle, "cudaRuntimeGetVersion", runtime_version);
   if (runtime_version == nullptr || runtime_version(&state.info.cuda_runtime) != 0)
@@ -172,8 +174,18 @@ std::optional<TorchInfo> torch_info() {
   return state.info;
 }
 
+void adopt_chosen_threads() {
+  thread_local int adopted = 0;
+  const int chosen = kernels::chosen_threads();
+  if (chosen == adopted) return;
+  adopted = chosen;
+  const TorchFunctions& functions = torch();
+  if (functions.set_num_threads != nullptr) functions.set_num_threads(chosen);
+}
+
 uint32_t torch_num_threads() {
   uint32_t threads = 0;
+  adopt_chosen_threads();
   check_torch(torch().torch_get_num_threads(&threads), "get_num_threads");
   return threads;
 }

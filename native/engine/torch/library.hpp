@@ -27,9 +27,18 @@ void load_torch(const std::string& lib_dir);
 /// ERR_LIBTORCH_LOAD. Idempotent, thread-safe.
 void load_torch_cuda();
 
+/// The folder of the libtorch_cpu that this process has loaded, no matter who opened it: another copy of this
+/// package, another addon, an embedded Python. Empty if there is none.
+std::string mapped_torch_dir();
+
 std::optional<TorchInfo> torch_info();
 
-/// at::get_num_threads(). Precondition: libtorch is loaded.
+/// Gives libtorch's operators the number of threads of kernels::choose_threads(), if that was called. With OpenMP the
+/// number belongs to the calling thread, so each thread calls this before it runs an operator. Precondition:
+/// libtorch is loaded.
+void adopt_chosen_threads();
+
+/// at::get_num_threads(), for the calling thread. Precondition: libtorch is loaded.
 uint32_t torch_num_threads();
 
 }  // namespace tokenlearner

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
+
+#include "platform/platform.hpp"
 
 namespace tokenlearner::kernels {
 
@@ -10,16 +11,16 @@ namespace tokenlearner::kernels {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer() { platform::free_aligned(data_); }
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
 
   /** Makes room for `bytes` bytes. The content is lost if the buffer grows. False if memory is short. */
   bool reserve(std::size_t bytes) noexcept {
     if (bytes <= size_) return true;
-    std::free(data_);
+    platform::free_aligned(data_);
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    data_ = std::aligned_alloc(kAlignment, rounded);
+    data_ = platform::allocate_aligned(kAlignment, rounded);
     size_ = data_ == nullptr ? 0 : rounded;
     return data_ != nullptr;
   }

@@ -1,12 +1,11 @@
 #include "kernels/cpu/compute-pool.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "kernels/cpu/topology.hpp"
 #include "kernels/spin.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
@@ -54,15 +53,24 @@ ComputePool& ComputePool::shared() {
   const std::lock_guard lock(shared_mutex);
   pool = shared_pool.load(std::memory_order_relaxed);
   if (pool == nullptr) {
-    static const int registered = pthread_atfork(nullptr, nullptr, forget_after_fork);
+    static const bool registered = (platform::call_after_fork(forget_after_fork), true);
     static_cast<void>(registered);
-    pool = new ComputePool(thread_limit().threads);
+    pool = new ComputePool(compute_threads().threads);
     shared_pool.store(pool, std::memory_order_release);
   }
   return *pool;
 }
 
-ComputePool::ComputePool(int permits) : permits_(std::max(1, permits)), free_permits_(permits_) {}
+void ComputePool::set_shared_threads(int threads) {
+  choose_threads(threads);
+  // The pool that is being made meanwhile has read either number.
+  const std::lock_guard lock(shared_mutex);
+  ComputePool* const pool = shared_pool.load(std::memory_order_relaxed);
+  if (pool != nullptr) pool->set_threads(threads);
+}
+
+ComputePool::ComputePool(int permits)
+    : limit_(std::max(1, permits)), free_permits_(std::max(1, permits)), permits_(std::max(1, permits)) {}
 
 ComputePool::~ComputePool() {
   {
@@ -71,12 +79,12 @@ ComputePool::~ComputePool() {
     epoch_.fetch_add(1, std::memory_order_release);
   }
   work_.notify_all();
-  for (const pthread_t helper : helpers_) pthread_join(helper, nullptr);
+  for (const platform::ThreadHandle helper : helpers_) platform::join_thread(helper);
 }
 
 void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcept {
   if (count <= 0) return;
-  const int wanted = static_cast<int>(std::min<std::int64_t>(count, std::clamp(max_threads, 1, permits_)));
+  const int wanted = static_cast<int>(std::min<std::int64_t>(count, std::clamp(max_threads, 1, threads())));
   Job job{task, count, wanted - 1};
 
   std::unique_lock lock(mutex_);
@@ -108,10 +116,20 @@ void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcep
   release_permit();
 }
 
+/** Precondition: mutex_ is held. */
+void ComputePool::adopt_limit() {
+  const int limit = threads();
+  if (limit == permits_) return;
+  free_permits_ += limit - permits_;
+  permits_ = limit;
+  permit_free_.notify_all();
+}
+
 /** First come, first served: a caller that runs one job after another cannot starve the others. */
 void ComputePool::acquire_permit(std::unique_lock<std::mutex>& lock) {
+  adopt_limit();
   const std::uint64_t ticket = next_ticket_++;
-  if (ticket != serving_ticket_ || free_permits_ == 0) {
+  if (ticket != serving_ticket_ || free_permits_ <= 0) {
     waiting_callers_.fetch_add(1, std::memory_order_relaxed);
     permit_free_.wait(lock, [&] { return ticket == serving_ticket_ && free_permits_ > 0; });
     waiting_callers_.fetch_sub(1, std::memory_order_relaxed);
@@ -123,6 +141,7 @@ void ComputePool::acquire_permit(std::unique_lock<std::mutex>& lock) {
 
 /** Precondition: mutex_ is held. */
 void ComputePool::release_permit() {
+  adopt_limit();
   ++free_permits_;
   if (waiting_callers_.load(std::memory_order_relaxed) > 0) {
     permit_free_.notify_all();
@@ -134,27 +153,14 @@ void ComputePool::release_permit() {
 
 /** Precondition: mutex_ is held. If no thread can be created, the caller computes alone. */
 void ComputePool::start_helpers(int wanted) {
-  sigset_t all;
-  sigset_t before;
   while (static_cast<int>(helpers_.size()) < wanted) {
-    // Signals belong to the host: helpers must not handle them.
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    const int failed = pthread_create(&thread, nullptr, helper_main, this);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (failed != 0) return;
-    helpers_.push_back(thread);
+    platform::ThreadHandle helper;
+    if (!platform::start_thread(helper, helper_main, this)) return;
+    helpers_.push_back(helper);
   }
 }
 
-void* ComputePool::helper_main(void* pool) {
-#if defined(__linux__)
-  pthread_setname_np(pthread_self(), "tokenlearner");
-#endif
-  static_cast<ComputePool*>(pool)->helper_loop();
-  return nullptr;
-}
+void ComputePool::helper_main(void* pool) { static_cast<ComputePool*>(pool)->helper_loop(); }
 
 void ComputePool::helper_loop() {
   std::unique_lock lock(mutex_);

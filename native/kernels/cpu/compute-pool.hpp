@@ -1,8 +1,6 @@
 // The threads of the fused CPU engine. The whole process shares them.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "kernels/parallel.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner::kernels {
 
@@ -28,11 +27,17 @@ namespace tokenlearner::kernels {
 class ComputePool final : public Parallel {
  public:
   /**
-   * The process's pool, with thread_limit() permits. It is never destroyed, and its helpers may outlive
+   * The process's pool, with compute_threads() permits. It is never destroyed, and its helpers may outlive
    * main(). Their code must stay mapped, so an addon that uses this pool is linked with -z nodelete. A child
    * process made by fork() gets a new pool.
    */
   static ComputePool& shared();
+
+  /**
+   * Changes the number of permits of the process's pool, now and for pools of child processes. At least 1. Runs that have started
+   * keep the threads that they have. Waits for no run. Any thread.
+   */
+  static void set_shared_threads(int threads);
 
   explicit ComputePool(int permits);
   /** Joins the helpers. Precondition: no run() is in progress. */
@@ -40,7 +45,11 @@ class ComputePool final : public Parallel {
   ComputePool(const ComputePool&) = delete;
   ComputePool& operator=(const ComputePool&) = delete;
 
-  int threads() const noexcept override { return permits_; }
+  int threads() const noexcept override { return limit_.load(std::memory_order_relaxed); }
+  /** As set_shared_threads(), for this pool. */
+  void set_threads(int threads) noexcept {
+    limit_.store(threads < 1 ? 1 : threads, std::memory_order_relaxed);
+  }
   void run(std::int64_t count, int max_threads, TaskRef task) noexcept override;
 
   class SpareCore;
@@ -48,29 +57,32 @@ class ComputePool final : public Parallel {
  private:
   struct Job;
 
-  static void* helper_main(void* pool);
+  static void helper_main(void* pool);
   void helper_loop();
   void start_helpers(int wanted);
+  void adopt_limit();
   void acquire_permit(std::unique_lock<std::mutex>& lock);
   void release_permit();
   Job* joinable_job() const;
   void help(std::unique_lock<std::mutex>& lock, Job& job);
   bool spin_for_work(std::uint64_t seen) const;
 
-  const int permits_;
+  /** The number of permits that there should be. The next run, or the next permit that is returned, adopts it. */
+  std::atomic<int> limit_;
 
   std::mutex mutex_;
   /** Callers wait here for a permit. */
   std::condition_variable permit_free_;
   /** Helpers sleep here. */
   std::condition_variable work_;
-  /** Written under mutex_. */
+  /** Written under mutex_. Below 0 while more threads compute than a lower limit allows. */
   std::atomic<int> free_permits_;
   // Guarded by mutex_:
+  int permits_;
   std::uint64_t next_ticket_ = 0;
   std::uint64_t serving_ticket_ = 0;
   std::vector<Job*> jobs_;
-  std::vector<pthread_t> helpers_;
+  std::vector<platform::ThreadHandle> helpers_;
   int sleeping_ = 0;
   bool stopping_ = false;
 
@@ -89,7 +101,7 @@ class ComputePool final : public Parallel {
 class ComputePool::SpareCore {
  public:
   explicit SpareCore(ComputePool& pool)
-      : pool_(pool), held_(pool.spared_.fetch_add(1, std::memory_order_relaxed) < pool.permits_ - 1) {}
+      : pool_(pool), held_(pool.spared_.fetch_add(1, std::memory_order_relaxed) < pool.threads() - 1) {}
   ~SpareCore() { pool_.spared_.fetch_sub(1, std::memory_order_relaxed); }
   SpareCore(const SpareCore&) = delete;
   SpareCore& operator=(const SpareCore&) = delete;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "kernels/cpu/convert-run.hpp"
+#include "kernels/cpu/cpu-features.hpp"
 #include "kernels/cpu/isa.hpp"
 
 namespace tokenlearner::kernels {
@@ -215,7 +216,7 @@ int available_convert_runs(const ConvertRuns* (&out)[3]) {
   int count = 0;
   out[count++] = &baseline_convert_runs();
 #if defined(__x86_64__)
-  if (is_available(Isa::avx2) && __builtin_cpu_supports("f16c")) {
+  if (is_available(Isa::avx2) && cpu_features().f16c) {
     out[count++] = &avx2_convert_runs();
     if (is_available(Isa::avx512)) out[count++] = &avx512_convert_runs();
   }

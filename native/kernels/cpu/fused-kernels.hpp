@@ -8,7 +8,7 @@
 
 namespace tokenlearner::kernels {
 
-/** The pixels of all images. Pixel n of the flat sequence is pixel n % (H*W) of image n / (H*W). */
+/** Images of one size. Pixel n of their flat sequence is pixel n % (H*W) of image n / (H*W). */
 struct PixelSource {
   const void* x;
   std::int64_t height;
@@ -17,6 +17,8 @@ struct PixelSource {
   std::int64_t channel_stride;
   std::int64_t row_stride;
   std::int64_t pixel_stride;
+  /** The pixels of all its images. */
+  std::int64_t pixels;
 };
 
 /**
@@ -95,8 +97,12 @@ struct TypedKernels {
   std::int64_t token_scratch;
   /** The number of bytes that pack_pixels() writes. */
   std::int64_t (*packed_bytes)(std::int64_t channels, std::int64_t pixels);
-  void (*pack_pixels)(const PixelSource&, std::int64_t channels, std::int64_t first, std::int64_t pixels,
-                      void* out);
+  /**
+   * Packs `pixels` pixels from pixel `first` of sources[0] on. Where a source ends, the next one continues the
+   * sequence.
+   */
+  void (*pack_pixels)(const PixelSource* sources, std::int64_t channels, std::int64_t first,
+                      std::int64_t pixels, void* out);
   void (*attention)(const AttentionTile&);
   void (*layer)(const LayerTile&);
   void (*tokens)(const TokenTile&);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 
+#include "kernels/cpu/image-sequence.hpp"
 #include "kernels/cpu/topology.hpp"
 #include "kernels/cpu/validate.hpp"
 
@@ -17,8 +19,6 @@ constexpr std::int64_t kTasksPerThread = 8;
  * Limit in bytes of a thread's block of pixels. The rest of its 4 MB is more than enough for everything else.
  */
 constexpr std::int64_t kBlockBytes = 3 << 20;
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 std::int64_t whole_lines(std::int64_t bytes) { return divide_up(bytes, 64) * 64; }
 
@@ -76,22 +76,15 @@ void* scratch(std::int64_t bytes) {
 
 class FusedRun {
  public:
-  FusedRun(const ForwardParams& params, const PackedWeights& weights)
-      : params_(params),
+  FusedRun(const ImageSequence& images, DType dtype, const PackedWeights& weights)
+      : images_(images),
         weights_(weights),
-        kernels_(kernels_of(weights.isa()).of(params.dtype)),
-        image_pixels_(params.height * params.width),
+        kernels_(kernels_of(weights.isa()).of(dtype)),
         element_(static_cast<std::int64_t>(item_size(weights.compute()))),
-        source_{params.x,
-                params.height,
-                params.width,
-                params.x_batch_stride,
-                params.x_channel_stride,
-                params.x_row_stride,
-                params.x_pixel_stride} {}
+        stored_(static_cast<std::int64_t>(item_size(dtype))) {}
 
   Status run(Parallel& parallel, int max_threads) {
-    const std::int64_t pixels = params_.batch * image_pixels_;
+    const std::int64_t pixels = images_.pixels();
     const double work = static_cast<double>(pixels) * weights_.work_per_pixel();
     const int threads =
         work < static_cast<double>(kSerialWork) ? 1 : std::clamp(max_threads, 1, parallel.threads());
@@ -126,7 +119,8 @@ class FusedRun {
       out_of_memory_ = true;
       return;
     }
-    kernels_.pack_pixels(source_, weights_.channels(), first, pixels, x);
+    const ImageSequence::Position start = images_.at_pixel(first);
+    kernels_.pack_pixels(start.source, weights_.channels(), start.pixel, pixels, x);
     if (single) return single_layer(x, x + x_bytes, first, pixels);
     char* hidden = x + x_bytes;
     char* map = hidden + stored_layers(weights_) * hidden_bytes;
@@ -164,79 +158,84 @@ class FusedRun {
     return {x, pixels, channels, rows, weights_.layer(group, layer), panel_bytes <= level1_ * 3 / 4};
   }
 
-  /** Copies the map of a block of the flat pixel sequence to (B, G, P). */
+  /** Copies the map of a block of the flat pixel sequence to the (B, G, P) of each forward. */
   void write_map(const char* map, std::int64_t first, std::int64_t pixels, std::int64_t group) {
-    char* attention =
-        static_cast<char*>(params_.attention) + group * params_.attention_token_stride * element_;
-    for (std::int64_t done = 0; done < pixels;) {
-      const std::int64_t image = (first + done) / image_pixels_;
-      const std::int64_t pixel = (first + done) % image_pixels_;
-      const std::int64_t count = std::min(pixels - done, image_pixels_ - pixel);
-      std::copy_n(map + done * element_, count * element_,
-                  attention + (image * params_.attention_batch_stride + pixel) * element_);
-      done += count;
-    }
+    images_.for_each_run(first, pixels, [&](const ForwardParams& params, const ImageSequence::Run& run) {
+      char* attention = static_cast<char*>(params.attention);
+      const std::int64_t offset =
+          run.image * params.attention_batch_stride + group * params.attention_token_stride + run.pixel;
+      std::copy_n(map, run.count * element_, attention + offset * element_);
+      map += run.count * element_;
+    });
   }
 
   void run_tokens(Parallel& parallel, int threads) {
     const std::int64_t per_image = divide_up(weights_.channels(), kernels_.token_channels);
-    const std::int64_t tiles = params_.batch * per_image;
-    const std::int64_t tile_work =
-        kernels_.token_channels * std::max<std::int64_t>(image_pixels_ * weights_.tokens(), 1);
-    const std::int64_t tiles_per_task = std::clamp<std::int64_t>(kSerialWork / 4 / tile_work, 1, tiles);
-    parallel.run(divide_up(tiles, tiles_per_task), threads, [&](std::int64_t task) {
-      const std::int64_t first = task * tiles_per_task;
-      token_task(first, std::min(first + tiles_per_task, tiles), per_image);
+    const std::int64_t pixel_cost = kernels_.token_channels * weights_.tokens();
+    const TokenTasks tasks(images_, per_image, pixel_cost, kSerialWork / 4);
+    parallel.run(tasks.count(), threads, [&](std::int64_t task) {
+      void* memory = scratch(kernels_.token_scratch + pixel_cost * element_);
+      if (memory == nullptr) {
+        out_of_memory_ = true;
+        return;
+      }
+      tasks.for_each_tile(task, [&](std::size_t item, std::int64_t tile) {
+        token_tile(item, tile / per_image, tile % per_image * kernels_.token_channels, memory);
+      });
     });
   }
 
-  /** Computes y of a few channels of one or several images. Any thread. */
-  void token_task(std::int64_t first, std::int64_t end, std::int64_t per_image) {
-    void* memory = scratch(kernels_.token_scratch + kernels_.token_channels * weights_.tokens() * element_);
-    if (memory == nullptr) {
-      out_of_memory_ = true;
-      return;
-    }
-    for (std::int64_t index = first; index < end; ++index) {
-      const std::int64_t image = index / per_image;
-      const std::int64_t channel = index % per_image * kernels_.token_channels;
-      const auto stored = static_cast<std::int64_t>(item_size(params_.dtype));
-      kernels_.tokens({
-          .source = source_,
-          .image = image,
-          .first_channel = channel,
-          .channels = std::min<std::int64_t>(kernels_.token_channels, weights_.channels() - channel),
-          .groups = weights_.tokens(),
-          .attention =
-              static_cast<const char*>(params_.attention) + image * params_.attention_batch_stride * element_,
-          .attention_token_stride = params_.attention_token_stride,
-          .tokens = static_cast<char*>(params_.tokens) + image * params_.tokens_batch_stride * stored,
-          .tokens_channel_stride = params_.tokens_channel_stride,
-          .tokens_token_stride = params_.tokens_token_stride,
-          .scratch = memory,
-      });
-    }
+  /** Computes y of a few channels of one image. Any thread. */
+  void token_tile(std::size_t item, std::int64_t image, std::int64_t channel, void* memory) {
+    const ForwardParams& params = images_.params(item);
+    kernels_.tokens({
+        .source = images_.source(item),
+        .image = image,
+        .first_channel = channel,
+        .channels = std::min<std::int64_t>(kernels_.token_channels, weights_.channels() - channel),
+        .groups = weights_.tokens(),
+        .attention =
+            static_cast<const char*>(params.attention) + image * params.attention_batch_stride * element_,
+        .attention_token_stride = params.attention_token_stride,
+        .tokens = static_cast<char*>(params.tokens) + image * params.tokens_batch_stride * stored_,
+        .tokens_channel_stride = params.tokens_channel_stride,
+        .tokens_token_stride = params.tokens_token_stride,
+        .scratch = memory,
+    });
   }
 
-  const ForwardParams& params_;
+  const ImageSequence& images_;
   const PackedWeights& weights_;
   const TypedKernels& kernels_;
-  const std::int64_t image_pixels_;
   /** Bytes of one Compute value. */
   const std::int64_t element_;
+  /** Bytes of one Stored value. */
+  const std::int64_t stored_;
   const std::int64_t level1_ = static_cast<std::int64_t>(cache_sizes().level1);
-  const PixelSource source_;
   std::atomic<bool> out_of_memory_ = false;
 };
 
+/** The status of a list that must not run. */
+Status check(std::span<const ForwardParams> list, const PackedWeights& weights) {
+  for (const ForwardParams& params : list) {
+    if (!is_valid(params) || params.dtype != list.front().dtype) return Status::invalid_argument;
+    if (compute_dtype(params.dtype) != weights.compute()) return Status::unsupported;
+  }
+  return Status::ok;
+}
+
 }  // namespace
 
-Status fused_forward(const ForwardParams& params, const PackedWeights& weights, Parallel& parallel,
+Status fused_forward(std::span<const ForwardParams> list, const PackedWeights& weights, Parallel& parallel,
                      int max_threads) noexcept {
-  if (!is_valid(params)) return Status::invalid_argument;
-  if (compute_dtype(params.dtype) != weights.compute()) return Status::unsupported;
-  if (params.batch == 0) return Status::ok;
-  return FusedRun(params, weights).run(parallel, max_threads);
+  if (const Status status = check(list, weights); status != Status::ok) return status;
+  try {
+    const ImageSequence images(list);
+    if (images.empty()) return Status::ok;
+    return FusedRun(images, list.front().dtype, weights).run(parallel, max_threads);
+  } catch (const std::bad_alloc&) {
+    return Status::out_of_memory;
+  }
 }
 
 }  // namespace tokenlearner::kernels

@@ -1,7 +1,11 @@
 #include "kernels/cpu/isa.hpp"
 
-#include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <string>
+
+#include "kernels/cpu/cpu-features.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner::kernels {
 
@@ -21,16 +25,14 @@ const char* name_of(Isa isa) {
 
 bool is_available(Isa isa) {
 #if defined(__x86_64__)
-  // The compiler's support code uses cpuid, and xgetbv to see which registers the operating system saves.
+  const CpuFeatures& cpu = cpu_features();
   switch (isa) {
     case Isa::baseline:
       return true;
     case Isa::avx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+      return cpu.avx2 && cpu.fma;
     case Isa::avx512:
-      return is_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512vl");
+      return is_available(Isa::avx2) && cpu.avx512;
     default:
       return false;
   }
@@ -60,6 +62,9 @@ Isa isa_from_name(const char* name) {
   return best_isa();
 }
 
-Isa chosen_isa() { return isa_from_name(std::getenv("TOKENLEARNER_CPU_ISA")); }
+Isa chosen_isa() {
+  const std::optional<std::string> name = platform::environment_variable("TOKENLEARNER_CPU_ISA");
+  return isa_from_name(name ? name->c_str() : nullptr);
+}
 
 }  // namespace tokenlearner::kernels

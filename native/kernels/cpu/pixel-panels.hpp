@@ -1,7 +1,7 @@
 // Panels of pixels: [C][width], contiguous, of type Compute. The file that includes this one has opened its
 // own namespace.
 //
-// The pixels of all images are one sequence (see PixelSource). So only the last panel is not full: otherwise
+// The pixels of all images, of whatever size, are one sequence. So only the last panel is not full: otherwise
 // an image of 49 pixels would fill 64 vector lanes. The result of a vector lane depends neither on its panel
 // nor on its neighbours. Unused vector lanes are zero and their results are dropped.
 
@@ -125,13 +125,20 @@ void pack_rows(const PixelSource& source, std::int64_t channels, std::int64_t fi
 }
 
 template <typename Stored, typename Compute>
-void pack_pixels(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t pixels,
+void pack_pixels(const PixelSource* source, std::int64_t channels, std::int64_t first, std::int64_t pixels,
                  void* out) {
   Compute* panel = static_cast<Compute*>(out);
   for (std::int64_t done = 0; done < pixels;) {
     const std::int64_t width = panel_width<Compute>(pixels - done);
     const std::int64_t count = width < pixels - done ? width : pixels - done;
-    pack_rows<Stored>(source, channels, first + done, count, panel, width);
+    for (std::int64_t filled = 0; filled < count;) {
+      while (first == source->pixels) ++source, first = 0;
+      const std::int64_t left = source->pixels - first;
+      const std::int64_t run = left < count - filled ? left : count - filled;
+      pack_rows<Stored>(*source, channels, first, run, panel + filled, width);
+      first += run;
+      filled += run;
+    }
     for (std::int64_t c = 0; c < channels && count < width; ++c) {
       for (std::int64_t i = count; i < width; ++i) panel[c * width + i] = 0;
     }

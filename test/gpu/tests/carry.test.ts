@@ -14,13 +14,20 @@ describe('carry', () => {
   it('takes the packages that the package needs at run time, and no others', () => {
     const lock = JSON.stringify({
       packages: {
-        '': {},
-        'node_modules/a': {},
+        '': { dependencies: { a: '1.0.0' }, devDependencies: { b: '1.0.0' } },
+        'node_modules/a': { dependencies: { c: '1.0.0', d: '1.0.0' } },
+        'node_modules/a/node_modules/c': { dependencies: { d: '1.0.0' } },
         'node_modules/b': { dev: true },
-        'node_modules/c': { optional: true },
+        'node_modules/c': {},
+        'node_modules/d': {},
+        'packages/server': { dependencies: { c: '2.0.0' } },
       },
     });
-    expect(evaluate('../../scripts/tools', `it.runtimePackages(${lock})`)).toEqual(['node_modules/a']);
+    expect(evaluate('../../scripts/tools', `it.runtimePackages(${lock})`)).toEqual([
+      'node_modules/a',
+      'node_modules/a/node_modules/c',
+      'node_modules/d',
+    ]);
   });
 
   it.each([

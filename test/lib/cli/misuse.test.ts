@@ -3,27 +3,16 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { main } from '../../../lib/cli/main';
 import { temporaryFolder } from '../libtorch/support';
+import { captureStreams } from './support';
 
 const MAIN = path.resolve(__dirname, '..', '..', '..', 'dist', 'cli', 'main.js');
 const folder = temporaryFolder();
 const FILES = ['-w', 'w.safetensors', '-i', 'x.npy', '-o', 'y.npy'];
 
-let [out, errors] = ['', ''];
+const written = captureStreams();
 beforeEach(() => {
-  [out, errors] = ['', ''];
   // Never the user's own cache.
   jest.replaceProperty(process, 'env', { ...process.env, TOKENLEARNER_CACHE: path.join(folder, 'cache') });
-  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    errors += String(text);
-    return true;
-  });
-});
-afterEach(() => {
-  jest.restoreAllMocks();
 });
 
 const call = (...args: string[]): Promise<number> => main(['node', 'tokenlearner', ...args]);
@@ -52,9 +41,9 @@ it.each<[string[], RegExp]>([
   [['runtime', 'list', 'more'], /too many arguments/],
 ])('%j is wrong usage: exit code 2', async (args, message) => {
   expect(await call(...args)).toBe(2);
-  expect(errors).toMatch(message);
-  expect(errors).not.toMatch(/\n\s+at /);
-  expect(out).toBe('');
+  expect(written.errors).toMatch(message);
+  expect(written.errors).not.toMatch(/\n\s+at /);
+  expect(written.out).toBe('');
 });
 
 it.each<[string[], RegExp]>([
@@ -68,14 +57,14 @@ it.each<[string[], RegExp]>([
   [['runtime', 'remove', '--dir', folder], /holds no libtorch.*\[ERR_LIBTORCH_INSTALL\]/],
 ])('%j fails: exit code 1', async (args, message) => {
   expect(await call(...args)).toBe(1);
-  expect(errors).toMatch(message);
-  expect(errors).not.toMatch(/\n\s+at /);
-  expect(out).toBe('');
+  expect(written.errors).toMatch(message);
+  expect(written.errors).not.toMatch(/\n\s+at /);
+  expect(written.out).toBe('');
 });
 
 it.each(['-h', 'help', '--version'])('%s is no failure', async (flag) => {
   expect(await call(flag)).toBe(0);
-  expect([out.length > 0, errors]).toEqual([true, '']);
+  expect([written.out.length > 0, written.errors]).toEqual([true, '']);
 });
 
 it.each([
@@ -86,7 +75,7 @@ it.each([
   Object.defineProperty(process[stream], 'isTTY', { value: true, configurable: true });
   try {
     expect(await call('run', ...FILES, option, '-')).toBe(2);
-    expect(errors).toMatch(/which is a terminal/);
+    expect(written.errors).toMatch(/which is a terminal/);
   } finally {
     Reflect.deleteProperty(process[stream], 'isTTY');
     if (own !== undefined) Object.defineProperty(process[stream], 'isTTY', own);

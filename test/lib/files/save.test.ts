@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from '../../../lib/files';
+import { loadNpy, loadNpz, loadSafetensors, saveNpy, saveNpz, saveSafetensors } from '../../../lib/files';
 import { type AnyTensor, Tensor } from '../../../lib/tensor/tensor';
 import { expectReject, turnsDuring } from '../formats/support';
 
@@ -22,6 +22,7 @@ type Save = (tensor: AnyTensor) => Promise<void>;
 type Load = () => Promise<AnyTensor | undefined>;
 const formats: [string, Save, Load][] = [
   ['safetensors', (a) => saveSafetensors(file, { a }), async () => (await loadSafetensors(file)).a],
+  ['npz', (a) => saveNpz(file, { a }), async () => (await loadNpz(file)).a],
   ['npy', (a) => saveNpy(file, a), () => loadNpy(file)],
 ];
 

@@ -10,7 +10,7 @@ import {
   type ByteSource,
 } from '../../../lib/formats/byte-source';
 import { readCheckpoint } from '../../../lib/formats/checkpoint';
-import { SourceReader } from '../../../lib/formats/checkpoint-zip';
+import { SourceReader } from '../../../lib/formats/zip-directory';
 import { expectReject, turnsDuring } from './support';
 
 function read(source: ByteSource, length: number, position: number): Promise<number[]> {

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 
 import { TokenLearnerError } from '../../../lib/errors';
 import { parseCheckpoint } from '../../../lib/formats/checkpoint';
+import { parseFlax } from '../../../lib/formats/flax';
 import { parseNpy } from '../../../lib/formats/npy';
+import { parseNpz } from '../../../lib/formats/npz';
 import { unpickle } from '../../../lib/formats/pickle';
 import { parseSafetensors } from '../../../lib/formats/safetensors';
 import { dict, pickle, tensor } from './pickle-writer';
@@ -57,6 +59,8 @@ async function reads(read: () => unknown): Promise<void> {
 const readers: [string, string, (bytes: Uint8Array) => unknown][] = [
   ['safetensors', '.safetensors', (bytes) => parseSafetensors(bytes)],
   ['npy', '.npy', (bytes) => parseNpy(bytes)],
+  ['npz', '.npz', (bytes) => parseNpz(bytes)],
+  ['flax', '.msgpack', (bytes) => parseFlax(bytes)],
   ['checkpoints', '.pt', (bytes) => parseCheckpoint(bytes)],
 ];
 

@@ -18,7 +18,11 @@ test.each<[string, Uint8Array, Kind, RegExp]>([
   ['a checkpoint', fixture('all.pt'), 'checkpoint', /zip archive/],
   ['a legacy checkpoint', fixture('legacy.pt'), 'pickle', /pickle/],
   ['an array', fixture('float32.npy'), 'npy', /NumPy array \(\.npy\)/],
-  ['arrays', npz, 'other', /NumPy archive \(\.npz\)/],
+  ['arrays', npz, 'npz', /NumPy archive \(\.npz\)/],
+  ['a flax state', fixture('all.msgpack'), 'msgpack', /MessagePack/],
+  ['an empty flax state', fixture('empty.msgpack'), 'msgpack', /MessagePack/],
+  ['a map of 16 keys or more', bytes('\xde\0\x10\xd9\x21a'), 'msgpack', /MessagePack/],
+  ['a map without texts', bytes('\x81\x01\x02'), 'unknown', /an unknown format/],
   ['nothing', new Uint8Array(0), 'other', /empty \(0 bytes\)/],
   [
     'a pointer',

@@ -82,6 +82,57 @@ TEST_SUITE("kernels/compute-pool") {
     }
   }
 
+  TEST_CASE("a new limit counts for the runs that start later") {
+    ComputePool pool(4);
+    for (const int limit : {1, 3, 6, 2}) {
+      CAPTURE(limit);
+      pool.set_threads(limit);
+      CHECK(pool.threads() == limit);
+      std::atomic<int> at_work = 0, most = 0;
+      std::vector<std::thread> callers;
+      for (int i = 0; i < 3; ++i) {
+        callers.emplace_back([&] {
+          for (int job = 0; job < 50; ++job) {
+            pool.run(20, 8, [&](std::int64_t) {
+              raise_to(most, ++at_work);
+              for (int k = 0; k < 4; ++k) std::this_thread::yield();
+              --at_work;
+            });
+          }
+        });
+      }
+      for (std::thread& caller : callers) caller.join();
+      CHECK(most.load() <= limit);
+    }
+  }
+
+  TEST_CASE("limits that change during runs lose no task and no permit") {
+    ComputePool pool(2);
+    std::atomic<bool> done = false;
+    std::atomic<std::int64_t> total = 0;
+    std::thread changer([&] {
+      for (int i = 0; !done; i = (i + 1) % 7) pool.set_threads(1 + i);
+    });
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i) {
+      callers.emplace_back([&] {
+        for (int job = 0; job < 100; ++job) pool.run(20, 8, [&](std::int64_t task) { total += task; });
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    done = true;
+    changer.join();
+    CHECK(total.load() == std::int64_t{190} * 100 * 4);
+    // All permits came back: one caller and two helpers fit.
+    pool.set_threads(3);
+    std::atomic<int> arrived = 0;
+    pool.run(3, 3, [&](std::int64_t) {
+      ++arrived;
+      while (arrived < 3) std::this_thread::yield();
+    });
+    CHECK(arrived.load() == 3);
+  }
+
   TEST_CASE("a job stays within its own limit of threads") {
     check_permits(4, 2, 1);
     check_permits(4, 2, 2);

@@ -71,6 +71,45 @@ void check_layout(Case config, Isa isa) {
   CHECK(same(run_fused_raw(first, isa, serial, 1).tokens, run_fused_raw(last, isa, serial, 1).tokens));
 }
 
+/** Configurations whose images differ in size and layout and share the weights of the first. */
+using List = std::vector<Case>;
+
+/** Runs a list of forwards as one and each of them alone. Both must give the same bits. */
+void check_list(const List& list, DType dtype, Isa isa, Parallel& parallel, int threads) {
+  CAPTURE(threads);
+  std::vector<std::unique_ptr<Problem>> problems;
+  for (const Case& config : list) problems.push_back(std::make_unique<Problem>(config, dtype));
+  std::shared_ptr<const PackedWeights> packed;
+  REQUIRE(PackedWeights::pack(problems.front()->weights(), isa, packed) == Status::ok);
+  std::vector<RawResult> together(list.size()), alone(list.size());
+  std::vector<ForwardParams> params;
+  const auto outputs = [&](std::size_t i, RawResult& raw) {
+    raw.tokens.assign(problems[i]->token_count() * item_size(dtype) + 1, 0xff);
+    raw.attention.assign(problems[i]->attention_count() * item_size(compute_dtype(dtype)) + 1, 0xff);
+    return problems[i]->params(raw.tokens.data(), raw.attention.data(), i % 2 == 1);
+  };
+  SerialParallel serial;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    params.push_back(outputs(i, together[i]));
+    CHECK(fused_forward(outputs(i, alone[i]), *packed, serial, 1) == Status::ok);
+  }
+  CHECK(fused_forward(params, *packed, parallel, threads) == Status::ok);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    CAPTURE(i);
+    CHECK(same(together[i].tokens, alone[i].tokens));
+    CHECK(same(together[i].attention, alone[i].attention));
+  }
+}
+
+List mixed_sizes(int num_layers) {
+  const Layout first = Layout::channels_first, last = Layout::channels_last;
+  return {{1, 65, 8, 8, 5, 1, first, 1, num_layers},   {2, 65, 7, 7, 5, 1, last, 1, num_layers},
+          {1, 65, 1, 1, 5, 1, first, 1, num_layers},   {0, 65, 9, 9, 5, 1, first, 1, num_layers},
+          {1, 65, 31, 33, 5, 1, first, 1, num_layers}, {3, 65, 2, 3, 5, 1, first, 1, num_layers},
+          {1, 65, 1, 129, 5, 1, last, 1, num_layers},  {1, 65, 5, 0, 5, 1, first, 1, num_layers},
+          {1, 65, 3, 1, 5, 1, first, 1, num_layers}};
+}
+
 }  // namespace
 
 TEST_SUITE("kernels/fused-invariance") {
@@ -103,6 +142,32 @@ TEST_SUITE("kernels/fused-invariance") {
         check_batch({40, 5, 1, 1, 3, 3, Layout::channels_first, 1, num_layers}, isa);
       }
     });
+  }
+
+  TEST_CASE("an image has the same bits alone and in a list of forwards of other sizes and layouts") {
+    ComputePool pool(5);
+    SerialParallel serial;
+    for_each_isa([&](Isa isa) {
+      for (const DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
+        check_list(mixed_sizes(2), dtype, isa, serial, 1);
+        check_list(mixed_sizes(2), dtype, isa, pool, pool.threads());
+      }
+      for (const int num_layers : {1, 3}) {
+        check_list(mixed_sizes(num_layers), DType::float32, isa, pool, pool.threads());
+      }
+      check_list(List(70, {1, 24, 3, 3, 4, 1}), DType::float32, isa, pool, 3);
+    });
+  }
+
+  TEST_CASE("a list of forwards of different dtypes is refused, and an empty one is not") {
+    const Problem wide({1, 5, 2, 2, 3, 1}, DType::float64), narrow({1, 5, 2, 2, 3, 1}, DType::float32);
+    std::vector<double> y(64), a(64);
+    std::shared_ptr<const PackedWeights> packed;
+    REQUIRE(PackedWeights::pack(narrow.weights(), available_isas().front(), packed) == Status::ok);
+    SerialParallel serial;
+    const std::vector<ForwardParams> list{narrow.params(y.data(), a.data()), wide.params(y.data(), a.data())};
+    CHECK(fused_forward(list, *packed, serial, 1) == Status::invalid_argument);
+    CHECK(fused_forward(std::span<const ForwardParams>(), *packed, serial, 1) == Status::ok);
   }
 
   TEST_CASE("channels first and channels last give the same bits") {

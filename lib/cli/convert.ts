@@ -1,0 +1,142 @@
+import path from 'node:path';
+import { Command, Option } from 'commander';
+import { type DType, dtypeInfo, FLOAT_DTYPES, type FloatDType } from '../dtype';
+import { loadWeights, saveNpz, saveSafetensors } from '../files';
+import { saveCheckpoint, saveFlax } from '../files/save';
+import type { StateDict } from '../index';
+import {
+  chooseWeights,
+  type FamilyModule,
+  KEY_FAMILIES,
+  type KeyFamily,
+  recognise,
+  toNamesOf,
+  toOwnNames,
+} from '../weights';
+import { fileName } from './options';
+import { UsageError } from './usage-error';
+
+interface ConvertOptions {
+  to?: string;
+  dtype?: FloatDType;
+  key?: string;
+  prefix?: string;
+  variant?: 'a' | 'b' | 'd';
+  compressed: boolean;
+  quiet: boolean;
+}
+
+/** Writers by the ending of the output's name. */
+const WRITERS: readonly (readonly [
+  ending: RegExp,
+  write: (file: string, dict: StateDict, options: ConvertOptions) => Promise<void>,
+])[] = [
+  [/\.safetensors$/i, (file, dict) => saveSafetensors(file, dict)],
+  [/\.npz$/i, (file, dict, { compressed }) => saveNpz(file, dict, { compressed })],
+  [/\.(?:msgpack|flax)$/i, saveFlax],
+  [/\.(?:pt|pth|bin|ckpt)$/i, saveCheckpoint],
+];
+
+/** This package's names, by the module. */
+const OWN_NAMES: Readonly<Record<string, FamilyModule>> = {
+  tokenlearner: 'TokenLearner',
+  v10: 'TokenLearnerV10',
+  v11: 'TokenLearnerV11',
+  fuser: 'TokenFuser',
+};
+const FAMILY_IDS = [...new Set(KEY_FAMILIES.map(({ id }) => id))].filter((id) => id !== 'tokenlearner');
+const TARGETS = [...Object.keys(OWN_NAMES), ...FAMILY_IDS];
+const MODULES: readonly FamilyModule[] = ['TokenLearner', 'TokenLearnerV10', 'TokenLearnerV11', 'TokenFuser'];
+
+function writerFor(file: string): (typeof WRITERS)[number][1] {
+  const found = WRITERS.find(([ending]) => ending.test(file));
+  if (found !== undefined) return found[1];
+  throw new UsageError(
+    `the name of the output decides its format: .safetensors, .npz, .msgpack, .flax, .pt, .pth, .bin or .ckpt, not ${JSON.stringify(path.basename(file))}`,
+  );
+}
+
+/** Options that would have no effect are wrong usage. */
+function checkUsage(output: string, { to, prefix, variant, compressed }: ConvertOptions): void {
+  if (to === undefined && (prefix ?? variant) !== undefined)
+    throw new UsageError('--prefix and --variant choose the module whose names --to changes: give --to too');
+  if (compressed && !/\.npz$/i.test(output)) throw new UsageError('--compressed is for .npz alone');
+}
+
+/** The only module of which a key family has names, and that the weights fit. */
+function moduleFor(dict: StateDict, id: string): FamilyModule {
+  const fits = new Set(recognise(dict).map(({ module }) => module));
+  const modules = MODULES.filter((module) => fits.has(module));
+  const [first, second] = modules;
+  if (first === undefined || second === undefined) return first ?? 'TokenLearnerV11';
+  throw new UsageError(
+    `the file holds weights of ${modules.join(' and ')}: convert each alone, to this package's names first (--to v10, v11 or fuser), then to ${id}`,
+  );
+}
+
+function familyFor(id: string, form: string | undefined): KeyFamily {
+  const found = KEY_FAMILIES.find((family) => family.id === id && family.form === form);
+  if (found !== undefined) return found;
+  const forms = KEY_FAMILIES.filter((family) => family.id === id).map((family) => family.form);
+  throw new UsageError(`${id} has names for ${forms.join(', ')}, not for ${form ?? 'TokenLearner'}`);
+}
+
+/** The weights of one module under other names. */
+function renamed(dict: StateDict, { to = '', prefix, variant }: ConvertOptions): StateDict {
+  const own = OWN_NAMES[to];
+  const module = own ?? moduleFor(dict, to);
+  const found = chooseWeights(dict, { module, prefix, variant });
+  const weights = toOwnNames(dict, found);
+  if (own !== undefined) return weights;
+  return toNamesOf(familyFor(to, found.form), weights, to === 'flax' || to === 'rt1' ? '/' : '.');
+}
+
+/** Converts floating tensors; the others keep their dtype. */
+function inDType(dict: StateDict, dtype: DType): StateDict {
+  const converted = Object.create(null) as StateDict;
+  for (const [name, tensor] of Object.entries(dict))
+    converted[name] = dtypeInfo(tensor.dtype).floating ? tensor.to(dtype) : tensor;
+  return converted;
+}
+
+async function convert(input: string, output: string, options: ConvertOptions): Promise<void> {
+  const write = writerFor(output);
+  checkUsage(output, options);
+  const { key, to, dtype } = options;
+  const loaded = await loadWeights(input, key === undefined ? {} : { key });
+  const named = to === undefined ? loaded : renamed(loaded, options);
+  const dict = dtype === undefined ? named : inDType(named, dtype);
+  await write(output, dict, options);
+  if (options.quiet) return;
+  const count = Object.keys(dict).length;
+  process.stdout.write(`${count} ${count === 1 ? 'tensor' : 'tensors'}: ${output}\n`);
+}
+
+/** `tokenlearner convert IN OUT`: from one format and set of names to another. */
+export function convertCommand(): Command {
+  return new Command('convert')
+    .description(
+      'Convert a file of weights to another format, to other names and layouts, or to another dtype.',
+    )
+    .argument('<in>', 'safetensors, an index of shards, a PyTorch checkpoint, .npz or a flax state', fileName)
+    .argument('<out>', '.safetensors, .npz, .msgpack (flax) or .pt; the name decides', fileName)
+    .addOption(
+      new Option(
+        '--to <names>',
+        "whose names and layouts: this package's by module, or another code's",
+      ).choices(TARGETS),
+    )
+    .addOption(new Option('--dtype <dtype>', 'convert floating tensors').choices(FLOAT_DTYPES))
+    .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
+    .option('--prefix <text>', 'what stands before the names of the module, if the file holds several')
+    .addOption(
+      new Option('--variant <variant>', 'of v1.1, where names and shapes fit several').choices([
+        'a',
+        'b',
+        'd',
+      ]),
+    )
+    .option('--compressed', 'deflate the arrays of an .npz', false)
+    .option('-q, --quiet', 'print nothing', false)
+    .action(convert);
+}

@@ -1,0 +1,89 @@
+import { Command } from 'commander';
+import { listWeights, type ListedTensor, type Listing } from '../files/list';
+import { formatShape } from '../shape';
+import { examineWeights, type Recognition } from '../weights';
+import type { Misfit } from '../weights/recognise';
+import { fileName } from './options';
+import { table } from './table';
+
+function optionList(options: object): string {
+  return (Object.entries(options) as [string, unknown][])
+    .map(([name, value]) => `${name}: ${typeof value === 'string' ? `'${value}'` : String(value)}`)
+    .join(', ');
+}
+
+/** The lines about one module. */
+function describeModule(found: Recognition): string[] {
+  const { module, confidence, options, prefix, title, arithmetic, differs } = found;
+  const lines = [`${module} (${confidence}): { ${optionList(options)} }`, `  names of ${title}`];
+  if (prefix !== '') lines.push(`  under the prefix ${JSON.stringify(prefix)}`);
+  if (Object.keys(arithmetic).length > 0)
+    lines.push(`  its code computes with { ${optionList(arithmetic)} }: pass these options for its numbers`);
+  if (differs !== undefined) lines.push(`  its numbers differ from this package's: ${differs}`);
+  return lines;
+}
+
+function modulesText(recognitions: readonly Recognition[], misfits: readonly Misfit[]): string {
+  if (recognitions.length > 0) return recognitions.flatMap(describeModule).join('\n');
+  const near = misfits.map(
+    ({ module, prefix, title, problem }) =>
+      `  nearly a ${module} with the names of ${title}${prefix === '' ? '' : ` under ${JSON.stringify(prefix)}`}: ${problem}`,
+  );
+  return ['No module of the family fits.', ...near].join('\n');
+}
+
+/** The report for people. */
+function formatListing(
+  { format, tensors }: Listing,
+  recognitions: readonly Recognition[],
+  misfits: readonly Misfit[],
+): string {
+  const rows = tensors.map(({ name, dtype, shape, bytes }) => [
+    name === '' ? '(no name)' : printable(name),
+    formatShape(shape),
+    dtype,
+    bytes === null ? '?' : String(bytes),
+  ]);
+  const total = tensors.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+  const head = `${format}: ${tensors.length} ${tensors.length === 1 ? 'tensor' : 'tensors'}, ${total} bytes`;
+  const list = rows.length === 0 ? [] : [table([['key', 'shape', 'dtype', 'bytes'], ...rows]), ''];
+  return [head, '', ...list, modulesText(recognitions, misfits)].join('\n');
+}
+
+/** A name from a file, without characters that a terminal would obey. */
+function printable(name: string): string {
+  return /\p{C}/u.test(name) ? JSON.stringify(name).replace(/\p{C}/gu, escaped) : name;
+}
+
+function escaped(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+}
+
+function shapesOf(tensors: readonly ListedTensor[]): Record<string, ListedTensor> {
+  const dict = Object.create(null) as Record<string, ListedTensor>;
+  for (const tensor of tensors) dict[tensor.name] = tensor;
+  return dict;
+}
+
+async function inspect(file: string, { json, key }: { json: boolean; key?: string }): Promise<void> {
+  const listing = await listWeights(file, key);
+  const { recognitions, misfits } = examineWeights(shapesOf(listing.tensors));
+  const text = json
+    ? JSON.stringify({ ...listing, modules: recognitions }, null, 2)
+    : formatListing(listing, recognitions, misfits);
+  process.stdout.write(`${text}\n`);
+}
+
+/** `tokenlearner inspect FILE`: what a file of weights holds, and whose weights they are. */
+export function inspectCommand(): Command {
+  return new Command('inspect')
+    .description('Show the keys, shapes, dtypes and bytes of a file of weights, and which module they fit.')
+    .argument(
+      '<file>',
+      'safetensors, an index of shards, a PyTorch checkpoint, .npz, .npy or a flax state',
+      fileName,
+    )
+    .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
+    .option('--json', 'print JSON', false)
+    .action(inspect);
+}

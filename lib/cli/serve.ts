@@ -1,0 +1,154 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { DeviceOption } from '../device';
+import { TokenLearnerError } from '../errors';
+import { deviceName, fileName } from './options';
+import { SilentFailure } from './silent-failure';
+import { UsageError } from './usage-error';
+import { version } from './version';
+
+const PACKAGE = '@tokenlearner/server';
+const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
+const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
+
+/** The part of the server's package that this command uses. The package depends on this one, not the other way round. */
+interface ServerPackage {
+  /** Resolves to the exit code. */
+  serve(options: Record<string, unknown>): Promise<number>;
+}
+
+interface Model {
+  name: string;
+  path: string;
+}
+
+interface ServeOptions extends Record<string, unknown> {
+  model: Model[];
+  device?: DeviceOption;
+  engine?: string;
+  devices?: string[];
+  grpcPort: number | false;
+  tlsCert?: string;
+  tlsKey?: string;
+  logLevel: string;
+}
+
+function modelOption(value: string, before: Model[] = []): Model[] {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(value) ?? [];
+  if (name === undefined || path === undefined) throw new InvalidArgumentError('It is not NAME=PATH.');
+  if (before.some((each) => each.name === name)) throw new InvalidArgumentError(`${name} is there twice.`);
+  return [...before, { name, path }];
+}
+
+function count(value: string): number {
+  const number = Number(value);
+  if (/^\d+$/.test(value) && Number.isSafeInteger(number)) return number;
+  throw new InvalidArgumentError('It is not a whole number.');
+}
+
+function milliseconds(value: string): number {
+  const number = Number(value);
+  if (value !== '' && Number.isFinite(number) && number >= 0) return number;
+  throw new InvalidArgumentError('It is not a number of milliseconds.');
+}
+
+function deviceList(value: string): DeviceOption[] {
+  return value.split(',').map((each) => deviceName(each.trim()));
+}
+
+/** Loads the server's package. Throws ERR_SERVER_NOT_FOUND. */
+async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
+  try {
+    return (await import(specifier)) as ServerPackage;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
+    if (!isMissing || !message.includes(PACKAGE)) throw error;
+    throw new TokenLearnerError(
+      'ERR_SERVER_NOT_FOUND',
+      `\`tokenlearner serve\` needs the package ${PACKAGE}. Install it with: npm install ${PACKAGE}@${version()}`,
+      { cause: error },
+    );
+  }
+}
+
+/** The options of the server's package: those of the command, with the ones that have another form there. */
+function serverOptions(options: ServeOptions): Record<string, unknown> {
+  const { model, device, engine, tlsCert, tlsKey, logLevel, ...rest } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UsageError('--tls-cert and --tls-key go together');
+  const placement = { ...(device && { device }), ...(engine !== undefined && { engine }) };
+  const isProgram = (path: string): boolean => /\.[mc]?js$/.test(path);
+  const stranger = model.find(({ path }) => isProgram(path));
+  if (stranger !== undefined && Object.keys(placement).length > 0)
+    throw new UsageError(
+      `--device and --engine are for weights, and ${stranger.path} is a JavaScript module`,
+    );
+  return {
+    ...rest,
+    models: Object.fromEntries(model.map(({ name, path }) => [name, { path, ...placement }])),
+    ...(tlsCert === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
+    logger: logLevel,
+  };
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const checked = serverOptions(options);
+  const server = await loadServer();
+  if ((await server.serve(checked)) !== 0) throw new SilentFailure();
+}
+
+function addNetwork(command: Command): Command {
+  return command
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--http-port <port>', 'HTTP; 0 is any free port', count, 8000)
+    .option('--grpc-port <port>', 'gRPC; 0 is any free port', count, 8001)
+    .option('--no-grpc-port', 'serve no gRPC')
+    .option('--metrics-port <port>', 'a port of its own for the metrics (default: the HTTP port)', count)
+    .option('--token-file <file>', 'bearer tokens, one per line; required for other hosts', fileName)
+    .option('--insecure', 'serve other hosts without tokens')
+    .option('--tls-cert <file>', 'certificate with its chain, PEM', fileName)
+    .option('--tls-key <file>', 'private key of the certificate, PEM', fileName);
+}
+
+function addBatching(command: Command): Command {
+  return command
+    .option('--max-batch-size <images>', 'most images of a batch', count)
+    .option('--max-batch-pixels <pixels>', 'most pixels of a batch', count)
+    .option('--max-delay-ms <ms>', 'how long a batch waits to fill (default: 0)', milliseconds)
+    .option('--max-queue-size <requests>', 'most requests that wait per model (default: 1024)', count)
+    .option('--max-queue-bytes <bytes>', 'most bytes of inputs that wait per model (default: 1 GiB)', count)
+    .option('--priority-levels <n>', 'levels that a request may choose from', count)
+    .option('--timeout-ms <ms>', 'the longest that a request may take (default: no limit)', milliseconds);
+}
+
+function addLimits(command: Command): Command {
+  return command
+    .option('--max-request-bytes <bytes>', 'most bytes of a request, inflated (default: 256 MiB)', count)
+    .option('--max-json-bytes <bytes>', 'most bytes of JSON in a request (default: 16 MiB)', count)
+    .option('--max-json-depth <levels>', 'deepest nesting of JSON (default: 32)', count)
+    .option('--max-header-bytes <bytes>', 'most bytes of header fields (default: 16 KiB)', count)
+    .option('--request-timeout-ms <ms>', 'time in which a request must arrive whole (default: 60000)', count)
+    .option('--grace-period-ms <ms>', 'time to finish requests after SIGTERM (default: 30000)', count);
+}
+
+/** `tokenlearner serve`: the server of the package @tokenlearner/server. */
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description(
+      'Serve models over HTTP and gRPC, with the Open Inference Protocol (v2) and dynamic batching.',
+    )
+    .requiredOption(
+      '-m, --model <name=path>',
+      'weights of a TokenLearner or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
+      modelOption,
+    )
+    .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)
+    .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
+    .addOption(new Option('--engine <engine>', 'for weights: how to compute').choices(ENGINES))
+    .addOption(
+      new Option('--log-level <level>', 'lines of JSON on standard output')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    );
+  return addLimits(addBatching(addNetwork(command))).action(serve);
+}

@@ -1,0 +1,265 @@
+import { pipeline } from 'node:stream/promises';
+import { constants, crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
+
+import type { Entry } from 'yauzl';
+
+import type { ByteSource } from './byte-source';
+import { allocateBytes } from './file-io';
+import { archiveError, formatErrors, quote, type Fail } from './format-error';
+import { Pace } from './pace';
+import { WindowSource } from './window-source';
+import type * as ZipDirectory from './zip-directory';
+
+const STORED = 0;
+const DEFLATED = 8;
+/**
+ * Limits the memory that a file may take beyond its own size, through compressed records, strided tensors and wider dtypes: 20
+ * times its size and 64 MiB. torch.save does not compress, and weights hardly do, so a file that expands further is an attack.
+ */
+const EXPANSION_PER_BYTE = 20;
+const FREE_EXPANSION = 2 ** 26;
+/** Bytes read, checked and converted at once: a few milliseconds of work, and a multiple of every element size. */
+const CHUNK_BYTES = 2 ** 21;
+
+/** Without a prototype, which zlib would read options from. */
+const INFLATE_OPTIONS = Object.freeze(
+  Object.assign(Object.create(null) as { chunkSize?: number }, { chunkSize: CHUNK_BYTES }),
+);
+
+/** As {@link INFLATE_OPTIONS}, for the beginning of a record: it takes what the input gives. */
+const HEAD_OPTIONS = Object.freeze(
+  Object.assign(Object.create(null) as { finishFlush?: number }, { finishFlush: constants.Z_SYNC_FLUSH }),
+);
+/** Deflate never makes data longer by more than this, so a head's compressed bytes are at most these more. */
+const DEFLATE_MARGIN = 2 ** 10;
+
+/** Converts a part of a record in place. A part is a whole number of elements, which have up to 16 bytes. */
+export type Convert = (part: Uint8Array<ArrayBuffer>) => void;
+
+/** Collects a record's bytes in memory of the declared size, with a running checksum. */
+class RecordSink {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #convert: Convert;
+  readonly #pace: Pace;
+  #written = 0;
+  #converted = 0;
+  #checksum = 0;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, convert: Convert, pace: Pace) {
+    this.bytes = bytes;
+    this.#convert = convert;
+    this.#pace = pace;
+  }
+
+  get written(): number {
+    return this.#written;
+  }
+
+  get checksum(): number {
+    return this.#checksum;
+  }
+
+  /** The memory for the next bytes. */
+  next(length: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(this.#written, this.#written + length);
+  }
+
+  /** Accounts for bytes that were written to {@link next}. */
+  async wrote(length: number): Promise<void> {
+    this.#checksum = crc32(this.next(length), this.#checksum);
+    this.#written += length;
+    const isLast = this.#written === this.bytes.byteLength;
+    const end = isLast ? this.#written : this.#written - (this.#written % 16);
+    this.#convert(this.bytes.subarray(this.#converted, end));
+    this.#converted = end;
+    await this.#pace.pause();
+  }
+}
+
+/** What an archive must be like. */
+export interface ArchiveLayout {
+  check?: (source: ByteSource) => Promise<void>;
+  folderOf?: (records: ReadonlyMap<string, unknown>) => string;
+}
+
+/** The records of a zip archive. */
+export class ZipArchive {
+  readonly #source: ByteSource;
+  readonly #directory: ZipDirectory.ArchiveDirectory;
+  /** All names that are asked for lie in it. Empty, or ends in a slash. */
+  readonly #folder: string;
+  readonly #path: string;
+  readonly #fail: Fail;
+  readonly #pace = new Pace();
+  #compressedBytes = 0;
+  #expandedBytes = 0;
+
+  private constructor(
+    source: ByteSource,
+    directory: ZipDirectory.ArchiveDirectory,
+    folder: string,
+    path: string,
+  ) {
+    this.#source = source;
+    this.#directory = directory;
+    this.#folder = folder;
+    this.#path = path;
+    this.#fail = formatErrors(path);
+  }
+
+  /**
+   * Reads the archive's directory.
+   *
+   * @param path - names the source in error messages
+   * @param layout - `check` looks at the source first; `folderOf` returns the folder, empty or with a slash at its end, in which all records that
+   * are asked for lie
+   * @throws TokenLearnerError ERR_FILE_FORMAT, and the errors of `layout`
+   */
+  static async open(source: ByteSource, path: string, layout: ArchiveLayout = {}): Promise<ZipArchive> {
+    const { check, folderOf } = layout;
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- it loads a package that only archives need
+    const { readDirectory } = require('./zip-directory') as typeof ZipDirectory;
+    const window = new WindowSource(source);
+    await check?.(window);
+    const directory = await readDirectory(window, formatErrors(path));
+    return new ZipArchive(window, directory, folderOf?.(directory.entries) ?? '', path);
+  }
+
+  #find(name: string): Entry | undefined {
+    return this.#directory.entries.get(this.#folder + name);
+  }
+
+  /** The whole names of all records. */
+  get names(): Iterable<string> {
+    return this.#directory.entries.keys();
+  }
+
+  /** True if the archive has that record. */
+  has(name: string): boolean {
+    return this.#find(name) !== undefined;
+  }
+
+  /** The size of a record in bytes; undefined if there is none. */
+  sizeOf(name: string): number | undefined {
+    return this.#find(name)?.uncompressedSize;
+  }
+
+  /**
+   * Counts memory that the file takes beyond its own size.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT if that is over the limit
+   */
+  chargeExpansion(bytes: number): void {
+    this.#expandedBytes += bytes;
+    const limit = FREE_EXPANSION + this.#source.size * EXPANSION_PER_BYTE;
+    if (this.#expandedBytes > limit) {
+      throw this.#fail(
+        `the archive of ${this.#source.size} bytes expands to over ${limit} bytes, the limit for a file of its size`,
+      );
+    }
+  }
+
+  /**
+   * Reads a record into new memory, in slices of a few milliseconds, and verifies its checksum.
+   *
+   * @param convert - converts each part after its bytes are in the checksum
+   * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
+   */
+  async read(name: string, convert: Convert = () => undefined): Promise<Uint8Array<ArrayBuffer>> {
+    const { entry, method } = this.#checked(name);
+    if (method === DEFLATED) this.chargeExpansion(entry.uncompressedSize);
+    this.#compressedBytes += entry.compressedSize;
+    if (this.#compressedBytes > this.#source.size) throw this.#fail('records of the archive overlap');
+    try {
+      const { fileDataStart } = await this.#directory.zip.readLocalFileHeaderPromise(entry, {
+        minimal: true,
+      });
+      const sink = new RecordSink(allocateBytes(entry.uncompressedSize, this.#path), convert, this.#pace);
+      if (method === STORED) await this.#readStored(fileDataStart, sink);
+      else await this.#inflate(entry, fileDataStart, sink, name);
+      this.#verify(entry, sink, name);
+      return sink.bytes;
+    } catch (cause) {
+      throw archiveError(cause, this.#fail);
+    }
+  }
+
+  /**
+   * Reads at most `length` bytes from a record's beginning, without a look at its checksum.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT
+   */
+  async readHead(name: string, length: number): Promise<Uint8Array> {
+    const { entry, method } = this.#checked(name);
+    const margin = method === STORED ? 0 : DEFLATE_MARGIN;
+    const bytes = new Uint8Array(Math.min(entry.compressedSize, length + margin));
+    try {
+      const { fileDataStart } = await this.#directory.zip.readLocalFileHeaderPromise(entry, {
+        minimal: true,
+      });
+      await this.#source.read(bytes, fileDataStart);
+      const head = method === STORED ? bytes : inflateRawSync(bytes, HEAD_OPTIONS);
+      return head.subarray(0, length);
+    } catch (cause) {
+      throw archiveError(cause, this.#fail);
+    }
+  }
+
+  /** A record that is not encrypted, and whose compression is known. */
+  #checked(name: string): { entry: Entry; method: typeof STORED | typeof DEFLATED } {
+    const entry = this.#find(name);
+    if (entry === undefined) throw this.#fail(`the archive has no record ${quote(name)}`);
+    const method = entry.compressionMethod;
+    if (entry.isEncrypted()) throw this.#fail(`the record ${quote(name)} is encrypted`);
+    if (method !== STORED && method !== DEFLATED) {
+      throw this.#fail(`the record ${quote(name)} is compressed by method ${method}, which is not supported`);
+    }
+    return { entry, method };
+  }
+
+  async #readStored(start: number, sink: RecordSink): Promise<void> {
+    while (sink.written < sink.bytes.byteLength) {
+      const part = sink.next(CHUNK_BYTES);
+      await this.#source.read(part, start + sink.written);
+      await sink.wrote(part.byteLength);
+    }
+  }
+
+  async *#compressedParts(start: number, size: number): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < size; done += CHUNK_BYTES) {
+      const part = new Uint8Array(Math.min(CHUNK_BYTES, size - done));
+      await this.#source.read(part, start + done);
+      yield part;
+    }
+  }
+
+  async #inflate(entry: Entry, start: number, sink: RecordSink, name: string): Promise<void> {
+    const fail = this.#fail;
+    await pipeline(
+      this.#compressedParts(start, entry.compressedSize),
+      createInflateRaw(INFLATE_OPTIONS),
+      async (parts: AsyncIterable<Uint8Array>) => {
+        for await (const part of parts) {
+          const target = sink.next(part.byteLength);
+          if (target.byteLength < part.byteLength)
+            throw fail(`the record ${quote(name)} is larger than ${entry.uncompressedSize} bytes`);
+          target.set(part);
+          await sink.wrote(part.byteLength);
+        }
+      },
+    );
+  }
+
+  /** PyTorch writes a checksum of 0 if it was told to compute none. */
+  #verify(entry: Entry, sink: RecordSink, name: string): void {
+    if (sink.written !== entry.uncompressedSize) {
+      throw this.#fail(
+        `the record ${quote(name)} inflates to ${sink.written} bytes instead of ${entry.uncompressedSize}`,
+      );
+    }
+    if (entry.crc32 === 0 || entry.crc32 === sink.checksum) return;
+    throw this.#fail(
+      `the record ${quote(name)} is damaged: its checksum is ${sink.checksum.toString(16)} instead of ${entry.crc32.toString(16)}`,
+    );
+  }
+}

@@ -1,0 +1,155 @@
+#include "engine/run/joined.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "engine/cuda/staging.hpp"
+#include "engine/cuda/stream.hpp"
+#include "engine/error.hpp"
+#include "engine/memory/copy.hpp"
+#include "engine/torch/abi.hpp"
+#include "engine/torch/aten.hpp"
+
+namespace tokenlearner {
+
+namespace {
+
+/// Rows `first` to `first + count - 1` of axis 0.
+Tensor rows(const Tensor& tensor, int64_t first, int64_t count) {
+  Tensor view = tensor;
+  view.shape[0] = count;
+  view.offset += first * tensor.strides[0];
+  return view;
+}
+
+/// Outputs on their way to the requests: on the device of each request's input, in memory of their own.
+class Delivery {
+ public:
+  Delivery(const std::vector<Outputs>& all, RequestList list) {
+    for (const Outputs& outputs : all) {
+      for (const Tensor& output : outputs) ++users_[output.storage.owner().get()];
+    }
+    for (const ListedRequest& request : list) {
+      for (const Tensor& input : request.inputs) ++users_[input.storage.owner().get()];
+    }
+  }
+
+  Tensor deliver(const Tensor& output, Device target) {
+    const bool shared = users_[output.storage.owner().get()] > 1;
+    if (output.device().is_cuda() && target.is_cpu()) {
+      const Tensor host = downloaded(output);
+      return shared ? copied(host, host.dtype) : host;
+    }
+    return shared || output.device() != target ? aten::to_copy(output, output.dtype, target) : output;
+  }
+
+ private:
+  /// The same view of a copy of the whole storage. Each storage comes from the device once.
+  Tensor downloaded(const Tensor& output) {
+    Tensor& host = hosts_[output.storage.owner().get()];
+    if (host.shape.empty()) {
+      Tensor whole = output;
+      whole.offset = 0;
+      whole.shape = {static_cast<int64_t>(output.storage.bytes() / item_size(output.dtype))};
+      whole.strides = {1};
+      host = download(whole);
+    }
+    Tensor view = output;
+    view.storage = host.storage;
+    view.offset += host.offset;
+    return view;
+  }
+
+  /// The number of inputs and outputs in each storage.
+  std::map<const void*, int> users_;
+  std::map<const void*, Tensor> hosts_;
+};
+
+std::vector<Outputs> run_list_guarded(const Op& op, Device device, RequestList list) {
+  const TorchDeviceGuard guard(device);
+  std::vector<Outputs> all = op.run_list(list);
+  Delivery delivery(all, list);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Device target = list[i].inputs.front().device();
+    for (Tensor& output : all[i]) {
+      // A graph may end on a different device than it started on.
+      const Device made_on = output.device();
+      output = delivery.deliver(output, target);
+      if (made_on != device) synchronize(made_on);
+    }
+  }
+  synchronize(device);
+  return all;
+}
+
+}  // namespace
+
+Tensor join(std::span<const Tensor> parts, Device device) {
+  Dims shape = parts.front().shape;
+  shape[0] = 0;
+  for (const Tensor& part : parts) shape[0] += part.shape[0];
+  const DType dtype = parts.front().dtype;
+  const Tensor joined =
+      device.is_cpu() ? Tensor::empty(std::move(shape), dtype) : aten::empty(shape, dtype, device, false);
+  int64_t first = 0;
+  for (const Tensor& part : parts) {
+    const Tensor target = rows(joined, first, part.shape[0]);
+    first += part.shape[0];
+    if (part.numel() == 0) continue;
+    if (device.is_cpu() && part.device().is_cpu()) {
+      copy_into(target, part);
+    } else {
+      aten::copy(target, part.device().is_cpu() ? staged(part) : part);
+    }
+  }
+  return joined;
+}
+
+std::vector<Tensor> split(const Tensor& joined, std::span<const int64_t> sizes) {
+  int64_t sum = 0;
+  for (const int64_t size : sizes) sum += size;
+  if (joined.dim() == 0 || joined.shape[0] != sum)
+    throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "A layer changed the first dimension of a batch");
+  std::vector<Tensor> parts;
+  parts.reserve(sizes.size());
+  int64_t first = 0;
+  for (const int64_t size : sizes) {
+    parts.push_back(rows(joined, first, size));
+    first += size;
+  }
+  return parts;
+}
+
+std::vector<int64_t> leading_sizes(std::span<const Tensor> parts) {
+  std::vector<int64_t> sizes;
+  sizes.reserve(parts.size());
+  for (const Tensor& part : parts) sizes.push_back(part.shape[0]);
+  return sizes;
+}
+
+std::vector<Outputs> run_list_on(const Op& op, Device device, RequestList list) {
+  if (list.size() == 1) return {run_on(op, device, list.front().inputs, *list.front().options)};
+  return guarded_run(device, [&] { return run_list_guarded(op, device, list); });
+}
+
+std::optional<Dims> Op::batch_key(const Dims& shape) const {
+  if (shape.empty() || !joined_rank(static_cast<int64_t>(shape.size()))) return std::nullopt;
+  return Dims(shape.begin() + 1, shape.end());
+}
+
+std::vector<Outputs> Op::run_list(RequestList list) const {
+  std::vector<Tensor> parts;
+  parts.reserve(list.size());
+  for (const ListedRequest& request : list) parts.push_back(only(request.inputs));
+  const std::vector<int64_t> sizes = leading_sizes(parts);
+  const Tensor input = join(parts, device_for(*this, parts.front().device()));
+  std::vector<Outputs> results(list.size());
+  for (const Tensor& joined : run({&input, 1}, CallOptions())) {
+    std::vector<Tensor> outputs = split(joined, sizes);
+    for (std::size_t i = 0; i < results.size(); ++i) results[i].push_back(std::move(outputs[i]));
+  }
+  return results;
+}
+
+}  // namespace tokenlearner

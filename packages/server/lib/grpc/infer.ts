@@ -1,0 +1,166 @@
+/** ModelInfer. */
+import type { ServerUnaryCall } from '@grpc/grpc-js';
+import type { Core } from '../core';
+import { bytesOf, datatypeOf, dtypeOf } from '../datatypes';
+import { checkInput, type Input, ownInput } from '../input';
+import type { TensorMetadata } from '../models/metadata';
+import { type NamedTensor, type ServedModel, VERSION } from '../models/served-model';
+import { invalid, Problem, problemOf } from '../problem';
+import { checkSizes, refuseParameters, requestParameters } from '../protocol';
+import { TrackedRequest } from '../tracked-request';
+import { tensorOfJson } from '../values';
+import { type ModelInferRequest, type ModelInferResponse, plainParameters } from './messages';
+
+export type InferCall = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
+
+/** Answers a call. Rejects with a Problem. */
+export async function infer(core: Core, call: InferCall): Promise<ModelInferResponse> {
+  const { request } = call;
+  const model = core.models.get(request.model_name, request.model_version);
+  core.lifecycle.enter();
+  const tracked = new TrackedRequest(core, model, { protocol: 'grpc', carrier: call.metadata.getMap() });
+  const gone = new AbortController();
+  call.on('cancelled', () => {
+    gone.abort(new Problem('cancelled', 'The client cancelled the call'));
+  });
+  try {
+    const response = await answer(core, call, model, tracked, gone.signal);
+    tracked.succeed();
+    return response;
+  } catch (error) {
+    const problem = problemOf(error);
+    tracked.fail(problem);
+    throw problem;
+  } finally {
+    core.lifecycle.leave();
+  }
+}
+
+async function answer(
+  core: Core,
+  call: InferCall,
+  model: ServedModel,
+  tracked: TrackedRequest,
+  signal: AbortSignal,
+): Promise<ModelInferResponse> {
+  const { request } = call;
+  checkParameters(request);
+  const outputs = model.chooseOutputs(request.outputs.map(({ name }) => name));
+  const { timeoutMs: own, priority } = requestParameters(plainParameters(request.parameters));
+  const timeoutMs = earlier(own, remaining(call));
+  const input = inputOf(core, request, model);
+  tracked.received(request.id === '' ? undefined : request.id);
+  let isDone = false;
+  try {
+    const results = await tracked.run(() =>
+      model.infer(input.tensor, {
+        outputs,
+        signal,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        ...(priority === undefined ? {} : { priority }),
+      }),
+    );
+    isDone = true;
+    const encoded = tracked.encode(() => response(model, request.id, results));
+    for (const { tensor } of results) tensor.dispose();
+    return encoded;
+  } finally {
+    input.release(isDone);
+  }
+}
+
+function checkParameters({ parameters, inputs, outputs }: ModelInferRequest): void {
+  refuseParameters('parameters', Object.keys(parameters));
+  for (const each of [...inputs, ...outputs])
+    refuseParameters(`${each.name}.parameters`, Object.keys(each.parameters));
+}
+
+function inputOf(
+  { pool }: Core,
+  { inputs, raw_input_contents: raw }: ModelInferRequest,
+  model: ServedModel,
+): Input {
+  const [expected] = model.metadata.inputs;
+  const [input] = inputs;
+  if (input === undefined || inputs.length > 1)
+    throw invalid(`Expected one input, \`${expected.name}\`, but received ${inputs.length}`);
+  if (raw.length > 0 && raw.length !== inputs.length)
+    throw invalid(`Expected ${inputs.length} entries in \`raw_input_contents\` but received ${raw.length}`);
+  const shape = checkSizes(`${input.name}.shape`, input.shape);
+  const bytes = checkInput({ ...input, shape }, expected);
+  const reservation = model.admit(bytes);
+  try {
+    return raw[0] === undefined
+      ? typedInput(input.contents, shape, expected)
+      : rawInput(pool, raw[0], bytes, shape, expected);
+  } finally {
+    reservation.release();
+  }
+}
+
+function rawInput(
+  pool: Core['pool'],
+  raw: Buffer,
+  bytes: number,
+  shape: number[],
+  { name, datatype }: TensorMetadata,
+): Input {
+  if (raw.length !== bytes)
+    throw invalid(
+      `Expected ${bytes} bytes for \`${name}\`, ${datatype} [${shape.join(', ')}], but received ${raw.length}`,
+    );
+  const memory = pool.allocate(datatype, shape);
+  raw.copy(memory.bytes);
+  return memory;
+}
+
+/** The field of `contents` for each datatype that has one. */
+const CONTENTS: Readonly<Record<string, 'fp32_contents' | 'fp64_contents'>> = {
+  FP32: 'fp32_contents',
+  FP64: 'fp64_contents',
+};
+
+function typedInput(
+  contents: ModelInferRequest['inputs'][number]['contents'],
+  shape: number[],
+  { name, datatype }: TensorMetadata,
+): Input {
+  const field = CONTENTS[datatype];
+  if (field === undefined)
+    throw invalid(`Expected \`raw_input_contents\` for \`${name}\` of datatype ${datatype}`);
+  const values = contents?.[field] ?? [];
+  const others = Object.entries(contents ?? {}).filter(([key, value]) => key !== field && value.length > 0);
+  if (others.length > 0)
+    throw invalid(
+      `Expected only \`${field}\` for \`${name}\` of datatype ${datatype} but received ${others[0]?.[0] ?? ''}`,
+    );
+  return ownInput(tensorOfJson(name, values, shape, dtypeOf(datatype)));
+}
+
+function response(model: ServedModel, id: string, results: readonly NamedTensor[]): ModelInferResponse {
+  return {
+    model_name: model.name,
+    model_version: VERSION,
+    id,
+    outputs: results.map(({ name, tensor }) => ({
+      name,
+      datatype: datatypeOf(tensor.dtype),
+      shape: [...tensor.shape],
+    })),
+    raw_output_contents: results.map(({ tensor }) => bytesOf(tensor.data)),
+  };
+}
+
+/** The milliseconds until the call's deadline; undefined if it has none. */
+function remaining(call: InferCall): number | undefined {
+  const deadline = call.getDeadline();
+  const left = Number(deadline) - Date.now();
+  return Number.isFinite(left) ? Math.max(0, left) : undefined;
+}
+
+const LONGEST = 2 ** 31 - 1;
+
+function earlier(...times: (number | undefined)[]): number | undefined {
+  const given = times.filter((time) => time !== undefined);
+  return given.length === 0 ? undefined : Math.min(LONGEST, ...given);
+}

@@ -1,0 +1,102 @@
+/** Answers of the protocol. */
+import type { ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { constants, deflate, gzip } from 'node:zlib';
+import { bytesOf, datatypeOf } from '../datatypes';
+import { type NamedTensor, VERSION } from '../models/served-model';
+import type { Problem } from '../problem';
+import { jsonOfTensor } from '../values';
+
+/** The body of an answer: JSON, then the binary outputs over the tensors' own memory. */
+export interface EncodedAnswer {
+  json: Buffer;
+  binary: readonly Buffer[];
+}
+
+/** Retry-After, in seconds. */
+const RETRY_AFTER = '1';
+const [BUSY, UNAVAILABLE] = [429, 503];
+
+/** Encodes an inference's outputs. `isBinary` says for each whether its elements come after the JSON. */
+export function encodeAnswer(
+  model: string,
+  id: string | undefined,
+  outputs: readonly NamedTensor[],
+  isBinary: (name: string) => boolean,
+): EncodedAnswer {
+  const binary: Buffer[] = [];
+  const parts = outputs.map(({ name, tensor }) => {
+    const head = `"name":${JSON.stringify(name)},"datatype":"${datatypeOf(tensor.dtype)}","shape":[${tensor.shape.join(',')}]`;
+    if (!isBinary(name)) return `{${head},"data":${jsonOfTensor(tensor)}}`;
+    const bytes = bytesOf(tensor.data);
+    binary.push(bytes);
+    return `{${head},"parameters":{"binary_data_size":${bytes.length}}}`;
+  });
+  const echoed = id === undefined ? '' : `"id":${JSON.stringify(id)},`;
+  const json = `{"model_name":"${model}","model_version":"${VERSION}",${echoed}"outputs":[${parts.join(',')}]}`;
+  return { json: Buffer.from(json), binary };
+}
+
+const compressors = { gzip: promisify(gzip), deflate: promisify(deflate) };
+
+/** The encoding that a client asks for by name; gzip before deflate. */
+export function acceptedEncoding(accept: string | string[] | undefined): 'gzip' | 'deflate' | undefined {
+  const offers = String(accept ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((each) => each.trim().split(/\s*;\s*/));
+  const takes = (name: string): boolean =>
+    offers.some(([offer, quality = 'q=1']) => offer === name && !/^q=0(?:\.0*)?$/.test(quality));
+  return takes('gzip') ? 'gzip' : takes('deflate') ? 'deflate' : undefined;
+}
+
+/** Sends an answer, compressed if the client asks for it. */
+export async function sendAnswer(
+  response: ServerResponse,
+  { json, binary }: EncodedAnswer,
+  encoding: 'gzip' | 'deflate' | undefined,
+): Promise<void> {
+  const headers: Record<string, string | number> =
+    binary.length === 0
+      ? { 'content-type': 'application/json' }
+      : { 'content-type': 'application/octet-stream', 'inference-header-content-length': json.length };
+  const parts = [json, ...binary];
+  if (encoding === undefined) {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    send(response, 200, { ...headers, 'content-length': length }, parts);
+    return;
+  }
+  const body = await compressors[encoding](Buffer.concat(parts), { level: constants.Z_BEST_SPEED });
+  send(response, 200, { ...headers, 'content-encoding': encoding, 'content-length': body.length }, [body]);
+}
+
+/** Sends an error in the protocol's form. Does nothing if the client has gone or has an answer already. */
+export function sendProblem(response: ServerResponse, problem: Problem, close: boolean): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(JSON.stringify({ error: problem.message }));
+  send(
+    response,
+    problem.http,
+    {
+      'content-type': 'application/json',
+      'content-length': body.length,
+      ...(problem.http === BUSY || problem.http === UNAVAILABLE ? { 'retry-after': RETRY_AFTER } : {}),
+      ...(close ? { connection: 'close' } : {}),
+    },
+    [body],
+  );
+}
+
+/** All parts in one write to the socket. */
+function send(
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string | number>,
+  parts: readonly Buffer[],
+): void {
+  response.writeHead(status, headers);
+  response.cork();
+  for (const part of parts) response.write(part);
+  response.end();
+  response.uncork();
+}

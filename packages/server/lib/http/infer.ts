@@ -1,0 +1,190 @@
+/** POST /v2/models/NAME/infer: JSON, and the binary tensor extension, which is the fast path. */
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Core } from '../core';
+import { dtypeOf, elementSize } from '../datatypes';
+import { checkInput, type Input, ownInput } from '../input';
+import type { Reservation } from '../models/budget';
+import type { ServedModel } from '../models/served-model';
+import { invalid, Problem, problemOf } from '../problem';
+import { inferenceHeader, type InferenceHeader, parseJson } from '../protocol';
+import { TrackedRequest } from '../tracked-request';
+import { count, tensorOfJson } from '../values';
+import { acceptedEncoding, encodeAnswer, sendAnswer, sendProblem } from './answer';
+import { BodyReader } from './body-reader';
+import { discardBody } from './discard-body';
+import { readBody } from './read-body';
+import { type RequestHead, requestHead } from './request-head';
+
+/** A request whose body has arrived. */
+interface Received {
+  header: InferenceHeader;
+  input: Input;
+  outputs: string[];
+}
+
+interface Exchange {
+  core: Core;
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+/** Answers a request. Never rejects. */
+export async function infer(exchange: Exchange, name: string, version: string): Promise<void> {
+  const { core, request, response } = exchange;
+  let model: ServedModel;
+  try {
+    model = core.models.get(name, version);
+    core.lifecycle.enter();
+  } catch (error) {
+    await refuse(exchange, problemOf(error));
+    return;
+  }
+  const tracked = new TrackedRequest(core, model, { protocol: 'http', carrier: request.headers });
+  const gone = new AbortController();
+  const onClose = (): void => {
+    if (!response.writableEnded) gone.abort(new Problem('cancelled', 'The client closed the connection'));
+  };
+  response.on('close', onClose);
+  try {
+    await answer(exchange, model, tracked, gone.signal);
+    tracked.succeed();
+  } catch (error) {
+    const problem = problemOf(error);
+    tracked.fail(problem);
+    await refuse(exchange, problem);
+  } finally {
+    if (!response.closed && !response.destroyed) await once(response, 'close');
+    core.lifecycle.leave();
+  }
+}
+
+async function answer(
+  exchange: Exchange,
+  model: ServedModel,
+  tracked: TrackedRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { request, response, core } = exchange;
+  const head = requestHead(request, core.options.maxRequestBytes);
+  const reservation = model.admit(head.contentLength ?? 0);
+  let received: Received;
+  try {
+    received = await receive(exchange, model, head, reservation);
+  } finally {
+    reservation.release();
+  }
+  const { header, input, outputs } = received;
+  tracked.received(header.id);
+  const { binaryOutput, ...control } = header.parameters;
+  let isDone = false;
+  try {
+    const results = await tracked.run(() => model.infer(input.tensor, { outputs, signal, ...control }));
+    isDone = true;
+    const binary = new Map(header.outputs.map((output) => [output.name, output.binary]));
+    const encoded = tracked.encode(() =>
+      encodeAnswer(model.name, header.id, results, (each) => binary.get(each) ?? binaryOutput),
+    );
+    for (const { tensor } of results) tensor.dispose();
+    await sendAnswer(response, encoded, acceptedEncoding(request.headers['accept-encoding']));
+  } finally {
+    input.release(isDone);
+  }
+}
+
+/** Reads the body into the input's memory. */
+async function receive(
+  { request, response, core }: Exchange,
+  model: ServedModel,
+  head: RequestHead,
+  reservation: Reservation,
+): Promise<Received> {
+  const { options } = core;
+  let received: Received | undefined;
+  const onJson = (json: Buffer): readonly Buffer[] => {
+    const header =
+      head.jsonBytes === 0 ? rawHeader(model, head) : inferenceHeader(parseJson(json, options.maxJsonDepth));
+    const outputs = model.chooseOutputs(header.outputs.map(({ name }) => name));
+    const { input, targets } = inputOf(core, header, model, head, reservation);
+    received = { header, input, outputs };
+    return targets;
+  };
+  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+  try {
+    await readBody(request, head.encoding, new BodyReader(head.jsonBytes, options, onJson));
+  } catch (error) {
+    received?.input.release(true);
+    throw error;
+  }
+  if (received === undefined) throw invalid('The body is empty');
+  return received;
+}
+
+/** The input's tensor, and the memory that binary data fills. */
+function inputOf(
+  { pool }: Core,
+  { inputs }: InferenceHeader,
+  model: ServedModel,
+  { encoding, contentLength, jsonBytes }: RequestHead,
+  reservation: Reservation,
+): { input: Input; targets: readonly Buffer[] } {
+  const [expected] = model.metadata.inputs;
+  const [input] = inputs;
+  if (input === undefined || inputs.length > 1)
+    throw invalid(`Expected one input, \`${expected.name}\`, but received ${inputs.length}`);
+  const bytes = checkInput(input, expected);
+  const { name, datatype, shape, binarySize, data } = input;
+  reservation.grow(bytes);
+  if (binarySize === undefined)
+    return { input: ownInput(tensorOfJson(name, data, shape, dtypeOf(datatype))), targets: [] };
+  if (binarySize !== bytes)
+    throw invalid(
+      `Expected a binary_data_size of ${bytes} for \`${name}\`, ${datatype} [${shape.join(', ')}], but received ${binarySize}`,
+    );
+  if (
+    encoding === 'identity' &&
+    contentLength !== undefined &&
+    contentLength !== (jsonBytes ?? contentLength) + bytes
+  )
+    throw invalid(
+      `Expected a body of ${(jsonBytes ?? contentLength) + bytes} bytes but Content-Length is ${contentLength}`,
+    );
+  const memory = pool.allocate(datatype, shape);
+  return { input: memory, targets: [memory.bytes] };
+}
+
+/** A body without JSON: its shape has to follow from its size. Throws a Problem: 400. */
+function rawHeader(model: ServedModel, { contentLength, encoding }: RequestHead): InferenceHeader {
+  const [{ name, datatype, shape }] = model.metadata.inputs;
+  const open = shape.filter((size) => size === -1).length;
+  if (open !== 1 || shape.length === 1)
+    throw invalid(
+      `A body without JSON (Inference-Header-Content-Length: 0) cannot say its shape, and the input \`${name}\` has the open shape [${shape.join(', ')}]`,
+    );
+  if (contentLength === undefined || encoding !== 'identity')
+    throw invalid(
+      'A body without JSON needs Content-Length and no Content-Encoding: its size says its shape',
+    );
+  const row = count(shape.filter((size) => size !== -1)) * elementSize(datatype);
+  if (contentLength % row !== 0)
+    throw invalid(`Expected a multiple of ${row} bytes for \`${name}\` but received ${contentLength}`);
+  return {
+    inputs: [
+      {
+        name,
+        datatype,
+        shape: shape.map((size) => (size === -1 ? contentLength / row : size)),
+        binarySize: contentLength,
+      },
+    ],
+    outputs: [],
+    parameters: { binaryOutput: true },
+  };
+}
+
+/** Sends an error. A connection that closes takes in the body first, since an unread one can cost the client the answer. */
+async function refuse({ core, request, response }: Exchange, problem: Problem): Promise<void> {
+  const close = core.lifecycle.isDraining;
+  if (close) await discardBody(request);
+  sendProblem(response, problem, close);
+}

@@ -1,0 +1,110 @@
+/** The routes of the protocol, and of its extensions. */
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { type Core, EXTENSIONS, SERVER_NAME } from '../core';
+import { refuseParameters } from '../models/registry';
+import { type ServedModel, VERSION } from '../models/served-model';
+import { modelStatistics } from '../models/model-statistics';
+import { invalid, Problem } from '../problem';
+import { parseJson } from '../protocol';
+import { infer } from './infer';
+
+interface Params {
+  name: string;
+  version?: string;
+}
+
+const UNAVAILABLE = 503;
+const SMALL_BODY = 65_536;
+
+/** Health, which needs no token. Some clients read the status, some `live` and some `ready`. */
+export function healthRoutes(app: FastifyInstance, core: Core): void {
+  const isReady = (): boolean => core.lifecycle.phase === 'serving' && core.models.ready;
+  app.get('/v2/health/live', () => ({ live: true, ready: isReady() }));
+  app.get('/v2/health/ready', (_request, reply) => {
+    const ready = isReady();
+    if (!ready) reply.code(UNAVAILABLE);
+    return { live: true, ready };
+  });
+  const modelReady = (model: ServedModel): boolean => core.lifecycle.phase === 'serving' && model.ready;
+  for (const path of ['/v2/models/:name/ready', '/v2/models/:name/versions/:version/ready']) {
+    app.get<{ Params: Params }>(path, ({ params }, reply) => {
+      const model = core.models.get(params.name, params.version);
+      const ready = modelReady(model);
+      if (!ready) reply.code(UNAVAILABLE);
+      return { name: model.name, live: true, ready };
+    });
+  }
+}
+
+/** Metadata, inference, statistics, and the repository of models. */
+export function protocolRoutes(app: FastifyInstance, core: Core): void {
+  app.get('/v2', () => ({ name: SERVER_NAME, version: core.version, extensions: EXTENSIONS }));
+  for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version'])
+    app.get<{ Params: Params }>(path, ({ params }) => describe(core.models.get(params.name, params.version)));
+  for (const path of ['/v2/models/:name/infer', '/v2/models/:name/versions/:version/infer']) {
+    app.post<{ Params: Params }>(path, async ({ raw: request, params }, reply) => {
+      reply.hijack();
+      await infer({ core, request, response: reply.raw }, params.name, params.version ?? '');
+    });
+  }
+  statisticsRoutes(app, core);
+  repositoryRoutes(app, core);
+}
+
+function describe(model: ServedModel): object {
+  const { inputs, outputs } = model.metadata;
+  return { name: model.name, versions: [VERSION], platform: SERVER_NAME, inputs, outputs };
+}
+
+function statisticsRoutes(app: FastifyInstance, core: Core): void {
+  app.get('/v2/models/stats', () => ({ model_stats: core.models.all().map(modelStatistics) }));
+  for (const path of ['/v2/models/:name/stats', '/v2/models/:name/versions/:version/stats'])
+    app.get<{ Params: Params }>(path, ({ params }) => ({
+      model_stats: [modelStatistics(core.models.get(params.name, params.version))],
+    }));
+}
+
+function repositoryRoutes(app: FastifyInstance, core: Core): void {
+  app.post('/v2/repository/index', async ({ raw }) => {
+    await jsonBody(raw, core);
+    return core.models.all().map(({ name, ready }) => ({
+      name,
+      version: VERSION,
+      state: ready ? 'READY' : 'UNAVAILABLE',
+      reason: ready ? '' : 'not loaded',
+    }));
+  });
+  app.post<{ Params: Params }>('/v2/repository/models/:name/load', async (request) => {
+    demandToken(core);
+    refuseParameters(await jsonBody(request.raw, core));
+    const { name } = core.models.get(request.params.name);
+    await core.models.reload(name);
+    core.log.info({ model: name }, 'model loaded again');
+    return {};
+  });
+}
+
+/** Loading is for those with a token, also where everything else needs none. */
+function demandToken({ auth }: Core): void {
+  if (!auth.isRequired)
+    throw new Problem(
+      'forbidden',
+      'Loading a model over the network needs a server with --token-file; or send SIGHUP',
+    );
+}
+
+/** A small body of JSON; undefined if it is empty. */
+async function jsonBody(request: IncomingMessage, { options }: Core): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > SMALL_BODY) throw new Problem('too-large', `Expected at most ${SMALL_BODY} bytes`);
+    chunks.push(chunk);
+  }
+  if (bytes === 0) return undefined;
+  const json = parseJson(Buffer.concat(chunks), options.maxJsonDepth);
+  if (typeof json !== 'object') throw invalid('Expected a JSON object');
+  return json;
+}

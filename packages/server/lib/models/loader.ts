@@ -1,0 +1,59 @@
+/** Models from their sources. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
+import type { ModelFile, ModelSource } from '../options';
+
+const PROGRAM = /\.[mc]?js$/;
+
+/** A module to serve. The server disposes only those that it has made. */
+export interface Loaded {
+  module: Module;
+  isOwn: boolean;
+}
+
+/** Reads a model. Throws the errors of loadWeights and of learnerFromStateDict, and whatever a program throws. */
+export async function load(source: ModelSource): Promise<Loaded> {
+  if (source instanceof Module) return { module: source, isOwn: false };
+  const file = typeof source === 'string' ? { path: source } : source;
+  const module = PROGRAM.test(file.path) ? await fromProgram(file) : await fromWeights(file);
+  return { module, isOwn: true };
+}
+
+async function fromWeights({ path: file, device, engine }: ModelFile): Promise<Module> {
+  const weights = await loadWeights(file);
+  try {
+    return learnerFromStateDict(weights, {
+      ...(device === undefined ? {} : { device: device as 'auto' }),
+      ...(engine === undefined ? {} : { engine }),
+    });
+  } finally {
+    for (const tensor of Object.values(weights)) tensor.dispose();
+  }
+}
+
+let loads = 0;
+
+async function fromProgram({ path: file, device, engine }: ModelFile): Promise<Module> {
+  if (device !== undefined || engine !== undefined)
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `Expected no \`device\` and no \`engine\` with ${file}: a JavaScript module chooses them itself`,
+    );
+  const full = path.resolve(file);
+  if (!existsSync(full)) throw new TokenLearnerError('ERR_FILE_IO', `There is no file ${full}`);
+  // Each load runs the program again: CommonJS caches it by its path, and ECMAScript modules by their URL.
+  Reflect.deleteProperty(createRequire(full).cache, full);
+  const url = pathToFileURL(full);
+  url.searchParams.set('load', String(++loads));
+  const program = (await import(url.href)) as { default?: unknown };
+  const exported = program.default;
+  const made: unknown = typeof exported === 'function' ? await (exported as () => unknown)() : exported;
+  if (made instanceof Module) return made;
+  throw new TokenLearnerError(
+    'ERR_INVALID_ARG_TYPE',
+    `Expected a Module, or a function that makes one, as the default export of ${full} but received ${typeof made}`,
+  );
+}

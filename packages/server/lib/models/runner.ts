@@ -1,0 +1,36 @@
+import type { AnyTensor, Tensor } from 'tokenlearner';
+import type { Figures } from './figures';
+
+/** Options of one run. */
+export interface RunOptions {
+  signal: AbortSignal;
+  /** In milliseconds. */
+  timeoutMs?: number;
+  priority?: number;
+  /** For a TokenPooling only. */
+  returnAttention?: true;
+}
+
+/** What a module returns: a tensor; a TokenPooling with its maps, both. */
+export type RunResult = AnyTensor | { tokens: Tensor; attention: Tensor };
+
+/** Runs a model's requests, with a bounded queue. */
+export interface Runner {
+  /**
+   * Rejects with ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_CLOSED, ERR_INVALID_ARG_VALUE for an option that does not apply, the module's own errors,
+   * and the signal's reason.
+   */
+  forward(input: AnyTensor, options: RunOptions): Promise<RunResult>;
+  figures(): Figures;
+  /** What waits. Not `exact` is cheap, for each new request, and may count those that run. */
+  waiting(exact: boolean): Pick<Figures, 'queued' | 'queuedBytes'>;
+  /** Refuses new requests. Resolves once those under way are done; with `drain` false those that wait are rejected. */
+  close(drain: boolean): Promise<void>;
+}
+
+/** The limits of a {@link Runner}. */
+export interface RunnerLimits {
+  maxQueueSize: number;
+  maxQueueBytes: number;
+  timeoutMs?: number;
+}

@@ -1,0 +1,182 @@
+/** One model: its module, its runner, and what is told about it. */
+import { type AnyTensor, Module, Tensor, TokenPooling } from 'tokenlearner';
+import type { BatchingOptions, ModelSource } from '../options';
+import { invalid, Problem } from '../problem';
+import { Budget, type Reservation } from './budget';
+import { createRunner } from './create-runner';
+import { addFigures, type Figures } from './figures';
+import { load } from './loader';
+import { ATTENTION, metadataOf, type ModelMetadata, OUTPUT, TOKENS } from './metadata';
+import type { Runner, RunnerLimits, RunResult } from './runner';
+import { ModelStatistics } from './statistics';
+
+/** The only version of each model. */
+export const VERSION = '1';
+
+/** What a request asks of a model, beside its input. */
+export interface Call {
+  /** The outputs by name, in the order of the answer. */
+  outputs: readonly string[];
+  signal: AbortSignal;
+  /** In milliseconds. */
+  timeoutMs?: number;
+  priority?: number;
+}
+
+export interface NamedTensor {
+  name: string;
+  tensor: AnyTensor;
+}
+
+interface Live {
+  module: Module;
+  runner: Runner;
+  metadata: ModelMetadata;
+  isOwn: boolean;
+}
+
+export class ServedModel {
+  readonly name: string;
+  readonly statistics = new ModelStatistics();
+  readonly #source: ModelSource;
+  readonly #options: BatchingOptions & RunnerLimits;
+  readonly #budget: Budget;
+  #live: Live | undefined;
+  #closed = false;
+  /** The runners that a reload has replaced and that still work, and the figures of those that are done. */
+  readonly #retiring = new Set<Runner>();
+  readonly #past: Figures[] = [];
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  constructor(name: string, source: ModelSource, options: BatchingOptions & RunnerLimits) {
+    this.name = name;
+    this.#source = source;
+    this.#options = options;
+    this.#budget = new Budget(
+      options.maxQueueBytes,
+      (exact) => this.#live?.runner.waiting(exact).queuedBytes ?? 0,
+    );
+  }
+
+  get ready(): boolean {
+    return this.#live !== undefined && !this.#closed;
+  }
+
+  /** Throws a Problem while the model is not loaded. */
+  get metadata(): ModelMetadata {
+    return this.#demand().metadata;
+  }
+
+  /** The figures since the start, over all loads. */
+  figures(): Figures {
+    const working = [this.#live?.runner, ...this.#retiring].flatMap((runner) => runner?.figures() ?? []);
+    return addFigures([...this.#past, ...working]);
+  }
+
+  /**
+   * Makes room for a request whose body has not been read. Throws a Problem: 'busy' if the queue is full, 'too-large' if the input never
+   * fits, 'unavailable' while the model is not loaded.
+   */
+  admit(bytes: number): Reservation {
+    const { runner } = this.#demand();
+    const isFull = (exact: boolean): boolean => runner.waiting(exact).queued >= this.#options.maxQueueSize;
+    if (isFull(false) && isFull(true)) throw new Problem('busy', 'The queue is full; try again later');
+    return this.#budget.reserve(bytes);
+  }
+
+  /** The outputs that a request gets: those that it names; otherwise `tokens` alone, or all that another module has. */
+  chooseOutputs(names: readonly string[]): string[] {
+    const known = this.metadata.outputs.map(({ name }) => name);
+    const stranger = names.find((name) => !known.includes(name));
+    if (stranger !== undefined)
+      throw invalid(`Expected outputs among ${known.join(', ')} but received ${JSON.stringify(stranger)}`);
+    if (new Set(names).size !== names.length) throw invalid('Expected each output once');
+    if (names.length > 0) return known.filter((name) => names.includes(name));
+    return known.filter((name) => name !== ATTENTION);
+  }
+
+  /** Runs the model. Rejects with the errors of {@link Runner}. */
+  async infer(input: AnyTensor, { outputs, ...call }: Call): Promise<NamedTensor[]> {
+    const { module, runner } = this.#demand();
+    if (!(module instanceof TokenPooling))
+      return [{ name: OUTPUT, tensor: oneTensor(await runner.forward(input, call)) }];
+    if (!outputs.includes(ATTENTION))
+      return [{ name: TOKENS, tensor: oneTensor(await runner.forward(input, call)) }];
+    const { tokens, attention } = both(await runner.forward(input, { ...call, returnAttention: true }));
+    if (outputs.includes(TOKENS))
+      return [
+        { name: TOKENS, tensor: tokens },
+        { name: ATTENTION, tensor: attention },
+      ];
+    tokens.dispose();
+    return [{ name: ATTENTION, tensor: attention }];
+  }
+
+  /** Loads the model for the first time. */
+  async start(): Promise<void> {
+    this.#live = await this.#make();
+  }
+
+  /**
+   * Loads the model from its path again. Requests go to the old one until the new one is ready, and those that have begun stay with it.
+   * If it fails, the old one stays.
+   */
+  reload(): Promise<void> {
+    const next = this.#reloading.then(() => this.#replace());
+    this.#reloading = next.catch(() => undefined);
+    return next;
+  }
+
+  /** Finishes what waits, or with `drain` false rejects it. */
+  async close(drain: boolean): Promise<void> {
+    this.#closed = true;
+    await this.#reloading;
+    const live = this.#live;
+    if (live !== undefined) await this.#retire(live, drain);
+  }
+
+  async #replace(): Promise<void> {
+    if (this.#source instanceof Module)
+      throw invalid(`The model ${this.name} was made by the program: it has no path to load from`);
+    if (this.#closed) throw new Problem('unavailable', 'The server is closing');
+    const made = await this.#make();
+    const old = this.#live;
+    this.#live = made;
+    if (old === undefined) return;
+    this.#retiring.add(old.runner);
+    await this.#retire(old, true);
+  }
+
+  async #make(): Promise<Live> {
+    const { module, isOwn } = await load(this.#source);
+    try {
+      return { module, isOwn, runner: createRunner(module, this.#options), metadata: metadataOf(module) };
+    } catch (error) {
+      if (isOwn) module.dispose();
+      throw error;
+    }
+  }
+
+  async #retire({ runner, module, isOwn }: Live, drain: boolean): Promise<void> {
+    await runner.close(drain);
+    if (this.#retiring.delete(runner))
+      this.#past.push(addFigures([...this.#past.splice(0), runner.figures()]));
+    if (isOwn) module.dispose();
+  }
+
+  #demand(): Live {
+    if (this.#live === undefined)
+      throw new Problem('unavailable', `The model ${this.name} is not loaded yet`);
+    return this.#live;
+  }
+}
+
+function oneTensor(result: RunResult): AnyTensor {
+  if (result instanceof Tensor) return result;
+  throw new Problem('internal', 'The model returned something other than one tensor');
+}
+
+function both(result: RunResult): Exclude<RunResult, AnyTensor> {
+  if ('tokens' in result) return result;
+  throw new Problem('internal', 'The model returned no attention maps');
+}

@@ -1,0 +1,164 @@
+/** Runs each request of a module by itself: for modules whose class computes the output in JavaScript, which cannot be batched. */
+import { type AnyTensor, type Module, TokenLearnerError } from 'tokenlearner';
+import { BucketCounter, type Figures } from './figures';
+import type { Runner, RunnerLimits, RunOptions, RunResult } from './runner';
+
+/** Requests that run at a time. The parts of them that are native share the device's executor. */
+const CONCURRENT = 8;
+
+interface Waiting {
+  bytes: number;
+  begin(): void;
+  reject(reason: unknown): void;
+}
+
+export class SingleRunner implements Runner {
+  readonly #module: Module;
+  readonly #limits: RunnerLimits;
+  readonly #waiting = new Set<Waiting>();
+  #running = 0;
+  #queuedBytes = 0;
+  #closed = false;
+  #onDone: (() => void) | undefined;
+  readonly #counts = { requests: 0, images: 0, executions: 0, queueMs: 0, computeMs: 0 };
+  readonly #batchSizes = new BucketCounter('sizes');
+  readonly #queueTimes = new BucketCounter('seconds');
+
+  constructor(module: Module, limits: RunnerLimits) {
+    this.#module = module;
+    this.#limits = limits;
+  }
+
+  async forward(
+    input: AnyTensor,
+    { signal, timeoutMs = this.#limits.timeoutMs, priority, ...own }: RunOptions,
+  ): Promise<RunResult> {
+    if (this.#closed) throw new TokenLearnerError('ERR_CLOSED', 'The model is closed');
+    if (priority !== undefined && priority !== 0)
+      throw new TokenLearnerError(
+        'ERR_INVALID_ARG_VALUE',
+        'This model has no priorities: its requests run alone',
+      );
+    signal.throwIfAborted();
+    const stop = new AbortController();
+    const abort = (): void => {
+      stop.abort(signal.reason);
+    };
+    signal.addEventListener('abort', abort);
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            stop.abort(
+              new TokenLearnerError('ERR_TIMEOUT', `The forward did not finish within ${timeoutMs} ms`),
+            );
+          }, timeoutMs);
+    try {
+      await this.#turn(input.byteLength, stop.signal);
+      return await this.#run(input, { ...own, signal: stop.signal });
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  figures(): Figures {
+    return {
+      ...this.#counts,
+      ...this.waiting(),
+      batchSizes: this.#batchSizes.buckets(),
+      queueTimes: this.#queueTimes.buckets(),
+    };
+  }
+
+  waiting(): Pick<Figures, 'queued' | 'queuedBytes'> {
+    return { queued: this.#waiting.size, queuedBytes: this.#queuedBytes };
+  }
+
+  close(drain: boolean): Promise<void> {
+    this.#closed = true;
+    if (!drain)
+      for (const each of [...this.#waiting])
+        each.reject(new TokenLearnerError('ERR_CLOSED', 'The model is closed'));
+    if (this.#running === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onDone = resolve;
+    });
+  }
+
+  /** Waits for a free place. */
+  #turn(bytes: number, signal: AbortSignal): Promise<void> {
+    if (this.#running < CONCURRENT) {
+      this.#running += 1;
+      this.#queueTimes.observe(0);
+      return Promise.resolve();
+    }
+    if (
+      this.#waiting.size >= this.#limits.maxQueueSize ||
+      this.#queuedBytes + bytes > this.#limits.maxQueueBytes
+    )
+      throw new TokenLearnerError('ERR_QUEUE_FULL', 'The queue is full; try again later');
+    const started = performance.now();
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.delete(waiting);
+        this.#queuedBytes -= bytes;
+        signal.removeEventListener('abort', onAbort);
+        this.#counts.queueMs += performance.now() - started;
+        this.#queueTimes.observe((performance.now() - started) / 1000);
+      };
+      const waiting: Waiting = {
+        bytes,
+        begin: () => {
+          leave();
+          resolve();
+        },
+        reject: (reason) => {
+          leave();
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+          reject(reason);
+        },
+      };
+      const onAbort = (): void => {
+        waiting.reject(signal.reason);
+      };
+      this.#waiting.add(waiting);
+      this.#queuedBytes += bytes;
+      signal.addEventListener('abort', onAbort);
+    });
+  }
+
+  /** Runs the module. An abort rejects at once; the place is free once the module is done. */
+  #run(input: AnyTensor, options: Pick<RunOptions, 'signal' | 'returnAttention'>): Promise<RunResult> {
+    const { signal } = options;
+    const started = performance.now();
+    const images = input.shape[0] ?? 1;
+    this.#counts.requests += 1;
+    this.#counts.executions += 1;
+    this.#counts.images += images;
+    this.#batchSizes.observe(images);
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+        reject(signal.reason);
+      });
+      // An async function, so that a module that throws at once rejects too.
+      const running = (async () => (await this.#module.forward(input, options)) as RunResult)();
+      running.then(resolve, reject).finally(() => {
+        this.#counts.computeMs += performance.now() - started;
+        this.#next();
+      });
+    });
+  }
+
+  /** Gives a free place to the next one. */
+  #next(): void {
+    const [next] = this.#waiting;
+    if (next !== undefined) {
+      next.begin();
+      return;
+    }
+    this.#running -= 1;
+    if (this.#running === 0) this.#onDone?.();
+  }
+}

@@ -1,0 +1,222 @@
+/** The options of a server: their types, defaults and guards. */
+import { type BatcherOptions, Module, TokenLearnerError } from 'tokenlearner';
+import type { Logger } from 'pino';
+import { checkBoolean, checkInteger, checkObject, checkString, unexpected } from './check';
+
+/** How requests are queued and batched: the options of each model's Batcher. */
+export interface BatchingOptions extends BatcherOptions {
+  /** The most requests that wait. One more gets 429. @default 1024 */
+  maxQueueSize?: number;
+  /** The most bytes of inputs that wait or arrive. @default 1 GiB */
+  maxQueueBytes?: number;
+}
+
+/** A model from a file, and what its requests may use. */
+export interface ModelFile {
+  /**
+   * The weights of a TokenLearner or a TokenLearnerV11 (any file that loadWeights reads), or a JavaScript module (.js, .mjs, .cjs) whose default export is
+   * a Module or a function that makes one. Such a module is a program and runs with the rights of the server.
+   */
+  path: string;
+  /** For weights: where the model runs. @default 'auto' */
+  device?: string;
+  /** For weights: how it computes. @default 'auto' */
+  engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch';
+}
+
+/** A file, its options, or a module that the program has made. The server does not dispose the latter. */
+export type ModelSource = string | ModelFile | Module;
+
+/** Paths of PEM files. */
+export interface TlsOptions {
+  /** The certificate, with its chain. */
+  cert: string;
+  /** Its private key. */
+  key: string;
+}
+
+export interface ServerOptions extends BatchingOptions {
+  /** The models by name. A name has letters, digits, '.', '_' and '-'. */
+  models: Readonly<Record<string, ModelSource>>;
+  /** The address to listen on. Another than a loopback address needs `tokenFile` or `insecure`. @default '127.0.0.1' */
+  host?: string;
+  /** 0 is any free port. @default 8000 */
+  httpPort?: number;
+  /** 0 is any free port; false is no gRPC. @default 8001 */
+  grpcPort?: number | false;
+  /** A port of its own for the metrics. @default the HTTP port */
+  metricsPort?: number;
+  /** A file with one bearer token per line. Every request but those for health must have one of them. */
+  tokenFile?: string;
+  /** Serve without tokens on an address that other machines can reach. @default false */
+  insecure?: boolean;
+  /** Serve HTTPS, and gRPC over TLS. */
+  tls?: TlsOptions;
+  /** The most bytes of one request's body, also once it is inflated. @default 256 MiB */
+  maxRequestBytes?: number;
+  /** The most bytes of JSON in one request. Parsing blocks the event loop. @default 16 MiB */
+  maxJsonBytes?: number;
+  /** The deepest nesting of JSON. @default 32 */
+  maxJsonDepth?: number;
+  /** The most bytes of a request's header fields. @default 16 KiB */
+  maxHeaderBytes?: number;
+  /** The time in milliseconds in which a request must have arrived whole. @default 60000 */
+  requestTimeoutMs?: number;
+  /** The time in milliseconds that requests under way have once the server closes. @default 30000 */
+  gracePeriodMs?: number;
+  /** The log: a pino logger, or its level. @default 'silent' */
+  logger?: Logger | LogLevel;
+}
+
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+type Defaulted =
+  | 'host'
+  | 'httpPort'
+  | 'grpcPort'
+  | 'insecure'
+  | 'maxRequestBytes'
+  | 'maxJsonBytes'
+  | 'maxJsonDepth'
+  | 'maxHeaderBytes'
+  | 'requestTimeoutMs'
+  | 'gracePeriodMs'
+  | 'maxQueueSize'
+  | 'maxQueueBytes'
+  | 'logger';
+
+/** Options after their checks. */
+export type CheckedOptions = Omit<ServerOptions, Defaulted> & Required<Pick<ServerOptions, Defaulted>>;
+
+const KIB = 1024;
+const MIB = KIB * KIB;
+const LONGEST_DELAY = 2 ** 31 - 1;
+const PORTS = 65_535;
+
+const DEFAULTS = {
+  host: '127.0.0.1',
+  httpPort: 8000,
+  grpcPort: 8001,
+  insecure: false,
+  maxRequestBytes: 256 * MIB,
+  maxJsonBytes: 16 * MIB,
+  maxJsonDepth: 32,
+  maxHeaderBytes: 16 * KIB,
+  requestTimeoutMs: 60_000,
+  gracePeriodMs: 30_000,
+  maxQueueSize: 1024,
+  maxQueueBytes: 1024 * MIB,
+  logger: 'silent',
+} as const;
+
+/** The ranges of the integers that the server itself uses. The Batcher checks its own. */
+const RANGES: readonly (readonly [key: keyof ServerOptions, min: number, max?: number])[] = [
+  ['httpPort', 0, PORTS],
+  ['metricsPort', 0, PORTS],
+  ['maxRequestBytes', 1],
+  ['maxJsonBytes', 1],
+  ['maxJsonDepth', 4, 1000],
+  ['maxHeaderBytes', KIB],
+  ['requestTimeoutMs', 1, LONGEST_DELAY],
+  ['gracePeriodMs', 0, LONGEST_DELAY],
+  ['maxQueueSize', 1],
+  ['maxQueueBytes', 1],
+];
+
+const BATCHING = [
+  'maxBatchSize',
+  'maxBatchPixels',
+  'maxDelayMs',
+  'maxQueueSize',
+  'maxQueueBytes',
+  'priorityLevels',
+  'timeoutMs',
+  'devices',
+] as const satisfies readonly (keyof BatchingOptions)[];
+
+const ALLOWED = [...BATCHING, ...Object.keys(DEFAULTS), 'models', 'metricsPort', 'tokenFile', 'tls'];
+
+/** Names that are parts of the protocol's paths. */
+const RESERVED = new Set(['stats', 'ready', 'infer', 'versions']);
+const NAME = /^[A-Za-z0-9][\w.-]{0,127}$/;
+
+/** Checks a caller's options. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE. */
+export function checkOptions(options: unknown): CheckedOptions {
+  const given = checkObject('options', options, ALLOWED);
+  const kept = Object.entries(given).filter(([, value]) => value !== undefined);
+  const merged = { ...DEFAULTS, ...Object.fromEntries(kept) } as unknown as CheckedOptions;
+  for (const [key, min, max] of RANGES)
+    if (merged[key] !== undefined) checkInteger(`options.${key}`, merged[key], min, max);
+  if (merged.grpcPort !== false) checkInteger('options.grpcPort', merged.grpcPort, 0, PORTS);
+  checkString('options.host', merged.host);
+  checkBoolean('options.insecure', merged.insecure);
+  if (merged.tokenFile !== undefined) checkString('options.tokenFile', merged.tokenFile);
+  if (merged.tls !== undefined) checkTls(merged.tls);
+  checkLogger(merged.logger);
+  checkModels(merged.models);
+  checkExposure(merged);
+  return merged;
+}
+
+/** The options of a model's Batcher. */
+export function batchingOptions(options: CheckedOptions): BatchingOptions {
+  return Object.fromEntries(
+    BATCHING.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
+  );
+}
+
+function checkTls(tls: unknown): void {
+  const { cert, key } = checkObject('options.tls', tls, ['cert', 'key']);
+  checkString('options.tls.cert', cert);
+  checkString('options.tls.key', key);
+}
+
+function checkLogger(logger: unknown): void {
+  if (typeof logger === 'string') {
+    if ((LOG_LEVELS as readonly string[]).includes(logger)) return;
+    throw unexpected('ERR_INVALID_ARG_VALUE', 'options.logger', `one of ${LOG_LEVELS.join(', ')}`, logger);
+  }
+  const { child } = checkObject('options.logger', logger);
+  if (typeof child !== 'function')
+    throw unexpected('ERR_INVALID_ARG_TYPE', 'options.logger', 'a pino logger or a level', logger);
+}
+
+function checkModels(models: unknown): void {
+  const entries = Object.entries(checkObject('options.models', models));
+  if (entries.length === 0)
+    throw unexpected('ERR_INVALID_ARG_VALUE', 'options.models', 'at least one model', models);
+  for (const [name, source] of entries) {
+    if (!NAME.test(name) || RESERVED.has(name))
+      throw unexpected(
+        'ERR_INVALID_ARG_VALUE',
+        'options.models',
+        `names of letters, digits, '.', '_' and '-' other than ${[...RESERVED].join(', ')}`,
+        name,
+      );
+    checkSource(`options.models.${name}`, source);
+  }
+}
+
+function checkSource(name: string, source: unknown): void {
+  if (source instanceof Module) return;
+  if (typeof source === 'string') {
+    checkString(name, source);
+    return;
+  }
+  const { path } = checkObject(name, source, ['path', 'device', 'engine']);
+  checkString(`${name}.path`, path);
+}
+
+/** True for an address that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+function checkExposure({ host, tokenFile, insecure }: CheckedOptions): void {
+  if (isLoopback(host) || tokenFile !== undefined || insecure) return;
+  throw new TokenLearnerError(
+    'ERR_INVALID_ARG_VALUE',
+    `Expected \`tokenFile\` (--token-file), or \`insecure\` (--insecure), with the host ${host}, which other machines can reach`,
+  );
+}

@@ -1,0 +1,84 @@
+/** What can go wrong with a request, and the status that HTTP, gRPC and the metrics have for it. */
+import { TokenLearnerError } from 'tokenlearner';
+
+interface Kind {
+  /** The HTTP status. */
+  http: number;
+  /** The gRPC status code. */
+  grpc: number;
+  /** The `reason` of nv_inference_request_failure. */
+  reason: FailureReason;
+}
+
+/** The reasons that Triton's metric knows. */
+export type FailureReason = 'REJECTED' | 'CANCELED' | 'BACKEND' | 'OTHER';
+
+const KINDS = {
+  invalid: { http: 400, grpc: 3, reason: 'OTHER' },
+  unauthenticated: { http: 401, grpc: 16, reason: 'OTHER' },
+  forbidden: { http: 403, grpc: 7, reason: 'OTHER' },
+  'not-found': { http: 404, grpc: 5, reason: 'OTHER' },
+  'too-slow': { http: 408, grpc: 4, reason: 'OTHER' },
+  'too-large': { http: 413, grpc: 8, reason: 'OTHER' },
+  'unsupported-media': { http: 415, grpc: 3, reason: 'OTHER' },
+  busy: { http: 429, grpc: 8, reason: 'REJECTED' },
+  // What nginx logs for a client that has gone. Nobody reads it.
+  cancelled: { http: 499, grpc: 1, reason: 'CANCELED' },
+  internal: { http: 500, grpc: 13, reason: 'BACKEND' },
+  unavailable: { http: 503, grpc: 14, reason: 'REJECTED' },
+  timeout: { http: 504, grpc: 4, reason: 'REJECTED' },
+} as const satisfies Record<string, Kind>;
+
+export type ProblemKind = keyof typeof KINDS;
+
+/** A request that fails, with the reason for its client. */
+export class Problem extends Error {
+  readonly kind: ProblemKind;
+
+  constructor(kind: ProblemKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'Problem';
+    this.kind = kind;
+  }
+
+  get http(): number {
+    return KINDS[this.kind].http;
+  }
+
+  get grpc(): number {
+    return KINDS[this.kind].grpc;
+  }
+
+  get reason(): FailureReason {
+    return KINDS[this.kind].reason;
+  }
+}
+
+/** The kinds of the package's own errors. Any other is 'internal'. */
+const OF_CODE: Partial<Record<TokenLearnerError['code'], ProblemKind>> = {
+  ERR_INVALID_ARG_TYPE: 'invalid',
+  ERR_INVALID_ARG_VALUE: 'invalid',
+  ERR_OUT_OF_RANGE: 'invalid',
+  ERR_SHAPE_MISMATCH: 'invalid',
+  ERR_DTYPE_MISMATCH: 'invalid',
+  ERR_QUEUE_FULL: 'busy',
+  ERR_TIMEOUT: 'timeout',
+  ERR_CLOSED: 'unavailable',
+  ERR_DEVICE_LOST: 'unavailable',
+  ERR_OUT_OF_MEMORY: 'unavailable',
+};
+
+/** Any caught value as a problem. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof TokenLearnerError)
+    return new Problem(OF_CODE[error.code] ?? 'internal', `${error.message} [${error.code}]`, {
+      cause: error,
+    });
+  return new Problem('internal', 'The model failed', { cause: error });
+}
+
+/** A problem of the request's content: 400, INVALID_ARGUMENT. */
+export function invalid(message: string): Problem {
+  return new Problem('invalid', message);
+}

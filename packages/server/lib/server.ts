@@ -1,0 +1,230 @@
+/** A server from its options: its ports, its life, and the ways to end it. */
+import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
+import path from 'node:path';
+import * as grpc from '@grpc/grpc-js';
+import type { FastifyInstance } from 'fastify';
+import { Auth } from './auth';
+import type { Core } from './core';
+import { type GrpcService, grpcService } from './grpc/service';
+import { httpApp, metricsApp, readTls } from './http/app';
+import { InputPool } from './input-pool';
+import { Lifecycle } from './lifecycle';
+import { ModelRegistry } from './models/registry';
+import { createLogger } from './observe/logging';
+import { Metrics } from './observe/metrics';
+import { checkOptions, isLoopback, type ServerOptions } from './options';
+import { Problem } from './problem';
+
+/** The ports that a server listens on. */
+export interface ServerAddress {
+  host: string;
+  httpPort: number;
+  /** Null without gRPC. */
+  grpcPort: number | null;
+  /** The HTTP port, unless the metrics have their own. */
+  metricsPort: number;
+}
+
+/** The most memory that is kept for later inputs. */
+const POOL_BYTES = 64 * 1024 * 1024;
+
+function packageVersion(): string {
+  const file = path.join(__dirname, '..', 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** An inference server. Create it with {@link createServer}. */
+export class InferenceServer {
+  readonly #core: Core;
+  readonly #http: FastifyInstance;
+  readonly #metrics: Metrics;
+  readonly #metricsHttp: FastifyInstance | undefined;
+  readonly #grpc: GrpcService | undefined;
+  #address: ServerAddress | undefined;
+  #closing: Promise<boolean> | undefined;
+
+  /** @internal */
+  constructor(options: ServerOptions) {
+    const checked = checkOptions(options);
+    this.#core = {
+      options: checked,
+      models: new ModelRegistry(checked),
+      lifecycle: new Lifecycle(),
+      auth: new Auth(checked.tokenFile),
+      pool: new InputPool(POOL_BYTES),
+      log: createLogger(checked.logger),
+      version: packageVersion(),
+    };
+    this.#metrics = new Metrics(this.#core);
+    const routes = (app: FastifyInstance): void => {
+      this.#metrics.route(app);
+    };
+    const { metricsPort, grpcPort } = checked;
+    this.#http = httpApp(this.#core, metricsPort === undefined ? routes : () => undefined);
+    this.#metricsHttp = metricsPort === undefined ? undefined : metricsApp(this.#core, routes);
+    this.#grpc = grpcPort === false ? undefined : grpcService(this.#core);
+  }
+
+  /** The ports; undefined before {@link listen}. */
+  get address(): ServerAddress | undefined {
+    return this.#address;
+  }
+
+  /** True while all models are loaded and the server is not closing. */
+  get ready(): boolean {
+    return this.#core.lifecycle.phase === 'serving' && this.#core.models.ready;
+  }
+
+  /**
+   * Opens the ports, loads the models, and resolves once they are ready. Until then the server is live and not ready. If it fails,
+   * nothing stays open.
+   *
+   * @throws the errors of loadWeights and learnerFromStateDict, and those of the ports, such as EADDRINUSE.
+   */
+  async listen(): Promise<ServerAddress> {
+    const { lifecycle, models, log } = this.#core;
+    if (lifecycle.phase !== 'starting' || this.#address !== undefined)
+      throw new Problem('unavailable', 'The server listens already, or is closed');
+    try {
+      this.#address = await this.#open();
+      await Promise.all(models.all().map((model) => model.start()));
+    } catch (error) {
+      await this.close({ gracePeriodMs: 0 });
+      throw error;
+    }
+    lifecycle.advance('serving');
+    this.#grpc?.announce(true);
+    log.info({ ...this.#address, models: models.all().map(({ name }) => name) }, 'ready');
+    this.#warn();
+    return this.#address;
+  }
+
+  /**
+   * Loads a model from its path again, or all models, and reads the tokens again. No request is lost: each ends with the model that it
+   * began with. If it fails, the old model and tokens stay.
+   */
+  async reload(name?: string): Promise<void> {
+    if (name === undefined) this.#core.auth.reload();
+    await this.#core.models.reload(name);
+  }
+
+  /**
+   * Refuses new requests, finishes those under way, and closes the ports.
+   *
+   * @param options - `gracePeriodMs`: what is under way after that time is aborted.
+   * @returns true if every request was finished in time. A second call returns the result of the first.
+   */
+  close({
+    gracePeriodMs = this.#core.options.gracePeriodMs,
+  }: { gracePeriodMs?: number } = {}): Promise<boolean> {
+    this.#closing ??= this.#close(gracePeriodMs);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(gracePeriodMs: number): Promise<boolean> {
+    const { lifecycle, models, log } = this.#core;
+    lifecycle.advance('draining');
+    this.#grpc?.announce(false);
+    log.info('draining');
+    const isDrained = await lifecycle.idle(gracePeriodMs);
+    if (!isDrained) this.#http.server.closeAllConnections();
+    await Promise.all([
+      ...this.#closePorts(isDrained),
+      ...models.all().map((model) => model.close(isDrained)),
+    ]);
+    this.#metrics.close();
+    this.#core.pool.clear();
+    lifecycle.advance('closed');
+    log.info({ drained: isDrained }, 'closed');
+    return isDrained;
+  }
+
+  #closePorts(isDrained: boolean): Promise<unknown>[] {
+    const closeGrpc = new Promise<void>((resolve) => {
+      if (this.#grpc === undefined) {
+        resolve();
+        return;
+      }
+      const { server } = this.#grpc;
+      // Open calls of Health.Watch would keep it from closing.
+      const force = setTimeout(
+        () => {
+          server.forceShutdown();
+        },
+        isDrained ? 1000 : 0,
+      );
+      server.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+    return [this.#http.close(), this.#metricsHttp?.close() ?? Promise.resolve(), closeGrpc];
+  }
+
+  async #open(): Promise<ServerAddress> {
+    const { host, httpPort, metricsPort = 0 } = this.#core.options;
+    await this.#http.listen({ host, port: httpPort });
+    const http = portOf(this.#http);
+    await this.#metricsHttp?.listen({ host, port: metricsPort });
+    return {
+      host,
+      httpPort: http,
+      grpcPort: this.#grpc === undefined ? null : await this.#openGrpc(this.#grpc.server),
+      metricsPort: this.#metricsHttp === undefined ? http : portOf(this.#metricsHttp),
+    };
+  }
+
+  #openGrpc(server: grpc.Server): Promise<number> {
+    const { options } = this.#core;
+    const tls = readTls(options);
+    const credentials =
+      tls === null
+        ? grpc.ServerCredentials.createInsecure()
+        : grpc.ServerCredentials.createSsl(null, [{ private_key: tls.key, cert_chain: tls.cert }]);
+    const host = isIPv6(options.host) ? `[${options.host}]` : options.host;
+    return new Promise((resolve, reject) => {
+      server.bindAsync(
+        `${host}:${options.grpcPort === false ? 0 : options.grpcPort}`,
+        credentials,
+        (error, port) => {
+          if (error === null) resolve(port);
+          else reject(error);
+        },
+      );
+    });
+  }
+
+  /** Says what leaves a server open to others. */
+  #warn(): void {
+    const { options, auth, log } = this.#core;
+    if (isLoopback(options.host)) return;
+    if (!auth.isRequired) log.warn('Anyone who reaches this address can use the server: it has no token');
+    if (options.tls === undefined)
+      log.warn('Tokens and data travel unencrypted: use TLS (--tls-cert, --tls-key), or a proxy that does');
+  }
+}
+
+function portOf(app: FastifyInstance): number {
+  const address = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/**
+ * Creates an inference server for the Open Inference Protocol (v2), over HTTP and gRPC, with dynamic batching. Call `listen` on it.
+ *
+ * ```ts
+ * const server = createServer({ models: { backbone: 'weights.safetensors' } });
+ * const { httpPort } = await server.listen();
+ * ```
+ *
+ * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; ERR_FILE_IO and ERR_FILE_FORMAT for the token
+ * file and the TLS files.
+ */
+export function createServer(options: ServerOptions): InferenceServer {
+  return new InferenceServer(options);
+}

@@ -1,0 +1,75 @@
+/** Tensors from the data of JSON, and back. */
+import { type AnyTensor, type DType, Tensor } from 'tokenlearner';
+import { invalid } from './problem';
+
+/** How JSON holds numbers that it has no form for, in requests and in answers. */
+const SPECIAL: ReadonlyMap<unknown, number> = new Map([
+  ['NaN', NaN],
+  ['Infinity', Infinity],
+  ['-Infinity', -Infinity],
+]);
+
+/** The product of sizes. */
+export function count(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** A new tensor with the numbers of JSON, flat or nested as the shape. Throws a Problem: 400. */
+export function tensorOfJson(name: string, data: unknown, shape: readonly number[], dtype: DType): AnyTensor {
+  if (!Array.isArray(data)) throw invalid(`Expected an array for the data of \`${name}\``);
+  const values: unknown[] = Array.isArray(data[0]) ? flattened(name, data, shape) : data;
+  if (values.length !== count(shape))
+    throw invalid(
+      `Expected ${count(shape)} numbers for \`${name}\` of shape [${shape.join(', ')}] but received ${values.length}`,
+    );
+  const tensor = Tensor.empty(shape, { dtype: dtype === 'float64' ? 'float64' : 'float32' });
+  fill(name, values, tensor.data);
+  return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
+}
+
+function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
+  const result = tensor.to(dtype as 'float16');
+  tensor.dispose();
+  return result;
+}
+
+function fill(name: string, values: readonly unknown[], target: Float32Array | Float64Array): void {
+  for (let i = 0; i < target.length; i++) {
+    const value = values[i];
+    const number = typeof value === 'number' ? value : SPECIAL.get(value);
+    if (number === undefined) throw invalid(`Expected a number at index ${i} of \`${name}\``);
+    target[i] = number;
+    if (Number.isFinite(number) && !Number.isFinite(target[i]))
+      throw invalid(`The number ${number} at index ${i} of \`${name}\` is out of range`);
+  }
+}
+
+/** The elements of nested arrays that have exactly this shape. */
+function flattened(name: string, data: unknown[], shape: readonly number[]): unknown[] {
+  let level = data;
+  for (const [axis, size] of shape.entries()) {
+    const expected = count(shape.slice(0, axis + 1));
+    if (level.length !== expected)
+      throw invalid(
+        `Expected nested data of shape [${shape.join(', ')}] for \`${name}\`; dimension ${axis} is not ${size}`,
+      );
+    if (axis === shape.length - 1) break;
+    const below = shape[axis + 1] ?? 0;
+    if (!level.every((each) => Array.isArray(each) && each.length === below))
+      throw invalid(
+        `Expected nested data of shape [${shape.join(', ')}] for \`${name}\`; dimension ${axis + 1} is not ${below}`,
+      );
+    level = level.flat();
+  }
+  return level;
+}
+
+/** The elements as a flat array in JSON. Numbers that JSON has no form for are strings. */
+export function jsonOfTensor(tensor: AnyTensor): string {
+  const wide = tensor.to('float64');
+  const text = wide.data.join(',');
+  const special = /[NI]/.test(text);
+  const quoted = special ? Array.from(wide.data, (each) => (Number.isFinite(each) ? each : `"${each}"`)) : [];
+  if (wide !== tensor) wide.dispose();
+  return `[${special ? quoted.join(',') : text}]`;
+}

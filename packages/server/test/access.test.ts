@@ -1,0 +1,247 @@
+/** Tokens, TLS, and what the options refuse. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import * as grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { Tensor, TokenLearner } from 'tokenlearner';
+import { createServer, type ServerOptions } from '@tokenlearner/server';
+import { binaryMessage, CHANNELS, RawClient, smallModel, start, urlOf } from './support';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-server-'));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function file(name: string, text: string): string {
+  const full = path.join(folder, name);
+  writeFileSync(full, text);
+  return full;
+}
+
+const statusOf = async (url: string, authorization?: string, method = 'GET'): Promise<number> =>
+  (await fetch(url, { method, headers: authorization === undefined ? {} : { authorization } })).status;
+
+describe('with a token file', () => {
+  const TOKENS = 'first-token\nsecond-token\n';
+
+  it('only health is open; any of the tokens opens the rest', async () => {
+    const server = await start({
+      models: { m: smallModel() },
+      tokenFile: file('tokens', TOKENS),
+      grpcPort: false,
+    });
+    for (const open of ['/v2/health/live', '/v2/health/ready', '/v2/models/m/ready'])
+      expect(await statusOf(urlOf(server, open))).toBe(200);
+    for (const guarded of ['/', '/v2', '/v2/models/m', '/v2/models/m/stats', '/metrics', '/openapi.json']) {
+      const url = urlOf(server, guarded);
+      expect(await statusOf(url)).toBe(401);
+      expect(await statusOf(url, 'Bearer wrong')).toBe(401);
+      expect(await statusOf(url, 'Bearer')).toBe(401);
+      expect(await statusOf(url, 'Bearer first-token')).toBe(200);
+      expect(await statusOf(url, 'bearer second-token')).toBe(200);
+    }
+    const basic = `Basic ${Buffer.from('me:first-token').toString('base64')}`;
+    expect(await statusOf(urlOf(server, '/'), basic)).toBe(200);
+  });
+
+  it('refuses an inference before its body', async () => {
+    const server = await start({
+      models: { m: smallModel() },
+      tokenFile: file('tokens', TOKENS),
+      grpcPort: false,
+    });
+    const client = new RawClient(server.address?.httpPort ?? 0);
+    await client.send('POST /v2/models/m/infer HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n');
+    expect((await client.reply()).status).toBe(401);
+    client.close();
+    const allowed = new RawClient(server.address?.httpPort ?? 0);
+    const { head, body } = binaryMessage(Tensor.randn([1, CHANNELS, 2, 2]));
+    await allowed.post('/v2/models/m/infer', {
+      head: { ...head, Authorization: 'Bearer second-token' },
+      body,
+    });
+    expect((await allowed.reply()).status).toBe(200);
+    allowed.close();
+  });
+
+  it('guards gRPC too, health excepted', async () => {
+    const server = await start({ models: { m: smallModel() }, tokenFile: file('tokens', TOKENS) });
+    const definition = loadSync(path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto'), {
+      keepCase: true,
+    });
+    const Client = grpc.makeGenericClientConstructor(
+      definition['inference.GRPCInferenceService'] as grpc.ServiceDefinition,
+      'x',
+    );
+    const client = new Client(
+      `127.0.0.1:${server.address?.grpcPort ?? 0}`,
+      grpc.credentials.createInsecure(),
+    );
+    const call = (token?: string): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        const metadata = new grpc.Metadata();
+        if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+        (client as unknown as { ServerLive: (...args: unknown[]) => void }).ServerLive(
+          {},
+          metadata,
+          (error: Error | null, answer: unknown) => {
+            if (error === null) resolve(answer);
+            else reject(error);
+          },
+        );
+      });
+    await expect(call()).rejects.toMatchObject({ code: grpc.status.UNAUTHENTICATED });
+    await expect(call('wrong')).rejects.toMatchObject({ code: grpc.status.UNAUTHENTICATED });
+    expect(await call('first-token')).toEqual({ live: true });
+    client.close();
+  });
+
+  it('loads a model again for those with a token, from the configured path alone', async () => {
+    const { saveSafetensors } = jest.requireActual<typeof import('tokenlearner')>('tokenlearner');
+    const weights = path.join(folder, 'w.safetensors');
+    const [before, after] = [smallModel(), smallModel()];
+    await saveSafetensors(weights, before.stateDict());
+    const server = await start({
+      models: { m: weights },
+      tokenFile: file('tokens', TOKENS),
+      grpcPort: false,
+    });
+    await saveSafetensors(weights, after.stateDict());
+    const load = (body: string, authorization = 'Bearer first-token'): Promise<Response> =>
+      fetch(urlOf(server, '/v2/repository/models/m/load'), {
+        method: 'POST',
+        body,
+        headers: { authorization },
+      });
+    expect((await load('', 'Bearer no')).status).toBe(401);
+    expect((await load('{"parameters":{"path":"other.safetensors"}}')).status).toBe(400);
+    const x = Tensor.randn([1, CHANNELS, 3, 3]);
+    const infer = async (): Promise<Buffer> => {
+      const client = new RawClient(server.address?.httpPort ?? 0);
+      const { head, body } = binaryMessage(x, {}, { parameters: { binary_data_output: true } });
+      await client.post('/v2/models/m/infer', {
+        head: { ...head, Authorization: 'Bearer first-token' },
+        body,
+      });
+      const reply = await client.reply();
+      client.close();
+      return reply.body.subarray(Number(reply.headers['inference-header-content-length']));
+    };
+    const bits = (model: TokenLearner): Buffer => Buffer.from(model.forwardSync(x).data.slice().buffer);
+    expect(await infer()).toEqual(bits(before));
+    expect((await load('{}')).status).toBe(200);
+    expect(await infer()).toEqual(bits(after));
+    // A broken file leaves the model as it is.
+    writeFileSync(weights, 'nonsense');
+    expect((await load('{}')).status).toBe(500);
+    expect(await infer()).toEqual(bits(after));
+    const { json } = {
+      json: await (
+        await fetch(urlOf(server, '/v2/repository/index'), {
+          method: 'POST',
+          headers: { authorization: 'Bearer first-token' },
+        })
+      ).json(),
+    };
+    expect(json).toEqual([{ name: 'm', version: '1', state: 'READY', reason: '' }]);
+  });
+});
+
+it('loads no model over the network without tokens', async () => {
+  const server = await start({ models: { m: smallModel() }, grpcPort: false });
+  expect(await statusOf(urlOf(server, '/v2/repository/models/m/load'), undefined, 'POST')).toBe(403);
+});
+
+it('serves HTTPS', async () => {
+  const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
+  try {
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'rsa:2048',
+        '-nodes',
+        '-keyout',
+        key,
+        '-out',
+        cert,
+        '-days',
+        '1',
+        '-subj',
+        '/CN=localhost',
+      ],
+      { stdio: 'ignore' },
+    );
+  } catch {
+    console.warn('openssl is not installed: TLS is not tested');
+    return;
+  }
+  const server = await start({ models: { m: smallModel() }, tls: { cert, key } });
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    request(
+      { port: server.address?.httpPort, path: '/v2/health/ready', rejectUnauthorized: false },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      },
+    )
+      .on('error', reject)
+      .end();
+  });
+  expect(status).toBe(200);
+});
+
+describe('options', () => {
+  const models = { m: new TokenLearner({ dim: 2, device: 'cpu' }) };
+
+  it.each<[unknown, string, RegExp]>([
+    [undefined, 'ERR_INVALID_ARG_TYPE', /`options`/],
+    [{}, 'ERR_INVALID_ARG_TYPE', /`options.models`/],
+    [{ models: {} }, 'ERR_INVALID_ARG_VALUE', /at least one model/],
+    [{ models: { 'a/b': 'x' } }, 'ERR_INVALID_ARG_VALUE', /letters, digits/],
+    [{ models: { stats: 'x' } }, 'ERR_INVALID_ARG_VALUE', /other than stats/],
+    [{ models: { m: 3 } }, 'ERR_INVALID_ARG_TYPE', /options.models.m/],
+    [{ models: { m: { path: 'x', paht: 1 } } }, 'ERR_INVALID_ARG_VALUE', /'paht'/],
+    [{ models, port: 3 }, 'ERR_INVALID_ARG_VALUE', /'port'/],
+    [{ models, httpPort: 65_536 }, 'ERR_OUT_OF_RANGE', /httpPort/],
+    [{ models, grpcPort: '1' }, 'ERR_INVALID_ARG_TYPE', /grpcPort/],
+    [{ models, host: '0.0.0.0' }, 'ERR_INVALID_ARG_VALUE', /--token-file.*--insecure/],
+    [{ models, host: '::' }, 'ERR_INVALID_ARG_VALUE', /--insecure/],
+    [{ models, tls: { cert: 'x' } }, 'ERR_INVALID_ARG_TYPE', /options.tls.key/],
+    [{ models, tls: { cert: '/no/cert', key: '/no/key' } }, 'ERR_FILE_IO', /TLS/],
+    [{ models, tokenFile: '/no/file' }, 'ERR_FILE_IO', /token file/],
+    [{ models, logger: 'loud' }, 'ERR_INVALID_ARG_VALUE', /logger/],
+    [{ models, maxJsonDepth: 1 }, 'ERR_OUT_OF_RANGE', /maxJsonDepth/],
+  ])('%j: %s', (options, code, message) => {
+    let error: unknown;
+    try {
+      createServer(options as ServerOptions);
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message) as string });
+  });
+
+  it('a token file without a token', () => {
+    expect(() => createServer({ models, tokenFile: file('empty', '\n \n') })).toThrow('holds no token');
+  });
+
+  it('a model that is not there', async () => {
+    const server = createServer({ models: { m: '/no/such.safetensors' }, httpPort: 0, grpcPort: 0 });
+    await expect(server.listen()).rejects.toMatchObject({ code: 'ERR_FILE_IO' });
+  });
+
+  it('a port that is taken', async () => {
+    const first = await start({ models, grpcPort: false });
+    const second = createServer({ models, httpPort: first.address?.httpPort ?? 0, grpcPort: false });
+    await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+});

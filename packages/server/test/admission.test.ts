@@ -1,0 +1,204 @@
+/** What is refused before its body is read, what is cancelled, and what happens at the end. */
+import { Tensor } from 'tokenlearner';
+import { binaryMessage, CHANNELS, Gate, INFER, RawClient, smallModel, start, until, urlOf } from './support';
+
+const x = Tensor.randn([1, CHANNELS, 8, 8]);
+const message = binaryMessage(x);
+
+const headOf = (length: number, more = ''): string =>
+  `POST ${INFER} HTTP/1.1\r\nHost: t\r\nContent-Length: ${length}\r\n${more}\r\n`;
+
+/** Eight requests run at a time; these fill the model. */
+const RUNNING = 8;
+
+async function fill(port: number, count: number): Promise<RawClient[]> {
+  const clients = Array.from({ length: count }, () => new RawClient(port));
+  for (const client of clients) await client.post(INFER, message);
+  return clients;
+}
+
+it('refuses a body that is too large before it comes', async () => {
+  const server = await start({ models: { m: smallModel() }, maxRequestBytes: 1000, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.send(headOf(1001));
+  expect((await client.reply()).status).toBe(413);
+  client.close();
+});
+
+it('refuses a body that inflates beyond the limit, and JSON beyond its own', async () => {
+  const { gzipSync } = await import('node:zlib');
+  const server = await start({
+    models: { m: smallModel() },
+    maxRequestBytes: 100_000,
+    maxJsonBytes: 5000,
+    grpcPort: false,
+  });
+  const send = async (body: Buffer, head = {}): Promise<number> => {
+    const client = new RawClient(server.address?.httpPort ?? 0);
+    await client.post(INFER, { head, body });
+    const { status } = await client.reply();
+    client.close();
+    return status;
+  };
+  const bomb = gzipSync(Buffer.alloc(50_000_000, ' '));
+  expect(bomb.length).toBeLessThan(100_000);
+  expect(await send(bomb, { 'Content-Encoding': 'gzip', 'Inference-Header-Content-Length': '10' })).toBe(400);
+  expect(await send(bomb, { 'Content-Encoding': 'gzip' })).toBe(413);
+  expect(await send(Buffer.alloc(6000, ' '))).toBe(413);
+  expect(await send(Buffer.alloc(6000, ' '), { 'Inference-Header-Content-Length': '6000' })).toBe(413);
+});
+
+it('says "100 Continue" only to what it takes', async () => {
+  const server = await start({ models: { m: smallModel() }, grpcPort: false });
+  const port = server.address?.httpPort ?? 0;
+  const refused = new RawClient(port);
+  await refused.send(headOf(10, 'Expect: 100-continue\r\nContent-Encoding: br\r\n'));
+  expect((await refused.reply()).status).toBe(415);
+  refused.close();
+  const taken = new RawClient(port);
+  const length = message.head['Inference-Header-Content-Length'] ?? '';
+  await taken.send(
+    headOf(message.body.length, `Expect: 100-continue\r\nInference-Header-Content-Length: ${length}\r\n`),
+  );
+  expect((await taken.reply()).status).toBe(100);
+  await taken.send(message.body);
+  expect((await taken.reply()).status).toBe(200);
+  taken.close();
+});
+
+it('answers 429 with Retry-After while the queue is full, before the body comes', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, maxQueueSize: 2, grpcPort: false });
+  const port = server.address?.httpPort ?? 0;
+  const running = await fill(port, RUNNING);
+  await until(() => gate.started.length === RUNNING);
+  const waiting = await fill(port, 2);
+  const metrics = async (): Promise<string> => (await fetch(urlOf(server, '/metrics'))).text();
+  while (!(await metrics()).includes('nv_inference_pending_request_count{model="m",version="1"} 2'));
+  const refused = new RawClient(port);
+  await refused.send(headOf(1000));
+  expect(await refused.reply()).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
+  refused.close();
+  gate.open();
+  for (const client of [...running, ...waiting]) {
+    expect((await client.reply()).status).toBe(200);
+    client.close();
+  }
+  expect(await metrics()).toContain(
+    'nv_inference_request_failure{model="m",version="1",reason="REJECTED"} 1',
+  );
+});
+
+it('bounds the bytes that arrive and wait', async () => {
+  const server = await start({ models: { m: smallModel() }, maxQueueBytes: 5000, grpcPort: false });
+  const port = server.address?.httpPort ?? 0;
+  const slow = new RawClient(port);
+  await slow.send(headOf(4000));
+  const second = new RawClient(port);
+  await until(() => slow.socket.bytesWritten > 0);
+  let status = 0;
+  while (status !== 429) {
+    await second.post(INFER, message);
+    status = (await second.reply()).status;
+    expect([200, 429]).toContain(status);
+  }
+  slow.close();
+  while (status !== 200) {
+    await second.post(INFER, message);
+    status = (await second.reply()).status;
+  }
+  await second.send(headOf(6000));
+  expect((await second.reply()).status).toBe(413);
+  second.close();
+});
+
+it('ends what takes too long with 504, by the request or by the server', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.post(INFER, binaryMessage(x, {}, { parameters: { timeout: 20_000 } }));
+  expect((await client.reply()).status).toBe(504);
+  expect(gate.aborted).toBe(1);
+  client.close();
+  const strict = await start({ models: { m: gate }, timeoutMs: 20, grpcPort: false });
+  const other = new RawClient(strict.address?.httpPort ?? 0);
+  await other.post(INFER, message);
+  expect((await other.reply()).status).toBe(504);
+  other.close();
+  gate.open();
+});
+
+it('cancels what a client no longer waits for', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.post(INFER, message);
+  await until(() => gate.started.length === 1);
+  client.close();
+  await until(() => gate.aborted === 1);
+  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  expect(metrics).toContain('nv_inference_request_failure{model="m",version="1",reason="CANCELED"} 1');
+  gate.open();
+});
+
+it('gives up on a body that never ends', async () => {
+  const server = await start({ models: { m: smallModel() }, requestTimeoutMs: 300, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.send(headOf(5000));
+  expect((await client.reply()).status).toBe(408);
+  await until(() => client.closed);
+});
+
+it('refuses header fields that are too large', async () => {
+  const server = await start({ models: { m: smallModel() }, maxHeaderBytes: 2048, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.send(headOf(10, `X: ${'a'.repeat(4000)}\r\n`));
+  expect((await client.reply()).status).toBe(431);
+});
+
+it('answers 500 for a model that fails, and stays', async () => {
+  class Broken extends Gate {
+    override forward(): Promise<Tensor> {
+      throw new Error('secret');
+    }
+  }
+  const server = await start({ models: { m: new Broken(), n: smallModel() }, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.post(INFER, message);
+  const { status, body } = await client.reply();
+  expect(status).toBe(500);
+  expect(body.toString()).not.toContain('secret');
+  await client.post('/v2/models/n/infer', message);
+  expect((await client.reply()).status).toBe(200);
+  client.close();
+});
+
+it('finishes what is under way when it closes, and refuses the rest', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, grpcPort: false });
+  const port = server.address?.httpPort ?? 0;
+  const [running] = await fill(port, 1);
+  await until(() => gate.started.length === 1);
+  const closing = server.close();
+  const late = new RawClient(port);
+  await late.post(INFER, message);
+  expect(await late.reply()).toMatchObject({ status: 503, headers: { connection: 'close' } });
+  expect((await fetch(urlOf(server, '/v2/health/live'))).status).toBe(200);
+  expect((await fetch(urlOf(server, '/v2/health/ready'))).status).toBe(503);
+  expect((await fetch(urlOf(server, '/v2/models/m/ready'))).status).toBe(503);
+  gate.open();
+  expect((await running?.reply())?.status).toBe(200);
+  expect(await closing).toBe(true);
+  await expect(fetch(urlOf(server, '/v2/health/live'))).rejects.toThrow('fetch failed');
+});
+
+it('says so when the grace period was too short', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, grpcPort: false });
+  const [client] = await fill(server.address?.httpPort ?? 0, 1);
+  await until(() => gate.started.length === 1);
+  const closing = server.close({ gracePeriodMs: 10 });
+  await until(() => client?.closed === true);
+  gate.open();
+  expect(await closing).toBe(false);
+});

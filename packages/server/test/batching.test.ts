@@ -1,0 +1,88 @@
+/** Requests of many clients in common batches. */
+import { Tensor, TokenLearnerV11 } from 'tokenlearner';
+import {
+  binaryMessage,
+  binaryReply,
+  bytes,
+  CHANNELS,
+  INFER,
+  post,
+  RawClient,
+  smallModel,
+  start,
+  urlOf,
+} from './support';
+
+const BINARY = { parameters: { binary_data_output: true } };
+const model = smallModel();
+
+it('gives each of many clients what it would get alone, whatever the sizes', async () => {
+  const server = await start({ models: { m: model }, grpcPort: false, maxBatchSize: 16 });
+  const inputs = Array.from({ length: 48 }, (_, i) =>
+    Tensor.randn([1 + (i % 3), CHANNELS, 1 + (i % 7), 2 + (i % 5)]),
+  );
+  const answers = await Promise.all(
+    inputs.map(async (x, i) => {
+      const named =
+        i % 4 === 0 ? { ...BINARY, outputs: [{ name: 'attention' }, { name: 'tokens' }] } : BINARY;
+      // One of eight is wrong, and fails alone.
+      const message = binaryMessage(x, i % 8 === 7 ? { datatype: 'FP64' } : {}, named);
+      return { x, reply: await post(server, message) };
+    }),
+  );
+  answers.forEach(({ x, reply }, i) => {
+    const wrong = i % 8 === 7;
+    expect(reply.status).toBe(wrong ? 400 : 200);
+    if (wrong) return;
+    const { tokens, attention } = model.forwardSync(x, { returnAttention: true });
+    const expected = i % 4 === 0 ? [bytes(tokens), bytes(attention)] : [bytes(tokens)];
+    expect(binaryReply(reply).binary).toEqual(Buffer.concat(expected));
+  });
+  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const images = inputs.reduce((sum, { shape }, i) => sum + (i % 8 === 7 ? 0 : (shape[0] ?? 0)), 0);
+  expect(metrics).toContain(`nv_inference_count{model="m",version="1"} ${images}\n`);
+  expect(metrics).toContain('nv_inference_request_success{model="m",version="1"} 42\n');
+  expect(metrics).toContain(`tokenlearner_batch_size_sum{model="m",version="1"} ${images}\n`);
+  expect(metrics).toContain('tokenlearner_queue_duration_seconds_count{model="m",version="1"} 42\n');
+});
+
+it('serves a TokenLearnerV11 with its tokens and maps', async () => {
+  const v11 = new TokenLearnerV11({ dim: CHANNELS, numOutputTokens: 3, device: 'cpu' });
+  const server = await start({ models: { m: v11 }, grpcPort: false });
+  const metadata = (await (await fetch(urlOf(server, '/v2/models/m'))).json()) as object;
+  expect(metadata).toMatchObject({
+    inputs: [{ name: 'input', shape: [-1, CHANNELS, -1, -1] }],
+    outputs: [
+      { name: 'tokens', shape: [-1, CHANNELS, 3] },
+      { name: 'attention', shape: [-1, 3, -1, -1] },
+    ],
+  });
+  const x = Tensor.randn([2, CHANNELS, 5, 3]);
+  const named = { ...BINARY, outputs: [{ name: 'attention' }, { name: 'tokens' }] };
+  const { tokens, attention } = v11.forwardSync(x, { returnAttention: true });
+  expect(binaryReply(await post(server, binaryMessage(x, {}, named))).binary).toEqual(
+    Buffer.concat([bytes(tokens), bytes(attention)]),
+  );
+});
+
+it('has the priorities of the protocol', async () => {
+  const server = await start({ models: { m: model }, grpcPort: false, priorityLevels: 3 });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  const x = Tensor.randn([1, CHANNELS, 2, 2]);
+  for (const [priority, status] of [
+    [0, 200],
+    [1, 200],
+    [3, 200],
+    [4, 400],
+  ]) {
+    await client.post(INFER, binaryMessage(x, {}, { parameters: { priority } }));
+    expect((await client.reply()).status).toBe(status);
+  }
+  client.close();
+});
+
+it('refuses options that the Batcher refuses', async () => {
+  const { createServer } = await import('@tokenlearner/server');
+  const server = createServer({ models: { m: model }, httpPort: 0, grpcPort: false, maxBatchSize: 0 });
+  await expect(server.listen()).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+});

@@ -1,0 +1,222 @@
+/** The protocol over gRPC, by clients that know the protocol's .proto alone. */
+import path from 'node:path';
+import * as grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { Tensor } from 'tokenlearner';
+import type { InferenceServer } from '@tokenlearner/server';
+import { bytes, CHANNELS, floats, Gate, GROUPS, smallModel, start, until } from './support';
+
+const PROTO = path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto');
+const definition = loadSync(PROTO, { keepCase: true, longs: Number, defaults: true });
+const Client = grpc.makeGenericClientConstructor(
+  definition['inference.GRPCInferenceService'] as grpc.ServiceDefinition,
+  'inference',
+);
+
+interface Answer {
+  id: string;
+  model_name: string;
+  outputs: { name: string; datatype: string; shape: number[] }[];
+  raw_output_contents: Buffer[];
+}
+
+const clients: grpc.Client[] = [];
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+});
+
+function clientOf(
+  server: InferenceServer,
+): (method: string, request: object, options?: object) => Promise<Answer> {
+  const client = new Client(`127.0.0.1:${server.address?.grpcPort ?? 0}`, grpc.credentials.createInsecure(), {
+    'grpc.max_send_message_length': -1,
+    'grpc.max_receive_message_length': -1,
+  });
+  clients.push(client);
+  return (method, request, options = {}) =>
+    new Promise((resolve, reject) => {
+      const call = (client as unknown as Record<string, (...args: unknown[]) => void>)[method];
+      call?.call(client, request, options, (error: grpc.ServiceError | null, answer: Answer) => {
+        if (error === null) resolve(answer);
+        else reject(error);
+      });
+    });
+}
+
+const model = smallModel();
+const x = Tensor.randn([2, CHANNELS, 5, 3]);
+const { tokens, attention } = model.forwardSync(x, { returnAttention: true });
+
+function request(more: object = {}, input: object = {}): object {
+  return {
+    model_name: 'm',
+    id: 'i',
+    inputs: [{ name: 'input', datatype: 'FP32', shape: x.shape, ...input }],
+    raw_input_contents: [bytes(x)],
+    ...more,
+  };
+}
+
+const contents = { contents: { fp32_contents: Array.from(x.data) } };
+
+describe('a client', () => {
+  let call: ReturnType<typeof clientOf>;
+  beforeEach(async () => {
+    call = clientOf(await start({ models: { m: model } }));
+  });
+
+  it('reads health and metadata', async () => {
+    expect(await call('ServerLive', {})).toEqual({ live: true });
+    expect(await call('ServerReady', {})).toEqual({ ready: true });
+    expect(await call('ModelReady', { name: 'm' })).toEqual({ ready: true });
+    expect(await call('ServerMetadata', {})).toMatchObject({ name: 'tokenlearner' });
+    expect(await call('ModelMetadata', { name: 'm' })).toMatchObject({
+      name: 'm',
+      versions: ['1'],
+      inputs: [{ name: 'input', datatype: 'FP32', shape: [-1, CHANNELS, -1, -1] }],
+      outputs: [{ name: 'tokens' }, { name: 'attention' }],
+    });
+  });
+
+  it('gets tokens alone, or what it names, bit for bit', async () => {
+    const alone = await call('ModelInfer', request());
+    expect(alone).toMatchObject({
+      id: 'i',
+      model_name: 'm',
+      outputs: [{ name: 'tokens', datatype: 'FP32', shape: [2, CHANNELS, GROUPS] }],
+    });
+    expect(alone.raw_output_contents).toEqual([bytes(tokens)]);
+    const both = await call('ModelInfer', request({ outputs: [{ name: 'attention' }, { name: 'tokens' }] }));
+    expect(both.outputs.map(({ name }) => name)).toEqual(['tokens', 'attention']);
+    expect(both.raw_output_contents).toEqual([bytes(tokens), bytes(attention)]);
+  });
+
+  it('may send typed contents', async () => {
+    const answer = await call('ModelInfer', request({ raw_input_contents: [] }, contents));
+    expect(floats(answer.raw_output_contents[0] ?? Buffer.alloc(0))).toEqual(Array.from(tokens.data));
+  });
+
+  it('may send more than the 4 MiB of the defaults', async () => {
+    const large = Tensor.zeros([1, CHANNELS, 1024, 512]);
+    const answer = await call('ModelInfer', {
+      ...request(),
+      inputs: [{ name: 'input', datatype: 'FP32', shape: large.shape }],
+      raw_input_contents: [bytes(large)],
+    });
+    expect(answer.outputs[0]?.shape).toEqual([1, CHANNELS, GROUPS]);
+  });
+
+  it.each<[string, object, grpc.status]>([
+    ['an unknown model', request({ model_name: 'n' }), grpc.status.NOT_FOUND],
+    ['an unknown version', request({ model_version: '7' }), grpc.status.NOT_FOUND],
+    ['no input', request({ inputs: [] }), grpc.status.INVALID_ARGUMENT],
+    ['another name', request({}, { name: 'x' }), grpc.status.INVALID_ARGUMENT],
+    ['another datatype', request({}, { datatype: 'FP64' }), grpc.status.INVALID_ARGUMENT],
+    ['another size', request({}, { shape: [2, CHANNELS, 5, 4] }), grpc.status.INVALID_ARGUMENT],
+    ['a negative size', request({}, { shape: [-2, CHANNELS, 5, 3] }), grpc.status.INVALID_ARGUMENT],
+    ['other channels', request({}, { shape: [2, 5, CHANNELS, 3] }), grpc.status.INVALID_ARGUMENT],
+    [
+      'too much raw data',
+      request({ raw_input_contents: [bytes(x), bytes(x)] }),
+      grpc.status.INVALID_ARGUMENT,
+    ],
+    ['no data', request({ raw_input_contents: [] }), grpc.status.INVALID_ARGUMENT],
+    [
+      'contents of another type',
+      request({ raw_input_contents: [] }, { contents: { int_contents: [1] } }),
+      grpc.status.INVALID_ARGUMENT,
+    ],
+    ['an unknown output', request({ outputs: [{ name: 'y' }] }), grpc.status.INVALID_ARGUMENT],
+    [
+      'shared memory',
+      request({}, { parameters: { shared_memory_region: { string_param: 'r' } } }),
+      grpc.status.INVALID_ARGUMENT,
+    ],
+  ])('that sends %s learns why', async (_, wrong, code) => {
+    await expect(call('ModelInfer', wrong)).rejects.toMatchObject({ code });
+    expect((await call('ModelInfer', request())).raw_output_contents).toEqual([bytes(tokens)]);
+  });
+});
+
+it('ends at its deadline, and cancels with its client', async () => {
+  const gate = new Gate();
+  const call = clientOf(await start({ models: { m: gate } }));
+  await expect(call('ModelInfer', request(), { deadline: Date.now() + 100 })).rejects.toMatchObject({
+    code: grpc.status.DEADLINE_EXCEEDED,
+  });
+  await until(() => gate.aborted === 1);
+  const timeout = { timeout: { int64_param: 20_000 } };
+  await expect(call('ModelInfer', request({ parameters: timeout }))).rejects.toMatchObject({
+    code: grpc.status.DEADLINE_EXCEEDED,
+  });
+  expect(gate.aborted).toBe(2);
+  gate.open();
+});
+
+it('refuses what is too large, and what the queue cannot hold', async () => {
+  const call = clientOf(await start({ models: { m: model }, maxRequestBytes: 1000 }));
+  const large = { ...request(), raw_input_contents: [Buffer.alloc(2000)] };
+  await expect(call('ModelInfer', large)).rejects.toMatchObject({ code: grpc.status.RESOURCE_EXHAUSTED });
+  const tight = clientOf(await start({ models: { m: model }, maxQueueBytes: 100 }));
+  await expect(tight('ModelInfer', request())).rejects.toMatchObject({
+    code: grpc.status.RESOURCE_EXHAUSTED,
+  });
+});
+
+it('tells its health by grpc.health.v1, and its services by reflection', async () => {
+  const server = await start({ models: { m: model } });
+  const address = `127.0.0.1:${server.address?.grpcPort ?? 0}`;
+  const { service: health } = jest.requireActual<typeof import('grpc-health-check')>('grpc-health-check');
+  const Health = grpc.makeGenericClientConstructor(health, 'Health');
+  const client = new Health(address, grpc.credentials.createInsecure());
+  clients.push(client);
+  const check = (service: string): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      (client as unknown as { check: (...args: unknown[]) => void }).check(
+        { service },
+        (error: Error | null, answer: unknown) => {
+          if (error === null) resolve(answer);
+          else reject(error);
+        },
+      );
+    });
+  expect(await check('')).toEqual({ status: 'SERVING' });
+  expect(await check('m')).toEqual({ status: 'SERVING' });
+  await expect(check('n')).rejects.toMatchObject({ code: grpc.status.NOT_FOUND });
+  expect(await listServices(address)).toEqual(
+    expect.arrayContaining(['inference.GRPCInferenceService', 'grpc.health.v1.Health']),
+  );
+});
+
+/** Asks the reflection service, by its own description. */
+async function listServices(address: string): Promise<string[]> {
+  const proto = path.join(
+    path.dirname(require.resolve('@grpc/reflection/package.json')),
+    'build',
+    'proto',
+    'grpc',
+    'reflection',
+    'v1',
+    'reflection.proto',
+  );
+  const reflection = loadSync(proto, { keepCase: true })['grpc.reflection.v1.ServerReflection'];
+  const Reflection = grpc.makeGenericClientConstructor(reflection as grpc.ServiceDefinition, 'Reflection');
+  const client = new Reflection(address, grpc.credentials.createInsecure());
+  clients.push(client);
+  const stream = (
+    client as unknown as {
+      ServerReflectionInfo: () => grpc.ClientDuplexStream<
+        object,
+        { list_services_response: { service: { name: string }[] } }
+      >;
+    }
+  ).ServerReflectionInfo();
+  stream.write({ list_services: '' });
+  const answer = await new Promise<{ list_services_response: { service: { name: string }[] } }>(
+    (resolve, reject) => {
+      stream.on('data', resolve).on('error', reject);
+    },
+  );
+  stream.end();
+  return answer.list_services_response.service.map(({ name }) => name);
+}

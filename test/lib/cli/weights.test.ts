@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { main } from '../../../lib/cli/main';
+import { loadFlaxMsgpack, loadWeights, saveNpz, saveSafetensors } from '../../../lib/files';
+import type { StateDict } from '../../../lib/modules/state-dict';
+import { Tensor } from '../../../lib/tensor/tensor';
+import { KEY_FAMILIES } from '../../../lib/weights';
+import { FIXTURES } from '../formats/support';
+import { familyOf, shapesOf } from '../weights/support';
+import { captureStreams } from './support';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-weights-'));
+const file = (name: string): string => path.join(folder, name);
+const written = captureStreams();
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const run = (...words: string[]): Promise<number> => main(['node', 'tokenlearner', ...words]);
+
+/** Tensors of a key family, each element another number. */
+function tensorsOf(
+  id: string,
+  form: Parameters<typeof familyOf>[1],
+  prefix = '',
+  separator = '.',
+): StateDict {
+  const shapes = Object.entries(shapesOf(familyOf(id, form), { prefix, separator }));
+  return Object.fromEntries(
+    shapes.map(([name, { shape }], i) => {
+      const count = shape.reduce((product, size) => product * size, 1);
+      return [
+        name,
+        Tensor.arange(100 * i, 100 * i + count)
+          .to('float32')
+          .reshape(shape),
+      ];
+    }),
+  );
+}
+
+async function same(name: string, expected: StateDict): Promise<void> {
+  const dict = await loadWeights(file(name));
+  expect(Object.keys(dict).sort()).toEqual(Object.keys(expected).sort());
+  for (const [key, tensor] of Object.entries(expected)) expect(dict[key]).toEqual(tensor);
+}
+
+describe('convert', () => {
+  test.each(KEY_FAMILIES.map((family) => [family.id, family.form] as const))(
+    "%s %s: to this package's names, and back",
+    async (id, form) => {
+      const separator = id === 'flax' || id === 'rt1' ? '/' : '.';
+      const dict = tensorsOf(id, form, '', separator);
+      await saveSafetensors(file('in.safetensors'), dict);
+      const own = form.startsWith('fuser') ? 'fuser' : form.slice(0, 3);
+      expect([
+        await run('convert', file('in.safetensors'), file('own.npz'), '--to', own),
+        written.errors,
+      ]).toEqual([0, '']);
+      if (id === 'tokenlearner') return same('own.npz', dict);
+      expect([await run('convert', file('own.npz'), file('back.pt'), '--to', id), written.errors]).toEqual([
+        0,
+        '',
+      ]);
+      return same('back.pt', dict);
+    },
+  );
+
+  test('kernels are transposed', async () => {
+    const dict = tensorsOf('flax', 'v11', 'params/', '/');
+    await saveNpz(file('in.npz'), dict);
+    expect(await run('convert', file('in.npz'), file('out.safetensors'), '--to', 'v11')).toBe(0);
+    const out = await loadWeights(file('out.safetensors'));
+    expect(out['mlp.0.weight']).toEqual(dict['params/token_masking/Dense_0/kernel']?.T.contiguous());
+    expect(written.out).toContain('6 tensors');
+  });
+
+  test('formats and dtype, names as they are', async () => {
+    const source = path.join(FIXTURES, 'written.msgpack');
+    expect(await run('convert', source, file('a.safetensors'), '--dtype', 'float16', '-q')).toBe(0);
+    const dict = await loadWeights(file('a.safetensors'));
+    const whole = await loadFlaxMsgpack(source);
+    expect(Object.keys(dict).sort()).toEqual(Object.keys(whole).sort());
+    expect(dict['params/LayerNorm_0/scale']?.dtype).toBe('float16');
+    expect(dict['state/step']?.dtype).toBe('int64');
+    expect(written.out).toBe('');
+    expect(await run('convert', file('a.safetensors'), file('b.msgpack'))).toBe(0);
+    expect(await run('convert', file('b.msgpack'), file('c.npz'), '--compressed')).toBe(0);
+    await same('c.npz', dict);
+  });
+
+  test('several modules: --prefix chooses', async () => {
+    await saveSafetensors(file('two.safetensors'), {
+      ...tensorsOf('flax', 'v11', 'a/', '/'),
+      ...tensorsOf('flax', 'v11', 'b/', '/'),
+    });
+    expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11')).toBe(1);
+    expect(written.errors).toContain('choose one with `prefix`: "a/", "b/"');
+    expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11', '--prefix', 'b')).toBe(
+      0,
+    );
+  });
+
+  test.each([
+    [['in.safetensors', 'out.txt'], /the name of the output decides its format/],
+    [['in.safetensors', 'out.pt', '--compressed'], /--compressed is for \.npz/],
+    [['in.safetensors', 'out.pt', '--prefix', 'a'], /give --to too/],
+    [['in.safetensors', 'out.pt', '--to', 'none'], /Allowed choices/],
+    [['in.safetensors', 'out.pt', '--dtype', 'int32'], /Allowed choices/],
+  ])('%j is wrong usage', async ([input = '', target = '', ...options], message) => {
+    await saveSafetensors(file('in.safetensors'), tensorsOf('flax', 'v11'));
+    expect(await run('convert', file(input), file(target), ...options)).toBe(2);
+    expect(written.errors).toMatch(message);
+  });
+
+  test('names that a source does not have for a module', async () => {
+    await saveSafetensors(file('in.safetensors'), tensorsOf('flax', 'v10'));
+    expect(await run('convert', file('in.safetensors'), file('out.pt'), '--to', 'rt1')).toBe(2);
+    expect(written.errors).toMatch(/rt1 has names for v11, not for v10/);
+  });
+});
+
+describe('inspect', () => {
+  test('keys, shapes, dtypes, bytes, and the module', async () => {
+    await saveSafetensors(file('port.safetensors'), tensorsOf('maruya24', 'v11', 'x.'));
+    expect([await run('inspect', file('port.safetensors')), written.errors]).toEqual([0, '']);
+    expect(written.out).toContain('safetensors: 6 tensors');
+    expect(written.out).toMatch(/x\.conv1\.weight +\(5, 16, 1, 1\) +float32 +320/);
+    expect(written.out).toContain(
+      "TokenLearnerV11 (likely): { dim: 16, numOutputTokens: 3, bottleneckDim: 5, variant: 'd' }",
+    );
+    expect(written.out).toContain('under the prefix "x."');
+    expect(written.out).toContain('{ eps: 0.00001 }');
+  });
+
+  test.each(['all.npz', 'all-deflated.npz', 'all.msgpack', 'chunked.msgpack', 'all.safetensors', 'all.pt'])(
+    '%s: what is loaded is listed, in JSON',
+    async (name) => {
+      expect([await run('inspect', path.join(FIXTURES, name), '--json'), written.errors]).toEqual([0, '']);
+      const { tensors } = JSON.parse(written.out) as { tensors: { name: string; shape: number[] }[] };
+      const dict = await loadWeights(path.join(FIXTURES, name));
+      const listed = tensors.map((each) => [each.name, each.shape] as const);
+      expect(new Map(listed)).toEqual(
+        new Map(Object.entries(dict).map(([key, { shape }]) => [key, [...shape]])),
+      );
+    },
+  );
+
+  test('a file that fits nothing, an array, and a file that is none', async () => {
+    expect(await run('inspect', path.join(FIXTURES, 'float32.npy'))).toBe(0);
+    expect(written.out).toMatch(/\(no name\) +\(2, 3\) +float32 +24[^]*No module of the family fits/);
+    expect(await run('inspect', path.join(FIXTURES, 'expected.json'))).toBe(1);
+    expect(written.errors).toContain('[ERR_FILE_FORMAT]');
+  });
+
+  test('what nearly fits', async () => {
+    const dict = tensorsOf('flax', 'v11');
+    delete dict['LayerNorm_0.bias'];
+    await saveSafetensors(file('near.safetensors'), dict);
+    expect(await run('inspect', file('near.safetensors'))).toBe(0);
+    expect(written.out).toMatch(/nearly a TokenLearnerV11 .*: it has no LayerNorm_0\.bias/);
+  });
+
+  test('a name that a terminal would obey is escaped', async () => {
+    await saveSafetensors(file('terminal.safetensors'), { '\x1b[2J\u202e': Tensor.ones([1]) });
+    expect(await run('inspect', file('terminal.safetensors'))).toBe(0);
+    expect(['\x1b', '\u202e'].filter((character) => written.out.includes(character))).toEqual([]);
+  });
+});

@@ -1,0 +1,8 @@
+import { resultOf } from './run';
+
+test('8 workers open a model of some hundred MB, and the process grows by less than one more copy', async () => {
+  const { model, growth, equal, shares } = (await resultOf('shared-model')) as Record<string, number>;
+  expect({ equal, shares }).toEqual({ equal: true, shares: 1 });
+  expect(model).toBeGreaterThan(250e6);
+  expect(growth).toBeLessThan(model ?? 0);
+}, 120_000);

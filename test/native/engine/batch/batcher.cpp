@@ -1,0 +1,232 @@
+#include "engine/batch/batcher.hpp"
+
+#include <doctest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "list-op.hpp"
+
+using namespace test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A batcher on an executor of the CPU. The executor ends first, as in a Node environment.
+class Fixture {
+ public:
+  explicit Fixture(const BatchLimits& limits = {}) : batcher(std::make_shared<Batcher>(limits, sink)) {}
+  ~Fixture() {
+    batcher->close(false);
+    executor.reset();
+  }
+
+  std::future<Outcome> submit(const std::shared_ptr<const Op>& op, float value,
+                              std::optional<Clock::duration> timeout = std::nullopt) {
+    Batched made = batched(op, value, ++last_id);
+    if (timeout) made.request->deadline = made.request->arrival + *timeout;
+    batcher->submit(std::move(made.request), *executor);
+    return std::move(made.outcome);
+  }
+
+  OneByOne sink;
+  std::unique_ptr<Executor> executor = std::make_unique<Executor>(Device::cpu());
+  std::shared_ptr<Batcher> batcher;
+  uint64_t last_id = 0;
+};
+
+bool is(std::future<Outcome>& outcome, ErrorCode code) {
+  const Outcome value = outcome.get();
+  return std::holds_alternative<ErrorCode>(value) && std::get<ErrorCode>(value) == code;
+}
+
+bool is(std::future<Outcome>& outcome, float number) {
+  const Outcome value = outcome.get();
+  return std::holds_alternative<float>(value) && std::get<float>(value) == number;
+}
+
+/// Fails if a run has more than `most` numbers, as a run out of memory does.
+std::shared_ptr<const Op> limited(std::size_t most, std::vector<std::size_t>& runs) {
+  return list_op([most, &runs](const std::vector<float>& numbers) {
+    runs.push_back(numbers.size());
+    if (numbers.size() > most) throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "too many");
+  });
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("engine/batcher");
+
+TEST_CASE("held requests run as one batch, are delivered at once, and each gets its own result") {
+  Fixture f;
+  std::vector<std::size_t> runs;
+  const auto op = limited(100, runs);
+  f.batcher->hold(50);
+  std::vector<std::future<Outcome>> outcomes;
+  for (int i = 0; i < 50; ++i) outcomes.push_back(f.submit(op, static_cast<float>(i)));
+  for (int i = 0; i < 50; ++i) CHECK(is(outcomes[static_cast<std::size_t>(i)], static_cast<float>(i + 1)));
+  CHECK(runs == std::vector<std::size_t>{50});
+  CHECK(f.sink.deliveries() == 1);
+  const BatcherState state = f.batcher->state();
+  CHECK(state.statistics.batches == 1);
+  CHECK(state.statistics.succeeded == 50);
+  CHECK(state.statistics.images == 50);
+  CHECK(state.queued + state.running == 0);
+}
+
+TEST_CASE("a batch out of memory runs in parts, and nobody notices") {
+  Fixture f;
+  std::vector<std::size_t> runs;
+  const auto op = limited(3, runs);
+  f.batcher->hold(8);
+  std::vector<std::future<Outcome>> outcomes;
+  for (int i = 0; i < 8; ++i) outcomes.push_back(f.submit(op, static_cast<float>(i)));
+  for (int i = 0; i < 8; ++i) CHECK(is(outcomes[static_cast<std::size_t>(i)], static_cast<float>(i + 1)));
+  CHECK(runs == std::vector<std::size_t>{8, 4, 2, 2, 4, 2, 2});
+}
+
+TEST_CASE("a bad request fails alone") {
+  Fixture f;
+  const auto op = list_op([](const std::vector<float>& numbers) {
+    for (const float value : numbers)
+      if (value == 5) throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "five");
+  });
+  f.batcher->hold(9);
+  std::vector<std::future<Outcome>> outcomes;
+  for (int i = 0; i < 9; ++i) outcomes.push_back(f.submit(op, static_cast<float>(i)));
+  for (int i = 0; i < 9; ++i) {
+    auto& outcome = outcomes[static_cast<std::size_t>(i)];
+    CHECK((i == 5 ? is(outcome, ErrorCode::ERR_SHAPE_MISMATCH) : is(outcome, static_cast<float>(i + 1))));
+  }
+  CHECK(f.batcher->state().statistics.failed == 1);
+}
+
+TEST_CASE("a deadline fires while nothing else happens, and a long one does not") {
+  Fixture f;
+  f.batcher->hold(100);
+  auto soon = f.submit(list_op(), 1, 5ms);
+  auto later = f.submit(list_op(), 1, 1h);
+  CHECK(is(soon, ErrorCode::ERR_TIMEOUT));
+  CHECK(f.batcher->state().queued == 1);
+  f.batcher->hold(0);
+  CHECK(is(later, 2.0F));
+  CHECK(f.batcher->state().statistics.timed_out == 1);
+}
+
+TEST_CASE("a running request can be cancelled, or time out: its result is dropped") {
+  Fixture f;
+  std::promise<void> begun, release;
+  const auto op = list_op([&](const std::vector<float>&) {
+    begun.set_value();
+    release.get_future().wait();
+  });
+  f.batcher->hold(3);
+  auto cancelled = f.submit(op, 1), late = f.submit(op, 2, 20ms), kept = f.submit(op, 3);
+  begun.get_future().wait();
+  CHECK(f.batcher->cancel(1));
+  CHECK(!f.batcher->cancel(1));
+  CHECK(is(cancelled, ErrorCode::ERR_CLOSED));
+  CHECK(is(late, ErrorCode::ERR_TIMEOUT));
+  release.set_value();
+  CHECK(is(kept, 4.0F));
+  CHECK(!f.batcher->cancel(3));
+  const BatcherStatistics statistics = f.batcher->state().statistics;
+  CHECK(statistics.cancelled == 1);
+  CHECK(statistics.timed_out == 1);
+  CHECK(statistics.succeeded == 1);
+}
+
+TEST_CASE("a delay ends by itself") {
+  BatchLimits limits;
+  limits.delay = 2ms;
+  Fixture f(limits);
+  const auto op = list_op();
+  auto a = f.submit(op, 1), b = f.submit(op, 2);
+  CHECK(is(a, 2.0F));
+  CHECK(is(b, 3.0F));
+}
+
+TEST_CASE("a full queue refuses, and a closed batcher drains or fails what waits") {
+  BatchLimits limits;
+  limits.requests = 2;
+  Fixture f(limits);
+  f.batcher->hold(100);
+  const auto op = list_op();
+  auto a = f.submit(op, 1), b = f.submit(op, 2);
+  CHECK_THROWS_AS(f.batcher->check_room(4), Error);
+  CHECK_THROWS_AS(f.submit(op, 3), Error);
+  CHECK(f.batcher->state().statistics.rejected == 2);
+  SUBCASE("drain") {
+    f.batcher->close(true);
+    CHECK(is(a, 2.0F));
+    CHECK(is(b, 3.0F));
+  }
+  SUBCASE("no drain") {
+    f.batcher->close(false);
+    CHECK(is(a, ErrorCode::ERR_CLOSED));
+    CHECK(is(b, ErrorCode::ERR_CLOSED));
+  }
+  SUBCASE("the executor ends first") {
+    f.batcher->hold(0);
+    f.executor.reset();
+    a.wait();
+    b.wait();
+  }
+  CHECK_THROWS_AS(f.submit(op, 3), Error);
+}
+
+TEST_CASE(
+    "replicas share the load; requests of a lost one run once more elsewhere, and without any all fail") {
+  Fixture f;
+  Executor second(Device::cpu());
+  f.batcher->add_replica(Device::cpu(), *f.executor);
+  f.batcher->add_replica(Device::cpu(), second);
+  std::atomic<int> losses = 1;
+  const auto op = list_op([&](const std::vector<float>&) {
+    if (losses.fetch_sub(1) > 0) throw Error(ErrorCode::ERR_DEVICE_LOST, "gone");
+  });
+  f.batcher->hold(4);
+  std::vector<std::future<Outcome>> outcomes;
+  for (int i = 0; i < 4; ++i) outcomes.push_back(f.submit(op, static_cast<float>(i)));
+  for (int i = 0; i < 4; ++i) CHECK(is(outcomes[static_cast<std::size_t>(i)], static_cast<float>(i + 1)));
+  const std::vector<BatcherDeviceState> devices = f.batcher->state().devices;
+  CHECK(devices.size() == 2);
+  CHECK(devices[0].lost != devices[1].lost);
+  losses = 1;
+  auto last = f.submit(op, 9);
+  CHECK(is(last, ErrorCode::ERR_DEVICE_LOST));
+  CHECK_THROWS_AS(f.submit(op, 9), Error);
+  CHECK(f.batcher->state().queued == 0);
+}
+
+TEST_CASE("many threads submit, cancel and ask at once: each request is settled once") {
+  BatchLimits limits = {};
+  limits.images = 7;
+  limits.levels = 2;
+  Fixture f(limits);
+  const auto op = list_op();
+  std::atomic<uint64_t> ids = 0;
+  std::atomic<int> settled = 0;
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 4; ++client) {
+    clients.emplace_back([&] {
+      for (int i = 0; i < 300; ++i) {
+        Batched made = batched(op, 1, ++ids);
+        const uint64_t id = made.request->id;
+        made.request->priority = i % 2;
+        if (i % 5 == 0) made.request->deadline = Clock::now() + 1ms;
+        f.batcher->submit(std::move(made.request), *f.executor);
+        if (i % 3 == 0) f.batcher->cancel(id);
+        if (i % 16 == 0) static_cast<void>(f.batcher->state());
+        made.outcome.wait();
+        ++settled;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  CHECK(settled == 1200);
+  const BatcherStatistics s = f.batcher->state().statistics;
+  CHECK(s.succeeded + s.cancelled + s.timed_out == 1200);
+}
+
+TEST_SUITE_END();
