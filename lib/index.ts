@@ -41,25 +41,34 @@ export type { CheckpointOptions } from './formats/checkpoint';
 export { GELU, type GELUOptions, ReLU } from './modules/activation';
 export { Conv2d, type Conv2dOptions } from './modules/conv2d';
 export { Flatten } from './modules/flatten';
+export type { InputLayout, Layout } from './modules/image-order';
 export { LayerNorm, type LayerNormOptions } from './modules/layer-norm';
 export { LeafModule, type PlacementOptions, UnaryLeaf } from './modules/leaf';
 export { Linear, type LinearOptions } from './modules/linear';
 export { MaxPool2d, type MaxPool2dOptions } from './modules/max-pool2d';
 export { Module } from './modules/module';
 export { ModuleList } from './modules/module-list';
+export { learnerFromStateDict, type LearnerStateDictOptions } from './modules/learner-from-state-dict';
 export type { Pair } from './modules/pair';
 export type { AbortSignalLike, RequestOptions } from './modules/request';
 export { Sequential } from './modules/sequential';
 export type { LoadStateDictOptions, LoadStateDictResult, StateDict } from './modules/state-dict';
+export { type Engine, TokenLearner, type TokenLearnerOptions } from './modules/token-learner';
 export {
-  type Engine,
-  type Layout,
-  TokenLearner,
+  type TokenLearnerV11Engine,
+  TokenLearnerV11,
+  type TokenLearnerV11ForwardOptions,
+  type TokenLearnerV11Options,
+  type TokenLearnerV11StateDictOptions,
+  type TokenLearnerV11SyncOptions,
+  type TokenLearnerV11Variant,
+} from './modules/token-learner-v11';
+export {
+  TokenPooling,
   type TokenLearnerForwardOptions,
   type TokenLearnerSyncOptions,
-  type TokenLearnerOptions,
   type TokensAndAttention,
-} from './modules/token-learner';
+} from './modules/token-pooling';
 export { openShared } from './open-shared';
 export { manualSeed } from './random';
 export {

@@ -5,6 +5,7 @@ import { main as basic } from '../examples/basic';
 import { main as customParameters } from '../examples/custom-parameters';
 import { main as largeInputs } from '../examples/large-inputs';
 import { main as ownModule } from '../examples/own-module';
+import { main as rt1Tokenizer } from '../examples/rt1-tokenizer';
 import { main as sequential } from '../examples/sequential';
 
 beforeEach(() => {
@@ -17,6 +18,7 @@ test.each([
   ['sequential', sequential, [1, 10]],
   ['own-module', ownModule, [1, 10]],
   ['large-inputs', largeInputs, [1, 64, 8]],
+  ['rt1-tokenizer', rt1Tokenizer, [48, 512]],
 ])('examples/%s.ts runs as documented', async (_, main, shape) => {
   expect(await main()).toEqual(shape);
 });

@@ -16,6 +16,7 @@ const SECTIONS = {
   Start: ['docs/installation.md', 'docs/first-steps.md', 'docs/pytorch.md'],
   Guides: [
     'docs/pictures.md',
+    'docs/which-tokenlearner.md',
     'docs/weights.md',
     'docs/modules.md',
     'docs/tensors.md',

@@ -8,6 +8,13 @@ export function fileName(value: string): string {
   return value;
 }
 
+export function numberFromZero(value: string): number {
+  const number = Number(value);
+  if (value.trim() === '' || !(number >= 0 && number < Infinity))
+    throw new InvalidArgumentError('It is not a number of at least 0.');
+  return number;
+}
+
 export function deviceName(value: string): DeviceOption {
   if (!isDeviceOption(value)) throw new InvalidArgumentError('Allowed choices are auto, cpu, cuda, cuda:N.');
   return value;

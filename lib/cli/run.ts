@@ -2,8 +2,8 @@ import { Command, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
 import { loadNpy, loadWeights } from '../files';
-import { type StateDict, TokenLearner } from '../index';
-import { deviceName, fileName } from './options';
+import { learnerFromStateDict, type LearnerStateDictOptions, type StateDict } from '../index';
+import { deviceName, fileName, numberFromZero } from './options';
 import { isStandardOutput, saveOutput, STANDARD } from './output';
 import { UsageError } from './usage-error';
 
@@ -15,7 +15,11 @@ interface RunOptions {
   key?: string;
   prefix: string;
   device: DeviceOption;
-  engine: 'auto' | 'fused' | 'grouped-conv';
+  engine: NonNullable<LearnerStateDictOptions['engine']>;
+  variant?: 'a' | 'b' | 'd';
+  eps?: number;
+  approximate?: 'tanh' | 'none';
+  inputLayout: 'channels-first' | 'channels-last';
   layout: 'channels-first' | 'tokens-first';
   quiet: boolean;
 }
@@ -49,10 +53,17 @@ function refuseTerminal({ input, output, attention }: RunOptions): void {
 async function run(options: RunOptions): Promise<void> {
   refuseTerminal(options);
   const weights = await weightsOf(options);
-  const model = TokenLearner.fromStateDict(weights, { device: options.device, engine: options.engine });
+  const { device, engine, variant, eps, approximate, layout, inputLayout } = options;
+  const model = learnerFromStateDict(weights, {
+    device,
+    engine,
+    ...(variant && { variant }),
+    ...(eps !== undefined && { eps }),
+    ...(approximate && { approximate }),
+  });
   const input = (await loadNpy(options.input === STANDARD ? process.stdin : options.input)).to(model.dtype);
   const started = process.hrtime.bigint();
-  const { tokens, attention } = await model.forward(input, { layout: options.layout, returnAttention: true });
+  const { tokens, attention } = await model.forward(input, { layout, inputLayout, returnAttention: true });
   const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
   await saveOutput(options.output, tokens);
   if (options.attention !== undefined) await saveOutput(options.attention, attention);
@@ -67,7 +78,9 @@ async function run(options: RunOptions): Promise<void> {
 /** `tokenlearner run`: one forward pass from files to files. */
 export function runCommand(): Command {
   return new Command('run')
-    .description('Run a trained TokenLearner on a feature map (..., C, H, W) in a .npy file.')
+    .description(
+      'Run a trained TokenLearner or TokenLearnerV11 on a feature map (..., C, H, W) in a .npy file.',
+    )
     .requiredOption(
       '-w, --weights <file>',
       'state dict: safetensors (also its index of shards) or a PyTorch checkpoint',
@@ -81,8 +94,20 @@ export function runCommand(): Command {
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto' as const)
     .addOption(
       new Option('--engine <engine>', 'how to compute')
-        .choices(['auto', 'fused', 'grouped-conv'])
+        .choices(['auto', 'fused', 'grouped-conv', 'libtorch'])
         .default('auto'),
+    )
+    .addOption(
+      new Option('--variant <variant>', 'of v1.1, where the names do not tell').choices(['a', 'b', 'd']),
+    )
+    .option('--eps <number>', "of v1.1's LayerNorm, where it is not 1e-6", numberFromZero)
+    .addOption(
+      new Option('--approximate <form>', "of v1.1's GELU, where it is not tanh").choices(['tanh', 'none']),
+    )
+    .addOption(
+      new Option('--input-layout <layout>', 'order of the input')
+        .choices(['channels-first', 'channels-last'])
+        .default('channels-first'),
     )
     .addOption(
       new Option('--layout <layout>', 'order of the output')

@@ -7,7 +7,7 @@ import { UsageError } from './usage-error';
 import { version } from './version';
 
 const PACKAGE = '@tokenlearner/server';
-const ENGINES = ['auto', 'fused', 'grouped-conv'];
+const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
 const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
 /** The part of the server's package that this command uses. The package depends on this one, not the other way round. */
@@ -139,7 +139,7 @@ export function serveCommand(): Command {
     )
     .requiredOption(
       '-m, --model <name=path>',
-      'weights of a TokenLearner, or a JavaScript module that exports a Module by default; may be repeated',
+      'weights of a TokenLearner or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
       modelOption,
     )
     .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)

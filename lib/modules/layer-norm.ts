@@ -13,7 +13,7 @@ export interface LayerNormOptions extends PlacementOptions {
 }
 
 /** Formats a number as Python does: with an exponent of at least two digits, or with a decimal point. */
-function formatFloat(value: number): string {
+export function formatFloat(value: number): string {
   const text = value !== 0 && (value < 1e-4 || value >= 1e16) ? value.toExponential() : String(value);
   return /^\d+$/.test(text) ? `${text}.0` : text.replace(/e([+-])(\d)$/, 'e$10$2');
 }

@@ -2,7 +2,7 @@
 import { binding } from '../binding';
 import { type Device, deviceCode, deviceFromCode } from '../device';
 import { dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
-import type { LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
+import type { CallOptions, LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
 
@@ -38,8 +38,11 @@ export interface LayerDefinition {
   initial?: () => AnyTensor[];
   /** The device and dtype of the parameters. @default the CPU in float32 */
   placement?: Placement;
-  /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if the layer cannot take the input. */
-  outputShape: (input: readonly number[]) => readonly number[];
+  /**
+   * Returns the output's shape for an input's shape and the options of a call. Throws ERR_SHAPE_MISMATCH if the layer cannot take
+   * the input.
+   */
+  outputShape: (input: readonly number[], how?: CallOptions) => readonly number[];
   /** PyTorch's repr of the layer, 'ReLU()'. A subclass's repr has its own name. */
   repr: string;
 }
@@ -67,8 +70,11 @@ export abstract class Runnable {
     this.hasParameters = hasParameters;
   }
 
-  /** Returns the output's shape for an input's shape. Throws ERR_SHAPE_MISMATCH if it cannot take the input. */
-  abstract outputShape(input: readonly number[]): number[];
+  /**
+   * Returns the output's shape for an input's shape and the options of a call. Throws ERR_SHAPE_MISMATCH if it cannot take the
+   * input.
+   */
+  abstract outputShape(input: readonly number[], how?: CallOptions): number[];
 
   /** Asks native code, the only owner of this fact. For a graph it is the placement of the first layer with parameters. */
   placement(): Placement {
@@ -93,8 +99,8 @@ export class NativeLayer extends Runnable {
     this.specs = parameters;
   }
 
-  override outputShape(input: readonly number[]): number[] {
-    return checkShape('output.shape', this.definition.outputShape(input));
+  override outputShape(input: readonly number[], how?: CallOptions): number[] {
+    return checkShape('output.shape', this.definition.outputShape(input, how));
   }
 
   /** Copies the parameters to the CPU, in the order of `specs`. */

@@ -25,7 +25,8 @@ export async function submit<D extends FloatDType>(
   const native = binding();
   const outputs = await request(
     control,
-    (id, timeoutMs) => native.forward(runnable.handle, [checkInput(runnable, input)], how, id, timeoutMs),
+    (id, timeoutMs) =>
+      native.forward(runnable.handle, [checkInput(runnable, input, how)], how, id, timeoutMs),
     (id) => {
       native.cancel(id);
     },
@@ -39,11 +40,11 @@ export function runSync<D extends FloatDType>(
   input: Tensor<D>,
   how?: CallOptions,
 ): Outputs<D> {
-  return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input)], how));
+  return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input, how)], how));
 }
 
 /** Checks an input for a module. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH. */
-export function checkInput(runnable: Runnable, input: unknown): TensorArg {
+export function checkInput(runnable: Runnable, input: unknown, how: CallOptions | undefined): TensorArg {
   // Check the argument that native code gets. The object's own properties may differ from it.
   const argument = tensorArgument('input', input);
   const dtype = dtypeFromCode(argument.dtype);
@@ -61,6 +62,6 @@ export function checkInput(runnable: Runnable, input: unknown): TensorArg {
       `Expected dtype ${own}, the module's, for \`input\` but received ${dtype}; convert it with to('${own}')${orModule}`,
     );
   }
-  runnable.outputShape(argument.shape);
+  runnable.outputShape(argument.shape, how);
   return argument;
 }

@@ -35,10 +35,10 @@ export interface ModuleState {
   /** What the package's own `forward` of the module runs, if that is one native request. */
   runnable?: () => Runnable | undefined;
   /**
-   * Checks the options of the package's own `forward` of the module. Missing if it takes only those of every request and
-   * returns one tensor.
+   * Checks the options of the package's own `forward` of the module on an input. Missing if it takes only those of every
+   * request and returns one tensor.
    */
-  forwardCall?: (options: unknown, allowed: readonly string[]) => ForwardCall;
+  forwardCall?: (input: unknown, options: unknown, allowed: readonly string[]) => ForwardCall;
   /** Frees what the module holds apart from its children. */
   release?: () => void;
 }

@@ -1,8 +1,8 @@
 import type { Device } from '../device';
 import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
-import { elementCount, formatShape } from '../shape';
-import type { AnyTensor, Tensor } from '../tensor/tensor';
+import { elementCount } from '../shape';
+import type { AnyTensor } from '../tensor/tensor';
 import {
   checkBoolean,
   checkInteger,
@@ -12,21 +12,18 @@ import {
   type IntegerRange,
 } from '../validate';
 import { registerClass } from './classes';
+import { leadingOf, orderOf } from './image-order';
 import { inferConfig } from './infer-config';
-import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
-import type { FloatDType } from '../dtype';
+import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { ParameterSpec } from './native';
-import { markBuiltIn } from './plan';
-import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
-import { runSync, submit } from './run';
-import { assertUsable, demandState, type ForwardCall, layerOf } from './state';
+import { assertUsable } from './state';
 import type { StateDict } from './state-dict';
+import { TokenPooling } from './token-pooling';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
 // Sanity limits; larger values are almost certainly typos.
 const MOST_LAYERS = 1000;
 const MOST_THREADS = 4096;
-const LAYOUTS = ['channels-first', 'tokens-first'] as const;
 // The options that a state dict does not determine.
 const REST = ['engine', 'intraOpThreads', 'allowTf32', ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as const;
@@ -37,9 +34,6 @@ const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as co
  * 'fused' if that can run, and 'grouped-conv' otherwise.
  */
 export type Engine = (typeof ENGINES)[number];
-
-/** The order of the output's dimensions: (..., C, G), as in the PyTorch class, or (..., G, C). */
-export type Layout = (typeof LAYOUTS)[number];
 
 export interface TokenLearnerOptions extends PlacementOptions {
   /** C: the channels of the input. At least 1. Required. */
@@ -62,32 +56,6 @@ export interface TokenLearnerOptions extends PlacementOptions {
    * errors of about 1e-3. @default false
    */
   allowTf32?: boolean;
-}
-
-/** Options of one {@link TokenLearner.forwardSync}. */
-export interface TokenLearnerSyncOptions {
-  /** @default 'channels-first' */
-  layout?: Layout;
-  /** Also return the attention maps. @default false */
-  returnAttention?: boolean;
-}
-
-/** Options of one {@link TokenLearner.forward}. */
-export interface TokenLearnerForwardOptions extends TokenLearnerSyncOptions, RequestOptions {}
-
-/** Tokens, and the attention maps that pooled them. */
-export interface TokensAndAttention<D extends FloatDType = 'float32'> {
-  /** (..., C, G), or (..., G, C) for layout 'tokens-first'. */
-  tokens: Tensor<D>;
-  /** (..., G, H, W); not normalised. */
-  attention: Tensor<D>;
-}
-
-interface With {
-  returnAttention: true;
-}
-interface Without {
-  returnAttention?: false;
 }
 
 interface Config {
@@ -167,7 +135,7 @@ let settings: (self: unknown) => Config;
  * console.log(tokens.shape, attention.shape); // [ 2, 64, 8 ] [ 2, 8, 16, 16 ]
  * ```
  */
-export class TokenLearner extends LeafModule {
+export class TokenLearner extends TokenPooling {
   readonly #config: Config;
 
   static {
@@ -175,7 +143,6 @@ export class TokenLearner extends LeafModule {
       assertUsable(self, TokenLearner);
       return self.#config;
     };
-    markBuiltIn(this);
     registerClass('TokenLearner', this, ([options]) => new TokenLearner(options as TokenLearnerOptions));
   }
 
@@ -188,22 +155,28 @@ export class TokenLearner extends LeafModule {
     const config = checkConfig(given);
     const specs = parameterSpecs(config);
     const placement = checkPlacement(given);
-    super({
-      kind: 'token-learner',
-      libtorchUser: libtorchUser(config, placement.device),
-      config: { ...config },
-      arguments: [{ ...config, device: 'cpu' }],
-      placement,
-      parameters: specs,
-      initial: () =>
-        specs
-          .filter((_, i) => i % 2 === 0)
-          .flatMap(({ shape }) => weightAndBias(shape, true, placement.dtype)),
-      outputShape: (input) => outputShape(input, config),
-      repr: repr(config),
-    });
+    super(
+      {
+        kind: 'token-learner',
+        libtorchUser: libtorchUser(config, placement.device),
+        config: { ...config },
+        arguments: [{ ...config, device: 'cpu' }],
+        placement,
+        parameters: specs,
+        initial: () =>
+          specs
+            .filter((_, i) => i % 2 === 0)
+            .flatMap(({ shape }) => weightAndBias(shape, true, placement.dtype)),
+        outputShape: (input, how) => [
+          ...leadingOf(input, config.dim, orderOf(how)),
+          config.dim,
+          config.numOutputTokens,
+        ],
+        repr: repr(config),
+      },
+      'grid',
+    );
     this.#config = config;
-    demandState(this).forwardCall = checkForward;
   }
 
   /**
@@ -242,7 +215,7 @@ export class TokenLearner extends LeafModule {
   }
 
   /** C: the channels of the input. */
-  get dim(): number {
+  override get dim(): number {
     return settings(this).dim;
   }
 
@@ -252,67 +225,13 @@ export class TokenLearner extends LeafModule {
   }
 
   /** G: the tokens of the output. */
-  get numOutputTokens(): number {
+  override get numOutputTokens(): number {
     return settings(this).numOutputTokens;
   }
 
   /** The number of grouped convolutions. */
   get numLayers(): number {
     return settings(this).numLayers;
-  }
-
-  /**
-   * Runs on the device's executor thread and does not block the event loop. Any number of calls may be in progress. On the CPU,
-   * work of about ten microseconds runs during the call itself, since the way to that thread and back takes longer. Input in
-   * native memory is used in place; input in JavaScript's memory is copied during the call. The results are on the input's
-   * device.
-   *
-   * @param input - shape (..., C, H, W), the module's dtype, any strides.
-   * @returns the tokens, (..., C, G); with `returnAttention` the tokens and the maps.
-   * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
-   * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_DEVICE_LOST,
-   * ERR_CLOSED; the signal's reason.
-   */
-  override async forward<D extends FloatDType>(
-    input: Tensor<D>,
-    options: TokenLearnerForwardOptions & With,
-  ): Promise<TokensAndAttention<D>>;
-  override async forward<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: TokenLearnerForwardOptions & Without,
-  ): Promise<Tensor<D>>;
-  override async forward<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: TokenLearnerForwardOptions,
-  ): Promise<Tensor<D> | TokensAndAttention<D>>;
-  override async forward<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: TokenLearnerForwardOptions,
-  ): Promise<Tensor<D> | TokensAndAttention<D>> {
-    assertUsable(this, TokenLearner);
-    const { how, control } = checkForward(options, REQUEST_OPTIONS);
-    return results(await submit(layerOf(this), input, how, control));
-  }
-
-  /** Computes the same numbers as {@link forward} on the calling thread, and blocks it. Uses JavaScript's memory in place. */
-  override forwardSync<D extends FloatDType>(
-    input: Tensor<D>,
-    options: TokenLearnerSyncOptions & With,
-  ): TokensAndAttention<D>;
-  override forwardSync<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: TokenLearnerSyncOptions & Without,
-  ): Tensor<D>;
-  override forwardSync<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: TokenLearnerSyncOptions,
-  ): Tensor<D> | TokensAndAttention<D>;
-  override forwardSync<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: TokenLearnerSyncOptions,
-  ): Tensor<D> | TokensAndAttention<D> {
-    assertUsable(this, TokenLearner);
-    return results(runSync(layerOf(this), input, checkForward(options, []).how));
   }
 }
 
@@ -326,28 +245,6 @@ function assertLearnerClass(Class: unknown): void {
   );
 }
 
-function outputShape(input: readonly number[], { dim, numOutputTokens }: Config): number[] {
-  const expected = `(..., ${dim}, H, W)`;
-  const fail = (what: string): TokenLearnerError => new TokenLearnerError('ERR_SHAPE_MISMATCH', what);
-  if (input.length < 3) {
-    throw fail(
-      `Expected an input of shape ${expected}, at least 3 dimensions, but received ${formatShape(input)}`,
-    );
-  }
-  const [channels, height, width] = input.slice(-3);
-  if (channels !== dim) {
-    throw fail(
-      `Expected ${dim} channels, an input of shape ${expected}, but received ${String(channels)} channels in ${formatShape(input)}`,
-    );
-  }
-  if (height === 0 || width === 0) {
-    throw fail(
-      `Expected an input of shape ${expected} with at least one pixel but received ${formatShape(input)}`,
-    );
-  }
-  return [...input.slice(0, -3), dim, numOutputTokens];
-}
-
 function repr(config: Config): string {
   const groups = config.numOutputTokens;
   const rest = `kernel_size=(1, 1), stride=(1, 1)${groups === 1 ? '' : `, groups=${groups}`}`;
@@ -356,23 +253,4 @@ function repr(config: Config): string {
     .flatMap((layer, i) => (i === 0 ? [layer] : ["GELU(approximate='none')", layer]));
   const lines = layers.map((layer, i) => `    (${i}): ${layer}`);
   return ['TokenLearner(', '  (net): Sequential(', ...lines, '  )', ')'].join('\n');
-}
-
-function checkForward(options: unknown, allowed: readonly string[]): ForwardCall {
-  const given = checkOptions('options', options, ['layout', 'returnAttention', ...allowed]) as Record<
-    string,
-    unknown
-  >;
-  const { layout, returnAttention } = given;
-  const wantsMaps = returnAttention !== undefined && checkBoolean('options.returnAttention', returnAttention);
-  const tokensFirst =
-    layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first';
-  const how = wantsMaps || tokensFirst ? { returnAttention: wantsMaps, tokensFirst } : undefined;
-  return { how, control: checkRequest(given), results };
-}
-
-/** Native code returns the maps only if the caller asked for them. */
-function results<D extends FloatDType>([tokens, attention]: [Tensor<D>, ...Tensor<D>[]]):
-  Tensor<D> | TokensAndAttention<D> {
-  return attention === undefined ? tokens : { tokens, attention };
 }

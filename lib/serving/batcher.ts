@@ -9,7 +9,7 @@ import { runnableOf } from '../modules/plan';
 import { checkRequest, request, REQUEST_OPTIONS } from '../modules/request';
 import { adopted, checkInput, type Outputs } from '../modules/run';
 import { assertNotDisposed, className, demandState, type ForwardCall, isModule } from '../modules/state';
-import type { TokensAndAttention } from '../modules/token-learner';
+import type { TokensAndAttention } from '../modules/token-pooling';
 import type { BatcherHandle, NativeTensor } from '../native-interface';
 import type { Tensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
@@ -34,12 +34,12 @@ interface Without {
 const HOLD = Symbol.for('tokenlearner.batcher.hold');
 
 /** Checks a module's own options for a forward that takes only those of every request. */
-function plainCall(options: unknown, allowed: readonly string[]): ForwardCall {
+function plainCall(_input: unknown, options: unknown, allowed: readonly string[]): ForwardCall {
   const control = checkRequest(checkOptions('options', options, allowed));
   return { how: undefined, control, results: ([output]: Outputs<FloatDType>) => output };
 }
 
-const NO_CALL: ForwardCall = plainCall(undefined, []);
+const NO_CALL: ForwardCall = plainCall(undefined, undefined, []);
 
 /** The guard of public methods. Throws ERR_INVALID_THIS. */
 let checkThis: (self: unknown) => Batcher;
@@ -126,13 +126,13 @@ export class Batcher {
   ): Promise<Tensor<D> | TokensAndAttention<D>> {
     checkThis(this);
     const runnable = demandRunnable(this.#model);
-    const { priority, call } = this.#check(options);
+    const { priority, call } = this.#check(input, options);
     const { how, control, results } = call;
     const timeoutMs = control.timeoutMs ?? this.#settings.timeoutMs;
     const id = ++this.#lastId;
     const native = binding();
     const start = (): Promise<NativeTensor[]> => {
-      const argument = checkInput(runnable, input);
+      const argument = checkInput(runnable, input, how);
       const [batcher, layer] = [this.#handle, runnable.handle];
       const alone = this.#pending === 0;
       const running = native.batchForward(batcher, layer, argument, how, id, priority, timeoutMs, alone);
@@ -178,10 +178,10 @@ export class Batcher {
   }
 
   /** Checks the options of one forward. */
-  #check(options: unknown): { priority: number; call: ForwardCall } {
+  #check(input: unknown, options: unknown): { priority: number; call: ForwardCall } {
     if (options === undefined) {
       const { forwardCall } = demandState(this.#model);
-      return { priority: 0, call: forwardCall?.(undefined, []) ?? NO_CALL };
+      return { priority: 0, call: forwardCall?.(input, undefined, []) ?? NO_CALL };
     }
     if (!isPlainObject(options))
       throw unexpected('ERR_INVALID_ARG_TYPE', 'options', 'a plain object', options);
@@ -190,7 +190,7 @@ export class Batcher {
     const range = { min: 0, max: this.#settings.levels - 1 };
     return {
       priority: priority === undefined ? 0 : checkInteger('options.priority', priority, range),
-      call: forwardCall(own, REQUEST_OPTIONS),
+      call: forwardCall(input, own, REQUEST_OPTIONS),
     };
   }
 

@@ -3,7 +3,7 @@ import { type Device, type DeviceOption, resolveDevice } from '../device';
 import { TokenLearnerError } from '../errors';
 import type { BatchLimits } from '../native-interface';
 import type { RequestOptions } from '../modules/request';
-import type { TokenLearnerSyncOptions } from '../modules/token-learner';
+import type { TokenLearnerV11SyncOptions } from '../modules/token-learner-v11';
 import { checkInteger, checkNumber, checkOptions, unexpected } from '../validate';
 
 /** Options of a {@link Batcher}. */
@@ -36,7 +36,7 @@ export interface BatcherOptions {
 }
 
 /** Options of one {@link Batcher.forward}: those of the module's own forward, and a priority. */
-export interface BatcherForwardOptions extends RequestOptions, TokenLearnerSyncOptions {
+export interface BatcherForwardOptions extends RequestOptions, TokenLearnerV11SyncOptions {
   /**
    * From 0 to `priorityLevels` - 1. A larger number is more urgent. A waiting request rises one level every 100 ms. @default 0
    */

@@ -25,9 +25,10 @@ function list(items: readonly string[]): string {
   return items.slice(0, SHOWN).join(', ') + (items.length > SHOWN ? ', ...' : '');
 }
 
-/** A prefix with dots, and without a separator at its end. */
-function plain(prefix: string): string {
-  return prefix.replaceAll('/', '.').replace(/\.$/, '');
+/** True if both are the same prefix, with dots or slashes, with or without a separator at the end. */
+export function isPrefix(prefix: string, other: string): boolean {
+  const plain = (text: string): string => text.replaceAll('/', '.').replace(/\.$/, '');
+  return plain(prefix) === plain(other);
 }
 
 function strangerIn(names: readonly string[]): string | undefined {
@@ -48,7 +49,7 @@ function noneFound(
   const where = prefix === undefined || prefix === '' ? '' : ` under "${prefix}"`;
   const start = `Expected the weights of a ${module}${variant === undefined ? '' : ` of variant '${variant}'`}${where}, but`;
   const near = misfits.find(
-    (each) => each.module === module && (prefix === undefined || plain(each.prefix) === plain(prefix)),
+    (each) => each.module === module && (prefix === undefined || isPrefix(each.prefix, prefix)),
   );
   const others = recognitions.map(
     (each) => `a ${each.module}${each.prefix === '' ? '' : ` under "${each.prefix}"`}`,
@@ -77,7 +78,7 @@ export function chooseWeights(dict: Readonly<Record<string, Shaped>>, choice: We
   const found = examination.recognitions.filter(
     (each) =>
       each.module === module &&
-      (prefix === undefined || plain(each.prefix) === plain(prefix)) &&
+      (prefix === undefined || isPrefix(each.prefix, prefix)) &&
       (variant === undefined || each.options.variant === undefined || each.options.variant === variant),
   );
   const [first] = found;

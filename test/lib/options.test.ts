@@ -19,6 +19,8 @@ import {
   Sequential,
   Tensor,
   TokenLearner,
+  TokenLearnerV11,
+  learnerFromStateDict,
 } from '../../lib';
 import { expectReject, expectThrow } from './formats/support';
 
@@ -27,6 +29,7 @@ const x = Tensor.ones([2]);
 const pixel = { data: Uint8Array.of(1), width: 1, height: 1 };
 const relu = new ReLU();
 const device = 'cpu';
+const v11 = new TokenLearnerV11({ dim: 2, device });
 const learner = new TokenLearner({ dim: 2, device });
 
 /** Every public function that takes options, or looks as if it takes some. */
@@ -34,6 +37,10 @@ test.each<[string, () => unknown]>([
   ['new TokenLearner', () => new TokenLearner({ dim: 2, keyz: 1 } as never)],
   ['TokenLearner.fromStateDict', () => TokenLearner.fromStateDict(learner.stateDict(), stray)],
   ['TokenLearner.forwardSync', () => learner.forwardSync(Tensor.ones([2, 1, 1]), stray)],
+  ['new TokenLearnerV11', () => new TokenLearnerV11({ dim: 2, keyz: 1 } as never)],
+  ['TokenLearnerV11.fromStateDict', () => TokenLearnerV11.fromStateDict(v11.stateDict(), stray)],
+  ['TokenLearnerV11.forwardSync', () => v11.forwardSync(Tensor.ones([2, 1, 1]), stray)],
+  ['learnerFromStateDict', () => learnerFromStateDict(v11.stateDict(), stray)],
   ['loadStateDict', () => learner.loadStateDict(learner.stateDict(), stray)],
   ['new Linear', () => new Linear(1, 1, stray)],
   ['new Conv2d', () => new Conv2d(1, 1, 1, stray)],
@@ -62,6 +69,7 @@ test.each<[string, () => unknown]>([
 
 test.each<[string, () => Promise<unknown>]>([
   ['TokenLearner.forward', () => learner.forward(Tensor.ones([2, 1, 1]), stray)],
+  ['TokenLearnerV11.forward', () => v11.forward(Tensor.ones([2, 1, 1]), stray)],
   ['ReLU.forward', () => relu.forward(x, stray)],
   ['Sequential.forward', () => new Sequential(relu).forward(x, stray)],
   ['Tensor.fromImage', () => Tensor.fromImage(pixel, stray)],

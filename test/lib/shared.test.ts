@@ -14,6 +14,7 @@ import {
   Sequential,
   Tensor,
   TokenLearner,
+  TokenLearnerV11,
 } from '../../lib';
 import type { ErrorCode } from '../../lib';
 import { expectThrow as expectThrowWith } from './formats/support';
@@ -53,6 +54,23 @@ describe('modules', () => {
       () => new TokenLearner({ dim: 4, engine: 'grouped-conv' }),
       [2, 4, 3, 3],
     ],
+    ...(['a', 'b', 'd'] as const).flatMap((variant): [string, () => Module, number[]][] => [
+      [
+        `TokenLearnerV11 ${variant}`,
+        () =>
+          new TokenLearnerV11({
+            dim: 4,
+            numOutputTokens: 3,
+            variant,
+            eps: 1e-5,
+            engine: 'fused',
+            ...(variant === 'd' ? { bottleneckDim: 5 } : { groups: 2 }),
+            ...(variant === 'a' ? {} : { approximate: 'none' }),
+          }),
+        [2, 4, 3, 3],
+      ],
+    ]),
+    ['TokenLearnerV11 on libtorch', () => new TokenLearnerV11({ dim: 4, engine: 'libtorch' }), [2, 4, 3, 3]],
     ['Linear without bias', () => new Linear(4, 3, { bias: false }), [2, 4]],
     [
       'Conv2d',

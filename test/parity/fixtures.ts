@@ -13,6 +13,8 @@ export interface MadeTensor {
   name: string;
   shape: number[];
   scale: number;
+  /** What is added to each number. @default 0 */
+  offset?: number;
 }
 
 /** A layer: its class, positional arguments, options. */
@@ -25,10 +27,10 @@ export function readJson(file: string): unknown {
 /** The tensors of a case in the order of its list, on the CPU. */
 export function makeTensors(seed: number, tensors: MadeTensor[], dtype: DType): Record<string, AnyTensor> {
   const lcg = new Lcg(seed);
-  const make = ({ shape, scale }: MadeTensor): AnyTensor => {
+  const make = ({ shape, scale, offset = 0 }: MadeTensor): AnyTensor => {
     const count = shape.reduce((product, size) => product * size, 1);
-    if (dtype === 'float64') return Tensor.from(lcg.float64(count, scale), shape);
-    return Tensor.from(lcg.float32(count, scale), shape).to(dtype);
+    if (dtype === 'float64') return Tensor.from(lcg.float64(count, scale, offset), shape);
+    return Tensor.from(lcg.float32(count, scale, offset), shape).to(dtype);
   };
   return Object.fromEntries(tensors.map((tensor) => [tensor.name, make(tensor)]));
 }

@@ -12,16 +12,16 @@ export class Lcg {
     return (this.#state >>> 8) * 2 ** -23 - 1;
   }
 
-  /** `count` numbers, scaled; exact in float32 for scales that are powers of two. */
-  float32(count: number, scale: number): Float32Array {
-    return Float32Array.from({ length: count }, () => this.draw() * scale);
+  /** `count` numbers, scaled, plus an offset. Without an offset they are exact in float32 for scales that are powers of two. */
+  float32(count: number, scale: number, offset = 0): Float32Array {
+    return Float32Array.from({ length: count }, () => this.draw() * scale + offset);
   }
 
   /** The same with 48 bits a number. */
-  float64(count: number, scale: number): Float64Array {
+  float64(count: number, scale: number, offset = 0): Float64Array {
     return Float64Array.from({ length: count }, () => {
       const high = this.draw();
-      return (high + this.draw() * 2 ** -24) * scale;
+      return (high + this.draw() * 2 ** -24) * scale + offset;
     });
   }
 }

@@ -18,9 +18,9 @@ struct BatchSize {
   int64_t pixels = 0;
 };
 
-/// `images` is the product of the leading dimensions: all before (C, H, W) for an operator on images of any
-/// size, otherwise the first one. An input without them is one image.
-BatchSize batch_size(const Op& op, const Dims& shape);
+/// `images` is the product of the leading dimensions: for an operator on images of any size all before those of an image,
+/// as the options say, otherwise the first one. An input without them is one image.
+BatchSize batch_size(const Op& op, const Dims& shape, const CallOptions& options);
 
 /// One request of a batcher.
 struct BatchRequest {

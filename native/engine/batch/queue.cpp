@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/run/image-order.hpp"
+
 namespace tokenlearner {
 
 namespace {
@@ -20,12 +22,16 @@ int64_t sum_of(int64_t a, int64_t b) {
 
 }  // namespace
 
-BatchSize batch_size(const Op& op, const Dims& shape) {
-  const std::size_t inner = op.takes_any_size() ? 3 : shape.empty() ? 0 : shape.size() - 1;
+BatchSize batch_size(const Op& op, const Dims& shape, const CallOptions& options) {
+  const ImageOrder order = ImageOrder::of(options);
   BatchSize size{1, 1};
-  for (std::size_t i = 0; i + inner < shape.size(); ++i) size.images *= shape[i];
-  if (shape.size() >= 4 || (op.takes_any_size() && shape.size() == 3))
-    size.pixels = shape[shape.size() - 2] * shape[shape.size() - 1];
+  if (op.takes_any_size() && shape.size() >= order.rank()) {
+    const ImageCount count = count_images(shape, order);
+    size = {count.images, count.pixels};
+  } else if (!op.takes_any_size()) {
+    if (!shape.empty()) size.images = shape[0];
+    if (shape.size() >= 4) size.pixels = shape[shape.size() - 2] * shape[shape.size() - 1];
+  }
   size.pixels *= size.images;
   return size;
 }
@@ -36,7 +42,7 @@ BatchRequest::BatchRequest(std::shared_ptr<const Op> run_op, Device run_device, 
       device(run_device),
       inputs(std::move(tensors)),
       options(std::move(call)),
-      size(batch_size(*op, inputs.front().shape)),
+      size(batch_size(*op, inputs.front().shape, options)),
       bytes(byte_length(inputs)),
       completion(std::move(receiver)) {}
 

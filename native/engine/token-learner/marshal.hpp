@@ -32,8 +32,8 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
   return view;
 }
 
-/// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous, and tokens (B,
-/// C, G) or (B, G, C).
+/// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous or an empty Tensor for none, and
+/// tokens (B, C, G) or (B, G, C).
 inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
                                              bool tokens_first) {
   kernels::ForwardParams p;
@@ -50,6 +50,7 @@ inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps
   p.tokens_batch_stride = tokens.strides[0];
   p.tokens_channel_stride = tokens.strides[tokens_first ? 2 : 1];
   p.tokens_token_stride = tokens.strides[tokens_first ? 1 : 2];
+  if (maps.shape.empty()) return p;
   p.attention = maps.data();
   p.attention_batch_stride = maps.strides[0];
   p.attention_token_stride = maps.strides[1];

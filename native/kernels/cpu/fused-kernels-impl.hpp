@@ -13,6 +13,7 @@
 #endif
 
 #include "kernels/cpu/fused-kernels.hpp"
+#include "kernels/cpu/norm-mlp-kernels.hpp"
 #include "kernels/dtype.hpp"
 
 namespace tokenlearner::kernels::TOKENLEARNER_ISA_NAMESPACE {
@@ -31,12 +32,39 @@ namespace {
 #include "kernels/cpu/hidden-kernel.hpp"
 //
 #include "kernels/cpu/token-kernel.hpp"
+//
+#include "kernels/cpu/exponential.hpp"
+//
+#include "kernels/cpu/centre-kernel.hpp"
+//
+#include "kernels/cpu/logits-kernel.hpp"
+//
+#include "kernels/cpu/softmax-pool-kernel.hpp"
+//
+#include "kernels/cpu/pool-shares-kernel.hpp"
+
+template <typename Stored, typename Compute>
+const NormMlpKernels& norm_mlp_kernels() {
+  static constexpr NormMlpKernels kernels = {
+      .centre = centre<Stored, Compute>,
+      .logits = logits<Compute>,
+      .softmax_block = softmax_block<Compute>,
+      .pool = pool<Compute>,
+      .merge = merge<Compute>,
+      .finish = finish<Stored, Compute>,
+      .softmax_row = softmax_row<Compute>,
+      .exponential = exponential_array<Compute, false>,
+      .gelu_tanh = exponential_array<Compute, true>,
+  };
+  return kernels;
+}
 
 template <typename Stored, typename Compute>
 TypedKernels typed_kernels() {
   return {
       .panel_rows = kRows,
       .panel_pixels = static_cast<int>(kVectors * kLanesOf<Compute>),
+      .lanes = static_cast<int>(kLanesOf<Compute>),
       .token_channels = kTokenChannels,
       .token_scratch = kTokenChannels * kTokenChunk * static_cast<std::int64_t>(sizeof(Compute)),
       .packed_bytes = packed_bytes<Compute>,
@@ -45,6 +73,7 @@ TypedKernels typed_kernels() {
       .layer = layer<Compute>,
       .tokens = tokens<Stored, Compute>,
       .gelu = gelu_array<Compute>,
+      .norm_mlp = &norm_mlp_kernels<Stored, Compute>(),
   };
 }
 

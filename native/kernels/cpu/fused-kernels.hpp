@@ -82,12 +82,16 @@ struct TokenTile {
   void* scratch;
 };
 
+struct NormMlpKernels;
+
 /** The kernels for one pair of types: Stored is the type of x and y, Compute is the type of the sums. */
 struct TypedKernels {
   /** Rows of weights per panel. */
   int panel_rows;
   /** Pixels of the widest panel. */
   int panel_pixels;
+  /** Numbers in a vector. */
+  int lanes;
   /** The maximum number of y's channels in one TokenTile. */
   int token_channels;
   std::int64_t token_scratch;
@@ -104,6 +108,8 @@ struct TypedKernels {
   void (*tokens)(const TokenTile&);
   /** out[i] = gelu(in[i]), with the arithmetic of attention(). For tests. */
   void (*gelu)(const void* in, void* out, std::int64_t count);
+  /** See norm-mlp-kernels.hpp. */
+  const NormMlpKernels* norm_mlp;
 };
 
 struct IsaKernels {

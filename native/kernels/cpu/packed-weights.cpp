@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "kernels/cpu/load-as.hpp"
 #include "kernels/cpu/validate.hpp"
 
 namespace tokenlearner::kernels {
@@ -12,20 +13,6 @@ namespace {
 constexpr std::int64_t kLine = 16;
 
 std::int64_t whole_lines(std::int64_t elements) { return (elements + kLine - 1) / kLine * kLine; }
-
-template <typename Compute>
-Compute load(const void* base, DType dtype, std::int64_t index) {
-  switch (dtype) {
-    case DType::float64:
-      return static_cast<Compute>(static_cast<const double*>(base)[index]);
-    case DType::float16:
-      return widen(static_cast<const Half*>(base)[index]);
-    case DType::bfloat16:
-      return widen(static_cast<const BFloat16*>(base)[index]);
-    default:
-      return static_cast<const float*>(base)[index];
-  }
-}
 
 /** False if the packed weights exceed the address space. Computed in floating point, which cannot overflow. */
 bool fits_address_space(const WeightsView& weights) {
@@ -84,9 +71,9 @@ void PackedWeights::fill_panels(const WeightsView& weights, int index, std::int6
     const std::int64_t row = group * rows_ + k;
     Compute* lane = out + k / panel_rows_ * panel_rows_ * columns + k % panel_rows_;
     for (std::int64_t c = 0; c < columns; ++c) {
-      lane[c * panel_rows_] = load<Compute>(layer.weight, weights.dtype, row * columns + c);
+      lane[c * panel_rows_] = load_as<Compute>(layer.weight, weights.dtype, row * columns + c);
     }
-    bias[k] = load<Compute>(layer.bias, weights.dtype, row);
+    bias[k] = load_as<Compute>(layer.bias, weights.dtype, row);
   }
 }
 
@@ -102,9 +89,9 @@ bool PackedWeights::fill(const WeightsView& weights) noexcept {
     if (last == 0) continue;
     Compute* w2 = out + offset(last);
     for (std::int64_t k = 0; k < hidden_; ++k) {
-      w2[k] = load<Compute>(weights.layers[last].weight, weights.dtype, g * hidden_ + k);
+      w2[k] = load_as<Compute>(weights.layers[last].weight, weights.dtype, g * hidden_ + k);
     }
-    w2[whole_lines(padded_rows_)] = load<Compute>(weights.layers[last].bias, weights.dtype, g);
+    w2[whole_lines(padded_rows_)] = load_as<Compute>(weights.layers[last].bias, weights.dtype, g);
   }
   return true;
 }

@@ -44,12 +44,58 @@ void copy_run(const Stored* from, std::int64_t channel_stride, std::int64_t chan
   }
 }
 
+/** Four adjacent numbers, widened. */
+template <typename Stored>
+TOKENLEARNER_ALWAYS_INLINE Vector<float, 4> load_four(const Stored* from) {
+  if constexpr (std::is_same_v<Stored, float>) return load<float, 4>(from);
+  return Vector<float, 4>{widen(from[0]), widen(from[1]), widen(from[2]), widen(from[3])};
+}
+
+/** The same for channels last. Turns squares of 4 x 4 in registers, and writes whole runs of a panel's row. */
+template <typename Stored>
+void transpose(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
+               float* out, std::int64_t out_stride) {
+  using V = Vector<float, 4>;
+  const Stored* x = static_cast<const Stored*>(source.x);
+  const std::int64_t whole = channels / 4 * 4;
+  std::int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const Stored* pixels[4];
+    for (int k = 0; k < 4; ++k) pixels[k] = x + offset_of(source, first + i + k);
+    for (std::int64_t c = 0; c < whole; c += 4) {
+      const V a = load_four(pixels[0] + c);
+      const V b = load_four(pixels[1] + c);
+      const V d = load_four(pixels[2] + c);
+      const V e = load_four(pixels[3] + c);
+      const V ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const V ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const V de_low = __builtin_shufflevector(d, e, 0, 4, 1, 5);
+      const V de_high = __builtin_shufflevector(d, e, 2, 6, 3, 7);
+      float* const to = out + c * out_stride + i;
+      store<float, 4>(to, __builtin_shufflevector(ab_low, de_low, 0, 1, 4, 5));
+      store<float, 4>(to + out_stride, __builtin_shufflevector(ab_low, de_low, 2, 3, 6, 7));
+      store<float, 4>(to + 2 * out_stride, __builtin_shufflevector(ab_high, de_high, 0, 1, 4, 5));
+      store<float, 4>(to + 3 * out_stride, __builtin_shufflevector(ab_high, de_high, 2, 3, 6, 7));
+    }
+    for (std::int64_t c = whole; c < channels; ++c) {
+      for (int k = 0; k < 4; ++k) out[c * out_stride + i + k] = widen(pixels[k][c]);
+    }
+  }
+  for (; i < count; ++i) {
+    const Stored* const pixel = x + offset_of(source, first + i);
+    for (std::int64_t c = 0; c < channels; ++c) out[c * out_stride + i] = widen(pixel[c]);
+  }
+}
+
 /**
  * The same for pixels with any strides. Works in blocks of channels: channels-last reads whole cache lines.
  */
 template <typename Stored, typename Compute>
 void gather(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
             Compute* out, std::int64_t out_stride) {
+  if constexpr (std::is_same_v<Compute, float>) {
+    if (source.channel_stride == 1) return transpose<Stored>(source, channels, first, count, out, out_stride);
+  }
   constexpr std::int64_t kBlock = 32;
   const Stored* x = static_cast<const Stored*>(source.x);
   for (std::int64_t block = 0; block < channels; block += kBlock) {

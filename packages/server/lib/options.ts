@@ -14,14 +14,14 @@ export interface BatchingOptions extends BatcherOptions {
 /** A model from a file, and what its requests may use. */
 export interface ModelFile {
   /**
-   * The weights of a TokenLearner (safetensors, or a PyTorch checkpoint), or a JavaScript module (.js, .mjs, .cjs) whose default export is
+   * The weights of a TokenLearner or a TokenLearnerV11 (any file that loadWeights reads), or a JavaScript module (.js, .mjs, .cjs) whose default export is
    * a Module or a function that makes one. Such a module is a program and runs with the rights of the server.
    */
   path: string;
   /** For weights: where the model runs. @default 'auto' */
   device?: string;
   /** For weights: how it computes. @default 'auto' */
-  engine?: 'auto' | 'fused' | 'grouped-conv';
+  engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch';
 }
 
 /** A file, its options, or a module that the program has made. The server does not dispose the latter. */

@@ -80,7 +80,7 @@ export class InferenceServer {
    * Opens the ports, loads the models, and resolves once they are ready. Until then the server is live and not ready. If it fails,
    * nothing stays open.
    *
-   * @throws the errors of loadWeights and TokenLearner.fromStateDict, and those of the ports, such as EADDRINUSE.
+   * @throws the errors of loadWeights and learnerFromStateDict, and those of the ports, such as EADDRINUSE.
    */
   async listen(): Promise<ServerAddress> {
     const { lifecycle, models, log } = this.#core;

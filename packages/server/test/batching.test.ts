@@ -1,5 +1,5 @@
 /** Requests of many clients in common batches. */
-import { Tensor } from 'tokenlearner';
+import { Tensor, TokenLearnerV11 } from 'tokenlearner';
 import {
   binaryMessage,
   binaryReply,
@@ -44,6 +44,25 @@ it('gives each of many clients what it would get alone, whatever the sizes', asy
   expect(metrics).toContain('nv_inference_request_success{model="m",version="1"} 42\n');
   expect(metrics).toContain(`tokenlearner_batch_size_sum{model="m",version="1"} ${images}\n`);
   expect(metrics).toContain('tokenlearner_queue_duration_seconds_count{model="m",version="1"} 42\n');
+});
+
+it('serves a TokenLearnerV11 with its tokens and maps', async () => {
+  const v11 = new TokenLearnerV11({ dim: CHANNELS, numOutputTokens: 3, device: 'cpu' });
+  const server = await start({ models: { m: v11 }, grpcPort: false });
+  const metadata = (await (await fetch(urlOf(server, '/v2/models/m'))).json()) as object;
+  expect(metadata).toMatchObject({
+    inputs: [{ name: 'input', shape: [-1, CHANNELS, -1, -1] }],
+    outputs: [
+      { name: 'tokens', shape: [-1, CHANNELS, 3] },
+      { name: 'attention', shape: [-1, 3, -1, -1] },
+    ],
+  });
+  const x = Tensor.randn([2, CHANNELS, 5, 3]);
+  const named = { ...BINARY, outputs: [{ name: 'attention' }, { name: 'tokens' }] };
+  const { tokens, attention } = v11.forwardSync(x, { returnAttention: true });
+  expect(binaryReply(await post(server, binaryMessage(x, {}, named))).binary).toEqual(
+    Buffer.concat([bytes(tokens), bytes(attention)]),
+  );
 });
 
 it('has the priorities of the protocol', async () => {

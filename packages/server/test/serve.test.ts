@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { saveSafetensors, Tensor, type TokenLearner } from 'tokenlearner';
+import { saveSafetensors, Tensor, TokenLearnerV11, type TokenPooling } from 'tokenlearner';
 import { binaryMessage, CHANNELS, RawClient, smallModel } from './support';
 
 const ROOT = path.resolve(__dirname, '..', '..', '..');
@@ -76,7 +76,7 @@ class Process {
   }
 }
 
-async function weightsOf(model: TokenLearner, name: string): Promise<string> {
+async function weightsOf(model: TokenPooling, name: string): Promise<string> {
   const file = path.join(folder, name);
   await saveSafetensors(file, model.stateDict());
   return file;
@@ -84,7 +84,7 @@ async function weightsOf(model: TokenLearner, name: string): Promise<string> {
 
 const x = Tensor.randn([2, CHANNELS, 6, 6]);
 const message = binaryMessage(x, {}, { parameters: { binary_data_output: true } });
-const bits = (model: TokenLearner): string =>
+const bits = (model: TokenPooling): string =>
   Buffer.from(model.forwardSync(x).data.slice().buffer).toString('hex');
 
 async function infer(client: RawClient): Promise<{ status: number; tokens: string; close: boolean }> {
@@ -96,6 +96,14 @@ async function infer(client: RawClient): Promise<{ status: number; tokens: strin
     close: headers.connection === 'close',
   };
 }
+
+it('serves the weights of a TokenLearnerV11', async () => {
+  const model = new TokenLearnerV11({ dim: CHANNELS, numOutputTokens: 3, device: 'cpu' });
+  const server = new Process('-m', `m=${await weightsOf(model, 'v11.safetensors')}`);
+  const client = new RawClient(await server.port());
+  expect(await infer(client)).toMatchObject({ status: 200, tokens: bits(model) });
+  client.close();
+});
 
 it('serves weights; SIGTERM under load loses no request that was accepted', async () => {
   const model = smallModel();

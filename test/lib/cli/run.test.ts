@@ -5,6 +5,7 @@ import { main } from '../../../lib/cli/main';
 import { loadNpy, loadWeights, saveNpy, saveSafetensors } from '../../../lib/files';
 import type { StateDict } from '../../../lib/modules/state-dict';
 import { TokenLearner } from '../../../lib/modules/token-learner';
+import { TokenLearnerV11 } from '../../../lib/modules/token-learner-v11';
 import { Tensor } from '../../../lib/tensor/tensor';
 import { FIXTURES } from '../formats/support';
 import { captureStreams } from './support';
@@ -45,6 +46,30 @@ test('weights are read by their content, under a prefix', async () => {
   await expectOutputOf(weights);
   expect(await run('-w', file('weights.pth'), '--prefix', 'decoder.')).toBe(1);
   expect(written.errors).toMatch(/no entry whose name starts with "decoder\." \[ERR_STATE_DICT\]/);
+});
+
+test('the names and shapes tell a TokenLearnerV11', async () => {
+  const model = new TokenLearnerV11({
+    dim: 4,
+    numOutputTokens: 3,
+    eps: 1e-5,
+    approximate: 'none',
+    device: 'cpu',
+  });
+  const entries = Object.entries(model.stateDict()).map(([name, tensor]) => [`learner.${name}`, tensor]);
+  await saveSafetensors(file('v11.safetensors'), Object.fromEntries(entries) as StateDict);
+  await saveNpy(file('last.npy'), (await loadNpy(file('x.npy'))).permute([0, 2, 3, 1]).contiguous());
+  const x = (await loadNpy(file('x.npy'))).to('float32');
+  const own = ['-w', file('v11.safetensors'), '--eps', '1e-5', '--approximate', 'none'];
+  for (const more of [[], ['--input-layout', 'channels-last', '-i', file('last.npy')]]) {
+    expect([await run(...own, ...more), written.errors]).toEqual([0, '']);
+    expect((await loadNpy(file('y.npy'))).data).toEqual(model.forwardSync(x).data);
+  }
+  expect(await run('-w', CHECKPOINT, '--key', 'ema', '--eps', '1e-5')).toBe(2);
+  expect(written.errors).toMatch(/eps/);
+  expect(await run(...own, '--engine', 'grouped-conv')).toBe(2);
+  expect(written.errors).toMatch(/grouped-conv/);
+  expect(await run(...own, '--eps', '-1')).toBe(2);
 });
 
 test('a file that is not weights is named', async () => {

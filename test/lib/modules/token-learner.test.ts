@@ -165,6 +165,19 @@ describe('forward', () => {
     expect(swapped.transpose(1, 2).contiguous().data).toEqual(model.forwardSync(x).data);
   });
 
+  test('channels-last reads (..., H, W, C)', async () => {
+    const x = Tensor.randn([2, 4, 5, 3]);
+    const expected = model.forwardSync(x.permute([0, 3, 1, 2]).contiguous(), { returnAttention: true });
+    const options = { inputLayout: 'channels-last', returnAttention: true } as const;
+    const { tokens, attention } = await model.forward(x, options);
+    expect(tokens).toEqual(expected.tokens);
+    expect(attention).toEqual(expected.attention);
+    const message = 'Expected 3 channels, an input of shape (..., H, W, 3)';
+    expectThrow(() => model.forwardSync(Tensor.zeros([3, 4, 5]), options), 'ERR_SHAPE_MISMATCH', message);
+    // @ts-expect-error -- flat pixels are for the others of the family
+    expectThrow(() => model.forwardSync(x, { pixels: 'flat' }), 'ERR_INVALID_ARG_VALUE', 'pixels');
+  });
+
   test('concurrent forwards give the same results as each one alone', async () => {
     const inputs = Array.from({ length: 20 }, () => Tensor.randn([3, 4, 5]));
     const outputs = await Promise.all(inputs.map((x) => model.forward(x)));

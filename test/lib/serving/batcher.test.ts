@@ -13,21 +13,10 @@ import {
   Sequential,
   Tensor,
   TokenLearner,
+  TokenLearnerV11,
 } from '../../../lib';
 import { at, elementsOf, type TensorModule } from '../support';
-
-const HOLD = Symbol.for('tokenlearner.batcher.hold');
-
-/** No batch begins until `count` requests wait. */
-function hold(batcher: Batcher, count: number): void {
-  (batcher as unknown as Record<symbol, (requests: number) => void>)[HOLD]?.(count);
-}
-
-function images(count: number, channels = 16): Tensor[] {
-  return Array.from({ length: count }, (_, i) =>
-    Tensor.randn([...(i % 3 === 0 ? [] : [1 + (i % 2)]), channels, 1 + (i % 7), 2 + (i % 5)]),
-  );
-}
+import { hold, images } from './support';
 
 async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
@@ -122,6 +111,12 @@ test.each<[string, () => TensorModule, number[], number]>([
   ['LayerNorm', () => new LayerNorm(12), [2, 3, 12], 0],
   ['MaxPool2d', () => new MaxPool2d(2), [2, 3, 8, 8], 0],
   ['Conv2d', () => new Conv2d(3, 4, 3), [2, 3, 8, 8], 1e-6],
+  [
+    'TokenLearnerV11 on libtorch',
+    () => new TokenLearnerV11({ dim: 16, engine: 'libtorch' }),
+    [2, 16, 5, 5],
+    1e-6,
+  ],
   ['grouped-conv', () => learner({ engine: 'grouped-conv' }), [2, 16, 5, 5], 1e-6],
   [
     'Sequential',

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { loadWeights, Module, TokenLearner, TokenLearnerError } from 'tokenlearner';
+import { learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
 import type { ModelFile, ModelSource } from '../options';
 
 const PROGRAM = /\.[mc]?js$/;
@@ -14,7 +14,7 @@ export interface Loaded {
   isOwn: boolean;
 }
 
-/** Reads a model. Throws the errors of loadWeights and of TokenLearner.fromStateDict, and whatever a program throws. */
+/** Reads a model. Throws the errors of loadWeights and of learnerFromStateDict, and whatever a program throws. */
 export async function load(source: ModelSource): Promise<Loaded> {
   if (source instanceof Module) return { module: source, isOwn: false };
   const file = typeof source === 'string' ? { path: source } : source;
@@ -25,7 +25,7 @@ export async function load(source: ModelSource): Promise<Loaded> {
 async function fromWeights({ path: file, device, engine }: ModelFile): Promise<Module> {
   const weights = await loadWeights(file);
   try {
-    return TokenLearner.fromStateDict(weights, {
+    return learnerFromStateDict(weights, {
       ...(device === undefined ? {} : { device: device as 'auto' }),
       ...(engine === undefined ? {} : { engine }),
     });

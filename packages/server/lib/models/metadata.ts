@@ -1,5 +1,5 @@
 /** What the protocol says about a model: its inputs and outputs. -1 is any size. */
-import { Conv2d, LayerNorm, Linear, MaxPool2d, type Module, Sequential, TokenLearner } from 'tokenlearner';
+import { Conv2d, LayerNorm, Linear, MaxPool2d, type Module, Sequential, TokenPooling } from 'tokenlearner';
 import { datatypeOf } from '../datatypes';
 
 export interface TensorMetadata {
@@ -35,7 +35,7 @@ function weightShape(module: Module): readonly number[] | undefined {
 
 function inputShape(module: Module): number[] {
   const first = firstLayer(module);
-  if (first instanceof TokenLearner) return [-1, first.dim, -1, -1];
+  if (first instanceof TokenPooling) return [-1, first.dim, -1, -1];
   if (first instanceof Conv2d || first instanceof MaxPool2d) return [-1, -1, -1, -1];
   if (first instanceof Linear) return [-1, weightShape(first)?.[1] ?? -1];
   if (first instanceof LayerNorm) return [-1, ...(weightShape(first) ?? [-1])];
@@ -46,7 +46,7 @@ function inputShape(module: Module): number[] {
 export function metadataOf(module: Module): ModelMetadata {
   const datatype = datatypeOf(module.dtype);
   const inputs: [TensorMetadata] = [{ name: INPUT, datatype, shape: inputShape(module) }];
-  if (!(module instanceof TokenLearner))
+  if (!(module instanceof TokenPooling))
     return { inputs, outputs: [{ name: OUTPUT, datatype, shape: [-1] }] };
   const { dim, numOutputTokens } = module;
   return {

@@ -7,11 +7,11 @@ export interface RunOptions {
   /** In milliseconds. */
   timeoutMs?: number;
   priority?: number;
-  /** For a TokenLearner only. */
+  /** For a TokenPooling only. */
   returnAttention?: true;
 }
 
-/** What a module returns: a tensor; a TokenLearner with its maps, both. */
+/** What a module returns: a tensor; a TokenPooling with its maps, both. */
 export type RunResult = AnyTensor | { tokens: Tensor; attention: Tensor };
 
 /** Runs a model's requests, with a bounded queue. */

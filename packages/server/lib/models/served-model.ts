@@ -1,5 +1,5 @@
 /** One model: its module, its runner, and what is told about it. */
-import { type AnyTensor, Module, Tensor, TokenLearner } from 'tokenlearner';
+import { type AnyTensor, Module, Tensor, TokenPooling } from 'tokenlearner';
 import type { BatchingOptions, ModelSource } from '../options';
 import { invalid, Problem } from '../problem';
 import { Budget, type Reservation } from './budget';
@@ -98,7 +98,7 @@ export class ServedModel {
   /** Runs the model. Rejects with the errors of {@link Runner}. */
   async infer(input: AnyTensor, { outputs, ...call }: Call): Promise<NamedTensor[]> {
     const { module, runner } = this.#demand();
-    if (!(module instanceof TokenLearner))
+    if (!(module instanceof TokenPooling))
       return [{ name: OUTPUT, tensor: oneTensor(await runner.forward(input, call)) }];
     if (!outputs.includes(ATTENTION))
       return [{ name: TOKENS, tensor: oneTensor(await runner.forward(input, call)) }];

@@ -1,0 +1,153 @@
+// The kernels of TokenLearner v1.1 for one pair of types, as plain function pointers, and their arguments.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/fused-kernels.hpp"
+#include "kernels/norm-mlp-params.hpp"
+
+namespace tokenlearner::kernels {
+
+/** Packed parameters, in Compute. NormMlpWeights owns them. */
+struct NormMlpLayout {
+  std::int64_t channels;
+  std::int64_t hidden;
+  std::int64_t tokens;
+  std::int64_t groups;
+  /** A group's hidden rows, rounded up to whole panels of rows. */
+  std::int64_t padded_rows;
+  Activation activation;
+  double eps;
+  /** W0 times LayerNorm's scale: [group][panel][channel of the group][row]. */
+  const void* first_weight;
+  /** b0 + W0 times LayerNorm's shift, and the sum of each row of first_weight; [group][padded row]. */
+  const void* first_bias;
+  const void* row_sum;
+  /** padded_rows zeros. */
+  const void* zeros;
+  /** W1: [group][panel][token][row]; and b1. */
+  const void* second_weight;
+  const void* second_bias;
+};
+
+/** A panel in a block: [C][width], of which the first `pixels` vector lanes are pixels. */
+struct PanelView {
+  const void* x;
+  /** The first lane in the block's rows of L, means and so on. */
+  std::int64_t lane;
+  std::int64_t pixels;
+  std::int64_t width;
+};
+
+/** Arguments to pack a panel and to subtract the means. See Note [Mean before product]. */
+struct CentreTile {
+  PixelSource source;
+  std::int64_t channels;
+  std::int64_t first;
+  /** At most a panel. */
+  std::int64_t pixels;
+  double eps;
+  void* panel;
+  /** One value per vector lane of the panel. */
+  void* mean;
+  void* scale;
+  void* shift;
+};
+
+/** Arguments for L of one panel. */
+struct LogitsTile {
+  const NormMlpLayout* mlp;
+  const void* panel;
+  std::int64_t pixels;
+  const void* scale;
+  const void* shift;
+  /** Token g has its row at logits + g * logits_stride. */
+  void* logits;
+  std::int64_t logits_stride;
+};
+
+/** Arguments for one block of the softmax. See Note [Online softmax]. */
+struct SoftmaxTile {
+  const PanelView* panels;
+  std::int64_t panel_count;
+  /** The lanes of all panels; and the same rounded up to whole vectors, the distance of rows. */
+  std::int64_t lanes;
+  std::int64_t stride;
+  std::int64_t tokens;
+  /** L, then exp(L - largest), zero in unused lanes. */
+  void* logits;
+  const void* mean;
+  bool is_first;
+  /** Per token: Compute, double, double. */
+  void* largest;
+  double* sum;
+  double* offset;
+  /** Receives the factor of all older sums. */
+  void* scale;
+};
+
+/** Arguments for the pooled sums of one block. */
+struct PoolTile {
+  const PanelView* panels;
+  std::int64_t panel_count;
+  std::int64_t channels;
+  std::int64_t tokens;
+  const void* weights;
+  std::int64_t stride;
+  bool is_first;
+  const void* scale;
+  /** [G][y_stride]; y_stride is a multiple of token_channels. */
+  void* y;
+  std::int64_t y_stride;
+};
+
+/** The sums of a share of an image: what one task computes. */
+struct PoolShare {
+  void* largest;
+  double* sum;
+  double* offset;
+  void* y;
+};
+
+/** Arguments to merge another share into the first one. */
+struct MergeTile {
+  PoolShare into;
+  PoolShare other;
+  std::int64_t tokens;
+  std::int64_t y_stride;
+};
+
+/** Arguments to write the tokens of an image. */
+struct FinishTile {
+  PoolShare share;
+  std::int64_t channels;
+  std::int64_t tokens;
+  std::int64_t y_stride;
+  /** V transposed in each group, [group][channel][output], or null. */
+  const void* value;
+  std::int64_t groups;
+  /** The pixel if the image has only one: y is exactly x then. Else null. */
+  const void* only_pixel;
+  std::int64_t pixel_channel_stride;
+  void* out;
+  std::int64_t out_channel_stride;
+  std::int64_t out_token_stride;
+  /** 2 * channels values of Compute. */
+  void* scratch;
+};
+
+struct NormMlpKernels {
+  void (*centre)(const CentreTile&);
+  void (*logits)(const LogitsTile&);
+  void (*softmax_block)(const SoftmaxTile&);
+  void (*pool)(const PoolTile&);
+  void (*merge)(const MergeTile&);
+  void (*finish)(const FinishTile&);
+  /** L of one token becomes its map, in place. */
+  void (*softmax_row)(void* row, std::int64_t count, const void* largest, double sum);
+  /** For tests: exp and GELU's tanh form with the arithmetic of the kernels. */
+  void (*exponential)(const void* in, void* out, std::int64_t count);
+  void (*gelu_tanh)(const void* in, void* out, std::int64_t count);
+};
+
+}  // namespace tokenlearner::kernels

@@ -1,0 +1,121 @@
+// Blocks of an image's pixels for the kernels of norm-mlp-kernels.hpp.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/aligned-buffer.hpp"
+#include "kernels/cpu/norm-mlp-kernels.hpp"
+
+namespace tokenlearner::kernels {
+
+/** This thread's scratch memory, or null. It is kept for the next run: new pages would cost more than a small run. */
+inline void* scratch(std::int64_t bytes) {
+  thread_local AlignedBuffer buffer;
+  return buffer.reserve(static_cast<std::size_t>(bytes)) ? buffer.data() : nullptr;
+}
+
+/** Sizes of blocks. They depend only on C and the instruction set, since the order of sums depends on them. */
+struct BlockPlan {
+  /** Panels of a block. */
+  static constexpr std::int64_t kMostPanels = 4;
+  /** Bytes of a block's pixels: they stay in the level 2 cache. */
+  static constexpr std::int64_t kBlockBytes = 512 << 10;
+  /** With tens of thousands of channels a panel is narrower. */
+  static constexpr std::int64_t kPanelBytes = 3 << 20;
+
+  BlockPlan(const TypedKernels& kernels, std::int64_t channels, std::size_t item)
+      : element(static_cast<std::int64_t>(item)), widest(kernels.panel_pixels), few(kernels.panel_rows / 2) {
+    const std::int64_t panel_bytes = kernels.packed_bytes(channels, widest);
+    panel =
+        panel_bytes <= kPanelBytes ? widest : std::max<std::int64_t>(1, widest * kPanelBytes / panel_bytes);
+    block = panel * std::clamp<std::int64_t>(kBlockBytes / panel_bytes, 1, kMostPanels);
+    lane = kernels.lanes;
+    pixel_bytes = kernels.packed_bytes(channels, widest) / widest;
+  }
+
+  /** Lanes of a row of a block: the last two panels may be padded. */
+  std::int64_t lanes() const { return (block / panel) * widest + 2 * widest; }
+  /** Scratch of a block: its panels, and three rows. */
+  std::int64_t bytes() const { return lanes() * (pixel_bytes + 3 * element); }
+
+  std::int64_t element;
+  /** Pixels of the widest panel that the kernels have. */
+  std::int64_t widest;
+  /** Up to so many pixels a kernel works without panels that are padded to a vector. */
+  std::int64_t few;
+  /** Pixels of a panel, and of a block. */
+  std::int64_t panel;
+  std::int64_t block;
+  /** Lanes of a vector. */
+  std::int64_t lane;
+  /** Bytes of a packed pixel. */
+  std::int64_t pixel_bytes;
+};
+
+/** One block in scratch memory. */
+class PixelBlock {
+ public:
+  /** `memory` has plan.bytes(). */
+  PixelBlock(const BlockPlan& plan, const TypedKernels& typed, const NormMlpKernels& kernels,
+             std::int64_t channels, std::int64_t pixels, char* memory)
+      : plan_(plan), kernels_(kernels), channels_(channels) {
+    mean_ = memory;
+    scale_ = mean_ + plan.lanes() * plan.element;
+    shift_ = scale_ + plan.lanes() * plan.element;
+    char* x = shift_ + plan.lanes() * plan.element;
+    for (std::int64_t done = 0; done < pixels;) {
+      const std::int64_t count = next_panel(pixels - done);
+      const std::int64_t bytes = typed.packed_bytes(channels, count);
+      const std::int64_t width = bytes / (channels * plan.element);
+      panels_[count_++] = {x, lanes_, count, width};
+      lanes_ += width;
+      done += count;
+      x += bytes;
+    }
+    stride_ = (lanes_ + plan.lane - 1) / plan.lane * plan.lane;
+  }
+
+  /** Packs the pixels from `first` on, and subtracts their means. */
+  void pack(const PixelSource& source, std::int64_t first, double eps) const {
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const PanelView& panel = panels_[i];
+      kernels_.centre({source, channels_, first, panel.pixels, eps, const_cast<void*>(panel.x),
+                       at(mean_, panel), at(scale_, panel), at(shift_, panel)});
+      first += panel.pixels;
+    }
+  }
+
+  const PanelView* panels() const { return panels_; }
+  std::int64_t count() const { return count_; }
+  std::int64_t lanes() const { return lanes_; }
+  /** lanes() rounded up to whole vectors. */
+  std::int64_t stride() const { return stride_; }
+  const void* mean() const { return mean_; }
+  const void* scale(const PanelView& panel) const { return at(scale_, panel); }
+  const void* shift(const PanelView& panel) const { return at(shift_, panel); }
+
+ private:
+  char* at(char* row, const PanelView& panel) const { return row + panel.lane * plan_.element; }
+
+  /** Pixels of the next panel. A few pixels beyond whole vectors have a panel of their own, which is not padded. */
+  std::int64_t next_panel(std::int64_t left) const {
+    if (left >= plan_.panel) return plan_.panel;
+    const std::int64_t whole = left / plan_.lane * plan_.lane;
+    return whole > 0 && left - whole <= plan_.few ? whole : left;
+  }
+
+  const BlockPlan& plan_;
+  const NormMlpKernels& kernels_;
+  std::int64_t channels_;
+  char* mean_;
+  char* scale_;
+  char* shift_;
+  PanelView panels_[BlockPlan::kMostPanels + 2];
+  std::int64_t count_ = 0;
+  std::int64_t lanes_ = 0;
+  std::int64_t stride_ = 0;
+};
+
+}  // namespace tokenlearner::kernels

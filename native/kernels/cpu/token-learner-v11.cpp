@@ -1,0 +1,258 @@
+#include "kernels/cpu/token-learner-v11.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <new>
+#include <vector>
+
+#include "kernels/cpu/pixel-blocks.hpp"
+
+namespace tokenlearner::kernels {
+namespace {
+
+/** Below this number of multiply-adds (about 20 microseconds) a second thread costs more than it saves. */
+constexpr double kSerialWork = 1 << 20;
+/** An image has at most so many shares, each of at least two panels. See Note [Online softmax]. */
+constexpr std::int64_t kMostShares = 64;
+
+/** One image of one forward. */
+struct Image {
+  const ForwardParams* params;
+  std::int64_t index;
+  std::int64_t shares;
+  /** The first share of the image in the sequence of all. */
+  std::int64_t first_share;
+};
+
+bool is_valid(const ForwardParams& params) {
+  if (params.batch < 0 || params.height < 0 || params.width < 0 || !is_floating(params.dtype)) return false;
+  if (params.batch == 0) return true;
+  // A softmax over no pixels has no value.
+  return params.height > 0 && params.width > 0 && params.x != nullptr && params.tokens != nullptr;
+}
+
+class V11Run {
+ public:
+  V11Run(std::span<const ForwardParams> list, DType dtype, const NormMlpWeights& weights)
+      : weights_(weights),
+        mlp_(weights.layout()),
+        typed_(kernels_of(weights.isa()).of(dtype)),
+        kernels_(*typed_.norm_mlp),
+        plan_(typed_, mlp_.channels, item_size(weights.compute())),
+        element_(static_cast<std::int64_t>(item_size(weights.compute()))),
+        stored_(static_cast<std::int64_t>(item_size(dtype))),
+        y_stride_(round_up(mlp_.channels, 16)) {
+    for (const ForwardParams& params : list) {
+      const std::int64_t pixels = params.height * params.width;
+      for (std::int64_t i = 0; i < params.batch; ++i) {
+        const std::int64_t shares = std::clamp<std::int64_t>(pixels / (2 * plan_.panel), 1, kMostShares);
+        images_.push_back({&params, i, shares, shares_});
+        shares_ += shares;
+        pixels_ += pixels;
+      }
+    }
+  }
+
+  Status run(Parallel& parallel, int max_threads) {
+    const double work = static_cast<double>(pixels_) * weights_.work_per_pixel();
+    const int threads = work < kSerialWork ? 1 : std::clamp(max_threads, 1, parallel.threads());
+    const auto images = static_cast<std::int64_t>(images_.size());
+    // Shares of whole images need no memory that outlives their task.
+    const bool is_split = shares_ > images;
+    if (is_split && !partial_.reserve(static_cast<std::size_t>(shares_ * share_bytes())))
+      return Status::out_of_memory;
+    parallel.run(shares_, threads, [&](std::int64_t task) { share_task(task); });
+    if (is_split && !out_of_memory_)
+      parallel.run(images, threads, [&](std::int64_t task) { merge_task(task); });
+    return out_of_memory_ ? Status::out_of_memory : Status::ok;
+  }
+
+ private:
+  static std::int64_t round_up(std::int64_t value, std::int64_t to) { return (value + to - 1) / to * to; }
+
+  /** Bytes of a PoolShare, in whole cache lines. */
+  std::int64_t share_bytes() const {
+    const std::int64_t tokens = round_up(mlp_.tokens, 16);
+    return tokens * (element_ + 2 * 8) + mlp_.tokens * y_stride_ * element_;
+  }
+
+  PoolShare share_at(char* memory) const {
+    const std::int64_t tokens = round_up(mlp_.tokens, 16);
+    PoolShare share{};
+    share.sum = reinterpret_cast<double*>(memory);
+    share.offset = share.sum + tokens;
+    share.largest = share.offset + tokens;
+    share.y = static_cast<char*>(share.largest) + tokens * element_;
+    return share;
+  }
+
+  const Image& image_of(std::int64_t share) const {
+    const auto after =
+        std::upper_bound(images_.begin(), images_.end(), share,
+                         [](std::int64_t at, const Image& image) { return at < image.first_share; });
+    return *(after - 1);
+  }
+
+  /** Any thread. */
+  void share_task(std::int64_t task) {
+    const Image& image = image_of(task);
+    const std::int64_t pixels = image.params->height * image.params->width;
+    const std::int64_t panels = pixels / plan_.panel;
+    const std::int64_t share = task - image.first_share;
+    const auto bound = [&](std::int64_t i) {
+      return i == image.shares ? pixels : i * panels / image.shares * plan_.panel;
+    };
+    const std::int64_t own = image.shares == 1 ? share_bytes() : 0;
+    char* const memory = static_cast<char*>(scratch(
+        plan_.bytes() + logits_bytes() + round_up(mlp_.tokens, 16) * element_ + own + finish_bytes()));
+    if (memory == nullptr) {
+      out_of_memory_ = true;
+      return;
+    }
+    char* const kept = image.shares == 1
+                           ? memory + plan_.bytes() + logits_bytes() + round_up(mlp_.tokens, 16) * element_
+                           : static_cast<char*>(partial_.data()) + task * share_bytes();
+    const PoolShare result = share_at(kept);
+    clear_largest(result);
+    for (std::int64_t first = bound(share), end = bound(share + 1), at = first; at < end; at += plan_.block)
+      block(image, at, std::min(plan_.block, end - at), at == first, memory, result);
+    if (image.shares == 1) finish(image, result, kept + own);
+  }
+
+  std::int64_t logits_bytes() const { return round_up(mlp_.tokens * plan_.lanes(), 16) * element_; }
+  std::int64_t finish_bytes() const { return round_up(2 * mlp_.channels, 16) * element_; }
+
+  void clear_largest(const PoolShare& share) const {
+    for (std::int64_t g = 0; g < mlp_.tokens; ++g) {
+      if (element_ == 8) {
+        static_cast<double*>(share.largest)[g] = -std::numeric_limits<double>::infinity();
+      } else {
+        static_cast<float*>(share.largest)[g] = -std::numeric_limits<float>::infinity();
+      }
+    }
+  }
+
+  /** Packs, normalises, multiplies and pools one block of an image's pixels. */
+  void block(const Image& image, std::int64_t first, std::int64_t pixels, bool is_first, char* memory,
+             const PoolShare& share) {
+    const PixelBlock block(plan_, typed_, kernels_, mlp_.channels, pixels, memory);
+    char* const logits = memory + plan_.bytes();
+    void* const scale = logits + logits_bytes();
+    block.pack(source_of(image), first, mlp_.eps);
+    for (std::int64_t i = 0; i < block.count(); ++i) {
+      const PanelView& panel = block.panels()[i];
+      kernels_.logits({&mlp_, panel.x, panel.pixels, block.scale(panel), block.shift(panel),
+                       logits + panel.lane * element_, block.stride()});
+    }
+    if (image.params->attention != nullptr) write_logits(image, block, first, logits);
+    kernels_.softmax_block({block.panels(), block.count(), block.lanes(), block.stride(), mlp_.tokens, logits,
+                            block.mean(), is_first, share.largest, share.sum, share.offset, scale});
+    kernels_.pool({block.panels(), block.count(), mlp_.channels, mlp_.tokens, logits, block.stride(),
+                   is_first, scale, share.y, y_stride_});
+  }
+
+  /** A row of the image's attention. */
+  char* map_of(const Image& image, std::int64_t token) const {
+    const ForwardParams& params = *image.params;
+    return static_cast<char*>(params.attention) +
+           (image.index * params.attention_batch_stride + token * params.attention_token_stride) * element_;
+  }
+
+  void write_logits(const Image& image, const PixelBlock& block, std::int64_t first, const char* logits) {
+    for (std::int64_t g = 0; g < mlp_.tokens; ++g) {
+      char* to = map_of(image, g) + first * element_;
+      for (std::int64_t i = 0; i < block.count(); ++i) {
+        const PanelView& panel = block.panels()[i];
+        std::copy_n(logits + (g * block.stride() + panel.lane) * element_, panel.pixels * element_, to);
+        to += panel.pixels * element_;
+      }
+    }
+  }
+
+  /** Merges the shares of an image in order. Any thread. */
+  void merge_task(std::int64_t task) {
+    const Image& image = images_[static_cast<std::size_t>(task)];
+    if (image.shares == 1) return;
+    char* const memory = static_cast<char*>(scratch(finish_bytes()));
+    if (memory == nullptr) {
+      out_of_memory_ = true;
+      return;
+    }
+    char* const first = static_cast<char*>(partial_.data()) + image.first_share * share_bytes();
+    for (std::int64_t i = 1; i < image.shares; ++i)
+      kernels_.merge({share_at(first), share_at(first + i * share_bytes()), mlp_.tokens, y_stride_});
+    finish(image, share_at(first), memory);
+  }
+
+  void finish(const Image& image, const PoolShare& share, void* memory) {
+    const ForwardParams& params = *image.params;
+    const std::int64_t pixels = params.height * params.width;
+    const char* const x = static_cast<const char*>(params.x) + image.index * params.x_batch_stride * stored_;
+    if (params.attention != nullptr) {
+      for (std::int64_t g = 0; g < mlp_.tokens; ++g)
+        kernels_.softmax_row(map_of(image, g), pixels, static_cast<const char*>(share.largest) + g * element_,
+                             share.sum[g]);
+    }
+    kernels_.finish({
+        .share = share,
+        .channels = mlp_.channels,
+        .tokens = mlp_.tokens,
+        .y_stride = y_stride_,
+        .value = weights_.value(),
+        .groups = mlp_.groups,
+        .only_pixel = pixels == 1 ? x : nullptr,
+        .pixel_channel_stride = params.x_channel_stride,
+        .out = static_cast<char*>(params.tokens) + image.index * params.tokens_batch_stride * stored_,
+        .out_channel_stride = params.tokens_channel_stride,
+        .out_token_stride = params.tokens_token_stride,
+        .scratch = memory,
+    });
+  }
+
+  PixelSource source_of(const Image& image) const {
+    const ForwardParams& params = *image.params;
+    PixelSource source{};
+    source.x = static_cast<const char*>(params.x) + image.index * params.x_batch_stride * stored_;
+    source.height = params.height;
+    source.width = params.width;
+    source.batch_stride = params.x_batch_stride;
+    source.channel_stride = params.x_channel_stride;
+    source.row_stride = params.x_row_stride;
+    source.pixel_stride = params.x_pixel_stride;
+    return source;
+  }
+
+  const NormMlpWeights& weights_;
+  const NormMlpLayout& mlp_;
+  const TypedKernels& typed_;
+  const NormMlpKernels& kernels_;
+  const BlockPlan plan_;
+  /** Bytes of one Compute value, and of one Stored value. */
+  const std::int64_t element_;
+  const std::int64_t stored_;
+  const std::int64_t y_stride_;
+  std::vector<Image> images_;
+  std::int64_t shares_ = 0;
+  std::int64_t pixels_ = 0;
+  AlignedBuffer partial_;
+  std::atomic<bool> out_of_memory_ = false;
+};
+
+}  // namespace
+
+Status token_learner_v11_forward(std::span<const ForwardParams> list, const NormMlpWeights& weights,
+                                 Parallel& parallel, int max_threads) noexcept {
+  for (const ForwardParams& params : list) {
+    if (!is_valid(params) || params.dtype != list.front().dtype) return Status::invalid_argument;
+    if (compute_dtype(params.dtype) != weights.compute()) return Status::unsupported;
+  }
+  if (list.empty()) return Status::ok;
+  try {
+    return V11Run(list, list.front().dtype, weights).run(parallel, max_threads);
+  } catch (const std::bad_alloc&) {
+    return Status::out_of_memory;
+  }
+}
+
+}  // namespace tokenlearner::kernels

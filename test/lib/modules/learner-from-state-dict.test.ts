@@ -1,0 +1,55 @@
+import { learnerFromStateDict, Tensor, TokenLearner, TokenLearnerV11, type TokenPooling } from '../../../lib';
+import { expectThrow } from '../formats/support';
+
+const device = 'cpu';
+const x = Tensor.randn([2, 16, 3, 4]);
+
+test.each<[string, TokenPooling]>([
+  ['a TokenLearner', new TokenLearner({ dim: 16, numOutputTokens: 3, device })],
+  ['v1.1', new TokenLearnerV11({ dim: 16, device })],
+  ['v1.1 of 2021', new TokenLearnerV11({ dim: 16, variant: 'a', device })],
+])('%s is found by its names', (_, model) => {
+  const made = learnerFromStateDict(model.stateDict(), { device, engine: 'fused' });
+  expect(made).toBeInstanceOf(model.constructor);
+  expect(made.forwardSync(x).toJSON()).toEqual(model.forwardSync(x).toJSON());
+});
+
+test('options of the other one are refused', () => {
+  const dict = new TokenLearner({ dim: 4, device }).stateDict();
+  expectThrow(() => learnerFromStateDict(dict, { eps: 1e-5 }), 'ERR_INVALID_ARG_VALUE', "'eps'");
+  const other = new TokenLearnerV11({ dim: 4, device }).stateDict();
+  expectThrow(
+    () => learnerFromStateDict(other, { engine: 'grouped-conv' }),
+    'ERR_INVALID_ARG_VALUE',
+    'libtorch',
+  );
+});
+
+test('weights of none, or of two', () => {
+  expectThrow(() => learnerFromStateDict({}), 'ERR_STATE_DICT', '');
+  expectThrow(() => learnerFromStateDict({ 'head.weight': Tensor.ones([2]) }), 'ERR_STATE_DICT', '');
+  expectThrow(() => learnerFromStateDict({ weight: 1 } as never), 'ERR_INVALID_ARG_TYPE', 'weight');
+  const v11 = new TokenLearnerV11({ dim: 4, device }).stateDict();
+  const { 'mlp.2.bias': bias, ...rest } = v11;
+  expect(bias).toBeDefined();
+  expectThrow(() => learnerFromStateDict(rest), 'ERR_STATE_DICT', 'mlp.2.bias');
+  const two = Object.fromEntries(
+    Object.entries(v11).flatMap(([name, tensor]) => [
+      [`a.${name}`, tensor],
+      [`b.${name}`, tensor],
+    ]),
+  );
+  expectThrow(() => learnerFromStateDict(two), 'ERR_STATE_DICT', 'prefix');
+  expect(
+    learnerFromStateDict(two, { prefix: 'b' })
+      .forwardSync(Tensor.ones([4, 1, 1]))
+      .toJSON(),
+  ).toEqual(Tensor.ones([4, 8]).toJSON());
+  expectThrow(() => learnerFromStateDict(two, { prefix: 'c' }), 'ERR_STATE_DICT', '"c"');
+  const plain = new TokenLearner({ dim: 4, numOutputTokens: 2, device });
+  const nested = Object.fromEntries(
+    Object.entries(plain.stateDict()).map(([name, tensor]) => [`a.${name}`, tensor]),
+  );
+  expect(learnerFromStateDict(nested, { prefix: 'a' }).numOutputTokens).toBe(2);
+  expectThrow(() => learnerFromStateDict(nested), 'ERR_STATE_DICT', 'a.net.0.weight');
+});
