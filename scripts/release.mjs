@@ -3,7 +3,7 @@
  * materials to build/packages, and prints the commands that publish them.
  *
  *     node scripts/release.mjs                   the version that package.json states
- *     node scripts/release.mjs --version 0.2.0   sets it first, in package.json and CHANGELOG.md, and stops for a commit
+ *     node scripts/release.mjs --version 0.2.0   sets it first, in package.json, CHANGELOG.md and deploy/, and stops for a commit
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,15 @@ import {
   say,
   SetupError,
 } from './tools.mjs';
+
+/** The files that name the version of packages or images. */
+const DEPLOYED = [
+  'docker/Dockerfile',
+  'docker/Dockerfile.cuda',
+  'kubernetes/kustomization.yaml',
+  'kubernetes/gpu/kustomization.yaml',
+  'kserve/runtime.yaml',
+].map((name) => path.join(root, 'deploy', name));
 
 const changelog = path.join(root, 'CHANGELOG.md');
 const VERSION = /^(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?$/;
@@ -58,8 +67,9 @@ function setVersion(version) {
   const text = cutVersion(readFileSync(changelog, 'utf8'), version, new Date().toISOString().slice(0, 10));
   runNpm(['version', '--no-git-tag-version', '--workspaces', '--include-workspace-root', version]);
   writeFileSync(changelog, text);
+  for (const file of DEPLOYED) writeFileSync(file, readFileSync(file, 'utf8').replaceAll(current, version));
   say(
-    `Set to ${version}. Commit package.json, packages/server/package.json, package-lock.json and CHANGELOG.md, then run it again without --version.`,
+    `Set to ${version}. Commit package.json, packages/server/package.json, package-lock.json, deploy/ and CHANGELOG.md, then run it again without --version.`,
   );
 }
 

@@ -52,6 +52,7 @@ function packed(pattern) {
 }
 
 export const mainPackage = () => packed(/^tokenlearner-\d.*\.tgz$/);
+export const serverPackage = () => packed(/^tokenlearner-server-.*\.tgz$/);
 export const libtorchPackage = () => packed(/^tokenlearner-libtorch-cpu-.*\.tgz$/);
 
 /**

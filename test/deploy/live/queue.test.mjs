@@ -1,0 +1,121 @@
+/** examples/queue: jobs in Redis, workers as processes of their own, one of them killed in the middle. `npm run test:deploy -- queue`. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { end, printed, startRedis, until } from './services.mjs';
+
+/** A copy of the example with its packages: scripts/deploy.mjs. */
+const example = process.env.TEST_QUEUE;
+const jobs = await import(pathToFileURL(path.join(example, 'jobs.mjs')));
+const { saveSafetensors, Tensor, TokenLearner } = createRequire(path.join(example, 'jobs.mjs'))(
+  'tokenlearner',
+);
+
+const CHANNELS = 8;
+const CONCURRENCY = 16;
+const JOBS = 200;
+
+describe('examples/queue', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-queue-'));
+  const weights = path.join(folder, 'weights.safetensors');
+  const model = new TokenLearner({ dim: CHANNELS, numOutputTokens: 4, device: 'cpu' });
+  const workers = [];
+  let server, redis, queue;
+
+  before(() => saveSafetensors(weights, model.stateDict()));
+  beforeEach(async () => {
+    server = await startRedis(folder);
+    redis = jobs.connect(server.url);
+    queue = jobs.openQueue(redis);
+  });
+  afterEach(async () => {
+    for (const worker of workers.splice(0)) await end(worker, 'SIGKILL');
+    await queue.close();
+    await redis.quit();
+    await end(server.child);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  async function startWorker() {
+    const env = { ...process.env, REDIS_URL: server.url, CONCURRENCY: `${CONCURRENCY}`, LOCK_MS: '1000' };
+    const child = spawn(process.execPath, [path.join(example, 'worker.mjs'), weights], {
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    workers.push(child);
+    await printed(child, /^ready$/);
+    return child;
+  }
+
+  /** Waits until so many jobs have come to their end. */
+  const ended = (count) =>
+    until(async () => {
+      const { completed, failed } = await queue.getJobCounts('completed', 'failed');
+      return completed + failed >= count;
+    });
+
+  const finished = async () => (await redis.xrange(jobs.FINISHED, '-', '+')).map(([, [, id]]) => id).sort();
+
+  it('stores each result once, with the numbers of forward, though a worker is killed in the middle', async () => {
+    const inputs = Array.from({ length: JOBS }, (_, i) => Tensor.randn([1, CHANNELS, 8 + (i % 5), 16]));
+    const ids = inputs.map((_, i) => `job-${i}`);
+    // Jobs that no attempt can do: their channels are not the model's.
+    const poison = ['poison-0', 'poison-1'];
+    const first = await startWorker();
+    await Promise.all([
+      ...poison.map((id) => jobs.submit(queue, redis, id, Tensor.randn([1, CHANNELS + 1, 4, 4]))),
+      ...inputs.map((x, i) => jobs.submit(queue, redis, ids[i], x)),
+    ]);
+    await ended(20);
+    await end(first, 'SIGKILL');
+    // The kill came in the middle: it had jobs, and others wait.
+    const { active, waiting } = await queue.getJobCounts('active', 'waiting');
+    assert.ok(active > 0, `${active} jobs were active`);
+    assert.ok(active + waiting > CONCURRENCY, `${active + waiting} jobs were left`);
+
+    const second = await startWorker();
+    await ended(JOBS + poison.length);
+    assert.deepEqual(await finished(), [...ids].sort());
+    for (const [i, x] of inputs.entries()) {
+      const tokens = await jobs.readResult(redis, ids[i]);
+      assert.ok(tokens.equals(model.forwardSync(x)), `${ids[i]} has other numbers`);
+    }
+    const failed = await queue.getFailed();
+    assert.deepEqual(
+      failed.map(({ id, attemptsMade }) => [id, attemptsMade]).sort(),
+      poison.map((id) => [id, 5]),
+    );
+    // Inputs go with their results; those of failed jobs stay.
+    assert.deepEqual(
+      (await redis.keys('*:input:*')).sort(),
+      poison.map((id) => `${jobs.PREFIX}:input:${id}`),
+    );
+    assert.equal(await end(second), 0);
+  });
+
+  it('a job that ran already keeps its result, and is not announced again', async () => {
+    const other = Tensor.ones([1, CHANNELS, 4]);
+    const data = Buffer.from(other.data.buffer, other.data.byteOffset, other.byteLength);
+    await redis.hset(`${jobs.PREFIX}:result:again`, { shape: JSON.stringify(other.shape), data });
+    await jobs.submit(queue, redis, 'again', Tensor.randn([1, CHANNELS, 4, 4]));
+    await startWorker();
+    await ended(1);
+    assert.ok((await jobs.readResult(redis, 'again')).equals(other));
+    assert.deepEqual(await finished(), []);
+  });
+
+  it('two workers that come to the end of one job store one result', async () => {
+    await jobs.submit(queue, redis, 'twice', Tensor.randn([1, CHANNELS, 4, 4]));
+    const stored = await Promise.all(
+      [1, 2].map((value) => jobs.storeResult(redis, 'twice', Tensor.full([1, CHANNELS, 4], value))),
+    );
+    assert.deepEqual(stored, [true, false]);
+    assert.ok((await jobs.readResult(redis, 'twice')).equals(Tensor.full([1, CHANNELS, 4], 1)));
+    assert.deepEqual(await finished(), ['twice']);
+  });
+});
