@@ -13,7 +13,7 @@ import {
   toNamesOf,
   toOwnNames,
 } from '../weights';
-import { fileName } from './options';
+import { fileName, inputFile } from './options';
 import { UsageError } from './usage-error';
 
 interface ConvertOptions {
@@ -103,7 +103,7 @@ async function convert(input: string, output: string, options: ConvertOptions): 
   const write = writerFor(output);
   checkUsage(output, options);
   const { key, to, dtype } = options;
-  const loaded = await loadWeights(input, key === undefined ? {} : { key });
+  const loaded = await loadWeights(inputFile(input, 'convert -'), key === undefined ? {} : { key });
   const named = to === undefined ? loaded : renamed(loaded, options);
   const dict = dtype === undefined ? named : inDType(named, dtype);
   await write(output, dict, options);
@@ -118,7 +118,11 @@ export function convertCommand(): Command {
     .description(
       'Convert a file of weights to another format, to other names and layouts, or to another dtype.',
     )
-    .argument('<in>', 'safetensors, an index of shards, a PyTorch checkpoint, .npz or a flax state', fileName)
+    .argument(
+      '<in>',
+      'safetensors, an index of shards, a PyTorch checkpoint, .npz or a flax state; - is standard input',
+      fileName,
+    )
     .argument('<out>', '.safetensors, .npz, .msgpack (flax) or .pt; the name decides', fileName)
     .addOption(
       new Option(

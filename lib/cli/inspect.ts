@@ -3,7 +3,7 @@ import { listWeights, type ListedTensor, type Listing } from '../files/list';
 import { formatShape } from '../shape';
 import { examineWeights, type Recognition } from '../weights';
 import type { Misfit } from '../weights/recognise';
-import { fileName } from './options';
+import { fileName, inputFile } from './options';
 import { table } from './table';
 
 function optionList(options: object): string {
@@ -66,7 +66,7 @@ function shapesOf(tensors: readonly ListedTensor[]): Record<string, ListedTensor
 }
 
 async function inspect(file: string, { json, key }: { json: boolean; key?: string }): Promise<void> {
-  const listing = await listWeights(file, key);
+  const listing = await listWeights(inputFile(file, 'inspect -'), key);
   const { recognitions, misfits } = examineWeights(shapesOf(listing.tensors));
   const text = json
     ? JSON.stringify({ ...listing, modules: recognitions }, null, 2)
@@ -80,7 +80,7 @@ export function inspectCommand(): Command {
     .description('Show the keys, shapes, dtypes and bytes of a file of weights, and which module they fit.')
     .argument(
       '<file>',
-      'safetensors, an index of shards, a PyTorch checkpoint, .npz, .npy or a flax state',
+      'safetensors, an index of shards, a PyTorch checkpoint, .npz, .npy or a flax state; - is standard input',
       fileName,
     )
     .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')

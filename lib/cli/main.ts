@@ -9,6 +9,7 @@ import { convertCommand } from './convert';
 import { doctorCommand } from './doctor';
 import { infoCommand } from './info';
 import { inspectCommand } from './inspect';
+import { refuseRepeats } from './options';
 import { runCommand } from './run';
 import { runtimeCommand } from './runtime';
 import { serveCommand } from './serve';
@@ -31,6 +32,7 @@ function program(): Command {
   root.addCommand(serveCommand());
   root.addCommand(runtimeCommand());
   root.addCommand(doctorCommand());
+  refuseRepeats(root);
   neverExit(root);
   return root;
 }

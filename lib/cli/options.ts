@@ -1,6 +1,8 @@
 /** Parsers of options. A wrong value is wrong usage: commander names the option and the exit code is 2. */
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { type DeviceOption, isDeviceOption } from '../device';
+import { STANDARD } from './output';
+import { UsageError } from './usage-error';
 
 /** The name of a file or folder. An empty one, as from an unset variable of a shell, would mean the working directory. */
 export function fileName(value: string): string {
@@ -18,4 +20,31 @@ export function numberFromZero(value: string): number {
 export function deviceName(value: string): DeviceOption {
   if (!isDeviceOption(value)) throw new InvalidArgumentError('Allowed choices are auto, cpu, cuda, cuda:N.');
   return value;
+}
+
+/**
+ * A file to load: a path, or standard input for `-`. A terminal is refused, since it has no binary data.
+ *
+ * @param what - the option or argument, as the user typed it: '--input -'
+ */
+export function inputFile(file: string, what: string): string | NodeJS.ReadStream {
+  if (file !== STANDARD) return file;
+  if (process.stdin.isTTY)
+    throw new UsageError(`${what} needs a file or a pipe on standard input, which is a terminal`);
+  return process.stdin;
+}
+
+/** Refuses a second value for an option that takes one, on a command and those under it: the first would be ignored. */
+export function refuseRepeats(command: Command): void {
+  for (const option of command.options) {
+    // A parser of ours with two parameters collects the values.
+    const collects =
+      option.variadic || (option.argChoices === undefined && (option.parseArg?.length ?? 0) > 1);
+    if (collects || !(option.required || option.optional)) continue;
+    let count = 0;
+    command.on(`option:${option.name()}`, () => {
+      if (++count > 1) command.error(`error: option '${option.flags}' was given more than once`);
+    });
+  }
+  command.commands.forEach(refuseRepeats);
 }

@@ -1,9 +1,10 @@
+import path from 'node:path';
 import { Command, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
 import { loadNpy, loadWeights } from '../files';
 import { learnerFromStateDict, type LearnerStateDictOptions, type StateDict } from '../index';
-import { deviceName, fileName, numberFromZero } from './options';
+import { deviceName, fileName, inputFile, numberFromZero } from './options';
 import { isStandardOutput, saveOutput, STANDARD } from './output';
 import { UsageError } from './usage-error';
 
@@ -26,7 +27,7 @@ interface RunOptions {
 
 /** Loads the entries whose names begin with the prefix, and removes it from the names. Does not read the others. */
 async function weightsOf({ weights, key, prefix }: RunOptions): Promise<StateDict> {
-  const chosen = await loadWeights(weights, {
+  const chosen = await loadWeights(inputFile(weights, '--weights -'), {
     filter: (name) => name.startsWith(prefix),
     ...(key === undefined ? {} : { key }),
   });
@@ -34,16 +35,30 @@ async function weightsOf({ weights, key, prefix }: RunOptions): Promise<StateDic
   if (prefix !== '' && entries.length === 0) {
     throw new TokenLearnerError(
       'ERR_STATE_DICT',
-      `${weights} has no entry whose name starts with "${prefix}"`,
+      `${weights === STANDARD ? 'standard input' : weights} has no entry whose name starts with "${prefix}"`,
     );
   }
   return Object.fromEntries(entries.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
-/** Refuses a terminal as the source or the target of binary data. */
-function refuseTerminal({ input, output, attention }: RunOptions): void {
-  if (input === STANDARD && process.stdin.isTTY)
-    throw new UsageError('--input - needs a file or a pipe on standard input, which is a terminal');
+/** True for two names of one file. Standard output takes several results. */
+function isSameFile(a: string, b: string): boolean {
+  return ![a, b].some(isStandardOutput) && path.resolve(a) === path.resolve(b);
+}
+
+/** Refuses files of which one would be lost, and a terminal as the target of binary data. */
+function checkFiles({ weights, input, output, attention }: RunOptions): void {
+  if (weights === STANDARD && input === STANDARD)
+    throw new UsageError('--weights and --input cannot both be standard input');
+  for (const [option, target] of [
+    ['--output', output],
+    ['--attention', attention],
+  ] as const) {
+    if (target !== undefined && isSameFile(target, weights))
+      throw new UsageError(`${option} is the file of the weights, which it would replace`);
+  }
+  if (attention !== undefined && isSameFile(output, attention))
+    throw new UsageError('--output and --attention are the same file');
   if ([output, attention].includes(STANDARD) && process.stdout.isTTY)
     throw new UsageError(
       '--output - and --attention - need a file or a pipe on standard output, which is a terminal',
@@ -51,7 +66,8 @@ function refuseTerminal({ input, output, attention }: RunOptions): void {
 }
 
 async function run(options: RunOptions): Promise<void> {
-  refuseTerminal(options);
+  checkFiles(options);
+  const source = inputFile(options.input, '--input -');
   const weights = await weightsOf(options);
   const { device, engine, variant, eps, approximate, layout, inputLayout } = options;
   const model = learnerFromStateDict(weights, {
@@ -61,7 +77,7 @@ async function run(options: RunOptions): Promise<void> {
     ...(eps !== undefined && { eps }),
     ...(approximate && { approximate }),
   });
-  const input = (await loadNpy(options.input === STANDARD ? process.stdin : options.input)).to(model.dtype);
+  const input = (await loadNpy(source)).to(model.dtype);
   const started = process.hrtime.bigint();
   const { tokens, attention } = await model.forward(input, { layout, inputLayout, returnAttention: true });
   const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
@@ -83,7 +99,7 @@ export function runCommand(): Command {
     )
     .requiredOption(
       '-w, --weights <file>',
-      'state dict: safetensors (also its index of shards) or a PyTorch checkpoint',
+      'state dict: safetensors (also its index of shards) or a PyTorch checkpoint; - is standard input',
       fileName,
     )
     .requiredOption('-i, --input <file>', 'feature map, .npy; - is standard input', fileName)

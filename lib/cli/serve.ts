@@ -32,7 +32,9 @@ interface ServeOptions extends Record<string, unknown> {
   logLevel: string;
 }
 
-function modelOption(value: string, before: Model[] = []): Model[] {
+/** Collects the models: the option may be repeated. */
+function modelOption(value: string, given: Model[] | undefined): Model[] {
+  const before = given ?? [];
   const [, name, path] = /^([^=]+)=(.+)$/.exec(value) ?? [];
   if (name === undefined || path === undefined) throw new InvalidArgumentError('It is not NAME=PATH.');
   if (before.some((each) => each.name === name)) throw new InvalidArgumentError(`${name} is there twice.`);

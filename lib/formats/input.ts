@@ -61,6 +61,11 @@ function isStream(value: object): value is AsyncIterable<unknown> {
   return typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function';
 }
 
+/** True for process.stdin, which is not touched here: reading that property opens the stream. */
+function isStandardInput(stream: object): boolean {
+  return (stream as { fd?: unknown }).fd === 0;
+}
+
 function pathOfUrl(href: string): string {
   try {
     return fileURLToPath(href);
@@ -94,7 +99,10 @@ export async function withInput<T>(input: unknown, use: (open: OpenInput) => Pro
   }
   if (typeof input === 'object' && input !== null) {
     if (isBlob(input)) return inMemory(blobSource(input, 'the given Blob'), 'the given Blob');
-    if (isStream(input)) return inMemory(await streamSource(input, 'the given stream'), 'the given stream');
+    if (isStream(input)) {
+      const name = isStandardInput(input) ? 'standard input' : 'the given stream';
+      return inMemory(await streamSource(input, name), name);
+    }
   }
   throw unexpected(
     'ERR_INVALID_ARG_TYPE',

@@ -31,6 +31,18 @@ it.each<[string[], RegExp]>([
   [['run', ...FILES, '--engine', 'fast'], /argument 'fast' is invalid/],
   [['run', ...FILES, '--layout'], /argument missing/],
   [['run', '-w', '', '-i', 'x', '-o', 'y'], /argument '' is invalid. It is empty/],
+  [['run', ...FILES, '--input', 'more.npy'], /'-i, --input <file>' was given more than once/],
+  [
+    ['run', ...FILES, '--engine', 'auto', '--engine', 'fused'],
+    /'--engine <engine>' was given more than once/,
+  ],
+  [['run', ...FILES, '--attention', './y.npy'], /--output and --attention are the same file/],
+  [['run', '-w', 'w', '-i', 'x.npy', '-o', './w'], /--output is the file of the weights/],
+  [['run', ...FILES, '-a', 'w.safetensors'], /--attention is the file of the weights/],
+  [['run', '-w', '-', '-i', '-', '-o', 'y'], /--weights and --input cannot both be standard input/],
+  [['serve', '-m', 'a=w', '--host', 'a', '--host', 'b'], /'--host <address>' was given more than once/],
+  [['convert', 'w.safetensors', '-'], /the name of the output decides its format/],
+  [['runtime', 'install', '--variant', 'cpu', '--variant', 'cu130'], /was given more than once/],
   [['runtime', 'remove'], /Expected one of --variant, --dir and --all/],
   [['runtime', 'remove', '--all', '--variant', 'cpu'], /Expected one of --variant, --dir and --all/],
   [['runtime', 'remove', '--variant', 'typo'], /Expected one of cpu, .* but received typo/],
@@ -68,13 +80,16 @@ it.each(['-h', 'help', '--version'])('%s is no failure', async (flag) => {
 });
 
 it.each([
-  ['--input', 'stdin'],
-  ['--output', 'stdout'],
-] as const)('a terminal is refused as %s -', async (option, stream) => {
+  [['run', '-w', 'w', '-o', 'y', '--input', '-'], 'stdin'],
+  [['run', '-i', 'x', '-o', 'y', '--weights', '-'], 'stdin'],
+  [['inspect', '-'], 'stdin'],
+  [['convert', '-', 'w.npz'], 'stdin'],
+  [['run', '-w', 'w', '-i', 'x', '--output', '-'], 'stdout'],
+] as const)('a terminal is refused: %j', async (args, stream) => {
   const own = Object.getOwnPropertyDescriptor(process[stream], 'isTTY');
   Object.defineProperty(process[stream], 'isTTY', { value: true, configurable: true });
   try {
-    expect(await call('run', ...FILES, option, '-')).toBe(2);
+    expect(await call(...args)).toBe(2);
     expect(written.errors).toMatch(/which is a terminal/);
   } finally {
     Reflect.deleteProperty(process[stream], 'isTTY');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, createReadStream, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { loadNpy, saveNpy, saveSafetensors, Tensor, TokenLearner } from '../../../lib';
+import { loadNpy, loadWeights, saveNpy, saveSafetensors, Tensor, TokenLearner } from '../../../lib';
 import { temporaryFolder } from '../libtorch/support';
 
 const MAIN = path.resolve(__dirname, '..', '..', '..', 'dist', 'cli', 'main.js');
@@ -15,7 +15,8 @@ function start(
   stdout: number | 'pipe' = 'pipe',
   stdin: number | 'ignore' | 'pipe' = 'ignore',
 ): ChildProcess {
-  const args = ['run', '--device', 'cpu', '--weights', at('w.safetensors'), '--input', at('x.npy'), ...more];
+  const input = more.includes('--input') ? [] : ['--input', at('x.npy')];
+  const args = ['run', '--device', 'cpu', '--weights', at('w.safetensors'), ...input, ...more];
   return spawn(process.execPath, [MAIN, ...args], { stdio: [stdin, stdout, 'pipe'] });
 }
 
@@ -104,7 +105,8 @@ describe('standard input as the feature map', () => {
 
   it('that is empty, or no array, is an error', async () => {
     const empty = await ended(start(['--input', '-', '--output', '-']));
-    expect(empty).toMatchObject({ code: 1, said: expect.stringContaining('[ERR_FILE_FORMAT]') as string });
+    expect(empty.code).toBe(1);
+    expect(empty.said).toMatch(/^tokenlearner: standard input: .*\[ERR_FILE_FORMAT\]\n$/);
     expect(empty.out).toHaveLength(0);
     const child = start(['--input', '-', '--output', '-'], 'pipe', 'pipe');
     child.stdin?.end('no array at all, but long enough for a header of one');
@@ -112,5 +114,33 @@ describe('standard input as the feature map', () => {
       code: 1,
       said: expect.stringContaining('[ERR_FILE_FORMAT]') as string,
     });
+  });
+});
+
+describe('standard input as a file of weights', () => {
+  const command = (args: string[]): ChildProcess => {
+    const file = openSync(at('w.safetensors'), 'r');
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: [file, 'pipe', 'pipe'] });
+    closeSync(file);
+    return child;
+  };
+
+  it('of run', async () => {
+    const args = ['run', '--device', 'cpu', '--weights', '-', '--input', at('x.npy'), '--output', '-', '-q'];
+    const { code, out, said } = await ended(command(args));
+    expect({ code, said }).toEqual({ code: 0, said: '' });
+    expect(out.equals(readFileSync(at('expected.npy')))).toBe(true);
+  });
+
+  it('of inspect', async () => {
+    const { code, out } = await ended(command(['inspect', '-']));
+    expect(code).toBe(0);
+    expect(out.toString()).toMatch(/^safetensors: 4 tensors/);
+  });
+
+  it('of convert', async () => {
+    const { code, out } = await ended(command(['convert', '-', at('w.npz')]));
+    expect({ code, out: out.toString() }).toEqual({ code: 0, out: `4 tensors: ${at('w.npz')}\n` });
+    expect(Object.keys(await loadWeights(at('w.npz')))).toHaveLength(4);
   });
 });
