@@ -70,7 +70,9 @@ export const serveHere = (args: readonly string[], paths: Readonly<Record<string
 /** Arguments with free ports, and with the folders of this machine for those of the container. */
 export function here(args: readonly string[], paths: Readonly<Record<string, string>>): string[] {
   const words = args.flatMap((word) => word.replace(/^(--[a-z-]+)=/, '$1\0').split('\0'));
-  return [...words, '--http-port', '0', '--grpc-port', '0'].map((word) =>
+  const isPort = (word = ''): boolean => ['--http-port', '--grpc-port'].includes(word);
+  const others = words.filter((word, i) => !isPort(word) && !isPort(words[i - 1]));
+  return [...others, '--http-port', '0', '--grpc-port', '0'].map((word) =>
     Object.entries(paths).reduce((text, [from, to]) => text.replaceAll(from, to), word),
   );
 }

@@ -60,7 +60,7 @@ export interface ServerOptions extends BatchingOptions {
   maxJsonDepth?: number;
   /** The most bytes of a request's header fields. @default 16 KiB */
   maxHeaderBytes?: number;
-  /** The time in milliseconds in which a request must have arrived whole. @default 60000 */
+  /** The time in milliseconds in which an HTTP request must have arrived whole. @default 60000 */
   requestTimeoutMs?: number;
   /** The time in milliseconds that requests under way have once the server closes. @default 30000 */
   gracePeriodMs?: number;
@@ -135,6 +135,9 @@ const BATCHING = [
   'devices',
 ] as const satisfies readonly (keyof BatchingOptions)[];
 
+/** Those that also apply to requests that run alone. */
+const QUEUEING: readonly string[] = ['maxQueueSize', 'maxQueueBytes', 'timeoutMs'];
+
 const ALLOWED = [...BATCHING, ...Object.keys(DEFAULTS), 'models', 'metricsPort', 'tokenFile', 'tls'];
 
 /** Names that are parts of the protocol's paths. */
@@ -155,6 +158,7 @@ export function checkOptions(options: unknown): CheckedOptions {
   if (merged.tls !== undefined) checkTls(merged.tls);
   checkLogger(merged.logger);
   checkModels(merged.models);
+  checkDevices(merged);
   checkExposure(merged);
   return merged;
 }
@@ -164,6 +168,11 @@ export function batchingOptions(options: CheckedOptions): BatchingOptions {
   return Object.fromEntries(
     BATCHING.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
   );
+}
+
+/** The names of the given options that apply to batches alone. */
+export function namesOfBatchOptions(options: CheckedOptions): string[] {
+  return BATCHING.filter((key) => options[key] !== undefined && !QUEUEING.includes(key));
 }
 
 function checkTls(tls: unknown): void {
@@ -206,6 +215,18 @@ function checkSource(name: string, source: unknown): void {
   }
   const { path } = checkObject(name, source, ['path', 'device', 'engine']);
   checkString(`${name}.path`, path);
+}
+
+/** Each of `devices` gets a copy of the model, so a device of its own would only hold memory. */
+function checkDevices({ models, devices }: CheckedOptions): void {
+  if (devices === undefined) return;
+  for (const [name, source] of Object.entries(models)) {
+    if (source instanceof Module || typeof source === 'string' || source.device === undefined) continue;
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `Expected either \`options.devices\` (--devices) or \`options.models.${name}.device\` (--device), not both: the model runs on \`devices\` alone`,
+    );
+  }
 }
 
 /** True for an address that only this machine can reach. */

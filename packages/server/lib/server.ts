@@ -47,13 +47,14 @@ export class InferenceServer {
   /** @internal */
   constructor(options: ServerOptions) {
     const checked = checkOptions(options);
+    const log = createLogger(checked.logger);
     this.#core = {
       options: checked,
-      models: new ModelRegistry(checked),
+      models: new ModelRegistry(checked, log),
       lifecycle: new Lifecycle(),
       auth: new Auth(checked.tokenFile),
       pool: new InputPool(POOL_BYTES),
-      log: createLogger(checked.logger),
+      log,
       version: packageVersion(),
     };
     this.#metrics = new Metrics(this.#core);
@@ -80,7 +81,12 @@ export class InferenceServer {
    * Opens the ports, loads the models, and resolves once they are ready. Until then the server is live and not ready. If it fails,
    * nothing stays open.
    *
+<<<<<<< HEAD
    * @throws the errors of loadWeights and learnerFromStateDict, and those of the ports, such as EADDRINUSE.
+=======
+   * @throws the errors of loadWeights and TokenLearner.fromStateDict; ERR_INVALID_ARG_VALUE for options of batches where no model has
+   * batches; and the errors of the ports, such as EADDRINUSE.
+>>>>>>> offline
    */
   async listen(): Promise<ServerAddress> {
     const { lifecycle, models, log } = this.#core;
@@ -88,7 +94,7 @@ export class InferenceServer {
       throw new Problem('unavailable', 'The server listens already, or is closed');
     try {
       this.#address = await this.#open();
-      await Promise.all(models.all().map((model) => model.start()));
+      await models.start();
     } catch (error) {
       await this.close({ gracePeriodMs: 0 });
       throw error;

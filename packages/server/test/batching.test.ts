@@ -1,5 +1,7 @@
 /** Requests of many clients in common batches. */
-import { Tensor, TokenLearnerV11 } from 'tokenlearner';
+import pino from 'pino';
+import { Module, Sequential, Tensor, TokenLearnerV11 } from 'tokenlearner';
+import { createServer, type InferenceServer } from '@tokenlearner/server';
 import {
   binaryMessage,
   binaryReply,
@@ -82,7 +84,82 @@ it('has the priorities of the protocol', async () => {
 });
 
 it('refuses options that the Batcher refuses', async () => {
-  const { createServer } = await import('@tokenlearner/server');
   const server = createServer({ models: { m: model }, httpPort: 0, grpcPort: false, maxBatchSize: 0 });
   await expect(server.listen()).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+});
+
+describe('a model with a forward of its own', () => {
+  class Own extends Module {
+    readonly inner = smallModel();
+
+    override forward(x: Tensor): Promise<Tensor> {
+      return this.inner.forward(x);
+    }
+  }
+  const own = new Own();
+
+  /** The lines of the log, and the server that writes them. */
+  function logging(): { lines: Record<string, unknown>[]; logger: pino.Logger } {
+    const lines: Record<string, unknown>[] = [];
+    const write = (line: string): void => {
+      lines.push(JSON.parse(line) as Record<string, unknown>);
+    };
+    return { lines, logger: pino({ level: 'info' }, { write }) };
+  }
+
+  const batchedOf = async (server: InferenceServer, name: string): Promise<unknown> =>
+    ((await (await fetch(urlOf(server, `/v2/models/${name}`))).json()) as { parameters: object }).parameters;
+
+  it.each([
+    ['maxBatchSize', 8],
+    ['maxBatchPixels', 100],
+    ['maxDelayMs', 1],
+    ['priorityLevels', 2],
+    ['devices', ['cpu']],
+  ])('refuses %s, which would do nothing', async (name, value) => {
+    for (const module of [own, new Sequential(own)]) {
+      await expect(start({ models: { m: module }, grpcPort: false, [name]: value })).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: expect.stringContaining(`Expected no \`${name}\` with m`) as string,
+      });
+    }
+  });
+
+  it('takes the options of the queue, and says that its requests run alone', async () => {
+    const { lines, logger } = logging();
+    const server = await start({
+      models: { m: own },
+      grpcPort: false,
+      maxQueueSize: 8,
+      maxQueueBytes: 1e6,
+      timeoutMs: 1000,
+      logger,
+    });
+    expect(await batchedOf(server, 'm')).toEqual({ batched: false });
+    expect(await (await fetch(urlOf(server))).text()).toContain('ready; requests run alone');
+    expect(lines).toContainEqual(
+      expect.objectContaining({ level: 30, model: 'm', msg: expect.stringContaining('alone') as string }),
+    );
+  });
+
+  it('is named in a warning where the options apply to another model', async () => {
+    const { lines, logger } = logging();
+    const models = { m: own, n: model };
+    const server = await start({ models, grpcPort: false, maxBatchSize: 8, logger });
+    expect(await batchedOf(server, 'm')).toEqual({ batched: false });
+    expect(await batchedOf(server, 'n')).toEqual({ batched: true });
+    expect(lines.filter(({ level }) => level === 40)).toEqual([
+      expect.objectContaining({ model: 'm', options: ['maxBatchSize'] }),
+    ]);
+  });
+});
+
+it('refuses a device of its own for a model that runs on `devices`', () => {
+  const models = { m: { path: 'w.safetensors', device: 'cpu' } };
+  expect(() => createServer({ models, devices: ['cpu'] })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: expect.stringContaining('not both') as string,
+    }) as Error,
+  );
 });

@@ -66,6 +66,7 @@ it('describes itself and its models', async () => {
       { name: 'tokens', datatype: 'FP32', shape: [-1, CHANNELS, GROUPS] },
       { name: 'attention', datatype: 'FP32', shape: [-1, GROUPS, -1, -1] },
     ],
+    parameters: { batched: true },
   };
   expect((await get('/v2/models/m')).json).toEqual(metadata);
   expect((await get('/v2/models/m/versions/1')).json).toEqual(metadata);

@@ -21,8 +21,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-const run = (...options: string[]): Promise<number> =>
-  main(['node', 'tokenlearner', 'run', '-q', '-i', file('x.npy'), '-o', file('y.npy'), ...options]);
+const runOn = (input: string, ...options: string[]): Promise<number> =>
+  main(['node', 'tokenlearner', 'run', '-q', '-i', file(input), '-o', file('y.npy'), ...options]);
+const run = (...options: string[]): Promise<number> => runOn('x.npy', ...options);
 
 async function expectOutputOf(weights: StateDict): Promise<void> {
   const model = TokenLearner.fromStateDict(weights);
@@ -61,8 +62,8 @@ test('the names and shapes tell a TokenLearnerV11', async () => {
   await saveNpy(file('last.npy'), (await loadNpy(file('x.npy'))).permute([0, 2, 3, 1]).contiguous());
   const x = (await loadNpy(file('x.npy'))).to('float32');
   const own = ['-w', file('v11.safetensors'), '--eps', '1e-5', '--approximate', 'none'];
-  for (const more of [[], ['--input-layout', 'channels-last', '-i', file('last.npy')]]) {
-    expect([await run(...own, ...more), written.errors]).toEqual([0, '']);
+  for (const [input, ...more] of [['x.npy'], ['last.npy', '--input-layout', 'channels-last']] as const) {
+    expect([await runOn(input, ...own, ...more), written.errors]).toEqual([0, '']);
     expect((await loadNpy(file('y.npy'))).data).toEqual(model.forwardSync(x).data);
   }
   expect(await run('-w', CHECKPOINT, '--key', 'ema', '--eps', '1e-5')).toBe(2);

@@ -33,6 +33,9 @@ const SCHEMAS: Json = {
       platform: string,
       inputs: array(ref('TensorMetadata')),
       outputs: array(ref('TensorMetadata')),
+      parameters: object({
+        batched: { ...boolean, description: 'False if each request of the model runs alone.' },
+      }),
     },
     ['name', 'platform', 'inputs', 'outputs'],
   ),

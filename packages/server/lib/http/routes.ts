@@ -54,7 +54,8 @@ export function protocolRoutes(app: FastifyInstance, core: Core): void {
 
 function describe(model: ServedModel): object {
   const { inputs, outputs } = model.metadata;
-  return { name: model.name, versions: [VERSION], platform: SERVER_NAME, inputs, outputs };
+  const parameters = { batched: model.isBatched };
+  return { name: model.name, versions: [VERSION], platform: SERVER_NAME, inputs, outputs, parameters };
 }
 
 function statisticsRoutes(app: FastifyInstance, core: Core): void {

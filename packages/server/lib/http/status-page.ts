@@ -36,7 +36,7 @@ function modelRow(model: ServedModel): string {
           .map(({ name, datatype, shape }) => `${name} ${datatype} [${shape.join(', ')}]`)
           .join('; ')
       : '';
-  const state = model.ready ? 'ready' : 'not ready';
+  const state = !model.ready ? 'not ready' : model.isBatched ? 'ready' : 'ready; requests run alone';
   return row([
     model.name,
     state,

@@ -14,6 +14,7 @@ import type { Runner, RunnerLimits, RunOptions, RunResult } from './runner';
 const MILLISECONDS = 1000;
 
 export class BatchedRunner implements Runner {
+  readonly isBatched = true;
   readonly #batcher: Batcher;
   readonly #levels: number;
   /** Requests that are not settled, and the bytes of their inputs. */

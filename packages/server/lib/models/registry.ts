@@ -1,12 +1,19 @@
 /** The models of a server by name. */
-import { batchingOptions, type CheckedOptions } from '../options';
+import type { Logger } from 'pino';
+import { TokenLearnerError } from 'tokenlearner';
+import { batchingOptions, type CheckedOptions, namesOfBatchOptions } from '../options';
 import { invalid, Problem } from '../problem';
 import { ServedModel, VERSION } from './served-model';
 
 export class ModelRegistry {
   readonly #models: ReadonlyMap<string, ServedModel>;
+  /** The given options that have an effect on batches alone. */
+  readonly #batchOptions: readonly string[];
+  readonly #log: Logger;
 
-  constructor(options: CheckedOptions) {
+  constructor(options: CheckedOptions, log: Logger) {
+    this.#log = log;
+    this.#batchOptions = namesOfBatchOptions(options);
     const { maxQueueSize, maxQueueBytes } = options;
     const batching = { ...batchingOptions(options), maxQueueSize, maxQueueBytes };
     this.#models = new Map(
@@ -34,10 +41,43 @@ export class ModelRegistry {
     return model;
   }
 
+  /**
+   * Loads all models. Throws ERR_INVALID_ARG_VALUE for options of batches where no model has batches, and the errors of {@link load}.
+   */
+  async start(): Promise<void> {
+    await Promise.all(this.all().map((model) => model.start()));
+    const [first] = this.#batchOptions;
+    if (first !== undefined && this.all().every(({ isBatched }) => !isBatched))
+      throw new TokenLearnerError(
+        'ERR_INVALID_ARG_VALUE',
+        `Expected no \`${first}\` with ${this.all()
+          .map(({ name }) => name)
+          .join(
+            ', ',
+          )}: a module with a forward of its own computes in JavaScript, and each of its requests runs alone`,
+      );
+    this.#tell(this.all());
+  }
+
   /** Loads one model again, or all. */
   async reload(name?: string): Promise<void> {
     const chosen = name === undefined ? this.all() : [this.get(name)];
     await Promise.all(chosen.map((model) => model.reload()));
+    this.#tell(chosen);
+  }
+
+  /** Says which models do not batch. */
+  #tell(models: readonly ServedModel[]): void {
+    for (const { name, isBatched } of models) {
+      if (isBatched) continue;
+      const why = 'Each request of this model runs alone, since its class has a forward of its own';
+      if (this.#batchOptions.length === 0) this.#log.info({ model: name }, why);
+      else
+        this.#log.warn(
+          { model: name, options: this.#batchOptions },
+          `${why}: the options for batches do not apply to it`,
+        );
+    }
   }
 }
 

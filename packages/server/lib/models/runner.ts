@@ -16,6 +16,8 @@ export type RunResult = AnyTensor | { tokens: Tensor; attention: Tensor };
 
 /** Runs a model's requests, with a bounded queue. */
 export interface Runner {
+  /** False if each request runs alone. */
+  readonly isBatched: boolean;
   /**
    * Rejects with ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_CLOSED, ERR_INVALID_ARG_VALUE for an option that does not apply, the module's own errors,
    * and the signal's reason.

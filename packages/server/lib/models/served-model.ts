@@ -67,6 +67,11 @@ export class ServedModel {
     return this.#demand().metadata;
   }
 
+  /** False if each request runs alone. Throws a Problem while the model is not loaded. */
+  get isBatched(): boolean {
+    return this.#demand().runner.isBatched;
+  }
+
   /** The figures since the start, over all loads. */
   figures(): Figures {
     const working = [this.#live?.runner, ...this.#retiring].flatMap((runner) => runner?.figures() ?? []);

@@ -13,6 +13,7 @@ interface Waiting {
 }
 
 export class SingleRunner implements Runner {
+  readonly isBatched = false;
   readonly #module: Module;
   readonly #limits: RunnerLimits;
   readonly #waiting = new Set<Waiting>();
