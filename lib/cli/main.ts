@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line. Exit codes: 0 success, 1 failure, 2 wrong usage.
+ * The command line. Exit codes: 0 success, 1 failure, 2 wrong usage; 128 and a signal's number where a command ends its work after one.
  */
 import { Command, CommanderError } from 'commander';
 import { messageOf, TokenLearnerError } from '../errors';
@@ -63,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own message. Its exit code for help and version is 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
-    if (error instanceof SilentFailure) return FAILED;
+    if (error instanceof SilentFailure) return error.exitCode;
     if (isClosedPipe(error)) return 0;
     reportFailure(error, describe(error));
     return isMisuse(error) ? MISUSED : FAILED;

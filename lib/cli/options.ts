@@ -17,6 +17,11 @@ export function numberFromZero(value: string): number {
   return number;
 }
 
+/** Adds a name to those of the same option before it. */
+export function fileNames(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), fileName(value)];
+}
+
 export function deviceName(value: string): DeviceOption {
   if (!isDeviceOption(value)) throw new InvalidArgumentError('Allowed choices are auto, cpu, cuda, cuda:N.');
   return value;
@@ -47,4 +52,11 @@ export function refuseRepeats(command: Command): void {
     });
   }
   command.commands.forEach(refuseRepeats);
+}
+
+/** A whole number of at least 1. */
+export function positive(value: string): number {
+  const number = Number(value);
+  if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= 1) return number;
+  throw new InvalidArgumentError('It is not a whole number of at least 1.');
 }

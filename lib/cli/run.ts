@@ -1,44 +1,36 @@
 import path from 'node:path';
 import { Command, Option } from 'commander';
-import type { DeviceOption } from '../device';
-import { TokenLearnerError } from '../errors';
-import { loadNpy, loadWeights } from '../files';
-import { learnerFromStateDict, type LearnerStateDictOptions, type StateDict } from '../index';
-import { deviceName, fileName, inputFile, numberFromZero } from './options';
+import { loadNpy } from '../files';
+import { type FilesOptions, runFiles } from './offline/command';
+import { FORMATS } from './offline/outputs';
+import { fileName, fileNames, inputFile, positive } from './options';
 import { isStandardOutput, saveOutput, STANDARD } from './output';
+import { addModelOptions, type ModelOptions, modelOf } from './run-model';
 import { UsageError } from './usage-error';
 
-interface RunOptions {
-  weights: string;
-  input: string;
-  output: string;
+interface RunOptions extends FilesOptions, ModelOptions {
+  output?: string;
   attention?: string;
-  key?: string;
-  prefix: string;
-  device: DeviceOption;
-  engine: NonNullable<LearnerStateDictOptions['engine']>;
-  variant?: 'a' | 'b' | 'd';
-  eps?: number;
-  approximate?: 'tanh' | 'none';
-  inputLayout: 'channels-first' | 'channels-last';
-  layout: 'channels-first' | 'tokens-first';
-  quiet: boolean;
 }
 
-/** Loads the entries whose names begin with the prefix, and removes it from the names. Does not read the others. */
-async function weightsOf({ weights, key, prefix }: RunOptions): Promise<StateDict> {
-  const chosen = await loadWeights(inputFile(weights, '--weights -'), {
-    filter: (name) => name.startsWith(prefix),
-    ...(key === undefined ? {} : { key }),
-  });
-  const entries = Object.entries(chosen);
-  if (prefix !== '' && entries.length === 0) {
-    throw new TokenLearnerError(
-      'ERR_STATE_DICT',
-      `${weights === STANDARD ? 'standard input' : weights} has no entry whose name starts with "${prefix}"`,
+/** A run from one file to one. */
+interface OneOptions extends RunOptions {
+  output: string;
+}
+
+/** Options that would have no effect are wrong usage. */
+function checkUsage(options: RunOptions, inputs: readonly string[]): asserts options is OneOptions {
+  const { output, attentionDir, format, resume, maxReadBytes, maxBatchSize } = options;
+  if (output === undefined) throw new UsageError('expected --output for one file, or --output-dir for many');
+  const stranger = Object.entries({ attentionDir, format, resume, maxReadBytes, maxBatchSize }).find(
+    ([, value]) => value !== undefined && value !== false,
+  );
+  if (stranger !== undefined)
+    throw new UsageError(
+      `--${stranger[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} goes with --output-dir`,
     );
-  }
-  return Object.fromEntries(entries.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  if (inputs.length > 1)
+    throw new UsageError(`--output is for one input, not ${inputs.length}: ${inputs.join(', ')}`);
 }
 
 /** True for two names of one file. Standard output takes several results. */
@@ -47,7 +39,7 @@ function isSameFile(a: string, b: string): boolean {
 }
 
 /** Refuses files of which one would be lost, and a terminal as the target of binary data. */
-function checkFiles({ weights, input, output, attention }: RunOptions): void {
+function checkFiles({ weights, output, attention }: OneOptions, input: string): void {
   if (weights === STANDARD && input === STANDARD)
     throw new UsageError('--weights and --input cannot both be standard input');
   for (const [option, target] of [
@@ -65,18 +57,24 @@ function checkFiles({ weights, input, output, attention }: RunOptions): void {
     );
 }
 
-async function run(options: RunOptions): Promise<void> {
-  checkFiles(options);
-  const source = inputFile(options.input, '--input -');
-  const weights = await weightsOf(options);
-  const { device, engine, variant, eps, approximate, layout, inputLayout } = options;
-  const model = learnerFromStateDict(weights, {
-    device,
-    engine,
-    ...(variant && { variant }),
-    ...(eps !== undefined && { eps }),
-    ...(approximate && { approximate }),
-  });
+async function run(more: string[], options: RunOptions): Promise<void> {
+  const inputs = [...options.input, ...more];
+  if (options.outputDir !== undefined) {
+    if ((options.output ?? options.attention) !== undefined)
+      throw new UsageError('--output and --attention do not go with --output-dir: --attention-dir does');
+    const files = { ...options, input: inputs, outputDir: options.outputDir };
+    await runFiles(files, () => modelOf(options));
+    return;
+  }
+  checkUsage(options, inputs);
+  await runOne(options, inputs[0] ?? '');
+}
+
+async function runOne(options: OneOptions, from: string): Promise<void> {
+  checkFiles(options, from);
+  const { layout, inputLayout } = options;
+  const source = inputFile(from, '--input -');
+  const model = await modelOf(options);
   const input = (await loadNpy(source)).to(model.dtype);
   const started = process.hrtime.bigint();
   const { tokens, attention } = await model.forward(input, { layout, inputLayout, returnAttention: true });
@@ -91,35 +89,26 @@ async function run(options: RunOptions): Promise<void> {
   );
 }
 
-/** `tokenlearner run`: one forward pass from files to files. */
-export function runCommand(): Command {
-  return new Command('run')
-    .description(
-      'Run a trained TokenLearner or TokenLearnerV11 on a feature map (..., C, H, W) in a .npy file.',
-    )
+function addFileOptions(command: Command): Command {
+  return command
+    .argument('[inputs...]', 'with --output-dir: further inputs', fileNames)
     .requiredOption(
-      '-w, --weights <file>',
-      'state dict: safetensors (also its index of shards) or a PyTorch checkpoint; - is standard input',
-      fileName,
+      '-i, --input <file>',
+      'feature map, .npy (- is standard input); with --output-dir a file, folder or pattern, also of .npz and .safetensors, and may be repeated',
+      fileNames,
     )
-    .requiredOption('-i, --input <file>', 'feature map, .npy; - is standard input', fileName)
-    .requiredOption('-o, --output <file>', 'tokens (..., C, G), .npy; - is standard output', fileName)
+    .option('-o, --output <file>', 'tokens (..., C, G), .npy; - is standard output', fileName)
     .option('-a, --attention <file>', 'also write the attention maps (..., G, H, W), .npy', fileName)
-    .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
-    .option('--prefix <text>', 'take only the entries whose names start with this, and drop it', '')
-    .option('--device <device>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto' as const)
+    .option('--output-dir <folder>', 'tokens of each input, under its name', fileName)
+    .option('--attention-dir <folder>', 'also write the attention maps of each input', fileName)
     .addOption(
-      new Option('--engine <engine>', 'how to compute')
-        .choices(['auto', 'fused', 'grouped-conv', 'libtorch'])
-        .default('auto'),
+      new Option('--format <format>', 'of files in --output-dir (default: that of each input)').choices(
+        FORMATS,
+      ),
     )
-    .addOption(
-      new Option('--variant <variant>', 'of v1.1, where the names do not tell').choices(['a', 'b', 'd']),
-    )
-    .option('--eps <number>', "of v1.1's LayerNorm, where it is not 1e-6", numberFromZero)
-    .addOption(
-      new Option('--approximate <form>', "of v1.1's GELU, where it is not tanh").choices(['tanh', 'none']),
-    )
+    .option('--resume', 'keep the outputs that are whole', false)
+    .option('--max-batch-size <images>', 'most images of a batch (default: 64)', positive)
+    .option('--max-read-bytes <bytes>', 'most bytes of inputs in memory (default: 256 MiB)', positive)
     .addOption(
       new Option('--input-layout <layout>', 'order of the input')
         .choices(['channels-first', 'channels-last'])
@@ -129,7 +118,15 @@ export function runCommand(): Command {
       new Option('--layout <layout>', 'order of the output')
         .choices(['channels-first', 'tokens-first'])
         .default('channels-first'),
-    )
-    .option('-q, --quiet', 'print nothing', false)
+    );
+}
+
+/** `tokenlearner run`: forward passes from files to files. */
+export function runCommand(): Command {
+  const command = new Command('run').description(
+    'Run a trained TokenLearner or TokenLearnerV11 on feature maps (..., C, H, W) in files.',
+  );
+  return addFileOptions(addModelOptions(command))
+    .option('-q, --quiet', 'print nothing but failures', false)
     .action(run);
 }

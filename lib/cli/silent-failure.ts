@@ -1,2 +1,9 @@
-/** Thrown by a command that has already printed its failure. Nothing more is printed, and the exit code is 1. */
-export class SilentFailure extends Error {}
+/** Thrown by a command that has already printed its failure. Nothing more is printed. */
+export class SilentFailure extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode = 1) {
+    super();
+    this.exitCode = exitCode;
+  }
+}

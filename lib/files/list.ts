@@ -6,6 +6,7 @@ import { readFlaxTree } from '../formats/flax-tree';
 import { formatErrors, quote } from '../formats/format-error';
 import { checkKind, identify, type Kind } from '../formats/identify';
 import { type FileInput, type OpenInput, withInput } from '../formats/input';
+import { checkSize } from '../formats/npy';
 import { MAX_START_BYTES, parseNpyHeader } from '../formats/npy-header';
 import { listNpz } from '../formats/npz';
 import { listSafetensors } from '../formats/safetensors';
@@ -54,8 +55,9 @@ function withBytes(tensors: readonly Omit<ListedTensor, 'bytes'>[]): ListedTenso
 async function listArray(source: ByteSource, name: string): Promise<ListedTensor[]> {
   const start = new Uint8Array(Math.min(source.size, MAX_START_BYTES));
   await source.read(start, 0);
-  const { dtype, shape } = parseNpyHeader(start, source.size, formatErrors(name));
-  return withBytes([{ name: '', dtype, shape }]);
+  const header = parseNpyHeader(start, source.size, formatErrors(name));
+  checkSize(header, source.size, formatErrors(name));
+  return withBytes([{ name: '', dtype: header.dtype, shape: header.shape }]);
 }
 
 async function listShards({ source, name }: OpenInput): Promise<ListedTensor[]> {

@@ -10,7 +10,7 @@ import { MAX_START_BYTES, parseNpyHeader, type NpyHeader } from './npy-header';
 import { Pace } from './pace';
 import { allocateInJavaScript, readElements, readFortranElements, type Allocate } from './read-elements';
 
-function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: number, fail: Fail): void {
+export function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: number, fail: Fail): void {
   const expected = bytesOfShape(shape, dtypeInfo(dtype).itemSize, 'the array', fail);
   const found = fileSize - dataStart;
   if (found === expected) return;

@@ -1,0 +1,171 @@
+/** `tokenlearner run` over many files. */
+import { stat } from 'node:fs/promises';
+import { messageOf, TokenLearnerError } from '../../errors';
+import { listWeights } from '../../files/list';
+import { TokenLearnerV11 } from '../../modules/token-learner-v11';
+import type { TokenPooling } from '../../modules/token-pooling';
+import { Batcher } from '../../serving/batcher';
+import type { AnyTensor } from '../../tensor/tensor';
+import { type Arrays, isWhole, loadArrays, saveArrays, storedNames } from './arrays';
+import { ByteBudget } from './byte-budget';
+import { formatOf, type Job } from './outputs';
+import { type Counts, RunProgress } from './progress';
+
+export interface ManyOptions {
+  layout: 'channels-first' | 'tokens-first';
+  inputLayout: 'channels-first' | 'channels-last';
+  resume: boolean;
+  /** The most images of a batch. */
+  maxBatchSize: number;
+  /** The most bytes of inputs in memory. One larger file is alone there. */
+  maxReadBytes: number;
+  quiet: boolean;
+  /** Aborted: no further file begins. */
+  stop: AbortSignal;
+}
+
+export interface Failure {
+  input: string;
+  message: string;
+}
+
+export interface Outcome extends Counts {
+  failures: Failure[];
+}
+
+/** Files at a time: enough to fill a batch with files of one image while the next ones are read. */
+function workersFor(maxBatchSize: number): number {
+  return Math.min(2 * maxBatchSize, 256);
+}
+
+class ManyRun {
+  readonly #model: TokenPooling;
+  readonly #options: ManyOptions;
+  readonly #batcher: Batcher;
+  readonly #budget: ByteBudget;
+
+  constructor(model: TokenPooling, options: ManyOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.#batcher = new Batcher(model, { maxBatchSize: options.maxBatchSize });
+    this.#budget = new ByteBudget(options.maxReadBytes);
+  }
+
+  /** Runs all jobs, or those that begin before the stop. */
+  async run(jobs: readonly Job[]): Promise<Outcome> {
+    const outcome: Outcome = { total: jobs.length, written: 0, skipped: 0, failed: 0, failures: [] };
+    const progress = this.#options.quiet ? undefined : new RunProgress(process.stderr);
+    const queue = jobs.values();
+    const work = async (): Promise<void> => {
+      for (const job of queue) {
+        if (this.#options.stop.aborted) return;
+        try {
+          const end = await this.#one(job);
+          if (end !== 'stopped') outcome[end] += 1;
+        } catch (error) {
+          outcome.failed += 1;
+          const code = error instanceof TokenLearnerError ? ` [${error.code}]` : '';
+          outcome.failures.push({ input: job.input, message: messageOf(error) + code });
+        }
+        progress?.show(outcome);
+      }
+    };
+    await Promise.all(Array.from({ length: workersFor(this.#options.maxBatchSize) }, work));
+    await this.#batcher.close();
+    progress?.end();
+    return outcome;
+  }
+
+  async #one(job: Job): Promise<'written' | 'skipped' | 'stopped'> {
+    if (this.#options.resume && (await this.#isDone(job))) return 'skipped';
+    const bytes = await bytesOf(job.input);
+    await this.#budget.take(bytes);
+    try {
+      if (this.#options.stop.aborted) return 'stopped';
+      await this.#compute(job);
+      return 'written';
+    } finally {
+      this.#budget.give(bytes);
+    }
+  }
+
+  async #compute({ input, tokens, attention }: Job): Promise<void> {
+    const arrays = await loadArrays(input);
+    const outputs = attention === undefined ? [tokens] : [tokens, attention];
+    try {
+      const names = arrays.map(([name]) => name);
+      for (const output of outputs) storedNames(output, formatOf(output), names);
+      const results = await Promise.all(
+        arrays.map(
+          async ([name, tensor]) => [name, await this.#forward(tensor, attention !== undefined)] as const,
+        ),
+      );
+      for (const [i, output] of outputs.entries()) {
+        const part: Arrays = results.map(([name, tensors]) => [name, tensors[i] ?? tensors[0]]);
+        await saveArrays(output, formatOf(output), part);
+      }
+      for (const [, tensors] of results) for (const tensor of tensors) tensor.dispose();
+    } finally {
+      for (const [, tensor] of arrays) tensor.dispose();
+    }
+  }
+
+  async #forward(array: Arrays[number][1], withAttention: boolean): Promise<[AnyTensor, ...AnyTensor[]]> {
+    const { layout, inputLayout } = this.#options;
+    const input = array.to(this.#model.dtype);
+    try {
+      if (!withAttention) return [await this.#batcher.forward(input, { layout, inputLayout })];
+      const { tokens, attention } = await this.#batcher.forward(input, {
+        layout,
+        inputLayout,
+        returnAttention: true,
+      });
+      return [tokens, attention];
+    } finally {
+      if (input !== array) input.dispose();
+    }
+  }
+
+  /** True if all outputs of a job are whole, and fit its input. Reads the headers of the files alone. */
+  async #isDone({ input, tokens, attention }: Job): Promise<boolean> {
+    const { tensors } = await listWeights(input);
+    const names = tensors.map(({ name }) => name);
+    const shapes = tensors.flatMap(({ shape }) => this.#outputShapes(shape) ?? []);
+    if (shapes.length < tensors.length) return false;
+    const fits = (file: string, output: 'tokens' | 'attention'): Promise<boolean> => {
+      const stored = storedNames(file, formatOf(file), names);
+      return isWhole(
+        file,
+        shapes.map((each, i) => ({ name: stored[i] ?? '', shape: each[output] })),
+      );
+    };
+    if (!(await fits(tokens, 'tokens'))) return false;
+    return attention === undefined || fits(attention, 'attention');
+  }
+
+  /** The shapes of the results for an input's shape; undefined if the model does not take it. */
+  #outputShapes(input: number[]): { tokens: number[]; attention: number[] } | undefined {
+    const { dim, numOutputTokens } = this.#model;
+    const isLast = this.#options.inputLayout === 'channels-last';
+    // TokenLearnerV11 reads (P, C) and (B, P, C) as flat pixels.
+    const rank = isLast && this.#model instanceof TokenLearnerV11 && input.length < 4 ? 2 : 3;
+    if (input.length < rank || input.at(isLast ? -1 : -3) !== dim) return undefined;
+    const leading = input.slice(0, -rank);
+    const pixels = isLast ? input.slice(-rank, -1) : input.slice(-2);
+    const pooled = this.#options.layout === 'tokens-first' ? [numOutputTokens, dim] : [dim, numOutputTokens];
+    return { tokens: [...leading, ...pooled], attention: [...leading, numOutputTokens, ...pixels] };
+  }
+}
+
+/** The bytes of an input's arrays: an .npz can be compressed. */
+async function bytesOf(file: string): Promise<number> {
+  const { size } = await stat(file);
+  if (formatOf(file) !== 'npz') return size;
+  const { tensors } = await listWeights(file);
+  return tensors.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+}
+
+/** Runs a model on files, several in a batch. A file that fails fails alone. */
+export function runMany(model: TokenPooling, jobs: readonly Job[], options: ManyOptions): Promise<Outcome> {
+  return new ManyRun(model, options).run(jobs);
+}
