@@ -53,6 +53,15 @@ export type { Pair } from './modules/pair';
 export type { AbortSignalLike, RequestOptions } from './modules/request';
 export { Sequential } from './modules/sequential';
 export type { LoadStateDictOptions, LoadStateDictResult, StateDict } from './modules/state-dict';
+export {
+  type OutputAndAttention,
+  TokenFuser,
+  type TokenFuserEngine,
+  type TokenFuserForwardOptions,
+  type TokenFuserOptions,
+  type TokenFuserStateDictOptions,
+  type TokenFuserSyncOptions,
+} from './modules/token-fuser';
 export { type Engine, TokenLearner, type TokenLearnerOptions } from './modules/token-learner';
 export {
   type TokenLearnerV11Engine,

@@ -54,6 +54,7 @@ const ENGINE_ROOMS = [
   'image/',
   'token-learner/',
   'token-learner-v11/',
+  'token-fuser/',
   'layers/',
 ];
 

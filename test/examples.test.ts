@@ -3,6 +3,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { main as basic } from '../examples/basic';
 import { main as customParameters } from '../examples/custom-parameters';
+import { main as fuser } from '../examples/fuser';
 import { main as largeInputs } from '../examples/large-inputs';
 import { main as ownModule } from '../examples/own-module';
 import { main as rt1Tokenizer } from '../examples/rt1-tokenizer';
@@ -18,6 +19,7 @@ test.each([
   ['sequential', sequential, [1, 10]],
   ['own-module', ownModule, [1, 10]],
   ['large-inputs', largeInputs, [1, 64, 8]],
+  ['fuser', fuser, [2, 196, 64]],
   ['rt1-tokenizer', rt1Tokenizer, [48, 512]],
 ])('examples/%s.ts runs as documented', async (_, main, shape) => {
   expect(await main()).toEqual(shape);

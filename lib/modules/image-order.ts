@@ -63,12 +63,13 @@ export function leadingOf(input: readonly number[], dim: number, order: ImageOrd
 /** What a layer's channels-last inputs of few dimensions are: always (..., H, W, C), or flat below rank 4. */
 export type FlatRule = 'grid' | 'flat-below-4';
 
-/** Checks the options of a forward of a layer that pools tokens. `allowed` are its request options. */
+/** Checks the options of a forward of a layer that pools tokens. `allowed` are its request options, `name` is the input's. */
 export function checkForward(
   input: unknown,
   options: unknown,
   rule: FlatRule,
   allowed: readonly string[],
+  name = 'input',
 ): Omit<ForwardCall, 'results'> {
   const own = ['layout', 'inputLayout', 'returnAttention', ...(rule === 'grid' ? [] : ['pixels'])];
   const given: Record<string, unknown> = checkOptions('options', options, [...own, ...allowed]);
@@ -76,13 +77,19 @@ export function checkForward(
   const wantsMaps = returnAttention !== undefined && checkBoolean('options.returnAttention', returnAttention);
   const tokensFirst =
     layout !== undefined && checkOneOf('options.layout', layout, LAYOUTS) === 'tokens-first';
-  const order = checkOrder(input, inputLayout, pixels, rule);
+  const order = checkOrder(name, input, inputLayout, pixels, rule);
   const control = checkRequest(given);
   if (!wantsMaps && !tokensFirst && !order.channelsLast) return { how: undefined, control };
   return { how: { returnAttention: wantsMaps, tokensFirst, ...order }, control };
 }
 
-function checkOrder(input: unknown, inputLayout: unknown, pixels: unknown, rule: FlatRule): ImageOrder {
+function checkOrder(
+  name: string,
+  input: unknown,
+  inputLayout: unknown,
+  pixels: unknown,
+  rule: FlatRule,
+): ImageOrder {
   const channelsLast =
     inputLayout !== undefined &&
     checkOneOf('options.inputLayout', inputLayout, INPUT_LAYOUTS) === 'channels-last';
@@ -95,5 +102,5 @@ function checkOrder(input: unknown, inputLayout: unknown, pixels: unknown, rule:
     );
   }
   if (!channelsLast || rule === 'grid') return { channelsLast, flat: false };
-  return { channelsLast, flat: isFlat || tensorArgument('input', input).shape.length < 4 };
+  return { channelsLast, flat: isFlat || tensorArgument(name, input).shape.length < 4 };
 }

@@ -16,17 +16,26 @@ export function adopted<D extends FloatDType>(natives: readonly NativeTensor[]):
 }
 
 /** Checks an input and runs it on the device's executor. `how` holds the layer's options. */
-export async function submit<D extends FloatDType>(
+export function submit<D extends FloatDType>(
   runnable: Runnable,
   input: Tensor<D>,
+  how: CallOptions | undefined,
+  control: RequestOptions,
+): Promise<Outputs<D>> {
+  return submitAll(runnable, () => [checkInput(runnable, input, how)], how, control);
+}
+
+/** The same for the inputs that `check` returns. */
+export async function submitAll<D extends FloatDType>(
+  runnable: Runnable,
+  check: () => TensorArg[],
   how: CallOptions | undefined,
   control: RequestOptions,
 ): Promise<Outputs<D>> {
   const native = binding();
   const outputs = await request(
     control,
-    (id, timeoutMs) =>
-      native.forward(runnable.handle, [checkInput(runnable, input, how)], how, id, timeoutMs),
+    (id, timeoutMs) => native.forward(runnable.handle, check(), how, id, timeoutMs),
     (id) => {
       native.cancel(id);
     },
@@ -45,23 +54,29 @@ export function runSync<D extends FloatDType>(
 
 /** Checks an input for a module. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH. */
 export function checkInput(runnable: Runnable, input: unknown, how: CallOptions | undefined): TensorArg {
+  const argument = checkInputDType(runnable, 'input', input);
+  runnable.outputShape(argument.shape, how);
+  return argument;
+}
+
+/** The same without the shape. */
+export function checkInputDType(runnable: Runnable, name: string, input: unknown): TensorArg {
   // Check the argument that native code gets. The object's own properties may differ from it.
-  const argument = tensorArgument('input', input);
+  const argument = tensorArgument(name, input);
   const dtype = dtypeFromCode(argument.dtype);
   const own = runnable.hasParameters ? runnable.placement().dtype : undefined;
   if (own === undefined && !isFloatDType(dtype)) {
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
-      `Expected a floating dtype for \`input\` but received ${dtype}`,
+      `Expected a floating dtype for \`${name}\` but received ${dtype}`,
     );
   }
   if (own !== undefined && dtype !== own) {
     const orModule = isFloatDType(dtype) ? `, or the module with to('${dtype}')` : '';
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
-      `Expected dtype ${own}, the module's, for \`input\` but received ${dtype}; convert it with to('${own}')${orModule}`,
+      `Expected dtype ${own}, the module's, for \`${name}\` but received ${dtype}; convert it with to('${own}')${orModule}`,
     );
   }
-  runnable.outputShape(argument.shape, how);
   return argument;
 }

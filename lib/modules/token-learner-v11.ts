@@ -1,6 +1,5 @@
 import type { Device } from '../device';
 import { TokenLearnerError } from '../errors';
-import { constant, lecunNormal, normal, xavierUniform } from '../init';
 import { elementCount } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
 import { checkInteger, checkNumber, checkOneOf, checkOptions, describe, unexpected } from '../validate';
@@ -10,6 +9,7 @@ import { leadingOf, orderOf } from './image-order';
 import { formatFloat } from './layer-norm';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { ParameterSpec } from './native';
+import { officialInitial } from './official-initial';
 import { recogniseWeights, withWeights } from './recognised';
 import type { RequestOptions } from './request';
 import { assertUsable } from './state';
@@ -171,17 +171,6 @@ function parameterSpecs(config: Config): ParameterSpec[] {
   return [...norm, ...rest];
 }
 
-/** The standard deviation of the official MLP's biases. */
-const BIAS_DEVIATION = 1e-6;
-
-/** The official code's initialisation: flax's MlpBlock and Conv. */
-function initial({ name, shape }: ParameterSpec, dtype: Parameters<typeof normal>[2]): AnyTensor {
-  if (name.startsWith('norm.')) return constant(shape, name === 'norm.weight' ? 1 : 0, dtype);
-  if (name.endsWith('.bias')) return normal(shape, BIAS_DEVIATION, dtype);
-  const [outputs = 1, inputs = 1, ...kernel] = shape;
-  return kernel.length === 0 ? xavierUniform([outputs, inputs], dtype) : lecunNormal(shape, dtype);
-}
-
 /** The fused CPU engine needs no libtorch. */
 function libtorchUser({ engine }: Config, device: Device): string | null {
   if (engine === 'libtorch') return "Engine 'libtorch'";
@@ -248,7 +237,7 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
         arguments: [{ ...applicable(config), device: 'cpu' }],
         placement,
         parameters: specs,
-        initial: () => specs.map((spec) => initial(spec, placement.dtype)),
+        initial: () => specs.map((spec) => officialInitial(spec, placement.dtype)),
         outputShape: (input, how) => [
           ...leadingOf(input, config.dim, orderOf(how)),
           config.dim,

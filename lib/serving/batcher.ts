@@ -9,6 +9,7 @@ import { runnableOf } from '../modules/plan';
 import { checkRequest, request, REQUEST_OPTIONS } from '../modules/request';
 import { adopted, checkInput, type Outputs } from '../modules/run';
 import { assertNotDisposed, className, demandState, type ForwardCall, isModule } from '../modules/state';
+import { TokenFuser } from '../modules/token-fuser';
 import type { TokensAndAttention } from '../modules/token-pooling';
 import type { BatcherHandle, NativeTensor } from '../native-interface';
 import type { Tensor } from '../tensor/tensor';
@@ -208,6 +209,12 @@ export class Batcher {
 /** The native request that a module's forward is. Throws ERR_INVALID_ARG_VALUE, ERR_DISPOSED. */
 function demandRunnable(model: Module): Runnable {
   assertNotDisposed(model);
+  if (model instanceof TokenFuser) {
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      'Expected a module of one input for `model` but received a TokenFuser, which takes two: call its forward',
+    );
+  }
   const runnable = runnableOf(model);
   if (runnable !== undefined) return runnable;
   throw new TokenLearnerError(

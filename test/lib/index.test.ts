@@ -16,6 +16,7 @@ test('the public names', () => {
     'Sequential',
     'Shared',
     'Tensor',
+    'TokenFuser',
     'TokenLearner',
     'TokenLearnerError',
     'TokenLearnerV11',

@@ -19,6 +19,7 @@ import {
   Sequential,
   Tensor,
   TokenLearner,
+  TokenFuser,
   TokenLearnerV11,
   learnerFromStateDict,
 } from '../../lib';
@@ -29,6 +30,7 @@ const x = Tensor.ones([2]);
 const pixel = { data: Uint8Array.of(1), width: 1, height: 1 };
 const relu = new ReLU();
 const device = 'cpu';
+const fuser = new TokenFuser({ dim: 2, device });
 const v11 = new TokenLearnerV11({ dim: 2, device });
 const learner = new TokenLearner({ dim: 2, device });
 
@@ -40,6 +42,9 @@ test.each<[string, () => unknown]>([
   ['new TokenLearnerV11', () => new TokenLearnerV11({ dim: 2, keyz: 1 } as never)],
   ['TokenLearnerV11.fromStateDict', () => TokenLearnerV11.fromStateDict(v11.stateDict(), stray)],
   ['TokenLearnerV11.forwardSync', () => v11.forwardSync(Tensor.ones([2, 1, 1]), stray)],
+  ['new TokenFuser', () => new TokenFuser({ dim: 2, keyz: 1 } as never)],
+  ['TokenFuser.fromStateDict', () => TokenFuser.fromStateDict(fuser.stateDict(), stray)],
+  ['TokenFuser.forwardSync', () => fuser.forwardSync(Tensor.ones([2, 8]), Tensor.ones([2, 1, 1]), stray)],
   ['learnerFromStateDict', () => learnerFromStateDict(v11.stateDict(), stray)],
   ['loadStateDict', () => learner.loadStateDict(learner.stateDict(), stray)],
   ['new Linear', () => new Linear(1, 1, stray)],
@@ -70,6 +75,7 @@ test.each<[string, () => unknown]>([
 test.each<[string, () => Promise<unknown>]>([
   ['TokenLearner.forward', () => learner.forward(Tensor.ones([2, 1, 1]), stray)],
   ['TokenLearnerV11.forward', () => v11.forward(Tensor.ones([2, 1, 1]), stray)],
+  ['TokenFuser.forward', () => fuser.forward(Tensor.ones([2, 8]), Tensor.ones([2, 1, 1]), stray)],
   ['ReLU.forward', () => relu.forward(x, stray)],
   ['Sequential.forward', () => new Sequential(relu).forward(x, stray)],
   ['Tensor.fromImage', () => Tensor.fromImage(pixel, stray)],

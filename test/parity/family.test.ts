@@ -1,5 +1,6 @@
 /** TokenLearner v1.1 against the official equations in PyTorch: test/fixtures/generate/family_reference.py. */
 import { TokenLearnerV11, type AnyTensor, type FloatDType, type Tensor } from '../../lib';
+import { channelsLast } from './channels-last';
 import { loadTensors, makeTensors, numbers, readJson, type MadeTensor } from './fixtures';
 import { expectParity, expectSameBits } from './matchers';
 import { relativeL2Error } from './tolerance';
@@ -29,12 +30,6 @@ function build(
   const model = new TokenLearnerV11({ ...options, dtype, engine, device: 'cpu' });
   model.loadStateDict(parameters);
   return { model, x: input.to(dtype), parameters };
-}
-
-/** The same input as (..., H, W, C), contiguous. */
-function channelsLast(x: Tensor<FloatDType>): Tensor<FloatDType> {
-  const axes = x.shape.map((_, axis) => axis);
-  return x.permute([...axes.slice(0, -3), x.ndim - 2, x.ndim - 1, x.ndim - 3]).contiguous();
 }
 
 describe.each(ENGINES)('engine %s', (engine) => {

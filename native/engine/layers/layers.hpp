@@ -19,6 +19,7 @@ namespace tokenlearner {
   X("linear", make_linear)               \
   X("max-pool2d", make_max_pool2d)       \
   X("relu", make_relu)                   \
+  X("token-fuser", make_token_fuser)     \
   X("token-learner", make_token_learner) \
   X("token-learner-v11", make_token_learner_v11)
 

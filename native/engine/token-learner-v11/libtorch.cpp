@@ -2,19 +2,13 @@
 // one for CUDA.
 
 #include "engine/token-learner-v11/engine.hpp"
+#include "engine/token-learner/pixel-views.hpp"
 #include "engine/torch/abi.hpp"
 #include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
 namespace {
-
-/// (B, M, N) as (B, N, M), a view.
-Tensor transposed(Tensor x) {
-  std::swap(x.shape[1], x.shape[2]);
-  std::swap(x.strides[1], x.strides[2]);
-  return x;
-}
 
 /// (B, C, P) as (B, C, P, 1), a view.
 Tensor as_image(Tensor x) {
@@ -30,24 +24,6 @@ Tensor without_width(const Tensor& x) {
 
 Tensor softmax(const Tensor& x, int64_t dim) {
   return TorchCall("aten::softmax", "int").tensor(TorchTensor::view(x)).integer(dim).none().run().to_tensor();
-}
-
-Tensor product(const Tensor& a, const Tensor& b) {
-  return TorchCall("aten::bmm", "")
-      .tensor(TorchTensor::view(a))
-      .tensor(TorchTensor::view(b))
-      .run()
-      .to_tensor();
-}
-
-/// (B, C, H, W) as (B, C, P): a view if the rows of an image follow one another.
-Tensor flat(const Tensor& x) {
-  const Dims shape{x.shape[0], x.shape[1], x.shape[2] * x.shape[3]};
-  if (x.shape[2] != 1 && x.strides[2] != x.shape[3] * x.strides[3]) return reshaped(aten::clone(x), shape);
-  Tensor view = x;
-  view.shape = shape;
-  view.strides = {x.strides[0], x.strides[1], x.strides[3]};
-  return view;
 }
 
 class LibtorchV11Engine final : public TokenLearnerEngine {

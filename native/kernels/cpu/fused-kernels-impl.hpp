@@ -42,6 +42,8 @@ namespace {
 #include "kernels/cpu/softmax-pool-kernel.hpp"
 //
 #include "kernels/cpu/pool-shares-kernel.hpp"
+//
+#include "kernels/cpu/token-fuser-kernel.hpp"
 
 template <typename Stored, typename Compute>
 const NormMlpKernels& norm_mlp_kernels() {
@@ -53,6 +55,9 @@ const NormMlpKernels& norm_mlp_kernels() {
       .merge = merge<Compute>,
       .finish = finish<Stored, Compute>,
       .softmax_row = softmax_row<Compute>,
+      .mix = mix_tokens<Stored, Compute>,
+      .sigmoid = sigmoid<Compute>,
+      .spread = spread<Stored, Compute>,
       .exponential = exponential_array<Compute, false>,
       .gelu_tanh = exponential_array<Compute, true>,
   };

@@ -1,4 +1,4 @@
-// The kernels of TokenLearner v1.1 for one pair of types, as plain function pointers, and their arguments.
+// The kernels of TokenLearner v1.1 and TokenFuser for one pair of types, as plain function pointers, and their arguments.
 #pragma once
 
 #include <cstdint>
@@ -136,6 +136,44 @@ struct FinishTile {
   void* scratch;
 };
 
+/** Arguments for T of one image: see token-fuser-params.hpp. */
+struct MixTile {
+  /** The image's tokens, of type Stored. */
+  const void* source;
+  std::int64_t token_stride;
+  std::int64_t channel_stride;
+  std::int64_t channels;
+  std::int64_t tokens;
+  double eps;
+  const double* weight;
+  const double* bias;
+  /** Null without normalization. */
+  const double* norm1_weight;
+  const double* norm1_bias;
+  const double* norm2_weight;
+  const double* norm2_bias;
+  /** (tokens + 1) * stride values. */
+  double* scratch;
+  /** [G][stride] of Compute. */
+  void* out;
+  std::int64_t stride;
+};
+
+/** Arguments for y of a panel: rows are channels and columns pixels, or the other way round if y is channels last. */
+struct SpreadTile {
+  /** [G][rows_stride] and [G][columns_stride] of Compute. */
+  const void* rows;
+  std::int64_t rows_stride;
+  std::int64_t row_count;
+  const void* columns;
+  std::int64_t columns_stride;
+  std::int64_t column_count;
+  std::int64_t tokens;
+  /** Of type Stored. */
+  void* out;
+  std::int64_t out_stride;
+};
+
 struct NormMlpKernels {
   void (*centre)(const CentreTile&);
   void (*logits)(const LogitsTile&);
@@ -145,6 +183,10 @@ struct NormMlpKernels {
   void (*finish)(const FinishTile&);
   /** L of one token becomes its map, in place. */
   void (*softmax_row)(void* row, std::int64_t count, const void* largest, double sum);
+  void (*mix)(const MixTile&);
+  /** In place. `count` is a multiple of a vector. */
+  void (*sigmoid)(void* logits, std::int64_t count);
+  void (*spread)(const SpreadTile&);
   /** For tests: exp and GELU's tanh form with the arithmetic of the kernels. */
   void (*exponential)(const void* in, void* out, std::int64_t count);
   void (*gelu_tanh)(const void* in, void* out, std::int64_t count);

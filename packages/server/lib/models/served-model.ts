@@ -1,5 +1,5 @@
 /** One model: its module, its runner, and what is told about it. */
-import { type AnyTensor, Module, Tensor, TokenPooling } from 'tokenlearner';
+import { type AnyTensor, Module, Tensor, TokenFuser, TokenLearnerError, TokenPooling } from 'tokenlearner';
 import type { BatchingOptions, ModelSource } from '../options';
 import { invalid, Problem } from '../problem';
 import { Budget, type Reservation } from './budget';
@@ -155,6 +155,11 @@ export class ServedModel {
   async #make(): Promise<Live> {
     const { module, isOwn } = await load(this.#source);
     try {
+      if (module instanceof TokenFuser)
+        throw new TokenLearnerError(
+          'ERR_INVALID_ARG_VALUE',
+          `Expected a module of one input for the model ${this.name} but received a TokenFuser, which takes two`,
+        );
       return { module, isOwn, runner: createRunner(module, this.#options), metadata: metadataOf(module) };
     } catch (error) {
       if (isOwn) module.dispose();

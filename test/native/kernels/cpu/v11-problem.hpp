@@ -92,6 +92,26 @@ class V11Problem {
     return result;
   }
 
+  /** L of one pixel, in double. */
+  std::vector<double> logits(std::int64_t b, std::int64_t p) const {
+    const std::vector<double> n = normed(b, p);
+    const std::int64_t in = config_.channels / groups();
+    const bool has_bias = config_.groups == 0;
+    std::vector<double> l(static_cast<std::size_t>(config_.tokens));
+    for (std::int64_t g = 0; g < config_.tokens && has_bias; ++g)
+      l[static_cast<std::size_t>(g)] = at(second_bias_, g);
+    for (std::int64_t d = 0; d < hidden(); ++d) {
+      double h = has_bias ? at(first_bias_, d) : 0;
+      const std::int64_t first = d / (hidden() / groups()) * in;
+      for (std::int64_t i = 0; i < in; ++i)
+        h += at(first_weight_, d * in + i) * n[static_cast<std::size_t>(first + i)];
+      h = activate(config_.activation, h);
+      for (std::int64_t g = 0; g < config_.tokens; ++g)
+        l[static_cast<std::size_t>(g)] += at(second_weight_, g * hidden() + d) * h;
+    }
+    return l;
+  }
+
   RawResult run(Isa isa, Parallel& parallel, int threads, bool tokens_first = false) const {
     RawResult raw;
     raw.tokens.assign(token_count() * item_size(dtype_) + 1, 0xff);
@@ -113,6 +133,14 @@ class V11Problem {
             decode(raw.attention, compute_dtype(dtype_), attention_count())};
   }
 
+  /** Random numbers around `offset`, as they are rounded to the dtype. */
+  std::vector<unsigned char> draw(std::int64_t count, double scale, double offset = 0) {
+    std::uniform_real_distribution<double> distribution(-scale, scale);
+    std::vector<double> values(static_cast<std::size_t>(count));
+    for (double& value : values) value = distribution(random_) + offset;
+    return encode(values, dtype_);
+  }
+
  private:
   static Case image_case(const V11Case& config) {
     return {.batch = config.batch,
@@ -124,13 +152,6 @@ class V11Problem {
             .layout = config.layout,
             .magnitude = config.magnitude,
             .num_layers = 1};
-  }
-
-  std::vector<unsigned char> draw(std::int64_t count, double scale, double offset = 0) {
-    std::uniform_real_distribution<double> distribution(-scale, scale);
-    std::vector<double> values(static_cast<std::size_t>(count));
-    for (double& value : values) value = distribution(random_) + offset;
-    return encode(values, dtype_);
   }
 
   double at(const std::vector<unsigned char>& bytes, std::int64_t index) const {
@@ -155,25 +176,6 @@ class V11Problem {
           (x(b, c, p) - mean) / std::sqrt(variance + 1e-6) * at(norm_weight_, c) + at(norm_bias_, c);
     }
     return n;
-  }
-
-  std::vector<double> logits(std::int64_t b, std::int64_t p) const {
-    const std::vector<double> n = normed(b, p);
-    const std::int64_t in = config_.channels / groups();
-    const bool has_bias = config_.groups == 0;
-    std::vector<double> l(static_cast<std::size_t>(config_.tokens));
-    for (std::int64_t g = 0; g < config_.tokens && has_bias; ++g)
-      l[static_cast<std::size_t>(g)] = at(second_bias_, g);
-    for (std::int64_t d = 0; d < hidden(); ++d) {
-      double h = has_bias ? at(first_bias_, d) : 0;
-      const std::int64_t first = d / (hidden() / groups()) * in;
-      for (std::int64_t i = 0; i < in; ++i)
-        h += at(first_weight_, d * in + i) * n[static_cast<std::size_t>(first + i)];
-      h = activate(config_.activation, h);
-      for (std::int64_t g = 0; g < config_.tokens; ++g)
-        l[static_cast<std::size_t>(g)] += at(second_weight_, g * hidden() + d) * h;
-    }
-    return l;
   }
 
   void image(std::int64_t b, Result& result) const {
