@@ -8,6 +8,7 @@ import type { AnyTensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
 import { checkInteger, checkString, unexpected } from '../validate';
 import type { FloatDType } from '../dtype';
+import { moduleContents } from './contents';
 import { ANYWHERE, moveLayers, type Placement } from './native';
 import { readParameters, readStateDict, readStateDictAsync, writeStateDict } from './parameters';
 import { assertThis, assertUsable, className, createState, demandState, isModule } from './state';
@@ -50,8 +51,13 @@ export abstract class Module {
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
   readonly cloning = uncloneable('a module; send module.share(), and call openShared() there');
 
+  /** For the deep comparisons of test runners. @internal */
+  declare readonly comparison: object;
+
   constructor() {
     createState(this);
+    // After `cloning`, so that a structured clone fails before it reads the parameters.
+    this.comparison = moduleContents(this);
   }
 
   /**

@@ -1,6 +1,8 @@
 /** A module's children, and what lies under them. */
+import { types } from 'node:util';
 import { TokenLearnerError } from '../errors';
 import { inspectSymbol } from '../tensor/format';
+import { isPlainObject } from '../validate';
 import type { Module } from './module';
 import type { NativeLayer, ParameterSpec } from './native';
 import { assertNotDisposed, className, demandState, isModule, stateOf } from './state';
@@ -54,13 +56,32 @@ export function modulesOf(module: Module): Module[] {
   return childrenOf(module).map(([, child]) => child);
 }
 
-/** Refuses an array of modules, whose parameters would be left out without notice. Throws ERR_INVALID_ARG_VALUE. */
-function refuseArrays(module: Module): void {
+/** The modules in an array, a plain object, a Map or a Set, with the name of that; none in other values. */
+function heldIn(value: unknown): [container: string, modules: Module[]] {
+  if (Array.isArray(value)) return ['an array', value.filter(isModule)];
+  if (types.isMap(value)) return ['a Map', [...value.values()].filter(isModule)];
+  if (types.isSet(value)) return ['a Set', [...value].filter(isModule)];
+  return ['an object', isPlainObject(value) ? Object.values(value).filter(isModule) : []];
+}
+
+/** All modules under a module, itself included. */
+function reachable(module: Module, found = new Set<Module>()): Set<Module> {
+  if (found.has(module)) return found;
+  found.add(module);
+  for (const child of modulesOf(module)) reachable(child, found);
+  return found;
+}
+
+/** Refuses a collection of modules whose parameters would be left out without notice. Throws ERR_INVALID_ARG_VALUE. */
+function refuseLost(module: Module): void {
   for (const [name, value] of Object.entries(module) as [string, unknown][]) {
-    if (!Array.isArray(value) || !value.some(isModule)) continue;
+    const [container, held] = heldIn(value);
+    if (held.length === 0) continue;
+    const found = reachable(module);
+    if (held.every((each) => found.has(each))) continue;
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `Expected a ModuleList for \`${className(module)}.${name}\` but received an array of modules, whose parameters nobody would find`,
+      `Expected a ModuleList for \`${className(module)}.${name}\` but received ${container} of modules, whose parameters nobody would find`,
     );
   }
 }
@@ -74,7 +95,7 @@ function walk(
 ): void {
   assertNotDisposed(module);
   if (!visit(module, prefix)) return;
-  refuseArrays(module);
+  refuseLost(module);
   if (above.includes(module) || above.length > DEEPEST) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',

@@ -7,15 +7,16 @@ import { TokenLearnerError } from '../errors';
 import { checkShape, contiguousStrides, elementCount } from '../shape';
 import { checkInteger, checkOneOf, checkOptions, isPlainObject, unexpected } from '../validate';
 import { makeTensor } from './access';
-import { arrayDType, checkLength, fillValue } from './arguments';
+import { arrayDType, checkLength, fillValue, withOptions } from './arguments';
 import { tensorOf } from './elements';
 import { flattened, fromJsonElement } from './numbers';
 import { Storage } from './storage';
 import type { AnyTensor } from './tensor';
 import { bufferBytes, lengthOf, typedArrayOf } from './typed-array';
 
-export function from(data: unknown, shape: unknown, options: unknown): AnyTensor {
-  if (isPlainObject(data)) return fromJSON(data, shape, options);
+export function from(data: unknown, ...rest: unknown[]): AnyTensor {
+  if (isPlainObject(data)) return fromJSON(data, ...rest);
+  const [shape, options] = withOptions(rest, 1);
   const { dtype } = checkOptions('options', options, ['dtype']);
   if (dtype !== undefined) checkOneOf('options.dtype', dtype, DTYPES);
   if (Array.isArray(data) || ['number', 'bigint', 'boolean'].includes(typeof data))
@@ -49,9 +50,15 @@ function fromJSON(json: Record<string, unknown>, ...rest: unknown[]): AnyTensor 
   return fromNumbers(data, checkShape('data.shape', shape), checkOneOf('data.dtype', dtype, DTYPES));
 }
 
+/** The dtype of JavaScript's values, by the first of them. */
+function dtypeOf(value: unknown): DType {
+  if (typeof value === 'bigint') return 'int64';
+  return typeof value === 'boolean' ? 'bool' : 'float32';
+}
+
 function fromNumbers(data: unknown, shape: unknown, asked: DType | undefined): AnyTensor {
-  const dtype = asked ?? 'float32';
   const given = flattened(data);
+  const dtype = asked ?? dtypeOf(given.values[0]);
   const sizes = shape === undefined ? given.shape : checkLength(given.values.length, shape);
   const values = given.values.map((value) => fillValue('data', fromJsonElement(value, dtype), dtype));
   return tensorOf(values, dtype, sizes);

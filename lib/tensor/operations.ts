@@ -2,11 +2,12 @@
  * The methods that make tensors of a tensor. Each is one call of a file beside this one.
  */
 import { type DeviceOption, isDeviceOption, resolveDevice } from '../device';
-import { type DType, isDType, type SumDType } from '../dtype';
+import { type DType, DTYPES, isDType, type SumDType } from '../dtype';
 import { isContiguous, type Shape } from '../shape';
-import { unexpected } from '../validate';
-import { live, type View } from './access';
+import { checkOneOf, unexpected } from '../validate';
+import { checkThis, live, type View } from './access';
 import { TensorBase } from './base';
+import { unreadable } from './contents';
 import { copied, copiedAsync } from './copy';
 import { type PixelImage, toImage, type ToImageOptions } from './image-output';
 import * as reduce from './reduce';
@@ -14,11 +15,27 @@ import type { AnyTensor, Tensor } from './tensor';
 import * as views from './views';
 
 /** The dtype and the device that `to` asks for. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE. */
-function targetOf({ dtype, device }: View, target: unknown): Pick<View, 'dtype' | 'device'> {
-  if (isDType(target)) return { dtype: target, device };
+function targetOf({ dtype, device }: View, target: unknown, second: unknown): Pick<View, 'dtype' | 'device'> {
+  if (isDType(target)) {
+    if (second === undefined) return { dtype: target, device };
+    throw unexpected('ERR_INVALID_ARG_VALUE', 'dtype', 'nothing after a dtype', second);
+  }
   if (typeof target === 'string' && !isDeviceOption(target))
     throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a dtype or a device', target);
-  return { dtype, device: resolveDevice('target', target) };
+  const chosen = second === undefined ? dtype : checkOneOf('dtype', second, DTYPES);
+  return { dtype: chosen, device: resolveDevice('target', target) };
+}
+
+/** The views of the first dimension, one at a time. */
+function* rows(tensor: TensorOperations<DType>): Generator<AnyTensor> {
+  const [size = 0] = live(tensor).shape;
+  for (let i = 0; i < size; i += 1) yield tensor.select(0, i);
+}
+
+/** The elements of a tensor of one dimension. */
+function* elements(tensor: TensorOperations<DType>): Generator {
+  const values = tensor.toArray() as readonly unknown[];
+  for (const value of values) yield value;
 }
 
 /** The operations of a {@link Tensor}. */
@@ -26,14 +43,16 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   /**
    * Returns a copy with another dtype or on another device, or the tensor itself if nothing would change.
    *
+   * @param target - a device, which a dtype may follow, or a dtype.
    * @throws TokenLearnerError ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
    */
   to(device: DeviceOption): Tensor<D>;
   to<E extends DType>(dtype: E): Tensor<E>;
+  to<E extends DType>(device: DeviceOption, dtype: E): Tensor<E>;
   to(target: DeviceOption | DType): AnyTensor;
-  to(target: DeviceOption | DType): AnyTensor {
+  to(target: DeviceOption | DType, second?: DType): AnyTensor {
     const view = live(this);
-    const { dtype, device } = targetOf(view, target);
+    const { dtype, device } = targetOf(view, target, second);
     const self = this as unknown as Tensor;
     return dtype === view.dtype && device === view.device ? self : copied(view, dtype, device);
   }
@@ -46,10 +65,11 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
    */
   toAsync(device: DeviceOption): Promise<Tensor<D>>;
   toAsync<E extends DType>(dtype: E): Promise<Tensor<E>>;
+  toAsync<E extends DType>(device: DeviceOption, dtype: E): Promise<Tensor<E>>;
   toAsync(target: DeviceOption | DType): Promise<AnyTensor>;
-  async toAsync(target: DeviceOption | DType): Promise<AnyTensor> {
+  async toAsync(target: DeviceOption | DType, second?: DType): Promise<AnyTensor> {
     const view = live(this);
-    const { dtype, device } = targetOf(view, target);
+    const { dtype, device } = targetOf(view, target, second);
     const self = this as unknown as Tensor;
     return dtype === view.dtype && device === view.device ? self : copiedAsync(view, dtype, device);
   }
@@ -58,6 +78,18 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   float(): Tensor {
     live(this);
     return this.to('float32');
+  }
+
+  /** The same as `to('float64')`. */
+  double(): Tensor<'float64'> {
+    live(this);
+    return this.to('float64');
+  }
+
+  /** The same as `to('bfloat16')`. */
+  bfloat16(): Tensor<'bfloat16'> {
+    live(this);
+    return this.to('bfloat16');
   }
 
   /** The same as `to('float16')`. */
@@ -200,11 +232,24 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   }
 
   /**
-   * Returns the views of all indices of a dimension, each without that dimension: `for (const row of tensor.unbind())`. A tensor
-   * itself is not iterable: the deep comparisons of test runners would then create a tensor for each element.
+   * Returns the views of all indices of a dimension, each without that dimension. For the first dimension a tensor is iterable
+   * itself.
    */
   unbind(dim = 0): Tensor<D>[] {
     return views.unbind(live(this), dim);
+  }
+
+  /**
+   * Iterates over the first dimension: `for (const row of tensor)`. Each row is a view, as `select(0, i)`. A tensor of one dimension
+   * gives its elements as numbers (bigint for int64, boolean for bool), as they are at the start. One without dimensions is not
+   * iterable, and neither is a disposed one.
+   */
+  // Missing rather than throwing: jest and vitest ask every object, also a disposed tensor.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  get [Symbol.iterator](): () => IterableIterator<any> {
+    const state = checkThis(this);
+    if (state.shape.length === 0 || unreadable(state) !== undefined) return undefined as never;
+    return () => (state.shape.length === 1 ? elements(this) : rows(this));
   }
 
   /**

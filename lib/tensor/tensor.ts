@@ -169,7 +169,8 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * An asynchronous forward copies it during the call.
    *
    * `options.dtype` defaults to the array's dtype. It is float16 for Float16Array and Uint16Array (pass 'bfloat16' to read the
-   * latter's bits so), uint8 for Uint8Array (or pass 'bool') and Uint8ClampedArray, and float32 for numbers.
+   * latter's bits so), uint8 for Uint8Array (or pass 'bool') and Uint8ClampedArray, float32 for numbers, int64 for bigints and bool for
+   * booleans. The options may follow `data`: `Tensor.from([1, 2], { dtype: 'int64' })`.
    *
    * @param data - a typed array, which may be a view into a larger buffer; a number or nested arrays of numbers, with strings for
    * the numbers that {@link toJSON} writes as strings; or a result of {@link toJSON}.
@@ -189,22 +190,24 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    */
   static from<A extends TypedArray | Uint8ClampedArray>(data: A, shape?: Shape): Tensor<DefaultDType<A>>;
   static from<D extends DType>(
-    data: TypedArrayFor<D>,
+    data: TypedArrayFor<D> | Nested<number | bigint | boolean | string>,
     shape: Shape | undefined,
+    options: { dtype: D },
+  ): Tensor<D>;
+  static from<D extends DType>(
+    data: TypedArrayFor<D> | Nested<number | bigint | boolean | string>,
     options: { dtype: D },
   ): Tensor<D>;
   static from<D extends DType>(data: TensorJSON<D>): Tensor<D>;
   static from<D extends DType = 'float32'>(
-    data: Nested<number | bigint | boolean | string>,
+    data: Nested<number | string>,
     shape?: Shape,
     options?: { dtype?: D },
   ): Tensor<D>;
-  static from(
-    data: TypedArray | Uint8ClampedArray | Nested<number | bigint | boolean | string> | TensorJSON,
-    shape?: Shape,
-    options?: { dtype?: DType },
-  ): AnyTensor {
-    return from(data, shape, options);
+  static from(data: Nested<bigint>, shape?: Shape): Tensor<'int64'>;
+  static from(data: Nested<boolean>, shape?: Shape): Tensor<'bool'>;
+  static from(data: unknown, ...rest: unknown[]): AnyTensor {
+    return from(data, ...rest);
   }
 
   /**

@@ -112,8 +112,8 @@ export function permute<D extends DType>(view: View, dimensions: unknown): Tenso
 
 export function transpose<D extends DType>(view: View, first: unknown, second: unknown): Tensor<D> {
   const { shape } = view;
-  const a = checkDimension('first', first, shape.length);
-  const b = checkDimension('second', second, shape.length);
+  const a = wrapDimension('first', first, shape);
+  const b = wrapDimension('second', second, shape);
   return permute(
     view,
     shape.map((_, d) => (d === a ? b : d === b ? a : d)),

@@ -52,12 +52,21 @@ void convert_row(const std::uint8_t* __restrict row, std::int64_t width, const E
   }
 }
 
+/** For elements of other types than float32, and other processors than x64. */
+struct NoVectors {
+  template <typename... Any>
+  explicit NoVectors(const Any&...) {}
+  template <typename... Any>
+  std::int64_t convert(const Any&...) const {
+    return 0;
+  }
+};
+
+#if defined(__x86_64__)
 /** The vectors of AVX2, where they give the exact elements. See Note [Exact elements]. */
 class Vectors {
  public:
-  Vectors([[maybe_unused]] const Elements<float>& elements, [[maybe_unused]] int colors,
-          [[maybe_unused]] const ImageToTensorParams& params) {
-#if defined(__x86_64__)
+  Vectors(const Elements<float>& elements, int colors, const ImageToTensorParams& params) {
     if (params.isa == Isa::baseline || params.channels_last) return;
     std::uint8_t bytes[256];
     for (int byte = 0; byte < 256; ++byte) bytes[byte] = static_cast<std::uint8_t>(byte);
@@ -70,33 +79,21 @@ class Vectors {
       convert_pixels_avx2(bytes, 256, 1, &scales_[c], converted, 0);
       usable_ = usable_ && std::memcmp(converted, elements.of[c], sizeof(converted)) == 0;
     }
-#endif
   }
 
   /** Returns the number of pixels that it converted. */
-  std::int64_t convert([[maybe_unused]] const std::uint8_t* pixels, [[maybe_unused]] std::int64_t count,
-                       [[maybe_unused]] int channels, [[maybe_unused]] float* out,
-                       [[maybe_unused]] std::int64_t color_stride) const {
-#if defined(__x86_64__)
-    if (usable_) return convert_pixels_avx2(pixels, count, channels, scales_, out, color_stride);
-#endif
-    return 0;
+  std::int64_t convert(const std::uint8_t* pixels, std::int64_t count, int channels, float* out,
+                       std::int64_t color_stride) const {
+    return usable_ ? convert_pixels_avx2(pixels, count, channels, scales_, out, color_stride) : 0;
   }
 
  private:
   ColorScale scales_[kMostColors] = {};
   bool usable_ = false;
 };
-
-/** Elements of other types than float32 have no vectors. */
-struct NoVectors {
-  template <typename... Any>
-  explicit NoVectors(const Any&...) {}
-  template <typename... Any>
-  std::int64_t convert(const Any&...) const {
-    return 0;
-  }
-};
+#else
+using Vectors = NoVectors;
+#endif
 
 template <typename T, int kChannels>
 void convert(const ImageToTensorParams& params) {

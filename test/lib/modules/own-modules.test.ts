@@ -274,6 +274,23 @@ describe('children', () => {
       expectThrow(use, 'ERR_INVALID_ARG_VALUE', 'Expected a ModuleList for `Net2.layers`');
   });
 
+  test.each([
+    ['a Map', (child: Module) => new Map([['a', child]])],
+    ['a Set', (child: Module) => new Set([child])],
+    ['an object', (child: Module) => ({ child })],
+  ])('%s of modules is refused too', (container, hold) => {
+    const module = Object.assign(new (class Net2 extends Module {})(), { layers: hold(linear()) });
+    expectThrow(() => module.stateDict(), 'ERR_INVALID_ARG_VALUE', `but received ${container} of modules`);
+  });
+
+  test('a collection of modules that are children anyway is none of its business', () => {
+    const [first, second] = [linear(), linear()];
+    const module = Object.assign(new Pair(first, second), { layers: [first, second], byName: { first } });
+    expect(Object.keys(module.stateDict())).toEqual(Object.keys(new Pair(first, second).stateDict()));
+    Object.assign(module, { layers: [first, linear()] });
+    expectThrow(() => module.stateDict(), 'ERR_INVALID_ARG_VALUE', 'Expected a ModuleList for `Pair.layers`');
+  });
+
   test('a disposed child makes the module unusable', () => {
     const child = linear();
     const module = new Pair(child, linear());

@@ -1,6 +1,6 @@
 import { Linear, runtime, Sequential, Tensor, TokenLearner } from '../../../lib';
 import type { DType } from '../../../lib';
-import { expectReject } from '../formats/support';
+import { expectReject, expectThrow } from '../formats/support';
 
 const strided = (): Tensor => Tensor.arange(24, { dtype: 'float32' }).reshape([2, 3, 4]).permute([2, 0, 1]);
 
@@ -20,6 +20,21 @@ test.each<DType>(['float32', 'float64', 'float16', 'bfloat16', 'int32', 'int64',
     }
   },
 );
+
+test('a dtype may follow a device; after a dtype nothing may follow', async () => {
+  const x = strided();
+  expect(x.to('cpu', 'float64').dtype).toBe('float64');
+  expect((await x.toAsync('cpu', 'float16')).dtype).toBe('float16');
+  expect(x.to('cpu', 'float32')).toBe(x);
+  expect([x.double().dtype, x.bfloat16().dtype]).toEqual(['float64', 'bfloat16']);
+  const wrong = [
+    () => x.to('float32' as never, { copy: true } as never),
+    () => x.to('cpu', 'float' as never),
+    () => x.to('float32' as never, 'float64'),
+  ];
+  for (const use of wrong) expectThrow(use, 'ERR_INVALID_ARG_VALUE', '`dtype`');
+  expectThrow(() => x.to('cpu', {} as never), 'ERR_INVALID_ARG_TYPE', '`dtype`');
+});
 
 test('clones and contiguous copies; the tensor itself where nothing changes', async () => {
   const x = strided();

@@ -167,4 +167,26 @@ describe('plain arrays', () => {
       'Expected 4 elements in `data` for shape (2, 2) but received 3',
     );
   });
+
+  test('bigints are int64 and booleans bool, unless a dtype is asked for', () => {
+    expect(Tensor.from([1n, -2n]).dtype).toBe('int64');
+    expect(Tensor.from(2n ** 60n).item()).toBe(2n ** 60n);
+    expect(Tensor.from([[true], [false]]).dtype).toBe('bool');
+    const back = Tensor.arange(3);
+    expect(Tensor.from(back.toArray() as bigint[]).equals(back)).toBe(true);
+    expect(Tensor.from<DType>([true], undefined, { dtype: 'bool' }).dtype).toBe('bool');
+    expectThrow(() => Tensor.from([1, 2n] as never), 'ERR_INVALID_ARG_TYPE', 'a number');
+  });
+
+  test('the options may follow the data', () => {
+    const x: Tensor<'int64'> = Tensor.from([[1, 2]], { dtype: 'int64' });
+    expect([x.dtype, x.shape]).toEqual(['int64', [1, 2]]);
+    expect(Tensor.from(new Uint16Array(2), { dtype: 'bfloat16' }).dtype).toBe('bfloat16');
+    expectThrow(() => Tensor.from([1], { dytpe: 'int64' } as never), 'ERR_INVALID_ARG_VALUE', "'dytpe'");
+    expectThrow(
+      () => Tensor.from([1], { dtype: 'int64' } as never, [1] as never),
+      'ERR_INVALID_ARG_VALUE',
+      '`options`',
+    );
+  });
 });

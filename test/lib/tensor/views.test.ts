@@ -108,3 +108,62 @@ test('short names for conversions', () => {
   const wide: Tensor = Tensor.ones([2], { dtype: 'float64' }).float();
   expect(wide.dtype).toBe('float32');
 });
+
+describe('iteration over the first dimension', () => {
+  test('gives views of the rows', () => {
+    const tensor = source();
+    const rows: Tensor[] = [];
+    for (const row of tensor as Iterable<Tensor>) rows.push(row);
+    expect(rows.map(({ shape }) => shape)).toEqual([
+      [3, 4],
+      [3, 4],
+    ]);
+    expect(rows[1]?.equals(tensor.select(0, 1))).toBe(true);
+    tensor.data[12] = -1;
+    expect(rows[1]?.data[0]).toBe(-1);
+  });
+
+  test('gives the elements of one dimension', () => {
+    expect([...Tensor.from([1.5, 2])]).toEqual([1.5, 2]);
+    expect([...Tensor.from([3n])]).toEqual([3n]);
+    expect([...Tensor.from([true, false])]).toEqual([true, false]);
+    expect([...Tensor.ones([2, 1], { dtype: 'bfloat16' }).select(1, 0)]).toEqual([1, 1]);
+    expect([...Tensor.zeros([0, 3])]).toEqual([]);
+  });
+
+  test('neither a single number nor a disposed tensor is iterable; one that is disposed meanwhile is an error', () => {
+    const gone = Tensor.ones([2]);
+    gone.dispose();
+    for (const tensor of [Tensor.from(1), gone]) {
+      expect(() => {
+        for (const row of tensor) expect(row).toBeUndefined();
+      }).toThrow(TypeError);
+    }
+    const tensor = source();
+    const rows = tensor[Symbol.iterator]();
+    rows.next();
+    tensor.dispose();
+    expectThrow(() => rows.next(), 'ERR_DISPOSED', '');
+  });
+
+  // jest compares iterable objects by iterating over them.
+  test('leaves comparisons as they are', () => {
+    const rows = Tensor.from([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(rows).toEqual(Tensor.from([1, 3, 2, 4], [2, 2]).T);
+    expect(rows).not.toEqual(rows.T);
+    expect(Tensor.from([1])).not.toEqual(Tensor.from([1], { dtype: 'float64' }));
+    expect(Tensor.from(1)).not.toEqual(Tensor.from(2));
+    expect(Tensor.zeros([0, 2])).not.toEqual(Tensor.zeros([0, 3]));
+    const gone = Tensor.ones([2]);
+    gone.dispose();
+    expect(gone).not.toEqual(Tensor.ones([2]));
+  });
+});
+
+test('transpose of a tensor without dimensions is the tensor, as in PyTorch', () => {
+  expect(Tensor.from(3).transpose(0, -1).item()).toBe(3);
+  expectThrow(() => Tensor.from(3).transpose(0, 1), 'ERR_OUT_OF_RANGE', '`second`');
+});
