@@ -94,11 +94,16 @@ class Proxy:
             file.write(text)
         os.replace(self._file + ".new", self._file)
 
-    def update(self, urls):
-        """Takes the servers that there are now. Requests under way are not touched. Throws if nginx has ended."""
+    def update(self, urls, are_all):
+        """
+        Takes the servers that there are now. Unless they are all, those that are missing stay, and so they do without any: nginx notices
+        itself which are gone. Requests under way are not touched. Throws if nginx has ended.
+        """
         if self._nginx.poll() is not None:
             raise RuntimeError(f"nginx ended with {self._nginx.returncode}")
-        if urls == self._urls:
+        if not are_all:
+            urls = sorted({*urls, *self._urls})
+        if not urls or urls == self._urls:
             return
         self._urls = urls
         self._write()
@@ -136,7 +141,13 @@ def main():
     os.chmod(folder, 0o755)
     proxy = Proxy(options.nginx, os.path.abspath(folder), options.host, options.port)
     while not stop.wait(INTERVAL_S):
-        proxy.update(ray.get(known.list.remote()))
+        try:
+            urls, are_all = ray.get(known.list.remote(), timeout=10)
+        except ray.exceptions.RayError as error:
+            # The servers that are known go on.
+            print(error, flush=True)
+            continue
+        proxy.update(urls, are_all)
     proxy.close()
 
 

@@ -38,9 +38,10 @@ END_WITH_PARENT = (
 
 @ray.remote(num_cpus=0)
 class Endpoints:
-    """The URLs of the servers that are ready."""
+    """The URLs of the servers that are ready. After a restart it learns them again."""
 
     def __init__(self):
+        self._started = time.monotonic()
         self._seen = {}
 
     def announce(self, url):
@@ -50,14 +51,16 @@ class Endpoints:
         self._seen.pop(url, None)
 
     def list(self):
-        oldest = time.monotonic() - LIFETIME_S
-        return sorted(url for url, seen in self._seen.items() if seen > oldest)
+        """The URLs, and whether they are all: soon after a start, servers may be missing that have not announced themselves yet."""
+        now = time.monotonic()
+        urls = sorted(url for url, seen in self._seen.items() if seen > now - LIFETIME_S)
+        return urls, self._started < now - LIFETIME_S
 
 
 def endpoints():
-    """The actor of the cluster that knows the servers. It outlives those who ask for it."""
-    options = {"name": ENDPOINTS, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-    return Endpoints.options(**options).remote()
+    """The actor of the cluster that knows the servers. It outlives those who ask for it; if it is lost, the servers announce themselves again."""
+    kept = {"lifetime": "detached", "max_restarts": -1, "max_task_retries": -1}
+    return Endpoints.options(name=ENDPOINTS, namespace=NAMESPACE, get_if_exists=True, **kept).remote()
 
 
 def free_port(host):

@@ -16,6 +16,17 @@ const CLIENTS = 8;
 /** For each test; what it started is ended then. */
 const TIMEOUT_MS = 120_000;
 
+/** A file of a process in /proc; '' if it has ended. */
+function processFile(pid, name) {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+const commandOf = (pid) => processFile(pid, 'cmdline').split('\0');
+const parentOf = (pid) => Number(/^PPid:\s(\d+)/m.exec(processFile(pid, 'status'))?.[1]);
+
 /** A Python with Ray: scripts/deploy.mjs. */
 const python = process.env.TEST_RAY;
 
@@ -62,16 +73,21 @@ describe('deploy/ray', () => {
   function nodeServers() {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
-      .flatMap((pid) => {
-        try {
-          const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-          const parent = Number(/^PPid:\s(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-          if (!words.includes(`m=${weights}`) || !words.includes('serve')) return [];
-          return [{ pid: Number(pid), parent, port: Number(words[words.indexOf('--http-port') + 1]) }];
-        } catch {
-          return []; // It has ended.
-        }
+      .map((pid) => ({ pid: Number(pid), words: commandOf(pid) }))
+      .filter(({ words }) => words.includes(`m=${weights}`) && words.includes('serve'))
+      .map(({ pid, words }) => {
+        return { pid, parent: parentOf(pid), port: Number(words[words.indexOf('--http-port') + 1]) };
       });
+  }
+
+  /** The processes of this cluster with a title: those beside the replicas. */
+  function actors(title) {
+    const [{ parent: replica }] = nodeServers();
+    const raylet = parentOf(replica);
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => commandOf(pid)[0] === title && parentOf(pid) === raylet);
   }
 
   const post = (body) =>
@@ -139,6 +155,22 @@ describe('deploy/ray', () => {
     assert.equal(counts.wrong, 0);
     return counts;
   }
+
+  it(
+    'the actor that knows the servers is killed: requests go on, and it learns them again',
+    { timeout: TIMEOUT_MS },
+    async (t) => {
+      const [actor] = actors('ray::Endpoints');
+      const { counts, finish } = load(t.signal);
+      await until(() => counts.answered > 20, t.signal);
+      process.kill(actor, 'SIGKILL');
+      await until(() => actors('ray::Endpoints').some((pid) => pid !== actor), t.signal);
+      const before = counts.answered;
+      await until(() => counts.answered > before + 20, t.signal);
+      await finish();
+      assert.equal(counts.wrong, 0);
+    },
+  );
 
   it(
     'a server that is killed under load loses no request, and comes back',
