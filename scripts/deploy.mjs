@@ -1,14 +1,16 @@
 /**
- * `npm run test:deploy`: the deployments that need a service of their own, for real on this machine: examples/queue with Redis. Needs dist/
- * and build/Release (npm run setup), Debian's redis-server, and a registry of npm packages. What cannot be had is a SKIP, with the reason. The counts go to build/test-results/jest.json, as those of the tests.
+ * `npm run test:deploy`: the deployments that need a service of their own, for real on this machine: examples/queue with Redis, deploy/ray with Ray
+ * and nginx. Needs dist/ and build/Release (npm run setup), Debian's redis-server and nginx-light, and registries of npm's and Python's packages. What
+ * cannot be had is a SKIP, with the reason. The counts go to build/test-results/jest.json, as those of the tests.
  *
- *     node scripts/deploy.mjs [queue]
+ *     node scripts/deploy.mjs [queue|ray|offline]
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run as runTests } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { systemPython } from './python-env.mjs';
 import {
   commandLine,
   hashInputs,
@@ -17,14 +19,15 @@ import {
   main,
   markFresh,
   npmCommand,
+  output,
   root,
   say,
   SetupError,
 } from './tools.mjs';
 
 const RESULTS = path.join(root, 'build', 'test-results', 'jest.json');
-/** For one file of tests. */
-const TIMEOUT_MS = 300_000;
+/** For one file of tests: more than its tests allow themselves. */
+const TIMEOUT_MS = 900_000;
 const work = path.join(root, 'build', 'deploy');
 const PATH = `${process.env.PATH}${path.delimiter}/usr/sbin`;
 
@@ -65,7 +68,44 @@ function prepareQueue() {
   return { TEST_QUEUE: folder };
 }
 
-const SUITES = { queue: prepareQueue };
+/** Ray, and nginx in front of its servers. */
+function prepareServers() {
+  demandProgram('nginx', 'nginx-light');
+  return prepareRay();
+}
+
+/** Ray, and a command line that takes many files. */
+function prepareOffline() {
+  const help = output(process.execPath, [path.join('dist', 'cli', 'main.js'), 'run', '--help']);
+  if (!help?.includes('--output-dir')) throw new Unavailable('tokenlearner run has no --output-dir');
+  return prepareRay();
+}
+
+/** A Python environment with Ray. */
+function prepareRay() {
+  const folder = path.join(work, 'ray');
+  const python = path.join(folder, 'bin', 'python');
+  const requirements = path.join(root, 'deploy', 'ray', 'requirements.txt');
+  const inputs = hashInputs(['deploy/ray/requirements.txt']);
+  if (!isFresh('deploy-ray', inputs) || !existsSync(python)) {
+    rmSync(folder, { recursive: true, force: true });
+    attempt('a Python environment', systemPython() ?? 'python3', ['-m', 'venv', folder]);
+    attempt('Ray', python, [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--retries',
+      '0',
+      '--requirement',
+      requirements,
+    ]);
+    markFresh('deploy-ray', inputs);
+  }
+  return { TEST_RAY: python };
+}
+
+const SUITES = { queue: prepareQueue, ray: prepareServers, offline: prepareOffline };
 
 /** The suites that can run, each with the environment variables of its tests. */
 function prepare(names) {

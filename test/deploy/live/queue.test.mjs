@@ -19,6 +19,8 @@ const { saveSafetensors, Tensor, TokenLearner } = createRequire(path.join(exampl
 const CHANNELS = 8;
 const CONCURRENCY = 16;
 const JOBS = 200;
+/** For each test; what it started is ended then. */
+const TIMEOUT_MS = 60_000;
 
 describe('examples/queue', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-queue-'));
@@ -53,61 +55,69 @@ describe('examples/queue', () => {
   }
 
   /** Waits until so many jobs have come to their end. */
-  const ended = (count) =>
+  const ended = (count, signal) =>
     until(async () => {
       const { completed, failed } = await queue.getJobCounts('completed', 'failed');
       return completed + failed >= count;
-    });
+    }, signal);
 
   const finished = async () => (await redis.xrange(jobs.FINISHED, '-', '+')).map(([, [, id]]) => id).sort();
 
-  it('stores each result once, with the numbers of forward, though a worker is killed in the middle', async () => {
-    const inputs = Array.from({ length: JOBS }, (_, i) => Tensor.randn([1, CHANNELS, 8 + (i % 5), 16]));
-    const ids = inputs.map((_, i) => `job-${i}`);
-    // Jobs that no attempt can do: their channels are not the model's.
-    const poison = ['poison-0', 'poison-1'];
-    const first = await startWorker();
-    await Promise.all([
-      ...poison.map((id) => jobs.submit(queue, redis, id, Tensor.randn([1, CHANNELS + 1, 4, 4]))),
-      ...inputs.map((x, i) => jobs.submit(queue, redis, ids[i], x)),
-    ]);
-    await ended(20);
-    await end(first, 'SIGKILL');
-    // The kill came in the middle: it had jobs, and others wait.
-    const { active, waiting } = await queue.getJobCounts('active', 'waiting');
-    assert.ok(active > 0, `${active} jobs were active`);
-    assert.ok(active + waiting > CONCURRENCY, `${active + waiting} jobs were left`);
+  it(
+    'stores each result once, with the numbers of forward, though a worker is killed in the middle',
+    { timeout: TIMEOUT_MS },
+    async (t) => {
+      const inputs = Array.from({ length: JOBS }, (_, i) => Tensor.randn([1, CHANNELS, 8 + (i % 5), 16]));
+      const ids = inputs.map((_, i) => `job-${i}`);
+      // Jobs that no attempt can do: their channels are not the model's.
+      const poison = ['poison-0', 'poison-1'];
+      const first = await startWorker();
+      await Promise.all([
+        ...poison.map((id) => jobs.submit(queue, redis, id, Tensor.randn([1, CHANNELS + 1, 4, 4]))),
+        ...inputs.map((x, i) => jobs.submit(queue, redis, ids[i], x)),
+      ]);
+      await ended(20, t.signal);
+      await end(first, 'SIGKILL');
+      // The kill came in the middle: it had jobs, and others wait.
+      const { active, waiting } = await queue.getJobCounts('active', 'waiting');
+      assert.ok(active > 0, `${active} jobs were active`);
+      assert.ok(active + waiting > CONCURRENCY, `${active + waiting} jobs were left`);
 
-    const second = await startWorker();
-    await ended(JOBS + poison.length);
-    assert.deepEqual(await finished(), [...ids].sort());
-    for (const [i, x] of inputs.entries()) {
-      const tokens = await jobs.readResult(redis, ids[i]);
-      assert.ok(tokens.equals(model.forwardSync(x)), `${ids[i]} has other numbers`);
-    }
-    const failed = await queue.getFailed();
-    assert.deepEqual(
-      failed.map(({ id, attemptsMade }) => [id, attemptsMade]).sort(),
-      poison.map((id) => [id, 5]),
-    );
-    // Inputs go with their results; those of failed jobs stay.
-    assert.deepEqual(
-      (await redis.keys('*:input:*')).sort(),
-      poison.map((id) => `${jobs.PREFIX}:input:${id}`),
-    );
-    assert.equal(await end(second), 0);
-  });
+      const second = await startWorker();
+      await ended(JOBS + poison.length, t.signal);
+      assert.deepEqual(await finished(), [...ids].sort());
+      for (const [i, x] of inputs.entries()) {
+        const tokens = await jobs.readResult(redis, ids[i]);
+        assert.ok(tokens.equals(model.forwardSync(x)), `${ids[i]} has other numbers`);
+      }
+      const failed = await queue.getFailed();
+      assert.deepEqual(
+        failed.map(({ id, attemptsMade }) => [id, attemptsMade]).sort(),
+        poison.map((id) => [id, 5]),
+      );
+      // Inputs go with their results; those of failed jobs stay.
+      assert.deepEqual(
+        (await redis.keys('*:input:*')).sort(),
+        poison.map((id) => `${jobs.PREFIX}:input:${id}`),
+      );
+      assert.equal(await end(second), 0);
+    },
+  );
 
-  it('a job that ran already keeps its result, and is not announced again', async () => {
-    const other = Tensor.ones([1, CHANNELS, 4]);
-    const data = Buffer.from(other.data.buffer, other.data.byteOffset, other.byteLength);
-    await redis.hset(`${jobs.PREFIX}:result:again`, { shape: JSON.stringify(other.shape), data });
-    await jobs.submit(queue, redis, 'again', Tensor.randn([1, CHANNELS, 4, 4]));
-    await startWorker();
-    await ended(1);
-    assert.ok((await jobs.readResult(redis, 'again')).equals(other));
-    assert.deepEqual(await finished(), []);
-  });
+  it(
+    'a job that ran already keeps its result, and is not announced again',
+    { timeout: TIMEOUT_MS },
+    async (t) => {
+      const other = Tensor.ones([1, CHANNELS, 4]);
+      const data = Buffer.from(other.data.buffer, other.data.byteOffset, other.byteLength);
+      await redis.hset(`${jobs.PREFIX}:result:again`, { shape: JSON.stringify(other.shape), data });
+      await jobs.submit(queue, redis, 'again', Tensor.randn([1, CHANNELS, 4, 4]));
+      await startWorker();
+      await ended(1, t.signal);
+      assert.ok((await jobs.readResult(redis, 'again')).equals(other));
+      assert.deepEqual(await finished(), []);
+    },
+  );
 
   it('two workers that come to the end of one job store one result', async () => {
     await jobs.submit(queue, redis, 'twice', Tensor.randn([1, CHANNELS, 4, 4]));

@@ -2,8 +2,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
+
+const setTimer = globalThis.setTimeout;
+
+/** The checkout. */
+export const root = path.resolve(import.meta.dirname, '..', '..', '..');
 
 /** A port that was free a moment ago. */
 export async function freePort() {
@@ -15,9 +21,12 @@ export async function freePort() {
   return port;
 }
 
-/** Waits until a condition holds; the test's own time limit ends it otherwise. */
-export async function until(condition) {
-  while (!(await condition())) await setTimeout(10);
+/** Waits until a condition holds. Rejects when the signal, that of a test, says that its time is over. */
+export async function until(condition, signal) {
+  while (!(await condition())) {
+    signal?.throwIfAborted();
+    await setTimeout(10);
+  }
 }
 
 /** Resolves once a process has printed a line that the pattern matches. Rejects if it ends before. */
@@ -30,11 +39,14 @@ export async function printed(child, pattern) {
   throw new Error(`${child.spawnargs.join(' ')} ended before it printed ${pattern}`);
 }
 
-/** Sends a signal and waits for the end. Resolves to the exit code. */
+/** Sends a signal and waits for the end, which SIGKILL brings after a minute. Resolves to the exit code. */
 export async function end(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const timer = setTimer(() => child.kill('SIGKILL'), 60_000);
   child.kill(signal);
-  return (await once(child, 'exit'))[0];
+  const [code] = await once(child, 'exit');
+  clearTimeout(timer);
+  return code;
 }
 
 /** Starts redis-server in a folder; it keeps nothing on disk. */
