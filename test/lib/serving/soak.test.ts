@@ -1,7 +1,10 @@
-import { Batcher, manualSeed, Tensor, TokenLearner } from '../../../lib';
+/** `npm run test:soak` sets TOKENLEARNER_SOAK, for the long form. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Batcher, type BatcherStats, manualSeed, Tensor, TokenLearner } from '../../../lib';
 import { at, elementsOf } from '../support';
 
-const REQUESTS = 4000;
+const REQUESTS = process.env.TOKENLEARNER_SOAK === undefined ? 4000 : 200_000;
 const IN_FLIGHT = 200;
 
 /** A generator of numbers from 0 to `below` - 1, the same in every run. */
@@ -23,36 +26,64 @@ function outcomeOf(error: unknown): Outcome {
   return code === 'ERR_TIMEOUT' ? 'late' : 'other';
 }
 
-test('thousands of mixed requests, aborts, bad inputs and new weights: each is settled once, with the right bits', async () => {
+/** The most that memory may grow from the first quarter of the run to its end, in bytes. One lost result of each request would be more in a long run. */
+const MOST_GROWTH = 48 * 2 ** 20;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** The memory of the process after a garbage collection, in bytes. */
+async function residentSize(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return process.memoryUsage.rss();
+}
+
+test('thousands of mixed requests, aborts, bad inputs, new weights and new models: each is settled once, with the right bits', async () => {
   manualSeed(7);
   const below = random(1);
-  const [model, a, b] = [0, 1, 2].map(() => new TokenLearner({ dim: 12, numOutputTokens: 3 })) as [
-    TokenLearner,
-    TokenLearner,
-    TokenLearner,
-  ];
+  const options = { dim: 12, numOutputTokens: 3 };
+  const [a, b] = [new TokenLearner(options), new TokenLearner(options)];
   const dicts = [a.stateDict(), b.stateDict()];
   const inputs = Array.from({ length: 24 }, (_, i) =>
     Tensor.randn([1 + (i % 3), 12, 1 + (i % 6), 3 + (i % 4)]),
   );
   const expected = [a, b].map((each) => inputs.map((x) => elementsOf(each.forwardSync(x))));
-  model.loadStateDict(dicts[0] as never);
-
-  const batcher = new Batcher(model, { maxBatchSize: 16, maxQueueSize: IN_FLIGHT, priorityLevels: 3 });
+  const load = (): { model: TokenLearner; batcher: Batcher } => {
+    const model = TokenLearner.fromStateDict(at(dicts, weights));
+    const limits = { maxBatchSize: 16, maxQueueSize: IN_FLIGHT, priorityLevels: 3 };
+    return { model, batcher: new Batcher(model, limits) };
+  };
   const counts: Partial<Record<Outcome, number>> = {};
   let weights = 0;
   let left = REQUESTS;
+  let live = load();
+  let early = 0;
+  const retired: Promise<BatcherStats>[] = [];
+  const retire = async ({ model, batcher }: typeof live): Promise<BatcherStats> => {
+    await batcher.close();
+    model.dispose();
+    return batcher.stats();
+  };
 
   const one = async (): Promise<Outcome> => {
     if (below(50) === 0) {
       weights = 1 - weights;
-      model.loadStateDict(dicts[weights] as never);
+      live.model.loadStateDict(at(dicts, weights));
+    }
+    if (below(500) === 0) {
+      // As a server loads a model again: new requests go to the new one, and the old one finishes.
+      weights = below(2);
+      retired.push(retire(live));
+      live = load();
     }
     const index = below(inputs.length);
     const right = expected[weights]?.[index];
     const isBad = below(20) === 0;
     const controller = below(5) === 0 ? new AbortController() : undefined;
-    const running = batcher.forward(isBad ? Tensor.ones([11, 3, 3]) : at(inputs, index), {
+    const running = live.batcher.forward(isBad ? Tensor.ones([11, 3, 3]) : at(inputs, index), {
       priority: below(3),
       ...(below(10) === 0 ? { timeoutMs: below(4) } : {}),
       ...(controller && { signal: controller.signal }),
@@ -61,25 +92,31 @@ test('thousands of mixed requests, aborts, bad inputs and new weights: each is s
       setTimeout(() => {
         controller.abort();
       }, below(3));
-    const result = elementsOf(await running);
+    const tensor = await running;
+    const result = elementsOf(tensor);
+    tensor.dispose();
     return result.length === right?.length && result.every((value, i) => value === right[i])
       ? 'right'
       : 'wrong';
   };
   const client = async (): Promise<void> => {
     while (left-- > 0) {
+      if (left === Math.floor((3 * REQUESTS) / 4)) early = await residentSize();
       const outcome = await one().catch(outcomeOf);
       counts[outcome] = (counts[outcome] ?? 0) + 1;
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, client));
-  await batcher.close();
+  const all = await Promise.all([...retired, retire(live)]);
 
   expect(counts.wrong).toBeUndefined();
   expect(counts.other).toBeUndefined();
   expect(Object.values(counts).reduce((sum, n) => sum + n, 0)).toBe(REQUESTS);
-  const stats = batcher.stats();
-  expect(stats).toMatchObject({ queued: 0, queuedBytes: 0, running: 0, failed: 0 });
-  expect(stats.succeeded + stats.cancelled + stats.timedOut + stats.rejected).toBe(stats.requests);
+  for (const stats of all) {
+    expect(stats).toMatchObject({ queued: 0, queuedBytes: 0, running: 0, failed: 0 });
+    expect(stats.succeeded + stats.cancelled + stats.timedOut + stats.rejected).toBe(stats.requests);
+  }
+  expect(all.length).toBeGreaterThan(1);
+  expect((await residentSize()) - early).toBeLessThan(MOST_GROWTH);
   expect(counts.right).toBeGreaterThan(REQUESTS / 2);
-}, 120_000);
+}, 900_000);
