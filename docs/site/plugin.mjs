@@ -16,6 +16,8 @@ const SECTIONS = {
   Start: ['docs/installation.md', 'docs/first-steps.md', 'docs/pytorch.md'],
   Guides: [
     'docs/pictures.md',
+    'docs/visualize.md',
+    'docs/gallery.md',
     'docs/weights.md',
     'docs/modules.md',
     'docs/tensors.md',
@@ -35,7 +37,7 @@ const SECTIONS = {
 const REFERENCE = [
   [/^modules\/request/, 'Reference: requests'],
   [/^modules\//, 'Reference: models'],
-  [/^tensor\/image/, 'Reference: pictures'],
+  [/^(?:tensor\/image|visualize)/, 'Reference: pictures'],
   [/^(?:tensor\/|shape|dtype)/, 'Reference: tensors'],
   [/^(?:files|formats\/)/, 'Reference: files'],
   [/^(?:runtime|random|device|native-interface)/, 'Reference: runtime'],

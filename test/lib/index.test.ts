@@ -33,5 +33,6 @@ test('the public names', () => {
     'saveNpy',
     'saveNpz',
     'saveSafetensors',
+    'visualize',
   ]);
 });
