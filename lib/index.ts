@@ -104,3 +104,13 @@ export type { JsonElement, Nested, TensorJSON } from './tensor/numbers';
 export type { TopK } from './tensor/reduce';
 export { type AnyTensor, Tensor, type TensorOptions } from './tensor/tensor';
 export type { NoOptions } from './validate';
+export {
+  type AttentionModel,
+  type BackboneModel,
+  type Colormap,
+  type PictureSource,
+  visualize,
+  type VisualizeFormat,
+  type Visualization,
+  type VisualizeOptions,
+} from './visualize';

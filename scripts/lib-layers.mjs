@@ -13,6 +13,7 @@ const LAYERS = [
   ['modules', ['modules']],
   ['serving', ['serving']],
   ['files', ['files']],
+  ['visualize', ['visualize']],
   ['index', ['index', 'open-shared']],
   ['doctor', ['doctor']],
   ['cli', ['cli']],

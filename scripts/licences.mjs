@@ -7,7 +7,7 @@ import path from 'node:path';
 import { npm } from './npm-pack.mjs';
 import { root, SetupError } from './tools.mjs';
 
-/** Compiled or linked into the addon. */
+/** Compiled or linked into the addon, or data in the package. */
 const LINKED = [
   {
     name: 'node-addon-api',
@@ -40,6 +40,16 @@ const LINKED = [
     name: 'Pillow (Resample.c)',
     licence: 'MIT-CMU',
     use: 'its arithmetic, in the resize of Tensor.fromImage; © 1997-2011 Secret Labs AB, 1995-2011 Fredrik Lundh and contributors, 2010 Jeffrey A. Clark and contributors',
+  },
+  {
+    name: 'Aileron (@fontsource/aileron 5.3.0)',
+    licence: 'CC0-1.0',
+    use: 'its outlines, in lib/visualize/glyphs.json',
+  },
+  {
+    name: 'matplotlib (viridis, magma, inferno, coolwarm)',
+    licence: 'CC0-1.0',
+    use: 'colours of its maps, in lib/visualize/colormap.ts',
   },
 ];
 

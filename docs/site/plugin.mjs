@@ -17,6 +17,8 @@ const SECTIONS = {
   Guides: [
     'docs/pictures.md',
     'docs/which-tokenlearner.md',
+    'docs/visualize.md',
+    'docs/gallery.md',
     'docs/weights.md',
     'docs/modules.md',
     'docs/tensors.md',
@@ -36,7 +38,7 @@ const SECTIONS = {
 const REFERENCE = [
   [/^modules\/request/, 'Reference: requests'],
   [/^modules\//, 'Reference: models'],
-  [/^tensor\/image/, 'Reference: pictures'],
+  [/^(?:tensor\/image|visualize)/, 'Reference: pictures'],
   [/^(?:tensor\/|shape|dtype)/, 'Reference: tensors'],
   [/^(?:files|formats\/)/, 'Reference: files'],
   [/^(?:runtime|random|device|native-interface)/, 'Reference: runtime'],

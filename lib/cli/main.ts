@@ -16,6 +16,7 @@ import { serveCommand } from './serve';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
 import { version } from './version';
+import { visualizeCommand } from './visualize';
 
 const FAILED = 1;
 const MISUSED = 2;
@@ -26,6 +27,7 @@ function program(): Command {
     .version(version())
     .showHelpAfterError('(add --help for what it takes)');
   root.addCommand(runCommand());
+  root.addCommand(visualizeCommand());
   root.addCommand(inspectCommand());
   root.addCommand(convertCommand());
   root.addCommand(infoCommand());

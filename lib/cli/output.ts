@@ -1,4 +1,5 @@
 import { fstatSync, statSync } from 'node:fs';
+import { writeFileAtomic } from '../formats/file-write';
 import { serializeNpy } from '../formats/npy-write';
 import { type AnyTensor, saveNpy } from '../index';
 
@@ -31,7 +32,16 @@ export async function saveOutput(file: string, result: AnyTensor): Promise<void>
     return;
   }
   const { data, shape, dtype } = tensor.to('cpu').contiguous();
-  const bytes = serializeNpy({ data, shape: [...shape], dtype });
+  await writeStandardOutput(serializeNpy({ data, shape: [...shape], dtype }));
+}
+
+/** Writes a file, in the same way. */
+export async function saveBytes(file: string, bytes: Uint8Array): Promise<void> {
+  if (isStandardOutput(file)) await writeStandardOutput(bytes);
+  else await writeFileAtomic(file, { byteLength: bytes.byteLength, chunks: () => [bytes] });
+}
+
+async function writeStandardOutput(bytes: Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(bytes, (error) => {
       if (error) reject(error);

@@ -37,5 +37,6 @@ test('the public names', () => {
     'saveNpy',
     'saveNpz',
     'saveSafetensors',
+    'visualize',
   ]);
 });

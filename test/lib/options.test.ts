@@ -22,6 +22,7 @@ import {
   TokenFuser,
   TokenLearnerV11,
   learnerFromStateDict,
+  visualize,
 } from '../../lib';
 import { expectReject, expectThrow } from './formats/support';
 
@@ -88,6 +89,7 @@ test.each<[string, () => Promise<unknown>]>([
   ['saveSafetensors', () => saveSafetensors('none', {}, stray)],
   ['saveNpy', () => saveNpy('none', x, stray)],
   ['saveNpz', () => saveNpz('none', {}, stray)],
+  ['visualize', () => visualize(learner, Tensor.ones([2, 1, 1]), stray)],
 ])('%s refuses an option that it does not know', async (_, call) => {
   await expectReject(call(), 'ERR_INVALID_ARG_VALUE', "'keyz'");
 });

@@ -1,0 +1,259 @@
+import { buffer } from 'node:stream/consumers';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { DeviceOption } from '../device';
+import { TokenLearnerError } from '../errors';
+import { loadNpy } from '../files';
+import { withInput } from '../formats/input';
+import { type AnyTensor, presets, visualize, type VisualizeFormat, type VisualizeOptions } from '../index';
+import { loadLearner } from './learner';
+import { loadModuleFile } from './module-file';
+import { deviceName, fileName } from './options';
+import { isStandardOutput, saveBytes, STANDARD } from './output';
+import { UsageError } from './usage-error';
+
+type Look = Pick<
+  VisualizeOptions,
+  | 'grayscale'
+  | 'resize'
+  | 'crop'
+  | 'animate'
+  | 'fps'
+  | 'colormap'
+  | 'opacity'
+  | 'range'
+  | 'tokens'
+  | 'columns'
+  | 'tileSize'
+  | 'theme'
+  | 'title'
+>;
+
+interface Options extends Look {
+  weights?: string;
+  input: string[];
+  output: string;
+  model?: string;
+  picture?: string[];
+  format?: VisualizeFormat;
+  key?: string;
+  prefix?: string;
+  variant?: 'a' | 'b' | 'd';
+  device?: DeviceOption;
+  normalize?: 'imagenet';
+  quiet: boolean;
+}
+
+const NPY = '\x93NUMPY';
+const FORMATS = ['png', 'webp', 'gif'] as const;
+
+function number(value: string): number {
+  const found = Number(value);
+  if (value.trim() !== '' && Number.isFinite(found)) return found;
+  throw new InvalidArgumentError('It is not a number.');
+}
+
+function whole(value: string): number {
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It is not a whole number.');
+}
+
+function pictureSize(value: string): number | { width: number; height: number } {
+  const [, width, height] = /^(\d+)x(\d+)$/.exec(value) ?? [];
+  if (width !== undefined && height !== undefined) return { width: Number(width), height: Number(height) };
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It is neither a number of pixels nor WIDTHxHEIGHT.');
+}
+
+function valueRange(value: string): 'token' | 'shared' | [number, number] {
+  if (value === 'token' || value === 'shared') return value;
+  const [min = '', max = '', ...more] = value.split(',');
+  if (more.length === 0 && max !== '') return [number(min), number(max)];
+  throw new InvalidArgumentError('Allowed choices are token, shared, MIN,MAX.');
+}
+
+function indexes(value: string): number[] {
+  return value.split(',').map((each) => whole(each.trim()));
+}
+
+function files(value: string, before: string[] = []): string[] {
+  return [...before, fileName(value)];
+}
+
+/** The format: by the ending of the output, or by --format where that has none. */
+function formatOf({ output, format }: Options): VisualizeFormat {
+  if (isStandardOutput(output)) return format ?? 'png';
+  if (format !== undefined)
+    throw new UsageError('--format is for standard output alone: the ending of a file decides');
+  const found = FORMATS.find((each) => output.toLowerCase().endsWith(`.${each}`));
+  if (found !== undefined) return found;
+  throw new UsageError('the ending of the output decides its format: .png, .webp or .gif');
+}
+
+function checkUsage({ weights, model, input, output, key, prefix, variant, device }: Options): void {
+  if (weights === undefined && model === undefined)
+    throw new UsageError(
+      'give --weights, the weights of a TokenLearner, or --model, a module that gives attention itself',
+    );
+  if (weights === undefined && [key, prefix, variant, device].some((each) => each !== undefined))
+    throw new UsageError('--key, --prefix, --variant and --device are for --weights');
+  if (input.filter((each) => each === STANDARD).length > 1)
+    throw new UsageError('--input - can be given once');
+  if (input.includes(STANDARD) && process.stdin.isTTY)
+    throw new UsageError('--input - needs a file or a pipe on standard input, which is a terminal');
+  if (output === STANDARD && process.stdout.isTTY)
+    throw new UsageError('--output - needs a file or a pipe on standard output, which is a terminal');
+}
+
+/** A file's path, or what standard input gives. */
+async function sourceOf(file: string): Promise<string | Uint8Array> {
+  return file === STANDARD ? buffer(process.stdin) : file;
+}
+
+async function isArray(source: string | Uint8Array): Promise<boolean> {
+  return withInput(source, async ({ source: bytes }) => {
+    const head = Buffer.alloc(Math.min(NPY.length, bytes.size));
+    await bytes.read(head, 0);
+    return head.toString('latin1') === NPY;
+  });
+}
+
+/** Features from a .npy file, or pictures. */
+async function readInputs(names: readonly string[]): Promise<AnyTensor | (string | Uint8Array)[]> {
+  const sources = await Promise.all(names.map(sourceOf));
+  const arrays = await Promise.all(sources.map(isArray));
+  const [first] = sources;
+  if (!arrays.includes(true) || first === undefined) return sources;
+  if (sources.length > 1) throw new UsageError('--input takes one .npy file, or pictures');
+  return loadNpy(first);
+}
+
+/** The options of the library that were given. */
+function lookOf(options: Options): VisualizeOptions {
+  const names = [
+    'grayscale',
+    'resize',
+    'crop',
+    'animate',
+    'fps',
+    'colormap',
+    'opacity',
+    'range',
+    'tokens',
+    'columns',
+    'tileSize',
+    'theme',
+    'title',
+    'picture',
+  ] as const;
+  const given = names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
+  return {
+    ...(Object.fromEntries(given) as VisualizeOptions),
+    ...(options.normalize && presets[options.normalize]),
+  };
+}
+
+/** The library's options by the names of the command line. */
+const NAMES: Record<string, string> = {
+  backbone: 'model',
+  mean: 'normalize',
+  std: 'normalize',
+  captions: 'title',
+};
+
+/** An error of an option, in the words of the command line. */
+function inWordsOfCommand(error: unknown): unknown {
+  if (!(error instanceof TokenLearnerError) || !/options\.\w/.test(error.message)) return error;
+  const message = error.message.replaceAll(/`options\.(\w+)`/g, (_, name: string) => {
+    const own = NAMES[name] ?? name;
+    return `--${own.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  });
+  return new TokenLearnerError(error.code, message.replaceAll(/(--normalize), --normalize/g, '$1'), {
+    cause: error,
+  });
+}
+
+async function run(options: Options): Promise<void> {
+  checkUsage(options);
+  const format = formatOf(options);
+  const { weights, model, output, device = 'auto' } = options;
+  const own = model === undefined ? undefined : await loadModuleFile(model);
+  const learner = weights === undefined ? own : await loadLearner(weights, { ...options, device });
+  if (learner === undefined) return;
+  const backbone = weights === undefined ? undefined : own;
+  const input = await readInputs(options.input);
+  const look = { ...lookOf(options), format, ...(backbone && { backbone }) };
+  const made = await visualize(learner, input, look).catch((error: unknown) => {
+    throw inWordsOfCommand(error);
+  });
+  await saveBytes(output, made.data);
+  if (options.quiet) return;
+  const frames = made.pages > 1 ? `, ${made.pages} frames` : '';
+  const to = isStandardOutput(output) ? process.stderr : process.stdout;
+  to.write(
+    `${made.width} x ${made.height} pixels${frames}: ${output === STANDARD ? 'standard output' : output}\n`,
+  );
+}
+
+function addLook(command: Command): Command {
+  return command
+    .addOption(new Option('--colormap <name>').choices(['viridis', 'magma', 'inferno', 'coolwarm']))
+    .option('--opacity <part>', 'of the maps over the picture, from 0 to 1', number)
+    .option('--range <range>', 'of the colours: token (each map its own), shared, or MIN,MAX', valueRange)
+    .option('--tokens <list>', 'the tokens to show, for example 0,3', indexes)
+    .option('--columns <n>', 'the most tiles beside each other', whole)
+    .option('--tile-size <pixels>', 'the longer side of each tile', whole)
+    .addOption(
+      new Option('--theme <theme>', 'the colours around the pictures').choices(['light', 'dark', 'auto']),
+    )
+    .option('--title <text>', 'a line above everything')
+    .option('--animate', 'one picture after the other (default for .gif and .webp)')
+    .option('--no-animate', 'one picture below the other')
+    .option('--fps <n>', 'pictures a second of an animation', number);
+}
+
+function addPictures(command: Command): Command {
+  return command
+    .option('--resize <pixels>', 'of pictures: the shorter side, or WIDTHxHEIGHT', pictureSize)
+    .option('--crop <pixels>', 'of pictures: the centre, a square or WIDTHxHEIGHT', pictureSize)
+    .addOption(new Option('--normalize <preset>', 'of pictures: mean and std').choices(Object.keys(presets)))
+    .option('--grayscale', 'pictures of one channel');
+}
+
+/** `tokenlearner visualize`: where each token looks. */
+export function visualizeCommand(): Command {
+  const command = new Command('visualize')
+    .description('Draw the attention map of each token over a picture. Needs the package sharp.')
+    .option('-w, --weights <file>', 'weights of a TokenLearner, in any format and under any prefix', fileName)
+    .requiredOption(
+      '-i, --input <file...>',
+      'pictures, or features (..., C, H, W) in a .npy file; - is standard input',
+      files,
+    )
+    .requiredOption(
+      '-o, --output <file>',
+      '.png: a sheet; .gif, .webp: an animation of several; - is standard output',
+      fileName,
+    )
+    .option(
+      '-m, --model <file>',
+      'a JavaScript module that exports a Module by default: it turns the input into features; without --weights it gives the attention',
+      fileName,
+    )
+    .option(
+      '-p, --picture <file...>',
+      'for features: the picture, or one for each, to lay the maps over',
+      files,
+    )
+    .addOption(new Option('--format <format>', 'for standard output').choices(FORMATS))
+    .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
+    .option('--prefix <text>', 'what stands before the names of the module, if the file holds several')
+    .addOption(
+      new Option('--variant <variant>', 'of v1.1, where names and shapes fit several').choices([
+        'a',
+        'b',
+        'd',
+      ]),
+    )
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N', deviceName);
+  return addLook(addPictures(command)).option('-q, --quiet', 'print nothing', false).action(run);
+}
