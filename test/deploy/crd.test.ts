@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import Ajv from 'ajv';
+import Ajv, { type ValidateFunction } from 'ajv';
 import { parse } from 'yaml';
 import { at, document, type Manifest } from './manifests';
 
@@ -41,19 +41,36 @@ function closed(schema: Schema): Schema {
   };
 }
 
+interface Kind {
+  kind: string;
+  validators: Map<string, ValidateFunction>;
+}
+
+const kinds = new Map<string, Kind>();
+
+/** The kind of a definition, with what checks each of its versions. */
+function kindOf(file: string): Kind {
+  const known = kinds.get(file);
+  if (known !== undefined) return known;
+  const { spec } = parse(readFileSync(path.join(folder ?? '', file), 'utf8')) as Definition;
+  const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
+  const validators = spec.versions.map(({ name, schema: { openAPIV3Schema: schema } }) => {
+    // Definitions leave the metadata to the API server: it may have any field.
+    const { metadata = {}, ...properties } = schema.properties ?? {};
+    const all = closed({ ...schema, properties });
+    const validate = ajv.compile({ ...all, properties: { ...all.properties, metadata } });
+    return [`${spec.group}/${name}`, validate] as const;
+  });
+  const kind = { kind: spec.names.kind, validators: new Map(validators) };
+  kinds.set(file, kind);
+  return kind;
+}
+
 /** Checks a manifest against the definition of its kind. Returns the mistakes. */
 function mistakes(manifest: Manifest, file: string): unknown {
-  const { spec } = parse(readFileSync(path.join(folder ?? '', file), 'utf8')) as Definition;
-  const version = spec.versions.find(({ name }) => `${spec.group}/${name}` === manifest.apiVersion);
-  if (version === undefined || spec.names.kind !== manifest.kind)
-    throw new Error(`${file} is of another kind`);
-  // A CustomResourceDefinition leaves the metadata to the API server; its formats are those of Go.
-  const { metadata, ...properties } = version.schema.openAPIV3Schema.properties ?? {};
-  const schema = closed({ ...version.schema.openAPIV3Schema, properties: { ...properties } });
-  const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile({
-    ...schema,
-    properties: { ...schema.properties, metadata: metadata ?? {} },
-  });
+  const { kind, validators } = kindOf(file);
+  const validate = validators.get(manifest.apiVersion as string);
+  if (validate === undefined || kind !== manifest.kind) throw new Error(`${file} is of another kind`);
   return validate(manifest) ? [] : validate.errors;
 }
 
