@@ -7,7 +7,7 @@
  * --smoke leaves the C++ tests out. They are linked statically with musl, as zig links programs. npm has no Node for musl, so the host
  * is Bun, which is linked with musl and loads addons through Node-API. Needs Debian's package musl: /lib/ld-musl-x86_64.so.1. Bun also needs a
  * libstdc++ for musl, which Debian does not have: it gets this machine's own, and musl-host.c for what that needs of glibc. Not a part of
- * .ci/run: the first build takes some five minutes of CPU time.
+ * .ci/run: the first build takes some five minutes of CPU time, and with --smoke some two.
  */
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';

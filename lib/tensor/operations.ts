@@ -41,9 +41,9 @@ function* elements(tensor: TensorOperations<DType>): Generator {
 /** The operations of a {@link Tensor}. */
 export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
   /**
-   * Returns a copy with another dtype or on another device, or the tensor itself if nothing would change.
+   * Returns a copy with another dtype or on another device, or the tensor itself if nothing would change. A dtype may
+   * follow a device.
    *
-   * @param target - a device, which a dtype may follow, or a dtype.
    * @throws TokenLearnerError ERR_INVALID_ARG_VALUE, ERR_CUDA_UNAVAILABLE, ERR_OUT_OF_MEMORY.
    */
   to(device: DeviceOption): Tensor<D>;

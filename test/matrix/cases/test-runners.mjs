@@ -1,4 +1,4 @@
-/** Each test runner runs the same test: the tokens, an error's class and code, and the equality of tensors. */
+/** Each test runner runs the same test: the tokens, an error's class and code, and the equality of tensors and modules. */
 import { bun, demandTokens, exact, node, project, run, tool, versions } from '../support.mjs';
 
 const BODY = `
@@ -14,7 +14,12 @@ const ESM = `import * as tokenlearner from 'tokenlearner';\n`;
 const CJS = `const tokenlearner = require('tokenlearner');\n`;
 const EQUAL = `
   expect(tokenlearner.Tensor.ones([2])).toEqual(tokenlearner.Tensor.ones([2]));
-  expect(tokenlearner.Tensor.ones([2])).not.toEqual(tokenlearner.Tensor.zeros([2]));`;
+  expect(tokenlearner.Tensor.ones([2])).not.toEqual(tokenlearner.Tensor.zeros([2]));
+  expect(tokenlearner.Tensor.ones([2])).not.toEqual(tokenlearner.Tensor.ones([2], { dtype: 'float64' }));
+  const twin = new tokenlearner.TokenLearner({ dim: 8 });
+  expect(twin).not.toEqual(model);
+  twin.loadStateDict(model.stateDict());
+  expect(twin).toEqual(model);`;
 
 /** A case: the tool's packages, its test files, and its command. Each file must print the tokens. */
 function runner(name, { tools, files, args, quick = false, run: start }) {
