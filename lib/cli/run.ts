@@ -17,6 +17,7 @@ interface RunOptions {
   device: DeviceOption;
   engine: NonNullable<LearnerStateDictOptions['engine']>;
   variant?: 'a' | 'b' | 'd';
+  pooling?: 'sum' | 'mean';
   eps?: number;
   approximate?: 'tanh' | 'none';
   inputLayout: 'channels-first' | 'channels-last';
@@ -53,11 +54,12 @@ function refuseTerminal({ input, output, attention }: RunOptions): void {
 async function run(options: RunOptions): Promise<void> {
   refuseTerminal(options);
   const weights = await weightsOf(options);
-  const { device, engine, variant, eps, approximate, layout, inputLayout } = options;
+  const { device, engine, variant, pooling, eps, approximate, layout, inputLayout } = options;
   const model = learnerFromStateDict(weights, {
     device,
     engine,
     ...(variant && { variant }),
+    ...(pooling && { pooling }),
     ...(eps !== undefined && { eps }),
     ...(approximate && { approximate }),
   });
@@ -79,7 +81,7 @@ async function run(options: RunOptions): Promise<void> {
 export function runCommand(): Command {
   return new Command('run')
     .description(
-      'Run a trained TokenLearner or TokenLearnerV11 on a feature map (..., C, H, W) in a .npy file.',
+      'Run a trained TokenLearner, TokenLearnerV10 or TokenLearnerV11 on a feature map (..., C, H, W) in a .npy file.',
     )
     .requiredOption(
       '-w, --weights <file>',
@@ -100,9 +102,13 @@ export function runCommand(): Command {
     .addOption(
       new Option('--variant <variant>', 'of v1.1, where the names do not tell').choices(['a', 'b', 'd']),
     )
-    .option('--eps <number>', "of v1.1's LayerNorm, where it is not 1e-6", numberFromZero)
+    .addOption(new Option('--pooling <form>', 'of v1.0, where it is not the sum').choices(['sum', 'mean']))
+    .option('--eps <number>', 'of the LayerNorm of v1.0 and v1.1, where it is not 1e-6', numberFromZero)
     .addOption(
-      new Option('--approximate <form>', "of v1.1's GELU, where it is not tanh").choices(['tanh', 'none']),
+      new Option('--approximate <form>', 'of the GELU of v1.0 and v1.1, where it is not tanh').choices([
+        'tanh',
+        'none',
+      ]),
     )
     .addOption(
       new Option('--input-layout <layout>', 'order of the input')
