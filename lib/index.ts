@@ -64,6 +64,12 @@ export {
 } from './modules/token-fuser';
 export { type Engine, TokenLearner, type TokenLearnerOptions } from './modules/token-learner';
 export {
+  TokenLearnerV10,
+  type TokenLearnerV10Engine,
+  type TokenLearnerV10Options,
+  type TokenLearnerV10StateDictOptions,
+} from './modules/token-learner-v10';
+export {
   type TokenLearnerV11Engine,
   TokenLearnerV11,
   type TokenLearnerV11ForwardOptions,

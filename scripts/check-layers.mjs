@@ -53,6 +53,7 @@ const ENGINE_ROOMS = [
   'batch/',
   'image/',
   'token-learner/',
+  'token-learner-v10/',
   'token-learner-v11/',
   'token-fuser/',
   'layers/',

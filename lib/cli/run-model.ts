@@ -19,6 +19,7 @@ export interface ModelOptions {
   device: DeviceOption;
   engine: NonNullable<LearnerStateDictOptions['engine']>;
   variant?: 'a' | 'b' | 'd';
+  pooling?: 'sum' | 'mean';
   eps?: number;
   approximate?: 'tanh' | 'none';
 }
@@ -41,9 +42,13 @@ export function addModelOptions(command: Command): Command {
     .addOption(
       new Option('--variant <variant>', 'of v1.1, where the names do not tell').choices(['a', 'b', 'd']),
     )
-    .option('--eps <number>', "of v1.1's LayerNorm, where it is not 1e-6", numberFromZero)
+    .addOption(new Option('--pooling <form>', 'of v1.0, where it is not the sum').choices(['sum', 'mean']))
+    .option('--eps <number>', 'of the LayerNorm of v1.0 and v1.1, where it is not 1e-6', numberFromZero)
     .addOption(
-      new Option('--approximate <form>', "of v1.1's GELU, where it is not tanh").choices(['tanh', 'none']),
+      new Option('--approximate <form>', 'of the GELU of v1.0 and v1.1, where it is not tanh').choices([
+        'tanh',
+        'none',
+      ]),
     );
 }
 
@@ -65,11 +70,12 @@ async function weightsOf({ weights, key, prefix }: ModelOptions): Promise<StateD
 
 export async function modelOf(options: ModelOptions): Promise<TokenPooling> {
   const weights = await weightsOf(options);
-  const { device, engine, variant, eps, approximate } = options;
+  const { device, engine, variant, pooling, eps, approximate } = options;
   return learnerFromStateDict(weights, {
     device,
     engine,
     ...(variant && { variant }),
+    ...(pooling && { pooling }),
     ...(eps !== undefined && { eps }),
     ...(approximate && { approximate }),
   });

@@ -124,7 +124,7 @@ function addFileOptions(command: Command): Command {
 /** `tokenlearner run`: forward passes from files to files. */
 export function runCommand(): Command {
   const command = new Command('run').description(
-    'Run a trained TokenLearner or TokenLearnerV11 on feature maps (..., C, H, W) in files.',
+    'Run a trained TokenLearner, TokenLearnerV10 or TokenLearnerV11 on feature maps (..., C, H, W) in files.',
   );
   return addFileOptions(addModelOptions(command))
     .option('-q, --quiet', 'print nothing but failures', false)

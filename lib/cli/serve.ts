@@ -141,7 +141,7 @@ export function serveCommand(): Command {
     )
     .requiredOption(
       '-m, --model <name=path>',
-      'weights of a TokenLearner or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
+      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
       modelOption,
     )
     .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)

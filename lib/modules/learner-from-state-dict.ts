@@ -1,3 +1,4 @@
+import { TokenLearnerError } from '../errors';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkOptions, checkString } from '../validate';
 import { examineWeights, isPrefix } from '../weights';
@@ -5,6 +6,7 @@ import { PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import { recogniseWeights } from './recognised';
 import { asRecord, type StateDict } from './state-dict';
 import { type Engine, TokenLearner, type TokenLearnerOptions } from './token-learner';
+import { TokenLearnerV10, type TokenLearnerV10StateDictOptions } from './token-learner-v10';
 import {
   TokenLearnerV11,
   type TokenLearnerV11Engine,
@@ -17,6 +19,7 @@ const OPTIONS = [
   'engine',
   'prefix',
   'intraOpThreads',
+  'pooling',
   'variant',
   'eps',
   'approximate',
@@ -27,20 +30,22 @@ const OPTIONS = [
 export interface LearnerStateDictOptions extends PlacementOptions {
   /** The engine, one that the module has. @default 'auto' */
   engine?: Engine | TokenLearnerV11Engine;
-  /** What stands before the names. Needed where several modules' weights are in one state dict. @default any for v1.1, else none */
+  /** What stands before the names. Needed where several modules' weights are in one state dict. @default any for v1.0 and v1.1, else none */
   prefix?: string;
   /** See {@link TokenLearner}. */
   intraOpThreads?: number;
   /** Where the weights fit variants 'a' and 'b' of v1.1. */
   variant?: TokenLearnerV11Variant;
-  /** Of v1.1. */
+  /** Of v1.0. */
+  pooling?: 'sum' | 'mean';
+  /** Of v1.0 and v1.1. */
   eps?: number;
-  /** Of v1.1. */
+  /** Of v1.0 and v1.1. */
   approximate?: 'tanh' | 'none';
 }
 
 /**
- * Creates the learner whose weights these are, a {@link TokenLearner} or a {@link TokenLearnerV11}: its names and shapes tell.
+ * Creates the learner whose weights these are, a {@link TokenLearner}, a {@link TokenLearnerV10} or a {@link TokenLearnerV11}: its names and shapes tell.
  *
  * @param dict - as for the `fromStateDict` of the class.
  * @throws TokenLearnerError the errors of that; ERR_STATE_DICT if these are the weights of none, or of several.
@@ -61,23 +66,38 @@ export function learnerFromStateDict(
   const { prefix, ...rest } = checkOptions('options', options, OPTIONS);
   const record = asRecord('dict', dict);
   for (const [key, tensor] of Object.entries(record)) tensorArgument(`dict[${JSON.stringify(key)}]`, tensor);
-  if (isV11(record as Record<string, AnyTensor>, prefix)) {
-    const own = prefix === undefined ? rest : { prefix, ...rest };
+  const Class = classOf(record as Record<string, AnyTensor>, prefix);
+  const own = prefix === undefined ? rest : { prefix, ...rest };
+  if (Class === 'TokenLearnerV10')
+    return TokenLearnerV10.fromStateDict(dict, own as TokenLearnerV10StateDictOptions);
+  if (Class === 'TokenLearnerV11')
     return TokenLearnerV11.fromStateDict(dict, own as TokenLearnerV11StateDictOptions);
-  }
   const weights =
     prefix === undefined ? dict : recogniseWeights(dict, { module: 'TokenLearner', prefix }).weights;
   return TokenLearner.fromStateDict(weights, rest as Omit<TokenLearnerOptions, 'dim'>);
 }
 
-/** Whether weights are those of a TokenLearnerV11. Weights that nearly fit count too: its error says what they lack. */
-function isV11(dict: Record<string, AnyTensor>, prefix: unknown): boolean {
+const OFFICIAL = ['TokenLearnerV10', 'TokenLearnerV11'] as const;
+
+/** The class of the official ones whose weights these are, or else TokenLearner. Weights that nearly fit count too: its error says what they lack. */
+function classOf(
+  dict: Record<string, AnyTensor>,
+  prefix: unknown,
+): (typeof OFFICIAL)[number] | 'TokenLearner' {
   const wanted = prefix === undefined ? undefined : checkString('options.prefix', prefix);
   const { recognitions, misfits } = examineWeights(dict);
   const here = (each: { prefix: string }): boolean => wanted === undefined || isPrefix(each.prefix, wanted);
-  const modules = (recognitions.some(here) ? recognitions : misfits).filter(here);
   const isPlain = recognitions.some(
     (each) => each.module === 'TokenLearner' && (each.prefix === '' || wanted !== undefined) && here(each),
   );
-  return !isPlain && modules.some(({ module }) => module === 'TokenLearnerV11');
+  if (isPlain) return 'TokenLearner';
+  const modules = (recognitions.some(here) ? recognitions : misfits).filter(here);
+  const found = OFFICIAL.filter((name) => modules.some(({ module }) => module === name));
+  if (found.length > 1 && recognitions.some(here)) {
+    throw new TokenLearnerError(
+      'ERR_STATE_DICT',
+      `Expected the weights of one learner but received those of ${found.join(' and ')}: use the fromStateDict of one of them, or give \`prefix\``,
+    );
+  }
+  return found[0] ?? 'TokenLearner';
 }

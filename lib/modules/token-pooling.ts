@@ -37,7 +37,7 @@ interface Without {
 }
 
 /**
- * The base of the layers that pool an image's pixels to tokens: {@link TokenLearner} and {@link TokenLearnerV11}. `S` and `F` are
+ * The base of the layers that pool an image's pixels to tokens: {@link TokenLearner}, {@link TokenLearnerV10} and {@link TokenLearnerV11}. `S` and `F` are
  * the options of their forwards.
  *
  * @example

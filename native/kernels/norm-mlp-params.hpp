@@ -30,7 +30,7 @@ struct NormMlpView {
   const void* norm_bias = nullptr;      // (C)
   const void* first_weight = nullptr;   // (D, C / groups)
   const void* first_bias = nullptr;     // (D)
-  const void* second_weight = nullptr;  // (G, D)
+  const void* second_weight = nullptr;  // (G, D); null for the first product alone
   const void* second_bias = nullptr;    // (G)
 };
 

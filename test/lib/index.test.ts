@@ -19,6 +19,7 @@ test('the public names', () => {
     'TokenFuser',
     'TokenLearner',
     'TokenLearnerError',
+    'TokenLearnerV10',
     'TokenLearnerV11',
     'TokenPooling',
     'UnaryLeaf',

@@ -20,6 +20,7 @@ import {
   Tensor,
   TokenLearner,
   TokenFuser,
+  TokenLearnerV10,
   TokenLearnerV11,
   learnerFromStateDict,
   visualize,
@@ -32,6 +33,7 @@ const pixel = { data: Uint8Array.of(1), width: 1, height: 1 };
 const relu = new ReLU();
 const device = 'cpu';
 const fuser = new TokenFuser({ dim: 2, device });
+const v10 = new TokenLearnerV10({ dim: 2, device });
 const v11 = new TokenLearnerV11({ dim: 2, device });
 const learner = new TokenLearner({ dim: 2, device });
 
@@ -40,6 +42,9 @@ test.each<[string, () => unknown]>([
   ['new TokenLearner', () => new TokenLearner({ dim: 2, keyz: 1 } as never)],
   ['TokenLearner.fromStateDict', () => TokenLearner.fromStateDict(learner.stateDict(), stray)],
   ['TokenLearner.forwardSync', () => learner.forwardSync(Tensor.ones([2, 1, 1]), stray)],
+  ['new TokenLearnerV10', () => new TokenLearnerV10({ dim: 2, keyz: 1 } as never)],
+  ['TokenLearnerV10.fromStateDict', () => TokenLearnerV10.fromStateDict(v10.stateDict(), stray)],
+  ['TokenLearnerV10.forwardSync', () => v10.forwardSync(Tensor.ones([2, 1, 1]), stray)],
   ['new TokenLearnerV11', () => new TokenLearnerV11({ dim: 2, keyz: 1 } as never)],
   ['TokenLearnerV11.fromStateDict', () => TokenLearnerV11.fromStateDict(v11.stateDict(), stray)],
   ['TokenLearnerV11.forwardSync', () => v11.forwardSync(Tensor.ones([2, 1, 1]), stray)],

@@ -14,6 +14,7 @@ import {
   Sequential,
   Tensor,
   TokenLearner,
+  TokenLearnerV10,
   TokenLearnerV11,
 } from '../../lib';
 import type { ErrorCode } from '../../lib';
@@ -70,6 +71,12 @@ describe('modules', () => {
         [2, 4, 3, 3],
       ],
     ]),
+    [
+      'TokenLearnerV10',
+      () =>
+        new TokenLearnerV10({ dim: 4, numOutputTokens: 3, pooling: 'mean', eps: 1e-5, approximate: 'none' }),
+      [2, 4, 3, 3],
+    ],
     ['TokenLearnerV11 on libtorch', () => new TokenLearnerV11({ dim: 4, engine: 'libtorch' }), [2, 4, 3, 3]],
     ['Linear without bias', () => new Linear(4, 3, { bias: false }), [2, 4]],
     [

@@ -11,16 +11,17 @@
 namespace tokenlearner {
 
 // X(kind, maker). lib/modules passes the kind.
-#define TOKENLEARNER_LAYERS(X)           \
-  X("conv2d", make_conv2d)               \
-  X("flatten", make_flatten)             \
-  X("gelu", make_gelu)                   \
-  X("layer-norm", make_layer_norm)       \
-  X("linear", make_linear)               \
-  X("max-pool2d", make_max_pool2d)       \
-  X("relu", make_relu)                   \
-  X("token-fuser", make_token_fuser)     \
-  X("token-learner", make_token_learner) \
+#define TOKENLEARNER_LAYERS(X)                   \
+  X("conv2d", make_conv2d)                       \
+  X("flatten", make_flatten)                     \
+  X("gelu", make_gelu)                           \
+  X("layer-norm", make_layer_norm)               \
+  X("linear", make_linear)                       \
+  X("max-pool2d", make_max_pool2d)               \
+  X("relu", make_relu)                           \
+  X("token-fuser", make_token_fuser)             \
+  X("token-learner", make_token_learner)         \
+  X("token-learner-v10", make_token_learner_v10) \
   X("token-learner-v11", make_token_learner_v11)
 
 using Parameters = std::vector<Tensor>;

@@ -2,23 +2,12 @@
 
 #include "kernels/cpu/token-fuser.hpp"
 
-#include "engine/error.hpp"
-#include "engine/memory/copy.hpp"
 #include "engine/token-fuser/engine.hpp"
-#include "kernels/cpu/compute-pool.hpp"
+#include "engine/token-learner/fused-pooling.hpp"
 
 namespace tokenlearner {
 
 namespace {
-
-using kernels::Status;
-
-void check(Status status) {
-  if (status == Status::ok) return;
-  throw Error(
-      status == Status::out_of_memory ? ErrorCode::ERR_OUT_OF_MEMORY : ErrorCode::ERR_ENGINE_UNSUPPORTED,
-      std::string("The fused CPU engine answered: ") + name_of(status));
-}
 
 kernels::TokenFuserView view_of(const TokenFuserConfig& config, const std::vector<Tensor>& p) {
   kernels::TokenFuserView view;
@@ -35,8 +24,7 @@ kernels::TokenFuserView view_of(const TokenFuserConfig& config, const std::vecto
   view.mlp.hidden = config.bottleneck_dim;
   view.mlp.tokens = config.num_tokens;
   view.mlp.dtype = p[0].dtype;
-  view.mlp.activation =
-      config.approximate == "tanh" ? kernels::Activation::gelu_tanh : kernels::Activation::gelu_erf;
+  view.mlp.activation = activation_of(config.approximate);
   view.mlp.eps = config.eps;
   view.mlp.norm_weight = p[i + 2].data();
   view.mlp.norm_bias = p[i + 3].data();
@@ -47,14 +35,12 @@ kernels::TokenFuserView view_of(const TokenFuserConfig& config, const std::vecto
   return view;
 }
 
-/// The maximum number of multiply-adds of an inline run: about ten microseconds.
-constexpr double kInlineWork = 1 << 19;
-
 class FusedCpuFuserEngine final : public TokenFuserEngine {
  public:
   FusedCpuFuserEngine(const TokenFuserConfig& config, const std::vector<Tensor>& parameters)
       : config_(config) {
-    check(kernels::TokenFuserWeights::pack(view_of(config, parameters), kernels::chosen_isa(), weights_));
+    check_fused(
+        kernels::TokenFuserWeights::pack(view_of(config, parameters), kernels::chosen_isa(), weights_));
   }
 
   OutputAndMaps run(const Tensor& tokens, const Tensor& original, bool channels_last,
@@ -75,7 +61,7 @@ class FusedCpuFuserEngine final : public TokenFuserEngine {
     if (options.return_attention) params.attention = result.maps.data();
     kernels::Parallel& pool = kernels::pool_for(options.runs_inline());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::token_fuser_forward(std::span(&params, 1), *weights_, pool, threads));
+    check_fused(kernels::token_fuser_forward(std::span(&params, 1), *weights_, pool, threads));
     if (options.return_attention && sums != original.dtype) {
       const Tensor converted = options.result(1, maps, original.dtype);
       copy_into(converted, result.maps);
@@ -87,7 +73,7 @@ class FusedCpuFuserEngine final : public TokenFuserEngine {
   bool runs_inline(int64_t elements) const override {
     const double pixels = static_cast<double>(elements) / static_cast<double>(config_.dim);
     // Each pixel may be an image of its own.
-    return pixels * (weights_->work_per_pixel() + weights_->work_per_image()) <= kInlineWork;
+    return pixels * (weights_->work_per_pixel() + weights_->work_per_image()) <= kInlinePoolingWork;
   }
 
  private:

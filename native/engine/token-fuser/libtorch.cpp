@@ -8,10 +8,6 @@ namespace tokenlearner {
 
 namespace {
 
-Tensor sigmoid(const Tensor& x) {
-  return TorchCall("aten::sigmoid", "").tensor(TorchTensor::view(x)).run().to_tensor();
-}
-
 class LibtorchFuserEngine final : public TokenFuserEngine {
  public:
   LibtorchFuserEngine(TokenFuserConfig config, std::vector<Tensor> parameters)

@@ -25,6 +25,10 @@ inline Tensor flat(const Tensor& x) {
   return view;
 }
 
+inline Tensor sigmoid(const Tensor& x) {
+  return TorchCall("aten::sigmoid", "").tensor(TorchTensor::view(x)).run().to_tensor();
+}
+
 /// (B, M, K) times (B, K, N).
 inline Tensor product(const Tensor& a, const Tensor& b) {
   return TorchCall("aten::bmm", "")

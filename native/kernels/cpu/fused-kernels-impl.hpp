@@ -44,6 +44,8 @@ namespace {
 #include "kernels/cpu/pool-shares-kernel.hpp"
 //
 #include "kernels/cpu/token-fuser-kernel.hpp"
+//
+#include "kernels/cpu/planes-kernel.hpp"
 
 template <typename Stored, typename Compute>
 const NormMlpKernels& norm_mlp_kernels() {
@@ -58,6 +60,10 @@ const NormMlpKernels& norm_mlp_kernels() {
       .mix = mix_tokens<Stored, Compute>,
       .sigmoid = sigmoid<Compute>,
       .spread = spread<Stored, Compute>,
+      .write_taps = write_taps<Compute>,
+      .sum_taps = sum_taps<Compute>,
+      .convolve = convolve<Compute>,
+      .convolve_to_maps = convolve_to_maps<Compute>,
       .exponential = exponential_array<Compute, false>,
       .gelu_tanh = exponential_array<Compute, true>,
   };

@@ -74,6 +74,8 @@ struct TokenTile {
   /** A of this image, of type Compute. */
   const void* attention;
   std::int64_t attention_token_stride;
+  /** P for the mean over the pixels, 1 for the sum. */
+  std::int64_t divisor;
   /** y of this image, of type Stored. */
   void* tokens;
   std::int64_t tokens_channel_stride;

@@ -197,6 +197,7 @@ class FusedRun {
         .attention =
             static_cast<const char*>(params.attention) + image * params.attention_batch_stride * element_,
         .attention_token_stride = params.attention_token_stride,
+        .divisor = params.height * params.width,
         .tokens = static_cast<char*>(params.tokens) + image * params.tokens_batch_stride * stored_,
         .tokens_channel_stride = params.tokens_channel_stride,
         .tokens_token_stride = params.tokens_token_stride,

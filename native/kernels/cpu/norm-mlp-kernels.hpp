@@ -1,4 +1,4 @@
-// The kernels of TokenLearner v1.1 and TokenFuser for one pair of types, as plain function pointers, and their arguments.
+// The kernels of TokenLearner v1.0, v1.1 and TokenFuser for one pair of types, as plain function pointers, and their arguments.
 #pragma once
 
 #include <cstdint>
@@ -174,6 +174,42 @@ struct SpreadTile {
   std::int64_t out_stride;
 };
 
+/** Arguments to write the products of a panel's pixels to their planes. See Note [Padded planes]. */
+struct TapsTile {
+  /** [row][panel_width]. */
+  const void* products;
+  std::int64_t panel_width;
+  std::int64_t rows;
+  /** The position of the panel's first pixel in its image, and the image's width. */
+  std::int64_t first;
+  std::int64_t pixels;
+  std::int64_t width;
+  /** As in LogitsTile and NormMlpLayout. */
+  const void* scale;
+  const void* shift;
+  const void* row_sum;
+  const void* bias;
+  void* planes;
+  /** Elements of a plane. */
+  std::int64_t plane;
+};
+
+/** Arguments for rows of all planes of an image. */
+struct PlanesTile {
+  const void* in;
+  void* out;
+  /** Elements of a padded plane, and of one of A's. */
+  std::int64_t plane;
+  std::int64_t out_plane;
+  std::int64_t width;
+  std::int64_t first_row;
+  std::int64_t row_count;
+  std::int64_t tokens;
+  /** [block of four outputs][input][tap][output]; padded with zeros. */
+  const void* weights;
+  Activation activation;
+};
+
 struct NormMlpKernels {
   void (*centre)(const CentreTile&);
   void (*logits)(const LogitsTile&);
@@ -187,6 +223,10 @@ struct NormMlpKernels {
   /** In place. `count` is a multiple of a vector. */
   void (*sigmoid)(void* logits, std::int64_t count);
   void (*spread)(const SpreadTile&);
+  void (*write_taps)(const TapsTile&);
+  void (*sum_taps)(const PlanesTile&);
+  void (*convolve)(const PlanesTile&);
+  void (*convolve_to_maps)(const PlanesTile&);
   /** For tests: exp and GELU's tanh form with the arithmetic of the kernels. */
   void (*exponential)(const void* in, void* out, std::int64_t count);
   void (*gelu_tanh)(const void* in, void* out, std::int64_t count);

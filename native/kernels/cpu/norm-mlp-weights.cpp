@@ -12,7 +12,7 @@ bool is_valid(const NormMlpView& mlp) {
   const bool sizes = mlp.channels > 0 && mlp.hidden > 0 && mlp.tokens > 0 && mlp.groups > 0 &&
                      mlp.channels % mlp.groups == 0 && mlp.hidden % mlp.groups == 0;
   return sizes && is_floating(mlp.dtype) && mlp.norm_weight != nullptr && mlp.norm_bias != nullptr &&
-         mlp.first_weight != nullptr && mlp.second_weight != nullptr;
+         mlp.first_weight != nullptr;
 }
 
 /** False if the packed weights exceed the address space. Computed in floating point, which cannot overflow. */
@@ -91,7 +91,7 @@ void fill_mlp(const NormMlpView& mlp, std::int64_t padded_rows, std::int64_t pan
       const std::int64_t lane = r % panel_rows;
       fill_row<T>(mlp, row, k * channels, channels, panel_rows, p.first_weight + panel * channels + lane,
                   p.first_bias[panel + lane], p.row_sum[panel + lane]);
-      for (std::int64_t g = 0; g < mlp.tokens; ++g) {
+      for (std::int64_t g = 0; g < mlp.tokens && mlp.second_weight != nullptr; ++g) {
         p.second_weight[panel * mlp.tokens + g * panel_rows + lane] =
             load_as<T>(mlp.second_weight, mlp.dtype, g * mlp.hidden + row);
       }

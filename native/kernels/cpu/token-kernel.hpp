@@ -1,4 +1,4 @@
-// y[c,g] = (1/P) * sum_p x[c,p] * A[g,p]. The file that includes this one has opened its own namespace.
+// y[c,g] = sum_p x[c,p] * A[g,p], divided by P or 1. The file that includes this one has opened its own namespace.
 //
 // It computes a few channels of one image at a time. The sum goes over chunks of kTokenChunk pixels in order.
 // Within a chunk each vector lane sums its own pixels, then the lanes are added. This order depends only on
@@ -83,8 +83,8 @@ void tokens(const TokenTile& tile) {
   Stored* out = static_cast<Stored*>(tile.tokens) + tile.first_channel * tile.tokens_channel_stride;
   for (std::int64_t c = 0; c < tile.channels; ++c) {
     for (std::int64_t g = 0; g < tile.groups; ++g) {
-      const T mean = totals[c * tile.groups + g] / static_cast<T>(pixels);
-      out[c * tile.tokens_channel_stride + g * tile.tokens_token_stride] = narrow<Stored>(mean);
+      const T y = totals[c * tile.groups + g] / static_cast<T>(tile.divisor);
+      out[c * tile.tokens_channel_stride + g * tile.tokens_token_stride] = narrow<Stored>(y);
     }
   }
 }

@@ -14,7 +14,7 @@ export interface BatchingOptions extends BatcherOptions {
 /** A model from a file, and what its requests may use. */
 export interface ModelFile {
   /**
-   * The weights of a TokenLearner or a TokenLearnerV11 (any file that loadWeights reads), or a JavaScript module (.js, .mjs, .cjs) whose default export is
+   * The weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11 (any file that loadWeights reads), or a JavaScript module (.js, .mjs, .cjs) whose default export is
    * a Module or a function that makes one. Such a module is a program and runs with the rights of the server.
    */
   path: string;

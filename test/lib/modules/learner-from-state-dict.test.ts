@@ -1,4 +1,11 @@
-import { learnerFromStateDict, Tensor, TokenLearner, TokenLearnerV11, type TokenPooling } from '../../../lib';
+import {
+  learnerFromStateDict,
+  Tensor,
+  TokenLearner,
+  TokenLearnerV10,
+  TokenLearnerV11,
+  type TokenPooling,
+} from '../../../lib';
 import { expectThrow } from '../formats/support';
 
 const device = 'cpu';
@@ -6,6 +13,7 @@ const x = Tensor.randn([2, 16, 3, 4]);
 
 test.each<[string, TokenPooling]>([
   ['a TokenLearner', new TokenLearner({ dim: 16, numOutputTokens: 3, device })],
+  ['v1.0', new TokenLearnerV10({ dim: 16, device })],
   ['v1.1', new TokenLearnerV11({ dim: 16, device })],
   ['v1.1 of 2021', new TokenLearnerV11({ dim: 16, variant: 'a', device })],
 ])('%s is found by its names', (_, model) => {
@@ -52,4 +60,7 @@ test('weights of none, or of two', () => {
   );
   expect(learnerFromStateDict(nested, { prefix: 'a' }).numOutputTokens).toBe(2);
   expectThrow(() => learnerFromStateDict(nested), 'ERR_STATE_DICT', 'a.net.0.weight');
+  const both = { ...two, ...new TokenLearnerV10({ dim: 4, device }).stateDict() };
+  expectThrow(() => learnerFromStateDict(both), 'ERR_STATE_DICT', 'TokenLearnerV10 and TokenLearnerV11');
+  expect(learnerFromStateDict(both, { prefix: '' })).toBeInstanceOf(TokenLearnerV10);
 });

@@ -1,5 +1,5 @@
 /** Batches of images in every order of their dimensions, and of TokenLearnerV11. */
-import { Batcher, manualSeed, Tensor, TokenLearner, TokenLearnerV11 } from '../../../lib';
+import { Batcher, manualSeed, Tensor, TokenLearner, TokenLearnerV10, TokenLearnerV11 } from '../../../lib';
 import { at, elementsOf } from '../support';
 import { expectReject } from '../formats/support';
 import { hold, images } from './support';
@@ -27,6 +27,26 @@ test.each(
   });
   expect(batcher.stats()).toMatchObject({ batches: 1, succeeded: 13 });
 });
+
+test.each(['float32', 'float64', 'float16', 'bfloat16'] as const)(
+  'TokenLearnerV10: images of any sizes share a batch, in %s',
+  async (dtype) => {
+    const model = new TokenLearnerV10({ dim: 16, numOutputTokens: 5, device: 'cpu', dtype });
+    const inputs = [...images(12), Tensor.randn([2, 16, 40, 30])].map((x) => x.to(dtype));
+    const batcher = new Batcher(model);
+    hold(batcher, inputs.length);
+    const outputs = await Promise.all(
+      inputs.map((x) => batcher.forward(x, { returnAttention: true, layout: 'tokens-first' })),
+    );
+    outputs.forEach(({ tokens, attention }, i) => {
+      const alone = model.forwardSync(at(inputs, i), { returnAttention: true, layout: 'tokens-first' });
+      expect(tokens.shape).toEqual(alone.tokens.shape);
+      expect(elementsOf(tokens)).toEqual(elementsOf(alone.tokens));
+      expect(elementsOf(attention)).toEqual(elementsOf(alone.attention));
+    });
+    expect(batcher.stats()).toMatchObject({ batches: 1, succeeded: 13 });
+  },
+);
 
 test.each([
   [

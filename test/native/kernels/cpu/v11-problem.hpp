@@ -92,6 +92,32 @@ class V11Problem {
     return result;
   }
 
+  /** A number of a parameter, and of x. */
+  double at(const std::vector<unsigned char>& bytes, std::int64_t index) const {
+    const std::size_t size = item_size(dtype_);
+    const auto from = bytes.begin() + index * static_cast<std::int64_t>(size);
+    return decode({from, from + static_cast<std::int64_t>(size)}, dtype_, 1)[0];
+  }
+
+  double x(std::int64_t b, std::int64_t c, std::int64_t p) const {
+    return x_[static_cast<std::size_t>(images_.at(b, c, p / config_.width, p % config_.width))];
+  }
+
+  /** LayerNorm of one pixel, in double. */
+  std::vector<double> normed(std::int64_t b, std::int64_t p) const {
+    std::vector<double> n(static_cast<std::size_t>(config_.channels));
+    double mean = 0, variance = 0;
+    for (std::int64_t c = 0; c < config_.channels; ++c) mean += x(b, c, p);
+    mean /= static_cast<double>(config_.channels);
+    for (std::int64_t c = 0; c < config_.channels; ++c) variance += std::pow(x(b, c, p) - mean, 2);
+    variance /= static_cast<double>(config_.channels);
+    for (std::int64_t c = 0; c < config_.channels; ++c) {
+      n[static_cast<std::size_t>(c)] =
+          (x(b, c, p) - mean) / std::sqrt(variance + 1e-6) * at(norm_weight_, c) + at(norm_bias_, c);
+    }
+    return n;
+  }
+
   /** L of one pixel, in double. */
   std::vector<double> logits(std::int64_t b, std::int64_t p) const {
     const std::vector<double> n = normed(b, p);
@@ -152,30 +178,6 @@ class V11Problem {
             .layout = config.layout,
             .magnitude = config.magnitude,
             .num_layers = 1};
-  }
-
-  double at(const std::vector<unsigned char>& bytes, std::int64_t index) const {
-    const std::size_t size = item_size(dtype_);
-    const auto from = bytes.begin() + index * static_cast<std::int64_t>(size);
-    return decode({from, from + static_cast<std::int64_t>(size)}, dtype_, 1)[0];
-  }
-
-  double x(std::int64_t b, std::int64_t c, std::int64_t p) const {
-    return x_[static_cast<std::size_t>(images_.at(b, c, p / config_.width, p % config_.width))];
-  }
-
-  std::vector<double> normed(std::int64_t b, std::int64_t p) const {
-    std::vector<double> n(static_cast<std::size_t>(config_.channels));
-    double mean = 0, variance = 0;
-    for (std::int64_t c = 0; c < config_.channels; ++c) mean += x(b, c, p);
-    mean /= static_cast<double>(config_.channels);
-    for (std::int64_t c = 0; c < config_.channels; ++c) variance += std::pow(x(b, c, p) - mean, 2);
-    variance /= static_cast<double>(config_.channels);
-    for (std::int64_t c = 0; c < config_.channels; ++c) {
-      n[static_cast<std::size_t>(c)] =
-          (x(b, c, p) - mean) / std::sqrt(variance + 1e-6) * at(norm_weight_, c) + at(norm_bias_, c);
-    }
-    return n;
   }
 
   void image(std::int64_t b, Result& result) const {

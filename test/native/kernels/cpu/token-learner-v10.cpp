@@ -1,0 +1,292 @@
+// TokenLearner v1.0 on the CPU: the numbers of the equations in double, and the same bits however it is run.
+#include "kernels/cpu/token-learner-v10.hpp"
+
+#include <doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "v11-problem.hpp"
+
+namespace {
+
+using namespace test;
+
+/** A few units in the last place; in 16 bits the input's rounding is exact and the output's is half a unit. */
+double bar(DType dtype) {
+  switch (dtype) {
+    case DType::float64:
+      return 2e-15;
+    case DType::float16:
+      return 0x1p-11;
+    case DType::bfloat16:
+      return 0x1p-8;
+    default:
+      return 6e-7;
+  }
+}
+
+using Bytes = std::vector<unsigned char>;
+
+/** The images and LayerNorm are those of a V11Problem. */
+class V10Problem {
+ public:
+  V10Problem(const V11Case& config, DType dtype, bool takes_mean = false)
+      : config_(config), dtype_(dtype), takes_mean_(takes_mean), images_(config, dtype) {
+    for (int i = 0; i < 4; ++i) {
+      const std::int64_t inputs = inputs_of(i);
+      convolutions_[i] =
+          images_.draw(config.tokens * inputs * 9, 2 / std::sqrt(9.0 * static_cast<double>(inputs)));
+    }
+  }
+
+  V11Problem& images() { return images_; }
+  const V11Problem& images() const { return images_; }
+
+  TokenLearnerV10View view() const {
+    const NormMlpView mlp = images_.view().mlp;
+    TokenLearnerV10View view;
+    view.channels = config_.channels;
+    view.tokens = config_.tokens;
+    view.dtype = dtype_;
+    view.activation = config_.activation;
+    view.takes_mean = takes_mean_;
+    view.norm_weight = mlp.norm_weight;
+    view.norm_bias = mlp.norm_bias;
+    for (int i = 0; i < 4; ++i) view.convolutions[i] = convolutions_[i].data();
+    return view;
+  }
+
+  RawResult run(Isa isa, Parallel& parallel, int threads, bool has_maps = true) const {
+    RawResult raw;
+    raw.tokens.assign(images_.token_count() * item_size(dtype_) + 1, 0xff);
+    raw.attention.assign(images_.attention_count() * item_size(compute_dtype(dtype_)) + 1, 0xff);
+    std::shared_ptr<const TokenLearnerV10Weights> packed;
+    REQUIRE(TokenLearnerV10Weights::pack(view(), isa, packed) == Status::ok);
+    const ForwardParams params =
+        images_.images().params(raw.tokens.data(), has_maps ? raw.attention.data() : nullptr);
+    CHECK(token_learner_v10_forward(std::span(&params, 1), *packed, parallel, threads) == Status::ok);
+    INFO("a kernel must not write past the end");
+    CHECK(raw.tokens.back() == 0xff);
+    CHECK(raw.attention.back() == 0xff);
+    return raw;
+  }
+
+  Result run_decoded(Isa isa) const {
+    SerialParallel serial;
+    const RawResult raw = run(isa, serial, 1);
+    return {decode(raw.tokens, dtype_, images_.token_count()),
+            decode(raw.attention, compute_dtype(dtype_), images_.attention_count())};
+  }
+
+  /** Tokens (B, C, G) and maps (B, G, P) in double. */
+  Result reference() const {
+    Result result;
+    const std::int64_t pixels = config_.height * config_.width;
+    for (std::int64_t b = 0; b < config_.batch; ++b) {
+      std::vector<double> planes(static_cast<std::size_t>(config_.channels * pixels));
+      for (std::int64_t p = 0; p < pixels; ++p) {
+        const std::vector<double> n = images_.normed(b, p);
+        for (std::size_t c = 0; c < n.size(); ++c)
+          planes[c * static_cast<std::size_t>(pixels) + static_cast<std::size_t>(p)] = n[c];
+      }
+      for (int i = 0; i < 4; ++i) planes = convolved(planes, i);
+      for (std::int64_t c = 0; c < config_.channels; ++c) {
+        for (std::int64_t g = 0; g < config_.tokens; ++g) {
+          double y = 0;
+          for (std::int64_t p = 0; p < pixels; ++p)
+            y += planes[static_cast<std::size_t>(g * pixels + p)] * images_.x(b, c, p);
+          result.tokens.push_back(takes_mean_ ? y / static_cast<double>(pixels) : y);
+        }
+      }
+      result.attention.insert(result.attention.end(), planes.begin(), planes.end());
+    }
+    return result;
+  }
+
+ private:
+  std::int64_t inputs_of(int i) const { return i == 0 ? config_.channels : config_.tokens; }
+
+  /** A 3x3 convolution, and the activation, or the sigmoid after the last one. */
+  std::vector<double> convolved(const std::vector<double>& in, int i) const {
+    const std::int64_t height = config_.height, width = config_.width, inputs = inputs_of(i);
+    std::vector<double> out;
+    for (std::int64_t g = 0; g < config_.tokens; ++g) {
+      for (std::int64_t y = 0; y < height; ++y) {
+        for (std::int64_t x = 0; x < width; ++x) {
+          double sum = 0;
+          for (std::int64_t c = 0; c < inputs; ++c) {
+            for (std::int64_t tap = 0; tap < 9; ++tap) {
+              const std::int64_t v = y + tap / 3 - 1, u = x + tap % 3 - 1;
+              if (v < 0 || v >= height || u < 0 || u >= width) continue;
+              sum += images_.at(convolutions_[i], (g * inputs + c) * 9 + tap) *
+                     in[static_cast<std::size_t>((c * height + v) * width + u)];
+            }
+          }
+          out.push_back(i == 3 ? 1 / (1 + std::exp(-sum)) : activate(config_.activation, sum));
+        }
+      }
+    }
+    return out;
+  }
+
+  V11Case config_;
+  DType dtype_;
+  bool takes_mean_;
+  V11Problem images_;
+  Bytes convolutions_[4];
+};
+
+void check(const V11Case& config, DType dtype, Isa isa, bool takes_mean = false) {
+  CAPTURE(config.channels);
+  CAPTURE(config.height);
+  CAPTURE(config.width);
+  CAPTURE(config.tokens);
+  CAPTURE(dtype);
+  const V10Problem problem(config, dtype, takes_mean);
+  const Result exact = problem.reference();
+  const Result ours = problem.run_decoded(isa);
+  CHECK(relative_error(ours.tokens, exact.tokens) <= bar(dtype));
+  // Maps are in the type of the sums.
+  CHECK(relative_error(ours.attention, exact.attention) <= bar(compute_dtype(dtype)));
+}
+
+void check_same(const RawResult& a, const RawResult& b) {
+  // Vectors of bytes print badly.
+  CHECK((a.tokens == b.tokens));
+  CHECK((a.attention == b.attention));
+}
+
+}  // namespace
+
+TEST_SUITE("kernels/token-learner-v10") {
+  TEST_CASE("the numbers of the equations") {
+    for_each_isa([](Isa isa) {
+      for (const DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
+        check({.batch = 2, .channels = 24, .height = 5, .width = 7}, dtype, isa);
+        check({.batch = 2, .channels = 24, .height = 5, .width = 7}, dtype, isa, true);
+        check({.channels = 129, .height = 9, .width = 9, .tokens = 5}, dtype, isa);
+        check({.channels = 3, .height = 1, .width = 2, .tokens = 1}, dtype, isa);
+      }
+    });
+  }
+
+  TEST_CASE("every width and every height") {
+    for_each_isa([](Isa isa) {
+      for (std::int64_t size = 1; size <= 70; ++size) {
+        check({.channels = 5, .height = 2, .width = size, .tokens = 3}, DType::float32, isa);
+        check({.channels = 5, .height = size, .width = 1, .tokens = 2}, DType::float32, isa);
+      }
+    });
+  }
+
+  TEST_CASE("large images, many channels, many tokens, both activations") {
+    for_each_isa([](Isa isa) {
+      check({.channels = 7, .height = 41, .width = 83, .tokens = 3}, DType::float32, isa);
+      check({.channels = 9, .height = 3, .width = 1100, .tokens = 2}, DType::float32, isa);
+      check({.channels = 1000, .height = 3, .width = 50, .tokens = 17}, DType::float32, isa);
+      check({.channels = 40, .height = 6, .width = 9, .activation = Activation::gelu_erf}, DType::float32,
+            isa);
+      check({.channels = 129, .height = 9, .width = 9, .offset = 100}, DType::float32, isa);
+    });
+  }
+
+  TEST_CASE("neither threads nor the layout change a bit") {
+    ComputePool pool(4);
+    for_each_isa([&](Isa isa) {
+      const V11Case config{.batch = 3, .channels = 65, .height = 70, .width = 33, .tokens = 5};
+      SerialParallel serial;
+      const V10Problem first(config, DType::float32);
+      const RawResult one = first.run(isa, serial, 1);
+      for (int threads = 2; threads <= 4; ++threads) check_same(one, first.run(isa, pool, threads));
+      CHECK((one.tokens == first.run(isa, serial, 1, false).tokens));
+      V11Case other = config;
+      other.layout = Layout::channels_last;
+      V10Problem last(other, DType::float32);
+      auto* to = reinterpret_cast<float*>(last.images().images().x().data());
+      const auto* from = reinterpret_cast<const float*>(first.images().images().params(nullptr, nullptr).x);
+      for (std::int64_t b = 0; b < 3; ++b) {
+        for (std::int64_t c = 0; c < 65; ++c) {
+          for (std::int64_t p = 0; p < 70 * 33; ++p)
+            to[last.images().images().at(b, c, p / 33, p % 33)] =
+                from[first.images().images().at(b, c, p / 33, p % 33)];
+        }
+      }
+      check_same(one, last.run(isa, serial, 1));
+    });
+  }
+
+  TEST_CASE("an image has the same bits alone, in a batch and in a list") {
+    for_each_isa([](Isa isa) {
+      const V10Problem problem({.batch = 3, .channels = 24, .height = 11, .width = 13}, DType::float32);
+      SerialParallel serial;
+      const RawResult batch = problem.run(isa, serial, 1);
+      std::shared_ptr<const TokenLearnerV10Weights> packed;
+      REQUIRE(TokenLearnerV10Weights::pack(problem.view(), isa, packed) == Status::ok);
+      std::vector<float> tokens(problem.images().token_count());
+      std::vector<ForwardParams> list;
+      for (std::int64_t b = 0; b < 3; ++b) {
+        ForwardParams params = problem.images().images().params(tokens.data() + b * 24 * 8, nullptr);
+        params.batch = 1;
+        params.x = static_cast<const float*>(params.x) + b * params.x_batch_stride;
+        list.push_back(params);
+      }
+      CHECK(token_learner_v10_forward(list, *packed, serial, 1) == Status::ok);
+      CHECK(std::memcmp(tokens.data(), batch.tokens.data(), tokens.size() * 4) == 0);
+    });
+  }
+
+  TEST_CASE("a batch whose planes do not fit in one group") {
+    for_each_isa([](Isa isa) {
+      // 64 MB hold about 3 of these images.
+      const V11Case config{.batch = 5, .channels = 1, .height = 180, .width = 250, .tokens = 8};
+      const V10Problem problem(config, DType::float32);
+      SerialParallel serial;
+      const RawResult batch = problem.run(isa, serial, 1);
+      std::shared_ptr<const TokenLearnerV10Weights> packed;
+      REQUIRE(TokenLearnerV10Weights::pack(problem.view(), isa, packed) == Status::ok);
+      std::vector<float> tokens(8);
+      ForwardParams params = problem.images().images().params(tokens.data(), nullptr);
+      params.batch = 1;
+      params.x = static_cast<const float*>(params.x) + 4 * params.x_batch_stride;
+      CHECK(token_learner_v10_forward(std::span(&params, 1), *packed, serial, 1) == Status::ok);
+      CHECK(std::memcmp(tokens.data(), batch.tokens.data() + 4 * 8 * 4, 32) == 0);
+    });
+  }
+
+  TEST_CASE("NaN and infinity reach all tokens of their image, and no other image") {
+    for_each_isa([](Isa isa) {
+      for (const float special : {NAN, INFINITY, -INFINITY}) {
+        V10Problem problem({.batch = 2, .channels = 9, .height = 4, .width = 5}, DType::float32);
+        reinterpret_cast<float*>(problem.images().images().x().data())[9 * 20 + 3] = special;
+        const Result result = problem.run_decoded(isa);
+        for (std::size_t i = 0; i < result.tokens.size(); ++i)
+          CHECK(std::isnan(result.tokens[i]) == (i >= result.tokens.size() / 2));
+      }
+    });
+  }
+
+  TEST_CASE("arguments that it cannot compute") {
+    const V10Problem problem({.channels = 4}, DType::float32);
+    std::shared_ptr<const TokenLearnerV10Weights> packed;
+    TokenLearnerV10View view = problem.view();
+    view.convolutions[2] = nullptr;
+    CHECK(TokenLearnerV10Weights::pack(view, best_isa(), packed) == Status::invalid_argument);
+    view = problem.view();
+    view.norm_bias = nullptr;
+    CHECK(TokenLearnerV10Weights::pack(view, best_isa(), packed) == Status::invalid_argument);
+    REQUIRE(TokenLearnerV10Weights::pack(problem.view(), best_isa(), packed) == Status::ok);
+    float y[32];
+    ForwardParams params = problem.images().images().params(y, nullptr);
+    SerialParallel serial;
+    params.height = 0;
+    CHECK(token_learner_v10_forward(std::span(&params, 1), *packed, serial, 1) == Status::invalid_argument);
+    params.height = 1;
+    params.dtype = DType::float64;
+    CHECK(token_learner_v10_forward(std::span(&params, 1), *packed, serial, 1) == Status::unsupported);
+    params.batch = 0;
+    params.dtype = DType::float32;
+    CHECK(token_learner_v10_forward(std::span(&params, 1), *packed, serial, 1) == Status::ok);
+  }
+}
