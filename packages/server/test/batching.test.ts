@@ -67,6 +67,17 @@ it('serves a TokenLearnerV11 with its tokens and maps', async () => {
   );
 });
 
+it('reads inputs of many chunks, whose memory it frees on the way', async () => {
+  const server = await start({ models: { m: model }, grpcPort: false });
+  const inputs = Array.from({ length: 6 }, (_, i) => Tensor.randn([1, CHANNELS, 200 + i, 301]));
+  await Promise.all(
+    inputs.map(async (x) => {
+      const reply = await post(server, binaryMessage(x, {}, BINARY));
+      expect(binaryReply(reply).binary).toEqual(bytes(model.forwardSync(x)));
+    }),
+  );
+});
+
 it('has the priorities of the protocol', async () => {
   const server = await start({ models: { m: model }, grpcPort: false, priorityLevels: 3 });
   const client = new RawClient(server.address?.httpPort ?? 0);

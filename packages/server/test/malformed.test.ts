@@ -77,7 +77,10 @@ const HTTP: readonly ((below: Below) => Case)[] = [
   }),
   (below) => ({ send: binaryMessage(x, { shape: [1, CHANNELS, 3, 4 + below(1e6)] }), right: [400, 413] }),
   (below) => ({
-    send: { ...good, head: { 'Inference-Header-Content-Length': String(1 + below(good.body.length - 40)) } },
+    send: {
+      ...good,
+      head: { 'Inference-Header-Content-Length': String(1 + below(good.body.length - x.byteLength - 1)) },
+    },
     right: [400],
   }),
   (below) => ({

@@ -33,13 +33,15 @@ export class BodyReader {
     if (jsonBytes === 0) this.#completeJson();
   }
 
-  /** Takes the next chunk. Its memory may be reused afterwards. Throws a Problem. */
-  push(chunk: Buffer): void {
+  /** Takes the next chunk. Returns true if its memory is not needed any more. Throws a Problem. */
+  push(chunk: Buffer): boolean {
+    const isBinary = this.#json === null;
     this.#received += chunk.length;
     if (this.#received > this.#limits.maxRequestBytes)
       throw new Problem('too-large', `The request is larger than ${this.#limits.maxRequestBytes} bytes`);
     const rest = this.#json === null ? chunk : this.#takeJson(chunk);
     if (rest.length > 0) this.#takeBinary(rest);
+    return isBinary;
   }
 
   /** Throws a Problem if the body ends too early. */

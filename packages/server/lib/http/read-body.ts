@@ -8,6 +8,18 @@ import type { Encoding } from './request-head';
 
 const INFLATED_CHUNK = 65_536;
 
+/** Chunks from this size on are freed at once. */
+const LARGE = 16_384;
+
+/**
+ * Frees a chunk that is done, where it alone has its memory, and where Node has ArrayBuffer.prototype.transfer (22). Otherwise chunks stay until
+ * the next collection of young objects; as V8 counts them, they make it collect the whole heap, again and again.
+ */
+function free({ buffer, byteLength }: Buffer): void {
+  if (byteLength < LARGE || buffer.byteLength !== byteLength) return;
+  (buffer as { transfer?: (length: number) => unknown }).transfer?.(0);
+}
+
 function inflated(request: IncomingMessage, encoding: Encoding): Readable {
   if (encoding === 'identity') return request;
   const options = { chunkSize: INFLATED_CHUNK };
@@ -45,7 +57,7 @@ export function readBody(request: IncomingMessage, encoding: Encoding, reader: B
     };
     const onData = (chunk: Buffer): void => {
       attempt(() => {
-        reader.push(chunk);
+        if (reader.push(chunk) && source === request) free(chunk);
       });
     };
     const onEnd = (): void => {
