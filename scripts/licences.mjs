@@ -48,7 +48,7 @@ const LINKED = [
   },
   {
     name: 'matplotlib (viridis, magma, inferno, coolwarm)',
-    licence: 'CC0-1.0',
+    licence: 'CC0-1.0 AND LicenseRef-Matplotlib',
     use: 'colours of its maps, in lib/visualize/colormap.ts',
   },
 ];

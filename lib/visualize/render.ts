@@ -179,7 +179,8 @@ async function render(
   settled: Settled,
 ): Promise<Visualization> {
   const { maps, grounds } = examined;
-  const { animated, opacity, delay } = settled;
+  const { opacity, delay } = settled;
+  const animated = settled.animated && maps.length > 1;
   const { range, theme, colormap, title, format } = choice;
   const ranges = rangesOf(maps, range, animated, colormap);
   const shared = range === 'token' ? undefined : ranges[0]?.[0];

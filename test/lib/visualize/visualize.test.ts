@@ -211,6 +211,15 @@ describe('what it shows', () => {
     });
   });
 
+  it('one picture as a GIF or WebP: a still one, as a PNG has it', async () => {
+    const png = await visualize(model, features, { tileSize: 40 });
+    for (const format of ['gif', 'webp'] as const) {
+      const still = await visualize(model, features, { tileSize: 40, format, fps: 2 });
+      expect(still).toMatchObject({ format, width: png.width, height: png.height, pages: 1 });
+      expect((await sharp(still.data, { animated: true }).metadata()).pages ?? 1).toBe(1);
+    }
+  });
+
   it('some tokens, in any order', async () => {
     const constant = fakeModel([0, 0, 1, 1, 2, 2], [3, 1, 2]);
     const options = { tokens: [2, 0], format: 'raw', range: [0, 2], tileSize: 32, columns: 2 } as const;
