@@ -28,6 +28,9 @@ beforeAll(async () => {
   for (const name of ['model.safetensors', 'w.safetensors', 'model.pt'])
     await saveSafetensors(path.join(folder, name), weights);
   await saveNpy(path.join(folder, 'features.npy'), Tensor.randn([1, 64, 14, 14]));
+  const features = path.join(folder, 'features', '2024');
+  mkdirSync(features, { recursive: true });
+  await saveNpy(path.join(features, 'a.npy'), Tensor.randn([1, 64, 7, 9]));
 });
 
 /** The commands of a block: one a line, continued lines joined, comments dropped. */
