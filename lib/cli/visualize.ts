@@ -2,10 +2,17 @@ import { buffer } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
-import { loadNpy } from '../files';
+import { loadNpy, loadWeights } from '../files';
 import { withInput } from '../formats/input';
-import { type AnyTensor, presets, visualize, type VisualizeFormat, type VisualizeOptions } from '../index';
-import { loadLearner } from './learner';
+import {
+  type AnyTensor,
+  type AttentionModel,
+  learnerFromStateDict,
+  presets,
+  visualize,
+  type VisualizeFormat,
+  type VisualizeOptions,
+} from '../index';
 import { loadModuleFile } from './module-file';
 import { deviceName, fileName } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
@@ -172,14 +179,25 @@ function inWordsOfCommand(error: unknown): unknown {
   });
 }
 
+async function learnerOf(options: Options): Promise<AttentionModel | undefined> {
+  const { weights, key, prefix, variant, device } = options;
+  if (weights === undefined) return undefined;
+  return learnerFromStateDict(await loadWeights(weights, key === undefined ? {} : { key }), {
+    ...(prefix !== undefined && { prefix }),
+    ...(variant && { variant }),
+    ...(device && { device }),
+  });
+}
+
 async function run(options: Options): Promise<void> {
   checkUsage(options);
   const format = formatOf(options);
-  const { weights, model, output, device = 'auto' } = options;
+  const { model, output } = options;
   const own = model === undefined ? undefined : await loadModuleFile(model);
-  const learner = weights === undefined ? own : await loadLearner(weights, { ...options, device });
+  const fromWeights = await learnerOf(options);
+  const learner = fromWeights ?? own;
   if (learner === undefined) return;
-  const backbone = weights === undefined ? undefined : own;
+  const backbone = fromWeights && own;
   const input = await readInputs(options.input);
   const look = { ...lookOf(options), format, ...(backbone && { backbone }) };
   const made = await visualize(learner, input, look).catch((error: unknown) => {

@@ -30,7 +30,7 @@ const OPTIONS = [
 export interface LearnerStateDictOptions extends PlacementOptions {
   /** The engine, one that the module has. @default 'auto' */
   engine?: Engine | TokenLearnerV11Engine;
-  /** What stands before the names. Needed where several modules' weights are in one state dict. @default any for v1.0 and v1.1, else none */
+  /** What stands before the names. Needed where several modules' weights are in one state dict. @default any, if it is the only one */
   prefix?: string;
   /** See {@link TokenLearner}. */
   intraOpThreads?: number;
@@ -66,38 +66,44 @@ export function learnerFromStateDict(
   const { prefix, ...rest } = checkOptions('options', options, OPTIONS);
   const record = asRecord('dict', dict);
   for (const [key, tensor] of Object.entries(record)) tensorArgument(`dict[${JSON.stringify(key)}]`, tensor);
-  const Class = classOf(record as Record<string, AnyTensor>, prefix);
+  const { name, isPlain } = learnerIn(record as Record<string, AnyTensor>, prefix);
   const own = prefix === undefined ? rest : { prefix, ...rest };
-  if (Class === 'TokenLearnerV10')
+  if (name === 'TokenLearnerV10')
     return TokenLearnerV10.fromStateDict(dict, own as TokenLearnerV10StateDictOptions);
-  if (Class === 'TokenLearnerV11')
+  if (name === 'TokenLearnerV11')
     return TokenLearnerV11.fromStateDict(dict, own as TokenLearnerV11StateDictOptions);
-  const weights =
-    prefix === undefined ? dict : recogniseWeights(dict, { module: 'TokenLearner', prefix }).weights;
+  const weights = isPlain ? dict : recogniseWeights(dict, { module: 'TokenLearner', prefix }).weights;
   return TokenLearner.fromStateDict(weights, rest as Omit<TokenLearnerOptions, 'dim'>);
 }
 
-const OFFICIAL = ['TokenLearnerV10', 'TokenLearnerV11'] as const;
+const LEARNERS = ['TokenLearner', 'TokenLearnerV10', 'TokenLearnerV11'] as const;
 
-/** The class of the official ones whose weights these are, or else TokenLearner. Weights that nearly fit count too: its error says what they lack. */
-function classOf(
-  dict: Record<string, AnyTensor>,
-  prefix: unknown,
-): (typeof OFFICIAL)[number] | 'TokenLearner' {
+interface Found {
+  name: (typeof LEARNERS)[number];
+  /** For a TokenLearner: these are its names, with nothing before them, or no learner's at all. */
+  isPlain: boolean;
+}
+
+/** The class whose weights these are. Weights that nearly fit an official one count too: its error says what they lack. */
+function learnerIn(dict: Record<string, AnyTensor>, prefix: unknown): Found {
   const wanted = prefix === undefined ? undefined : checkString('options.prefix', prefix);
   const { recognitions, misfits } = examineWeights(dict);
   const here = (each: { prefix: string }): boolean => wanted === undefined || isPrefix(each.prefix, wanted);
-  const isPlain = recognitions.some(
-    (each) => each.module === 'TokenLearner' && (each.prefix === '' || wanted !== undefined) && here(each),
-  );
-  if (isPlain) return 'TokenLearner';
-  const modules = (recognitions.some(here) ? recognitions : misfits).filter(here);
-  const found = OFFICIAL.filter((name) => modules.some(({ module }) => module === name));
-  if (found.length > 1 && recognitions.some(here)) {
+  const isPlain = wanted === undefined && recognitions.some(isPlainTokenLearner);
+  if (isPlain) return { name: 'TokenLearner', isPlain };
+  const isRecognised = recognitions.some(here);
+  const modules = (isRecognised ? recognitions : misfits).filter(here);
+  const found = LEARNERS.filter((name) => modules.some(({ module }) => module === name));
+  if (found.length > 1 && isRecognised) {
     throw new TokenLearnerError(
       'ERR_STATE_DICT',
       `Expected the weights of one learner but received those of ${found.join(' and ')}: use the fromStateDict of one of them, or give \`prefix\``,
     );
   }
-  return found[0] ?? 'TokenLearner';
+  const official = found.find((name) => name !== 'TokenLearner');
+  return { name: official ?? 'TokenLearner', isPlain: wanted === undefined && !isRecognised };
+}
+
+function isPlainTokenLearner({ module, prefix }: { module: string; prefix: string }): boolean {
+  return module === 'TokenLearner' && prefix === '';
 }

@@ -142,7 +142,6 @@ describe('refuses', () => {
     [['-m', file('attention.cjs'), ...PHOTO, '--prefix', 'a.'], /are for --weights/],
     [[...RGB, '-i', '-', '-', '-o', 'x.png'], /can be given once/],
     [[...EIGHT, '-i', file('x.npy'), file('x.npy'), '-o', 'x.png'], /one \.npy file, or pictures/],
-    [['-w', file('two.safetensors'), ...PHOTO], /choose one with --prefix: "a\.", "b\."/],
     [[...RGB, ...PHOTO, '--opacity', 'half'], /It is not a number/],
     [[...RGB, ...PHOTO, '--columns', '-1'], /It is not a whole number/],
     [[...RGB, ...PHOTO, '--resize', '3y4'], /WIDTHxHEIGHT/],
@@ -172,6 +171,7 @@ describe('refuses', () => {
     [[...EIGHT, ...PHOTO], /give --model, a module .*features.*\[ERR_SHAPE_MISMATCH\]/],
     [[...RGB, ...FEATURES], /Expected 3 channels.*\[ERR_SHAPE_MISMATCH\]/],
     [['-w', file('linear.safetensors'), ...PHOTO], /\[ERR_STATE_DICT\]/],
+    [['-w', file('two.safetensors'), ...PHOTO], /choose one with `prefix`: "a\.", "b\."/],
     [['-w', file('two.safetensors'), '--prefix', 'c', ...PHOTO], /\[ERR_STATE_DICT\]/],
     [[...RGB, '-i', file('none.jpg'), '-o', file('no.png')], /none\.jpg.*\[ERR_FILE_IO\]/],
     [

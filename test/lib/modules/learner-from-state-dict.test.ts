@@ -1,5 +1,6 @@
 import {
   learnerFromStateDict,
+  type StateDict,
   Tensor,
   TokenLearner,
   TokenLearnerV10,
@@ -10,6 +11,11 @@ import { expectThrow } from '../formats/support';
 
 const device = 'cpu';
 const x = Tensor.randn([2, 16, 3, 4]);
+
+/** The entries with a prefix before their names. */
+function under(prefix: string, dict: StateDict): StateDict {
+  return Object.fromEntries(Object.entries(dict).map(([name, tensor]) => [prefix + name, tensor]));
+}
 
 test.each<[string, TokenPooling]>([
   ['a TokenLearner', new TokenLearner({ dim: 16, numOutputTokens: 3, device })],
@@ -41,12 +47,7 @@ test('weights of none, or of two', () => {
   const { 'mlp.2.bias': bias, ...rest } = v11;
   expect(bias).toBeDefined();
   expectThrow(() => learnerFromStateDict(rest), 'ERR_STATE_DICT', 'mlp.2.bias');
-  const two = Object.fromEntries(
-    Object.entries(v11).flatMap(([name, tensor]) => [
-      [`a.${name}`, tensor],
-      [`b.${name}`, tensor],
-    ]),
-  );
+  const two = { ...under('a.', v11), ...under('b.', v11) };
   expectThrow(() => learnerFromStateDict(two), 'ERR_STATE_DICT', 'prefix');
   expect(
     learnerFromStateDict(two, { prefix: 'b' })
@@ -55,11 +56,17 @@ test('weights of none, or of two', () => {
   ).toEqual(Tensor.ones([4, 8]).toJSON());
   expectThrow(() => learnerFromStateDict(two, { prefix: 'c' }), 'ERR_STATE_DICT', '"c"');
   const plain = new TokenLearner({ dim: 4, numOutputTokens: 2, device });
-  const nested = Object.fromEntries(
-    Object.entries(plain.stateDict()).map(([name, tensor]) => [`a.${name}`, tensor]),
-  );
+  const nested = under('a.', plain.stateDict());
   expect(learnerFromStateDict(nested, { prefix: 'a' }).numOutputTokens).toBe(2);
-  expectThrow(() => learnerFromStateDict(nested), 'ERR_STATE_DICT', 'a.net.0.weight');
+  expect(learnerFromStateDict(nested).numOutputTokens).toBe(2);
+  expectThrow(
+    () => learnerFromStateDict({ ...nested, ...under('b.', plain.stateDict()) }),
+    'ERR_STATE_DICT',
+    '"b."',
+  );
+  const mixed = { ...nested, ...under('b.', v11) };
+  expectThrow(() => learnerFromStateDict(mixed), 'ERR_STATE_DICT', 'TokenLearner and TokenLearnerV11');
+  expect(learnerFromStateDict(mixed, { prefix: 'a.' })).toBeInstanceOf(TokenLearner);
   const both = { ...two, ...new TokenLearnerV10({ dim: 4, device }).stateDict() };
   expectThrow(() => learnerFromStateDict(both), 'ERR_STATE_DICT', 'TokenLearnerV10 and TokenLearnerV11');
   expect(learnerFromStateDict(both, { prefix: '' })).toBeInstanceOf(TokenLearnerV10);
