@@ -31,7 +31,8 @@ it.each<[string[], RegExp]>([
   [['run', ...FILES, '--engine', 'fast'], /argument 'fast' is invalid/],
   [['run', ...FILES, '--layout'], /argument missing/],
   [['run', '-w', '', '-i', 'x', '-o', 'y'], /argument '' is invalid. It is empty/],
-  [['run', ...FILES, '--input', 'more.npy'], /'-i, --input <file>' was given more than once/],
+  [['run', ...FILES, '--input', 'more.npy'], /--output is for one input, not 2: x\.npy, more\.npy/],
+  [['run', ...FILES, '--weights', 'more.pt'], /'-w, --weights <file>' was given more than once/],
   [
     ['run', ...FILES, '--engine', 'auto', '--engine', 'fused'],
     /'--engine <engine>' was given more than once/,
