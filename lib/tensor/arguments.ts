@@ -39,7 +39,8 @@ export function withOptions(given: readonly unknown[], count: number): unknown[]
   const at = found < 0 ? count : found;
   if (at > count || given.slice(at + 1).some((argument) => argument !== undefined))
     throw unexpected('ERR_INVALID_ARG_VALUE', 'options', 'nothing after it', given.at(-1));
-  return [...Array.from({ length: count }, (_, i) => (i < at ? given[i] : undefined)), given[at]];
+  // at() reads no further than the array: an index on Array.prototype is not an argument.
+  return [...Array.from({ length: count }, (_, i) => (i < at ? given.at(i) : undefined)), given.at(at)];
 }
 
 const INTEGERS: Partial<Record<DType, IntegerRange>> = {

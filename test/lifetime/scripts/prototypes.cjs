@@ -12,7 +12,8 @@ async function numbers() {
   moved.loadStateDict(moved.stateDict());
   const sync = model.forwardSync(input.reshape([1, 4, 3, 3]), { layout: 'tokens-first' });
   const other = Tensor.ones([2, 3]).transpose(0, 1).clone();
-  return [...tokens.data, ...attention.data, ...sync.data, ...other.shape, moved.dtype].join(' ');
+  const made = [Tensor.arange(4), Tensor.eye(2)].flatMap(({ data }) => [...data]);
+  return [...tokens.data, ...attention.data, ...sync.data, ...other.shape, moved.dtype, ...made].join(' ');
 }
 
 async function main() {
