@@ -23,13 +23,16 @@ def run_command(program, weights, folder, output_dir, arguments):
     return [*command, "--output-dir", output_dir, "--resume", "--quiet", *arguments]
 
 
-def run_files(files, program, weights, output_dir, arguments):
+def run_files(files, program, weights, output_dir, threads, arguments):
     """Runs one command over some files. Returns what it said if it failed, or ''."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     with tempfile.TemporaryDirectory(prefix="tokenlearner-") as folder:
         for file in files:
             os.symlink(file, os.path.join(folder, os.path.basename(file)))
         command = run_command(program, weights, folder, output_dir, arguments)
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+        )
     if done.returncode == 0:
         return ""
     said = done.stderr.strip() or f"exit code {done.returncode}"
@@ -76,14 +79,14 @@ def main():
     options = parse()
     files = input_files(options.input)
     local = {"include_dashboard": False} if options.address == "local" else {}
-    threads = {"env_vars": {"OMP_NUM_THREADS": str(max(1, int(options.cpus)))}}
-    ray.init(address=options.address, runtime_env=threads, **local)
+    ray.init(address=options.address, **local)
     tasks = math.ceil(len(files) / options.files_per_task)
     app = os.path.abspath(options.app_dir)
     settings = {
         "program": os.path.join(app, "node_modules", "tokenlearner", "dist", "cli", "main.js"),
         "weights": os.path.abspath(options.weights),
         "output_dir": os.path.abspath(options.output_dir),
+        "threads": max(1, int(options.cpus)),
         "arguments": options.arguments,
     }
     dataset = ray.data.from_items([{"file": file} for file in files], override_num_blocks=tasks)

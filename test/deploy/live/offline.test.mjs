@@ -22,7 +22,12 @@ function run() {
   return spawnSync(
     process.env.TEST_RAY,
     [script, ...args, '--output-dir', 'out', '--files-per-task', '7', '--cpus', '1'],
-    { cwd: folder, encoding: 'utf8', env: { ...process.env, RAY_USAGE_STATS_ENABLED: '0' } },
+    {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 300_000,
+      env: { ...process.env, RAY_USAGE_STATS_ENABLED: '0' },
+    },
   );
 }
 
