@@ -14,26 +14,29 @@ import {
   type VisualizeOptions,
 } from '../index';
 import { loadModuleFile } from './module-file';
-import { deviceName, fileName } from './options';
+import { deviceName, fileName, fileNames } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
 import { UsageError } from './usage-error';
 
-type Look = Pick<
-  VisualizeOptions,
-  | 'grayscale'
-  | 'resize'
-  | 'crop'
-  | 'animate'
-  | 'fps'
-  | 'colormap'
-  | 'opacity'
-  | 'range'
-  | 'tokens'
-  | 'columns'
-  | 'tileSize'
-  | 'theme'
-  | 'title'
->;
+/** The options of the library that the command line has by the same names. */
+const LOOK = [
+  'grayscale',
+  'resize',
+  'crop',
+  'animate',
+  'fps',
+  'colormap',
+  'opacity',
+  'range',
+  'tokens',
+  'columns',
+  'tileSize',
+  'theme',
+  'title',
+  'picture',
+] as const;
+
+type Look = Pick<VisualizeOptions, (typeof LOOK)[number]>;
 
 interface Options extends Look {
   weights?: string;
@@ -80,10 +83,6 @@ function valueRange(value: string): 'token' | 'shared' | [number, number] {
 
 function indexes(value: string): number[] {
   return value.split(',').map((each) => whole(each.trim()));
-}
-
-function files(value: string, before: string[] = []): string[] {
-  return [...before, fileName(value)];
 }
 
 /** The format: by the ending of the output, or by --format where that has none. */
@@ -136,23 +135,7 @@ async function readInputs(names: readonly string[]): Promise<AnyTensor | (string
 
 /** The options of the library that were given. */
 function lookOf(options: Options): VisualizeOptions {
-  const names = [
-    'grayscale',
-    'resize',
-    'crop',
-    'animate',
-    'fps',
-    'colormap',
-    'opacity',
-    'range',
-    'tokens',
-    'columns',
-    'tileSize',
-    'theme',
-    'title',
-    'picture',
-  ] as const;
-  const given = names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
+  const given = LOOK.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
   return {
     ...(Object.fromEntries(given) as VisualizeOptions),
     ...(options.normalize && presets[options.normalize]),
@@ -245,7 +228,7 @@ export function visualizeCommand(): Command {
     .requiredOption(
       '-i, --input <file...>',
       'pictures, or features (..., C, H, W) in a .npy file; - is standard input',
-      files,
+      fileNames,
     )
     .requiredOption(
       '-o, --output <file>',
@@ -260,7 +243,7 @@ export function visualizeCommand(): Command {
     .option(
       '-p, --picture <file...>',
       'for features: the picture, or one for each, to lay the maps over',
-      files,
+      fileNames,
     )
     .addOption(new Option('--format <format>', 'for standard output').choices(FORMATS))
     .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')

@@ -39,7 +39,10 @@ export function recogniseWeights(
 }
 
 /** Loads weights into a new module, and disposes it if that fails. */
-export function withWeights<M extends Module>(module: M, weights: StateDict): M {
+export function withWeights<M extends Module>(
+  module: M,
+  weights: StateDict | ReadonlyMap<string, AnyTensor>,
+): M {
   try {
     module.loadStateDict(weights);
     return module;

@@ -109,6 +109,15 @@ export function assertThis<M extends Module>(
   );
 }
 
+/** The guard of static methods that create an object of `this`. Throws ERR_INVALID_THIS. */
+export function assertSubclass<M extends Module>(Class: unknown, Base: ModuleClass<M>): void {
+  if (Class === Base || Object.prototype.isPrototypeOf.call(Base, Object(Class) as object)) return;
+  throw new TokenLearnerError(
+    'ERR_INVALID_THIS',
+    `Expected \`this\` to be ${Base.name} or a subclass but received ${describe(Class)}`,
+  );
+}
+
 /** The state of an object that is known to be a module. */
 export function demandState(module: Module): ModuleState {
   const state = stateOf(module);

@@ -1,36 +1,40 @@
-import type { Device } from '../device';
 import type { FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { CallOptions, TensorArg } from '../native-interface';
 import { elementCount, formatShape } from '../shape';
 import type { AnyTensor, Tensor } from '../tensor/tensor';
-import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions, describe } from '../validate';
+import { checkBoolean, checkInteger, checkOptions } from '../validate';
 import { FORMS } from '../weights';
 import { binding } from '../binding';
 import { registerClass } from './classes';
+import { libtorchUser } from './engine-options';
 import { checkForward, type InputLayout, type Layout, leadingOf, orderOf } from './image-order';
-import { formatFloat } from './layer-norm';
 import { checkPlacement, LeafModule, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { ParameterSpec, Runnable } from './native';
-import { officialInitial } from './official-initial';
+import {
+  checkOfficial,
+  normLine,
+  OFFICIAL_ENGINES,
+  OFFICIAL_OPTIONS,
+  type OfficialConfig,
+  officialInitial,
+  sequentialLines,
+} from './official';
 import { recogniseWeights, withWeights } from './recognised';
 import { REQUEST_OPTIONS, type RequestOptions } from './request';
 import { adopted, checkInputDType, type Outputs, submitAll } from './run';
-import { assertUsable, layerOf } from './state';
+import { assertSubclass, assertUsable, layerOf } from './state';
 import type { StateDict } from './state-dict';
 
-const ENGINES = ['auto', 'fused', 'libtorch'] as const;
-const APPROXIMATE = ['tanh', 'none'] as const;
-const MOST_THREADS = 4096;
 // The options that a state dict does not determine.
-const REST = ['eps', 'approximate', 'engine', 'intraOpThreads', ...PLACEMENT_OPTIONS] as const;
+const REST = [...OFFICIAL_OPTIONS, ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'numTokens', 'bottleneckDim', 'useNormalization', ...REST] as const;
 
 /**
  * The way a TokenFuser computes. 'fused' reads the original once and stores no hidden layer; it is for the CPU. 'libtorch' is the
  * documented computation on libtorch's operators. 'auto' is 'fused' on the CPU and 'libtorch' on CUDA.
  */
-export type TokenFuserEngine = (typeof ENGINES)[number];
+export type TokenFuserEngine = (typeof OFFICIAL_ENGINES)[number];
 
 export interface TokenFuserOptions extends PlacementOptions {
   /** C: the channels of the tokens and of the original. At least 1. Required. */
@@ -93,15 +97,11 @@ interface Without {
   returnAttention?: false;
 }
 
-interface Config {
+interface Config extends OfficialConfig {
   dim: number;
   numTokens: number;
   bottleneckDim: number;
   useNormalization: boolean;
-  eps: number;
-  approximate: 'tanh' | 'none';
-  engine: TokenFuserEngine;
-  intraOpThreads: number;
 }
 
 function checkConfig(given: Partial<Record<(typeof OPTIONS)[number], unknown>>): Config {
@@ -110,13 +110,7 @@ function checkConfig(given: Partial<Record<(typeof OPTIONS)[number], unknown>>):
     numTokens: checkInteger('options.numTokens', given.numTokens ?? 8, { min: 1 }),
     bottleneckDim: checkInteger('options.bottleneckDim', given.bottleneckDim ?? 64, { min: 1 }),
     useNormalization: checkBoolean('options.useNormalization', given.useNormalization ?? true),
-    eps: checkNumber('options.eps', given.eps ?? 1e-6, 0),
-    approximate: checkOneOf('options.approximate', given.approximate ?? 'tanh', APPROXIMATE),
-    engine: checkOneOf('options.engine', given.engine ?? 'auto', ENGINES),
-    intraOpThreads: checkInteger('options.intraOpThreads', given.intraOpThreads ?? 0, {
-      min: 0,
-      max: MOST_THREADS,
-    }),
+    ...checkOfficial(given),
   };
 }
 
@@ -129,12 +123,6 @@ function parameterSpecs({ dim, numTokens, bottleneckDim, useNormalization }: Con
   }));
   for (const { shape } of specs) elementCount(shape, Float32Array.BYTES_PER_ELEMENT);
   return specs;
-}
-
-/** The fused CPU engine needs no libtorch. */
-function libtorchUser({ engine }: Config, device: Device): string | null {
-  if (engine === 'libtorch') return "Engine 'libtorch'";
-  return device === 'cpu' ? null : `A TokenFuser on '${device}'`;
 }
 
 /** Returns a TokenFuser's configuration. It is also the guard of the getters. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
@@ -191,7 +179,7 @@ export class TokenFuser extends LeafModule {
     const placement = checkPlacement(given);
     super({
       kind: 'token-fuser',
-      libtorchUser: libtorchUser(config, placement.device),
+      libtorchUser: libtorchUser('TokenFuser', config.engine, placement.device),
       config: { ...config },
       arguments: [{ ...config, device: 'cpu' }],
       placement,
@@ -229,7 +217,7 @@ export class TokenFuser extends LeafModule {
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
     options?: TokenFuserStateDictOptions,
   ): M {
-    assertFuserClass(this);
+    assertSubclass(this, TokenFuser);
     const { prefix, ...given } = checkOptions('options', options, ['prefix', ...REST]);
     const found = recogniseWeights(dict, { module: 'TokenFuser', prefix });
     const all = { dtype: found.dtype, ...found.options, ...given };
@@ -359,32 +347,19 @@ function results<D extends FloatDType>([output, attention]: Outputs<D>): Tensor<
   return attention === undefined ? output : { output, attention };
 }
 
-/** The guard of static methods. Throws ERR_INVALID_THIS. */
-function assertFuserClass(Class: unknown): void {
-  const isFuser =
-    Class === TokenFuser || Object.prototype.isPrototypeOf.call(TokenFuser, Object(Class) as object);
-  if (isFuser) return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_THIS',
-    `Expected \`this\` to be TokenFuser or a subclass but received ${describe(Class)}`,
-  );
-}
-
 function repr({ dim, numTokens, bottleneckDim, useNormalization, eps, approximate }: Config): string {
-  const norm = (name: string): string =>
-    `  (${name}): LayerNorm((${dim},), eps=${formatFloat(eps)}, elementwise_affine=True, bias=True)`;
   const linear = (inputs: number, outputs: number): string =>
     `Linear(in_features=${inputs}, out_features=${outputs}, bias=True)`;
   return [
     'TokenFuser(',
-    ...(useNormalization ? [norm('norm1'), norm('norm2')] : []),
+    ...(useNormalization ? [normLine('norm1', dim, eps), normLine('norm2', dim, eps)] : []),
     `  (mix): ${linear(numTokens, numTokens)}`,
-    norm('norm'),
-    '  (mlp): Sequential(',
-    `    (0): ${linear(dim, bottleneckDim)}`,
-    `    (1): GELU(approximate='${approximate}')`,
-    `    (2): ${linear(bottleneckDim, numTokens)}`,
-    '  )',
+    normLine('norm', dim, eps),
+    ...sequentialLines('mlp', [
+      linear(dim, bottleneckDim),
+      `GELU(approximate='${approximate}')`,
+      linear(bottleneckDim, numTokens),
+    ]),
     ')',
   ].join('\n');
 }

@@ -1,32 +1,34 @@
-import type { Device } from '../device';
-import { TokenLearnerError } from '../errors';
 import { elementCount } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
-import { checkInteger, checkNumber, checkOneOf, checkOptions, describe } from '../validate';
+import { checkInteger, checkOneOf, checkOptions } from '../validate';
 import { registerClass } from './classes';
-import { leadingOf, orderOf } from './image-order';
-import { formatFloat } from './layer-norm';
+import { libtorchUser } from './engine-options';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { ParameterSpec } from './native';
-import { officialInitial } from './official-initial';
+import {
+  checkOfficial,
+  normLine,
+  OFFICIAL_ENGINES,
+  OFFICIAL_OPTIONS,
+  type OfficialConfig,
+  officialInitial,
+  sequentialLines,
+} from './official';
 import { recogniseWeights, withWeights } from './recognised';
-import { assertUsable } from './state';
+import { assertSubclass, assertUsable } from './state';
 import type { StateDict } from './state-dict';
 import { TokenPooling } from './token-pooling';
 
-const ENGINES = ['auto', 'fused', 'libtorch'] as const;
 const POOLING = ['sum', 'mean'] as const;
-const APPROXIMATE = ['tanh', 'none'] as const;
-const MOST_THREADS = 4096;
 // The options that a state dict does not determine.
-const REST = ['pooling', 'eps', 'approximate', 'engine', 'intraOpThreads', ...PLACEMENT_OPTIONS] as const;
+const REST = ['pooling', ...OFFICIAL_OPTIONS, ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'numOutputTokens', ...REST] as const;
 
 /**
  * The way a TokenLearnerV10 computes. 'fused' stores no normalised image; it is for the CPU. 'libtorch' is the documented computation
  * on libtorch's operators. 'auto' is 'fused' on the CPU and 'libtorch' on CUDA.
  */
-export type TokenLearnerV10Engine = (typeof ENGINES)[number];
+export type TokenLearnerV10Engine = (typeof OFFICIAL_ENGINES)[number];
 
 export interface TokenLearnerV10Options extends PlacementOptions {
   /** C: the channels of the input. At least 1. Required. */
@@ -54,14 +56,10 @@ export interface TokenLearnerV10StateDictOptions extends Omit<
   prefix?: string;
 }
 
-interface Config {
+interface Config extends OfficialConfig {
   dim: number;
   numOutputTokens: number;
   pooling: 'sum' | 'mean';
-  eps: number;
-  approximate: 'tanh' | 'none';
-  engine: TokenLearnerV10Engine;
-  intraOpThreads: number;
 }
 
 function checkConfig(given: Partial<Record<(typeof OPTIONS)[number], unknown>>): Config {
@@ -69,13 +67,7 @@ function checkConfig(given: Partial<Record<(typeof OPTIONS)[number], unknown>>):
     dim: checkInteger('options.dim', given.dim, { min: 1 }),
     numOutputTokens: checkInteger('options.numOutputTokens', given.numOutputTokens ?? 8, { min: 1 }),
     pooling: checkOneOf('options.pooling', given.pooling ?? 'sum', POOLING),
-    eps: checkNumber('options.eps', given.eps ?? 1e-6, 0),
-    approximate: checkOneOf('options.approximate', given.approximate ?? 'tanh', APPROXIMATE),
-    engine: checkOneOf('options.engine', given.engine ?? 'auto', ENGINES),
-    intraOpThreads: checkInteger('options.intraOpThreads', given.intraOpThreads ?? 0, {
-      min: 0,
-      max: MOST_THREADS,
-    }),
+    ...checkOfficial(given),
   };
 }
 
@@ -90,12 +82,6 @@ function parameterSpecs({ dim, numOutputTokens }: Config): ParameterSpec[] {
   ];
   for (const { shape } of specs) elementCount(shape, Float32Array.BYTES_PER_ELEMENT);
   return specs;
-}
-
-/** The fused CPU engine needs no libtorch. */
-function libtorchUser({ engine }: Config, device: Device): string | null {
-  if (engine === 'libtorch') return "Engine 'libtorch'";
-  return device === 'cpu' ? null : `A TokenLearnerV10 on '${device}'`;
 }
 
 /** Returns a TokenLearnerV10's configuration. It is also the guard of the getters. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
@@ -152,19 +138,15 @@ export class TokenLearnerV10 extends TokenPooling {
     super(
       {
         kind: 'token-learner-v10',
-        libtorchUser: libtorchUser(config, placement.device),
+        libtorchUser: libtorchUser('TokenLearnerV10', config.engine, placement.device),
         config: { ...config },
         arguments: [{ ...config, device: 'cpu' }],
         placement,
         parameters: specs,
         initial: () => specs.map((spec) => officialInitial(spec, placement.dtype)),
-        outputShape: (input, how) => [
-          ...leadingOf(input, config.dim, orderOf(how)),
-          config.dim,
-          config.numOutputTokens,
-        ],
         repr: repr(config),
       },
+      config,
       'grid',
     );
     this.#config = config;
@@ -193,7 +175,7 @@ export class TokenLearnerV10 extends TokenPooling {
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
     options?: TokenLearnerV10StateDictOptions,
   ): M {
-    assertLearnerClass(this);
+    assertSubclass(this, TokenLearnerV10);
     const { prefix, ...given } = checkOptions('options', options, ['prefix', ...REST]);
     const found = recogniseWeights(dict, { module: 'TokenLearnerV10', prefix });
     const all = { dtype: found.dtype, ...found.options, ...given };
@@ -226,18 +208,6 @@ export class TokenLearnerV10 extends TokenPooling {
   }
 }
 
-/** The guard of static methods. Throws ERR_INVALID_THIS. */
-function assertLearnerClass(Class: unknown): void {
-  const isLearner =
-    Class === TokenLearnerV10 ||
-    Object.prototype.isPrototypeOf.call(TokenLearnerV10, Object(Class) as object);
-  if (isLearner) return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_THIS',
-    `Expected \`this\` to be TokenLearnerV10 or a subclass but received ${describe(Class)}`,
-  );
-}
-
 function repr({ dim, numOutputTokens, eps, approximate }: Config): string {
   const convolution = (inputs: number): string =>
     `Conv2d(${inputs}, ${numOutputTokens}, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)`;
@@ -245,12 +215,7 @@ function repr({ dim, numOutputTokens, eps, approximate }: Config): string {
     ...(i === 0 ? [] : [`GELU(approximate='${approximate}')`]),
     convolution(i === 0 ? dim : numOutputTokens),
   ]);
-  return [
-    'TokenLearnerV10(',
-    `  (norm): LayerNorm((${dim},), eps=${formatFloat(eps)}, elementwise_affine=True, bias=True)`,
-    '  (attention): Sequential(',
-    ...layers.map((layer, i) => `    (${i}): ${layer}`),
-    '  )',
-    ')',
-  ].join('\n');
+  return ['TokenLearnerV10(', normLine('norm', dim, eps), ...sequentialLines('attention', layers), ')'].join(
+    '\n',
+  );
 }

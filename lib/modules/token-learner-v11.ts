@@ -1,34 +1,37 @@
-import type { Device } from '../device';
 import { TokenLearnerError } from '../errors';
 import { elementCount } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
-import { checkInteger, checkNumber, checkOneOf, checkOptions, describe, unexpected } from '../validate';
+import { checkInteger, checkOneOf, checkOptions, describe, unexpected } from '../validate';
 import { officialGroups } from '../weights';
 import { registerClass } from './classes';
-import { leadingOf, orderOf } from './image-order';
-import { formatFloat } from './layer-norm';
+import { libtorchUser } from './engine-options';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { ParameterSpec } from './native';
-import { officialInitial } from './official-initial';
+import {
+  checkOfficial,
+  normLine,
+  OFFICIAL_ENGINES,
+  OFFICIAL_OPTIONS,
+  type OfficialConfig,
+  officialInitial,
+  sequentialLines,
+} from './official';
 import { recogniseWeights, withWeights } from './recognised';
 import type { RequestOptions } from './request';
-import { assertUsable } from './state';
+import { assertSubclass, assertUsable } from './state';
 import type { StateDict } from './state-dict';
 import { type TokenLearnerSyncOptions, TokenPooling } from './token-pooling';
 
-const ENGINES = ['auto', 'fused', 'libtorch'] as const;
 const VARIANTS = ['a', 'b', 'd'] as const;
-const APPROXIMATE = ['tanh', 'none'] as const;
-const MOST_THREADS = 4096;
 // The options that a state dict does not determine.
-const REST = ['eps', 'approximate', 'engine', 'intraOpThreads', ...PLACEMENT_OPTIONS] as const;
+const REST = [...OFFICIAL_OPTIONS, ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'numOutputTokens', 'bottleneckDim', 'variant', 'groups', ...REST] as const;
 
 /**
  * The way a TokenLearnerV11 computes. 'fused' reads the input once and stores no hidden layer; it is for the CPU. 'libtorch' is
  * the documented computation on libtorch's operators. 'auto' is 'fused' on the CPU and 'libtorch' on CUDA.
  */
-export type TokenLearnerV11Engine = (typeof ENGINES)[number];
+export type TokenLearnerV11Engine = (typeof OFFICIAL_ENGINES)[number];
 
 /**
  * The version of the official code. 'd' is the current one, an MLP on each pixel, since 2022. 'a' and 'b' are the first two, with
@@ -81,16 +84,12 @@ export interface TokenLearnerV11SyncOptions extends TokenLearnerSyncOptions {
 /** Options of one {@link TokenLearnerV11.forward}. */
 export interface TokenLearnerV11ForwardOptions extends TokenLearnerV11SyncOptions, RequestOptions {}
 
-interface Config {
+interface Config extends OfficialConfig {
   dim: number;
   numOutputTokens: number;
   bottleneckDim: number;
   variant: TokenLearnerV11Variant;
   groups: number;
-  eps: number;
-  approximate: 'tanh' | 'none';
-  engine: TokenLearnerV11Engine;
-  intraOpThreads: number;
 }
 
 type Given = Partial<Record<(typeof OPTIONS)[number], unknown>>;
@@ -135,13 +134,7 @@ function checkConfig(given: Given): Config {
     bottleneckDim: checkInteger('options.bottleneckDim', given.bottleneckDim ?? 64, { min: 1 }),
     variant,
     groups: checkGroups(given.groups, dim, variant),
-    eps: checkNumber('options.eps', given.eps ?? 1e-6, 0),
-    approximate: checkOneOf('options.approximate', given.approximate ?? 'tanh', APPROXIMATE),
-    engine: checkOneOf('options.engine', given.engine ?? 'auto', ENGINES),
-    intraOpThreads: checkInteger('options.intraOpThreads', given.intraOpThreads ?? 0, {
-      min: 0,
-      max: MOST_THREADS,
-    }),
+    ...checkOfficial(given),
   };
 }
 
@@ -169,12 +162,6 @@ function parameterSpecs(config: Config): ParameterSpec[] {
         ];
   for (const { shape } of rest) elementCount(shape, Float32Array.BYTES_PER_ELEMENT);
   return [...norm, ...rest];
-}
-
-/** The fused CPU engine needs no libtorch. */
-function libtorchUser({ engine }: Config, device: Device): string | null {
-  if (engine === 'libtorch') return "Engine 'libtorch'";
-  return device === 'cpu' ? null : `A TokenLearnerV11 on '${device}'`;
 }
 
 /** Returns a TokenLearnerV11's configuration. It is also the guard of the getters. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
@@ -232,19 +219,15 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
     super(
       {
         kind: 'token-learner-v11',
-        libtorchUser: libtorchUser(config, placement.device),
+        libtorchUser: libtorchUser('TokenLearnerV11', config.engine, placement.device),
         config: { ...config },
         arguments: [{ ...applicable(config), device: 'cpu' }],
         placement,
         parameters: specs,
         initial: () => specs.map((spec) => officialInitial(spec, placement.dtype)),
-        outputShape: (input, how) => [
-          ...leadingOf(input, config.dim, orderOf(how)),
-          config.dim,
-          config.numOutputTokens,
-        ],
         repr: repr(config),
       },
+      config,
       'flat-below-4',
     );
     this.#config = config;
@@ -282,7 +265,7 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
     options?: TokenLearnerV11StateDictOptions,
   ): M {
-    assertLearnerClass(this);
+    assertSubclass(this, TokenLearnerV11);
     const { prefix, variant, ...given } = checkOptions('options', options, ['prefix', 'variant', ...REST]);
     const choice = variant === undefined ? undefined : checkOneOf('options.variant', variant, VARIANTS);
     const found = recogniseWeights(dict, { module: 'TokenLearnerV11', variant: choice, prefix });
@@ -328,37 +311,20 @@ export class TokenLearnerV11 extends TokenPooling<TokenLearnerV11SyncOptions, To
   }
 }
 
-/** The guard of static methods. Throws ERR_INVALID_THIS. */
-function assertLearnerClass(Class: unknown): void {
-  const isLearner =
-    Class === TokenLearnerV11 ||
-    Object.prototype.isPrototypeOf.call(TokenLearnerV11, Object(Class) as object);
-  if (isLearner) return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_THIS',
-    `Expected \`this\` to be TokenLearnerV11 or a subclass but received ${describe(Class)}`,
-  );
-}
-
-/** Lines of an nn.Sequential. */
-function sequential(name: string, layers: readonly string[]): string[] {
-  return [`  (${name}): Sequential(`, ...layers.map((layer, i) => `    (${i}): ${layer}`), '  )'];
-}
-
 function repr({ dim, numOutputTokens, bottleneckDim, variant, groups, eps, approximate }: Config): string {
-  const norm = `  (norm): LayerNorm((${dim},), eps=${formatFloat(eps)}, elementwise_affine=True, bias=True)`;
+  const norm = normLine('norm', dim, eps);
   const gelu = `GELU(approximate='${approximate}')`;
   const convolution = (outputs: number, group: number): string =>
     `Conv2d(${dim}, ${outputs}, kernel_size=(1, 1), stride=(1, 1)${group === 1 ? '' : `, groups=${group}`}, bias=False)`;
   const rest =
     variant === 'd'
-      ? sequential('mlp', [
+      ? sequentialLines('mlp', [
           `Linear(in_features=${dim}, out_features=${bottleneckDim}, bias=True)`,
           gelu,
           `Linear(in_features=${bottleneckDim}, out_features=${numOutputTokens}, bias=True)`,
         ])
       : [
-          ...sequential('attention', [
+          ...sequentialLines('attention', [
             convolution(dim, groups),
             ...(variant === 'b' ? [gelu] : []),
             convolution(numOutputTokens, 1),

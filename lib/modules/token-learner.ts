@@ -1,29 +1,20 @@
-import type { Device } from '../device';
-import { TokenLearnerError } from '../errors';
 import { weightAndBias } from '../init';
 import { elementCount } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOneOf,
-  checkOptions,
-  describe,
-  type IntegerRange,
-} from '../validate';
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, type IntegerRange } from '../validate';
 import { registerClass } from './classes';
-import { leadingOf, orderOf } from './image-order';
+import { checkThreads, libtorchUser } from './engine-options';
 import { inferConfig } from './infer-config';
 import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import type { ParameterSpec } from './native';
-import { assertUsable } from './state';
+import { withWeights } from './recognised';
+import { assertSubclass, assertUsable } from './state';
 import type { StateDict } from './state-dict';
 import { TokenPooling } from './token-pooling';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
-// Sanity limits; larger values are almost certainly typos.
+// A sanity limit; larger values are almost certainly typos.
 const MOST_LAYERS = 1000;
-const MOST_THREADS = 4096;
 // The options that a state dict does not determine.
 const REST = ['engine', 'intraOpThreads', 'allowTf32', ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'ffMult', 'numOutputTokens', 'numLayers', ...REST] as const;
@@ -70,7 +61,7 @@ interface Config {
 
 function checkConfig(options: Partial<Record<(typeof OPTIONS)[number], unknown>>): Config {
   const integer = (
-    name: Exclude<keyof Config, 'engine' | 'allowTf32'>,
+    name: Exclude<keyof Config, 'engine' | 'intraOpThreads' | 'allowTf32'>,
     otherwise: number,
     range: IntegerRange = { min: 1 },
   ): number =>
@@ -81,7 +72,7 @@ function checkConfig(options: Partial<Record<(typeof OPTIONS)[number], unknown>>
     numOutputTokens: integer('numOutputTokens', 8),
     numLayers: integer('numLayers', 2, { min: 1, max: MOST_LAYERS }),
     engine: options.engine === undefined ? 'auto' : checkOneOf('options.engine', options.engine, ENGINES),
-    intraOpThreads: integer('intraOpThreads', 0, { min: 0, max: MOST_THREADS }),
+    intraOpThreads: checkThreads(options.intraOpThreads),
     allowTf32: checkBoolean('options.allowTf32', options.allowTf32 ?? false),
   };
 }
@@ -103,12 +94,6 @@ function parameterSpecs(config: Config): ParameterSpec[] {
   ]);
   for (const { shape } of specs) elementCount(shape, Float32Array.BYTES_PER_ELEMENT);
   return specs;
-}
-
-/** The fused CPU engine needs no libtorch. */
-function libtorchUser({ engine }: Config, device: Device): string | null {
-  if (engine === 'grouped-conv') return "Engine 'grouped-conv'";
-  return device === 'cpu' ? null : `A TokenLearner on '${device}'`;
 }
 
 /** Returns a TokenLearner's configuration. It is also the guard of the getters. Throws ERR_INVALID_THIS or ERR_DISPOSED. */
@@ -158,7 +143,7 @@ export class TokenLearner extends TokenPooling {
     super(
       {
         kind: 'token-learner',
-        libtorchUser: libtorchUser(config, placement.device),
+        libtorchUser: libtorchUser('TokenLearner', config.engine, placement.device),
         config: { ...config },
         arguments: [{ ...config, device: 'cpu' }],
         placement,
@@ -167,13 +152,9 @@ export class TokenLearner extends TokenPooling {
           specs
             .filter((_, i) => i % 2 === 0)
             .flatMap(({ shape }) => weightAndBias(shape, true, placement.dtype)),
-        outputShape: (input, how) => [
-          ...leadingOf(input, config.dim, orderOf(how)),
-          config.dim,
-          config.numOutputTokens,
-        ],
         repr: repr(config),
       },
+      config,
       'grid',
     );
     this.#config = config;
@@ -201,17 +182,10 @@ export class TokenLearner extends TokenPooling {
     dict: StateDict | ReadonlyMap<string, AnyTensor>,
     options?: Omit<TokenLearnerOptions, 'dim' | 'ffMult' | 'numOutputTokens' | 'numLayers'>,
   ): M {
-    assertLearnerClass(this);
+    assertSubclass(this, TokenLearner);
     const given = checkOptions('options', options, REST);
     const { dtype, ...shape } = inferConfig(dict);
-    const model = new this({ ...shape, dtype, ...given } as TokenLearnerOptions);
-    try {
-      model.loadStateDict(dict);
-      return model;
-    } catch (error) {
-      model.dispose();
-      throw error;
-    }
+    return withWeights(new this({ ...shape, dtype, ...given } as TokenLearnerOptions), dict);
   }
 
   /** C: the channels of the input. */
@@ -233,16 +207,6 @@ export class TokenLearner extends TokenPooling {
   get numLayers(): number {
     return settings(this).numLayers;
   }
-}
-
-/** The guard of static methods. Throws ERR_INVALID_THIS. */
-function assertLearnerClass(Class: unknown): void {
-  if (Class === TokenLearner || Object.prototype.isPrototypeOf.call(TokenLearner, Object(Class) as object))
-    return;
-  throw new TokenLearnerError(
-    'ERR_INVALID_THIS',
-    `Expected \`this\` to be TokenLearner or a subclass but received ${describe(Class)}`,
-  );
 }
 
 function repr(config: Config): string {

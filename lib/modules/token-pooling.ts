@@ -1,6 +1,13 @@
 import type { FloatDType } from '../dtype';
 import type { Tensor } from '../tensor/tensor';
-import { checkForward, type FlatRule, type InputLayout, type Layout } from './image-order';
+import {
+  checkForward,
+  type FlatRule,
+  type InputLayout,
+  type Layout,
+  leadingOf,
+  orderOf,
+} from './image-order';
 import { LeafModule } from './leaf';
 import type { LayerDefinition } from './native';
 import { markBuiltIn } from './plan';
@@ -62,8 +69,15 @@ export abstract class TokenPooling<
     markBuiltIn(this);
   }
 
-  protected constructor(definition: LayerDefinition, rule: FlatRule) {
-    super(definition);
+  protected constructor(
+    definition: Omit<LayerDefinition, 'outputShape'>,
+    { dim, numOutputTokens }: { dim: number; numOutputTokens: number },
+    rule: FlatRule,
+  ) {
+    super({
+      ...definition,
+      outputShape: (input, how) => [...leadingOf(input, dim, orderOf(how)), dim, numOutputTokens],
+    });
     this.#rule = rule;
     demandState(this).forwardCall = (input, options, allowed) => ({
       ...checkForward(input, options, rule, allowed),
