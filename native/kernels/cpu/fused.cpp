@@ -11,8 +11,6 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Below this number of multiply-adds (about 20 microseconds) a second thread costs more than it saves. */
-constexpr std::int64_t kSerialWork = 1 << 20;
 /** Tasks per thread: small tasks keep the tail short. */
 constexpr std::int64_t kTasksPerThread = 8;
 /**
@@ -86,8 +84,7 @@ class FusedRun {
   Status run(Parallel& parallel, int max_threads) {
     const std::int64_t pixels = images_.pixels();
     const double work = static_cast<double>(pixels) * weights_.work_per_pixel();
-    const int threads =
-        work < static_cast<double>(kSerialWork) ? 1 : std::clamp(max_threads, 1, parallel.threads());
+    const int threads = threads_for(work, max_threads, parallel);
     if (pixels > 0) run_maps(parallel, threads, pixels);
     if (!out_of_memory_) run_tokens(parallel, threads);
     return out_of_memory_ ? Status::out_of_memory : Status::ok;
@@ -216,20 +213,12 @@ class FusedRun {
   std::atomic<bool> out_of_memory_ = false;
 };
 
-/** The status of a list that must not run. */
-Status check(std::span<const ForwardParams> list, const PackedWeights& weights) {
-  for (const ForwardParams& params : list) {
-    if (!is_valid(params) || params.dtype != list.front().dtype) return Status::invalid_argument;
-    if (compute_dtype(params.dtype) != weights.compute()) return Status::unsupported;
-  }
-  return Status::ok;
-}
-
 }  // namespace
 
 Status fused_forward(std::span<const ForwardParams> list, const PackedWeights& weights, Parallel& parallel,
                      int max_threads) noexcept {
-  if (const Status status = check(list, weights); status != Status::ok) return status;
+  const auto valid = [](const ForwardParams& params) { return is_valid(params); };
+  if (const Status status = check_list(list, weights.compute(), valid); status != Status::ok) return status;
   try {
     const ImageSequence images(list);
     if (images.empty()) return Status::ok;

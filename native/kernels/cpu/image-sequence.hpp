@@ -6,12 +6,10 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cpu/fused-kernels.hpp"
+#include "kernels/cpu/list-run.hpp"
 #include "kernels/token-learner-params.hpp"
 
 namespace tokenlearner::kernels {
-
-inline std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /** All pixels of a list of forwards, in order. Items without images are left out. Immutable. */
 class ImageSequence {
@@ -22,11 +20,9 @@ class ImageSequence {
     items_.reserve(list.size());
     for (const ForwardParams& params : list) {
       if (params.batch == 0) continue;
-      const std::int64_t pixels = params.batch * params.height * params.width;
-      sources_.push_back({params.x, params.height, params.width, params.x_batch_stride,
-                          params.x_channel_stride, params.x_row_stride, params.x_pixel_stride, pixels});
+      sources_.push_back(pixel_source(params, params.x, params.batch));
       items_.push_back({&params, pixels_});
-      pixels_ += pixels;
+      pixels_ += sources_.back().pixels;
     }
   }
 

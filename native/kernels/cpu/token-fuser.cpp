@@ -4,14 +4,12 @@
 #include <atomic>
 #include <new>
 
+#include "kernels/cpu/list-run.hpp"
 #include "kernels/cpu/load-as.hpp"
 #include "kernels/cpu/pixel-blocks.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
-
-/** Below this number of multiply-adds (about 20 microseconds) a second thread costs more than it saves. */
-constexpr double kSerialWork = 1 << 20;
 
 std::vector<double> doubles(const void* from, DType dtype, std::int64_t count) {
   std::vector<double> result(static_cast<std::size_t>(from == nullptr ? 0 : count));
@@ -51,14 +49,14 @@ class FuserRun {
       const std::int64_t pixels = params.height * params.width;
       for (std::int64_t i = 0; i < params.batch && pixels > 0; ++i) {
         images_.push_back({&params, i, blocks_});
-        blocks_ += (pixels + plan_.block - 1) / plan_.block;
+        blocks_ += divide_up(pixels, plan_.block);
         work_ += static_cast<double>(pixels) * weights.work_per_pixel() + weights.work_per_image();
       }
     }
   }
 
   Status run(Parallel& parallel, int max_threads) {
-    const int threads = work_ < kSerialWork ? 1 : std::clamp(max_threads, 1, parallel.threads());
+    const int threads = threads_for(work_, max_threads, parallel);
     const auto images = static_cast<std::int64_t>(images_.size());
     if (!tokens_.reserve(static_cast<std::size_t>(images * token_bytes()))) return Status::out_of_memory;
     parallel.run(images, threads, [&](std::int64_t task) { mix_task(task); });
@@ -67,9 +65,6 @@ class FuserRun {
   }
 
  private:
-  /** To whole cache lines of any type. */
-  static std::int64_t round_up(std::int64_t count) { return (count + 15) / 16 * 16; }
-
   std::int64_t token_bytes() const { return mlp_.tokens * stride_ * element_; }
   char* tokens_of(std::int64_t image) { return static_cast<char*>(tokens_.data()) + image * token_bytes(); }
 
@@ -160,16 +155,7 @@ class FuserRun {
   }
 
   PixelSource source_of(const Image& image) const {
-    const TokenFuserParams& params = *image.params;
-    PixelSource source{};
-    source.x = static_cast<const char*>(params.x) + image.index * params.x_batch_stride * stored_;
-    source.height = params.height;
-    source.width = params.width;
-    source.batch_stride = params.x_batch_stride;
-    source.channel_stride = params.x_channel_stride;
-    source.row_stride = params.x_row_stride;
-    source.pixel_stride = params.x_pixel_stride;
-    return source;
+    return image_source(*image.params, image.index, stored_);
   }
 
   const TokenFuserWeights& weights_;
@@ -231,11 +217,8 @@ double TokenFuserWeights::work_per_image() const noexcept {
 
 Status token_fuser_forward(std::span<const TokenFuserParams> list, const TokenFuserWeights& weights,
                            Parallel& parallel, int max_threads) noexcept {
-  for (const TokenFuserParams& params : list) {
-    if (!is_valid(params) || params.dtype != list.front().dtype) return Status::invalid_argument;
-    if (compute_dtype(params.dtype) != weights.mlp().compute()) return Status::unsupported;
-  }
-  if (list.empty()) return Status::ok;
+  const Status status = check_list(list, weights.mlp().compute(), is_valid);
+  if (status != Status::ok || list.empty()) return status;
   try {
     return FuserRun(list, list.front().dtype, weights).run(parallel, max_threads);
   } catch (const std::bad_alloc&) {

@@ -5,14 +5,14 @@
 #include <cstring>
 #include <new>
 
+#include "kernels/cpu/list-run.hpp"
 #include "kernels/cpu/load-as.hpp"
 #include "kernels/cpu/pixel-blocks.hpp"
+#include "kernels/cpu/validate.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
 
-/** Below this number of multiply-adds (about 20 microseconds) a second thread costs more than it saves. */
-constexpr double kSerialWork = 1 << 20;
 /** Images are computed in groups whose planes take at most so many bytes, or one by one. */
 constexpr std::int64_t kGroupBytes = 64 << 20;
 /** Pixels of a task on planes. */
@@ -20,16 +20,6 @@ constexpr std::int64_t kBandPixels = 1024;
 constexpr std::int64_t kTaps = 9;
 /** Outputs in a block of packed weights. */
 constexpr std::int64_t kOutputs = 4;
-
-std::int64_t divide_up(std::int64_t value, std::int64_t by) { return (value + by - 1) / by; }
-/** To whole cache lines of any type. */
-std::int64_t round_up(std::int64_t count) { return divide_up(count, 16) * 16; }
-
-bool is_valid(const ForwardParams& params) {
-  if (params.batch < 0 || params.height < 0 || params.width < 0 || !is_floating(params.dtype)) return false;
-  if (params.batch == 0) return true;
-  return params.height > 0 && params.width > 0 && params.x != nullptr && params.tokens != nullptr;
-}
 
 /** One image of one forward, its tasks in the sequences of all, and its memory. */
 struct Image {
@@ -214,16 +204,7 @@ class V10Run {
   }
 
   PixelSource source_of(const Image& image) const {
-    const ForwardParams& params = *image.params;
-    PixelSource source{};
-    source.x = static_cast<const char*>(params.x) + image.index * params.x_batch_stride * stored_;
-    source.height = params.height;
-    source.width = params.width;
-    source.batch_stride = params.x_batch_stride;
-    source.channel_stride = params.x_channel_stride;
-    source.row_stride = params.x_row_stride;
-    source.pixel_stride = params.x_pixel_stride;
-    return source;
+    return image_source(*image.params, image.index, stored_);
   }
 
   const TokenLearnerV10Weights& weights_;
@@ -251,8 +232,7 @@ Status run_all(std::span<const ForwardParams> list, const TokenLearnerV10Weights
       pixels += static_cast<double>(images.back().pixels());
     }
   }
-  const int threads =
-      pixels * weights.work_per_pixel() < kSerialWork ? 1 : std::clamp(max_threads, 1, parallel.threads());
+  const int threads = threads_for(pixels * weights.work_per_pixel(), max_threads, parallel);
   V10Run run(list.front().dtype, weights, parallel, threads);
   for (std::size_t first = 0; first < images.size();) {
     std::size_t count = 0;
@@ -352,11 +332,8 @@ double TokenLearnerV10Weights::work_per_pixel() const noexcept {
 
 Status token_learner_v10_forward(std::span<const ForwardParams> list, const TokenLearnerV10Weights& weights,
                                  Parallel& parallel, int max_threads) noexcept {
-  for (const ForwardParams& params : list) {
-    if (!is_valid(params) || params.dtype != list.front().dtype) return Status::invalid_argument;
-    if (compute_dtype(params.dtype) != weights.first().compute()) return Status::unsupported;
-  }
-  if (list.empty()) return Status::ok;
+  const Status status = check_list(list, weights.first().compute(), is_valid_pooling);
+  if (status != Status::ok || list.empty()) return status;
   try {
     return run_all(list, weights, parallel, max_threads);
   } catch (const std::bad_alloc&) {

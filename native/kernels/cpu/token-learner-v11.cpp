@@ -6,13 +6,13 @@
 #include <new>
 #include <vector>
 
+#include "kernels/cpu/list-run.hpp"
 #include "kernels/cpu/pixel-blocks.hpp"
+#include "kernels/cpu/validate.hpp"
 
 namespace tokenlearner::kernels {
 namespace {
 
-/** Below this number of multiply-adds (about 20 microseconds) a second thread costs more than it saves. */
-constexpr double kSerialWork = 1 << 20;
 /** An image has at most so many shares, each of at least two panels. See Note [Online softmax]. */
 constexpr std::int64_t kMostShares = 64;
 
@@ -25,13 +25,6 @@ struct Image {
   std::int64_t first_share;
 };
 
-bool is_valid(const ForwardParams& params) {
-  if (params.batch < 0 || params.height < 0 || params.width < 0 || !is_floating(params.dtype)) return false;
-  if (params.batch == 0) return true;
-  // A softmax over no pixels has no value.
-  return params.height > 0 && params.width > 0 && params.x != nullptr && params.tokens != nullptr;
-}
-
 class V11Run {
  public:
   V11Run(std::span<const ForwardParams> list, DType dtype, const NormMlpWeights& weights)
@@ -42,7 +35,7 @@ class V11Run {
         plan_(typed_, mlp_.channels, item_size(weights.compute())),
         element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         stored_(static_cast<std::int64_t>(item_size(dtype))),
-        y_stride_(round_up(mlp_.channels, 16)) {
+        y_stride_(round_up(mlp_.channels)) {
     for (const ForwardParams& params : list) {
       const std::int64_t pixels = params.height * params.width;
       for (std::int64_t i = 0; i < params.batch; ++i) {
@@ -56,7 +49,7 @@ class V11Run {
 
   Status run(Parallel& parallel, int max_threads) {
     const double work = static_cast<double>(pixels_) * weights_.work_per_pixel();
-    const int threads = work < kSerialWork ? 1 : std::clamp(max_threads, 1, parallel.threads());
+    const int threads = threads_for(work, max_threads, parallel);
     const auto images = static_cast<std::int64_t>(images_.size());
     // Shares of whole images need no memory that outlives their task.
     const bool is_split = shares_ > images;
@@ -69,16 +62,14 @@ class V11Run {
   }
 
  private:
-  static std::int64_t round_up(std::int64_t value, std::int64_t to) { return (value + to - 1) / to * to; }
-
   /** Bytes of a PoolShare, in whole cache lines. */
   std::int64_t share_bytes() const {
-    const std::int64_t tokens = round_up(mlp_.tokens, 16);
+    const std::int64_t tokens = round_up(mlp_.tokens);
     return tokens * (element_ + 2 * 8) + mlp_.tokens * y_stride_ * element_;
   }
 
   PoolShare share_at(char* memory) const {
-    const std::int64_t tokens = round_up(mlp_.tokens, 16);
+    const std::int64_t tokens = round_up(mlp_.tokens);
     PoolShare share{};
     share.sum = reinterpret_cast<double*>(memory);
     share.offset = share.sum + tokens;
@@ -104,14 +95,14 @@ class V11Run {
       return i == image.shares ? pixels : i * panels / image.shares * plan_.panel;
     };
     const std::int64_t own = image.shares == 1 ? share_bytes() : 0;
-    char* const memory = static_cast<char*>(scratch(
-        plan_.bytes() + logits_bytes() + round_up(mlp_.tokens, 16) * element_ + own + finish_bytes()));
+    char* const memory = static_cast<char*>(
+        scratch(plan_.bytes() + logits_bytes() + round_up(mlp_.tokens) * element_ + own + finish_bytes()));
     if (memory == nullptr) {
       out_of_memory_ = true;
       return;
     }
     char* const kept = image.shares == 1
-                           ? memory + plan_.bytes() + logits_bytes() + round_up(mlp_.tokens, 16) * element_
+                           ? memory + plan_.bytes() + logits_bytes() + round_up(mlp_.tokens) * element_
                            : static_cast<char*>(partial_.data()) + task * share_bytes();
     const PoolShare result = share_at(kept);
     clear_largest(result);
@@ -120,8 +111,8 @@ class V11Run {
     if (image.shares == 1) finish(image, result, kept + own);
   }
 
-  std::int64_t logits_bytes() const { return round_up(mlp_.tokens * plan_.lanes(), 16) * element_; }
-  std::int64_t finish_bytes() const { return round_up(2 * mlp_.channels, 16) * element_; }
+  std::int64_t logits_bytes() const { return round_up(mlp_.tokens * plan_.lanes()) * element_; }
+  std::int64_t finish_bytes() const { return round_up(2 * mlp_.channels) * element_; }
 
   void clear_largest(const PoolShare& share) const {
     for (std::int64_t g = 0; g < mlp_.tokens; ++g) {
@@ -211,16 +202,7 @@ class V11Run {
   }
 
   PixelSource source_of(const Image& image) const {
-    const ForwardParams& params = *image.params;
-    PixelSource source{};
-    source.x = static_cast<const char*>(params.x) + image.index * params.x_batch_stride * stored_;
-    source.height = params.height;
-    source.width = params.width;
-    source.batch_stride = params.x_batch_stride;
-    source.channel_stride = params.x_channel_stride;
-    source.row_stride = params.x_row_stride;
-    source.pixel_stride = params.x_pixel_stride;
-    return source;
+    return image_source(*image.params, image.index, stored_);
   }
 
   const NormMlpWeights& weights_;
@@ -243,11 +225,8 @@ class V11Run {
 
 Status token_learner_v11_forward(std::span<const ForwardParams> list, const NormMlpWeights& weights,
                                  Parallel& parallel, int max_threads) noexcept {
-  for (const ForwardParams& params : list) {
-    if (!is_valid(params) || params.dtype != list.front().dtype) return Status::invalid_argument;
-    if (compute_dtype(params.dtype) != weights.compute()) return Status::unsupported;
-  }
-  if (list.empty()) return Status::ok;
+  const Status status = check_list(list, weights.compute(), is_valid_pooling);
+  if (status != Status::ok || list.empty()) return status;
   try {
     return V11Run(list, list.front().dtype, weights).run(parallel, max_threads);
   } catch (const std::bad_alloc&) {

@@ -24,4 +24,11 @@ inline bool is_valid(const ForwardParams& params) {
   return !has_pixels || (params.x != nullptr && params.attention != nullptr);
 }
 
+/** The same for layers that write their maps only if `attention` is not null, and have no value without pixels. */
+inline bool is_valid_pooling(const ForwardParams& params) {
+  if (params.batch < 0 || params.height < 0 || params.width < 0 || !is_floating(params.dtype)) return false;
+  if (params.batch == 0) return true;
+  return params.height > 0 && params.width > 0 && params.x != nullptr && params.tokens != nullptr;
+}
+
 }  // namespace tokenlearner::kernels
