@@ -2,7 +2,7 @@
 import { TokenLearnerV11, type AnyTensor, type FloatDType, type Tensor } from '../../lib';
 import { channelsLast } from './channels-last';
 import { loadTensors, makeTensors, numbers, readJson, type MadeTensor } from './fixtures';
-import { expectParity, expectSameBits } from './matchers';
+import { expectFixture, expectSameBits } from './matchers';
 import { relativeL2Error } from './tolerance';
 
 interface Case {
@@ -36,16 +36,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
   test.each(learners)('$name: tokens and maps within the rule', async (item) => {
     const { model, x } = build(item, engine);
     const { tokens, attention } = await model.forward(x, { returnAttention: true });
-    const [exactTokens, exactMaps, torchTokens, torchMaps] = (await loadTensors(
-      `family/${item.name}.safetensors`,
-      'tokens',
-      'attention',
-      'pytorch.tokens',
-      'pytorch.attention',
-    )) as [AnyTensor, AnyTensor, AnyTensor, AnyTensor];
-    const isOurs = engine !== 'libtorch';
-    expectParity(tokens, exactTokens, torchTokens, isOurs);
-    expectParity(attention, exactMaps, torchMaps, isOurs);
+    await expectFixture(`family/${item.name}.safetensors`, { tokens, attention }, engine !== 'libtorch');
     expectSameBits(model.forwardSync(x), tokens);
     expectSameBits(model.forwardSync(x, { returnAttention: true }).attention, attention);
   });

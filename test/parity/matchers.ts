@@ -1,5 +1,5 @@
 import type { AnyTensor } from '../../lib';
-import { bytes, numbers } from './fixtures';
+import { bytes, loadTensors, numbers } from './fixtures';
 import { allowedError, relativeL2Error } from './tolerance';
 
 /**
@@ -25,6 +25,23 @@ export function expectParity(
   expectSameSpecials(ours, truth, theirs);
   const error = relativeL2Error(ours, truth);
   expect(error).toBeLessThanOrEqual(allowedError(pytorch.dtype, relativeL2Error(theirs, truth), hasCeiling));
+}
+
+/** Expects tokens and maps within the parity rule of a fixture. */
+export async function expectFixture(
+  file: string,
+  { tokens, attention }: { tokens: AnyTensor; attention: AnyTensor },
+  hasCeiling = true,
+): Promise<void> {
+  const [exactTokens, exactMaps, torchTokens, torchMaps] = (await loadTensors(
+    file,
+    'tokens',
+    'attention',
+    'pytorch.tokens',
+    'pytorch.attention',
+  )) as [AnyTensor, AnyTensor, AnyTensor, AnyTensor];
+  expectParity(tokens, exactTokens, torchTokens, hasCeiling);
+  expectParity(attention, exactMaps, torchMaps, hasCeiling);
 }
 
 /** Expects the same shape, dtype and bytes. */

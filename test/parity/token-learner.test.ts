@@ -1,7 +1,5 @@
-import type { AnyTensor } from '../../lib';
 import { build, cases } from './cases';
-import { loadTensors } from './fixtures';
-import { expectParity, expectSameBits } from './matchers';
+import { expectFixture, expectSameBits } from './matchers';
 
 const ENGINES = ['auto', 'fused', 'grouped-conv'] as const;
 
@@ -9,15 +7,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
   test.each(cases)('$name: tokens and maps within the rule', async (item) => {
     const { model, x } = build(engine, item);
     const { tokens, attention } = await model.forward(x, { returnAttention: true });
-    const [exactTokens, exactMaps, torchTokens, torchMaps] = (await loadTensors(
-      `parity/${item.name}.safetensors`,
-      'tokens',
-      'attention',
-      'pytorch.tokens',
-      'pytorch.attention',
-    )) as [AnyTensor, AnyTensor, AnyTensor, AnyTensor];
-    expectParity(tokens, exactTokens, torchTokens);
-    expectParity(attention, exactMaps, torchMaps);
+    await expectFixture(`parity/${item.name}.safetensors`, { tokens, attention });
   });
 
   test.each(cases)('$name: the same bits however it is asked for', async (item) => {

@@ -7,8 +7,8 @@ import {
   type TokenLearnerV10Options,
 } from '../../lib';
 import { channelsLast } from './channels-last';
-import { loadTensors, makeTensors, readJson, type MadeTensor } from './fixtures';
-import { expectParity, expectSameBits } from './matchers';
+import { makeTensors, readJson, type MadeTensor } from './fixtures';
+import { expectFixture, expectSameBits } from './matchers';
 
 interface Case {
   name: string;
@@ -45,16 +45,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
   test.each(learners)('$name: tokens and maps within the rule', async (item) => {
     const { model, x } = build(item, engine);
     const { tokens, attention } = await model.forward(x, { returnAttention: true });
-    const [exactTokens, exactMaps, torchTokens, torchMaps] = (await loadTensors(
-      `family/${item.name}.safetensors`,
-      'tokens',
-      'attention',
-      'pytorch.tokens',
-      'pytorch.attention',
-    )) as [AnyTensor, AnyTensor, AnyTensor, AnyTensor];
-    const isOurs = engine !== 'libtorch';
-    expectParity(tokens, exactTokens, torchTokens, isOurs);
-    expectParity(attention, exactMaps, torchMaps, isOurs);
+    await expectFixture(`family/${item.name}.safetensors`, { tokens, attention }, engine !== 'libtorch');
     expectSameBits(model.forwardSync(x), tokens);
     expectSameBits(model.forwardSync(x, { returnAttention: true }).attention, attention);
   });

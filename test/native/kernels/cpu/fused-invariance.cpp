@@ -84,8 +84,7 @@ void check_list(const List& list, DType dtype, Isa isa, Parallel& parallel, int 
   std::vector<RawResult> together(list.size()), alone(list.size());
   std::vector<ForwardParams> params;
   const auto outputs = [&](std::size_t i, RawResult& raw) {
-    raw.tokens.assign(problems[i]->token_count() * item_size(dtype) + 1, 0xff);
-    raw.attention.assign(problems[i]->attention_count() * item_size(compute_dtype(dtype)) + 1, 0xff);
+    raw = room_for(problems[i]->token_count(), problems[i]->attention_count(), dtype);
     return problems[i]->params(raw.tokens.data(), raw.attention.data(), i % 2 == 1);
   };
   SerialParallel serial;

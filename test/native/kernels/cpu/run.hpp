@@ -45,20 +45,35 @@ struct RawResult {
   std::vector<unsigned char> attention;
 };
 
+/** Room for the results of a run, and a byte after each. It starts as NaN: an element that the kernel leaves out stays NaN. */
+inline RawResult room_for(std::size_t tokens, std::size_t attention, DType dtype) {
+  RawResult raw;
+  raw.tokens.assign(tokens * item_size(dtype) + 1, 0xff);
+  raw.attention.assign(attention * item_size(compute_dtype(dtype)) + 1, 0xff);
+  return raw;
+}
+
+inline void check_ends(const RawResult& raw) {
+  INFO("a kernel must not write past the end");
+  CHECK(raw.tokens.back() == 0xff);
+  CHECK(raw.attention.back() == 0xff);
+}
+
+inline void check_same(const RawResult& a, const RawResult& b) {
+  // Vectors of bytes print badly.
+  CHECK((a.tokens == b.tokens));
+  CHECK((a.attention == b.attention));
+}
+
 inline RawResult run_fused_raw(const Problem& problem, Isa isa, Parallel& parallel, int max_threads,
                                bool tokens_first = false) {
-  // Outputs start as NaN: an element that the kernel leaves out stays NaN and fails the comparison.
-  RawResult raw;
-  raw.tokens.assign(problem.token_count() * item_size(problem.dtype()) + 1, 0xff);
-  raw.attention.assign(problem.attention_count() * item_size(compute_dtype(problem.dtype())) + 1, 0xff);
+  RawResult raw = room_for(problem.token_count(), problem.attention_count(), problem.dtype());
   std::shared_ptr<const PackedWeights> packed;
   REQUIRE(PackedWeights::pack(problem.weights(), isa, packed) == Status::ok);
   const Status status = fused_forward(problem.params(raw.tokens.data(), raw.attention.data(), tokens_first),
                                       *packed, parallel, max_threads);
   CHECK(status == Status::ok);
-  INFO("a kernel must not write past the end");
-  CHECK(raw.tokens.back() == 0xff);
-  CHECK(raw.attention.back() == 0xff);
+  check_ends(raw);
   return raw;
 }
 
