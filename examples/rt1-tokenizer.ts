@@ -8,7 +8,7 @@ const CHANNELS = 512;
 export async function main(): Promise<readonly number[]> {
   // With trained weights: TokenLearnerV11.fromStateDict(await loadWeights('rt1.safetensors')).
   const learner = new TokenLearnerV11({ dim: CHANNELS, numOutputTokens: TOKENS });
-  // What the image network gives: 9 x 9 pixels of each frame, channels last.
+  // The output of the image network: 9 x 9 pixels of each frame, channels last.
   const features = Tensor.randn([FRAMES, 9 * 9, CHANNELS]);
   const tokens = await learner.forward(features, { inputLayout: 'channels-last', layout: 'tokens-first' });
   const sequence = tokens.reshape([FRAMES * TOKENS, CHANNELS]);

@@ -1,5 +1,5 @@
 /**
- * What producers and workers share: the queue, and where inputs and results lie in Redis.
+ * Shared by producers and workers: the queue, and the keys of inputs and results in Redis.
  *
  *     tokens:input:ID    the input's elements, float32, little-endian
  *     tokens:result:ID   a hash: shape (JSON), and data as above

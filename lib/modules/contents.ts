@@ -1,9 +1,9 @@
 /**
- * What test runners compare and print of a module.
+ * The contents of a module, for test runners to compare and print.
  *
- * The deep comparisons of jest, vitest, bun and node:assert read an object's own enumerable properties, so each module has one for
- * what it keeps elsewhere: the options, dtype, device and parameters of its own layer, and its registered children. Children that are
- * properties are compared as such. The property's value computes all this when it is read.
+ * The deep comparisons of jest, vitest, bun and node:assert read an object's own enumerable properties, so each module has one with
+ * the options, dtype, device and parameters of its own layer, and its registered children. Test runners compare children that are
+ * properties as such. The property computes its value when it is read.
  */
 import type { Module } from './module';
 import type { NativeLayer } from './native';

@@ -1,4 +1,4 @@
-/** What the official layers have in common: TokenLearner v1.0 and v1.1, and TokenFuser. */
+/** Options, initial parameters and reprs of the official layers: TokenLearner v1.0 and v1.1, and TokenFuser. */
 import type { FloatDType } from '../dtype';
 import { constant, lecunNormal, normal, xavierUniform } from '../init';
 import type { AnyTensor } from '../tensor/tensor';

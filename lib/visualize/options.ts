@@ -283,7 +283,7 @@ export type Input = { tensor: AnyTensor } | { sources: readonly PictureSource[] 
 export function checkInput(input: unknown, isTensor: boolean, choice: Choice): Input {
   if (isTensor) {
     checkTensor('input', input);
-    // What is laid under the maps has a part that the model has seen, but the tensor is the model's input as it is.
+    // `resize` and `crop` apply to a picture under the maps. The model reads a tensor as it is.
     const strangers = choice.forPictures.filter(
       (name) => choice.picture === undefined || !['resize', 'crop'].includes(name),
     );

@@ -1,4 +1,4 @@
-// What the layers that pool tokens check and read of their arguments.
+// Checks of the arguments of the layers that pool tokens.
 #pragma once
 
 #include <string>

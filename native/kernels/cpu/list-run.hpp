@@ -1,4 +1,4 @@
-// What the launchers of lists of forwards share: their checks, their threads and their images.
+// Helpers of the launchers of lists of forwards: the check of a list, the number of threads, the images.
 #pragma once
 
 #include <algorithm>
