@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describeAotiPackage, openAotiPackage } from '../../../lib/aoti/package';
 import { TokenLearnerError } from '../../../lib/errors';
+import { loadNpz } from '../../../lib';
 import { describeWithPrograms, makePrograms, torchVersion, type ProgramName, whyNot } from './programs';
 import { scratch } from './support';
 
@@ -81,6 +82,24 @@ describeWithPrograms('Packages of torch', [...NAMES, 'blob', 'pickled', 'several
       strides: [16, 1],
       offset: 0,
     });
+  });
+
+  it('reads weights from records of their own', async () => {
+    const opened = await openAotiPackage(programs().pickled.file);
+    const weights = await opened.loadWeights?.();
+    const expected = await loadNpz(programs().pickled.values);
+    expect([...(weights?.keys() ?? [])].sort()).toEqual(
+      Object.keys(expected)
+        .filter((key) => key.startsWith('old.'))
+        .map((key) => key.slice(4))
+        .sort(),
+    );
+    for (const [name, tensor] of weights ?? []) {
+      const other = expected[`old.${name}`];
+      expect(other !== undefined && tensor.equals(other)).toBe(true);
+      tensor.dispose();
+    }
+    expect((await openAotiPackage(programs().weights.file)).loadWeights).toBeUndefined();
   });
 
   it('lists the models of an archive of several', async () => {
