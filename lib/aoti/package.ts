@@ -283,7 +283,7 @@ async function extract(file: string, model: Model, identity: string, fail: Fail)
   const { library, weights } = model.parts;
   const { path: opened, close } = await executableLibrary(
     path.join(folder, library),
-    () => binding() as MemoryFiles,
+    () => binding(),
     fail,
   );
   return {
