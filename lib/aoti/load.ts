@@ -165,10 +165,8 @@ function createProgram(
   );
 }
 
-type Loadable = AotiPackage & { loadWeights?: () => Promise<ReadonlyMap<string, AnyTensor>> };
-
 /** Runs the library's code for the first time, on an executor's thread. */
-async function openProgram(handle: LayerHandle, { loadWeights }: Loadable): Promise<void> {
+async function openProgram(handle: LayerHandle, { loadWeights }: AotiPackage): Promise<void> {
   const values = [...((await loadWeights?.()) ?? new Map<string, AnyTensor>())];
   try {
     await binding().openProgram(

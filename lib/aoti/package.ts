@@ -16,7 +16,7 @@ import { chooseModel, findParts, type ModelParts, type ModelRecords, readLayout 
 import { type ElfLibrary, readElf } from './elf';
 import { extractModel } from './extract';
 import { demandAgreement, readOwnMetadata } from './metadata-signature';
-import { executableLibrary, type MemoryFiles } from './noexec';
+import { executableLibrary } from './noexec';
 import {
   capabilityNumber,
   demandCapability,
@@ -281,11 +281,7 @@ async function extract(file: string, model: Model, identity: string, fail: Fail)
     extractModel({ archive, files, host: thisHost(), fail }),
   );
   const { library, weights } = model.parts;
-  const { path: opened, close } = await executableLibrary(
-    path.join(folder, library),
-    () => binding(),
-    fail,
-  );
+  const { path: opened, close } = await executableLibrary(path.join(folder, library), () => binding(), fail);
   return {
     library: opened,
     folder,
