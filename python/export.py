@@ -236,7 +236,12 @@ def load_timm(name: str, features: bool, pretrained: bool):
         import timm
     except ImportError as error:
         raise Problem(f"timm is not installed ({error}): pip install timm") from error
-    model = timm.create_model(name, pretrained=pretrained)
+    except Exception as error:
+        raise Problem(f"timm cannot be imported; torchvision and torch must be of one release: {error}") from error
+    try:
+        model = timm.create_model(name, pretrained=pretrained)
+    except Exception as error:
+        raise Problem(f"timm cannot create {name}: {error}") from error
     size = model.pretrained_cfg["input_size"]
     return (TimmFeatures(model) if features else model), [("x", "", size)]
 

@@ -21,6 +21,7 @@ const SECTIONS = {
     'docs/gallery.md',
     'docs/weights.md',
     'docs/modules.md',
+    'docs/backbone.md',
     'docs/tensors.md',
     'docs/memory.md',
     'docs/files.md',

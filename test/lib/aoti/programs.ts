@@ -43,6 +43,7 @@ export const BATCHES = [1, 2, 4, 7];
 
 const candidates = [
   process.env.PYTHON,
+  path.join(root, 'build', 'aoti-python', 'bin', 'python'),
   path.join(root, 'build', 'bench-peers', 'python', 'bin', 'python'),
   'python3',
 ];
@@ -74,7 +75,7 @@ export const whyNot =
   process.platform !== 'linux'
     ? 'compiled on Linux alone'
     : found === undefined
-      ? 'there is no Python with torch here: PYTHON can name one'
+      ? 'there is no Python with torch here: `node test/bench/install-peers.mjs torch` installs one, PYTHON can name another'
       : hasCompiler
         ? null
         : 'there is no C++ compiler here';
