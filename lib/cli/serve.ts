@@ -26,6 +26,8 @@ interface ServeOptions extends Record<string, unknown> {
   device?: DeviceOption;
   engine?: string;
   devices?: string[];
+  trusted?: boolean;
+  instances?: number;
   grpcPort: number | false;
   tlsCert?: string;
   tlsKey?: string;
@@ -75,7 +77,7 @@ async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
 
 /** The options of the server's package: those of the command, with the ones that have another form there. */
 function serverOptions(options: ServeOptions): Record<string, unknown> {
-  const { model, device, engine, tlsCert, tlsKey, logLevel, ...rest } = options;
+  const { model, device, engine, trusted, instances, tlsCert, tlsKey, logLevel, ...rest } = options;
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
   const placement = { ...(device && { device }), ...(engine !== undefined && { engine }) };
@@ -85,9 +87,18 @@ function serverOptions(options: ServeOptions): Record<string, unknown> {
     throw new UsageError(
       `--device and --engine are for weights, and ${stranger.path} is a JavaScript module`,
     );
+  const isPackage = (path: string): boolean => path.endsWith('.pt2');
+  const program = {
+    ...(trusted !== undefined && { trusted }),
+    ...(instances !== undefined && { instances }),
+  };
+  if (Object.keys(program).length > 0 && !model.some(({ path }) => isPackage(path)))
+    throw new UsageError('--trusted and --instances are for .pt2 packages');
   return {
     ...rest,
-    models: Object.fromEntries(model.map(({ name, path }) => [name, { path, ...placement }])),
+    models: Object.fromEntries(
+      model.map(({ name, path }) => [name, { path, ...placement, ...(isPackage(path) && program) }]),
+    ),
     ...(tlsCert === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
     logger: logLevel,
   };
@@ -141,10 +152,12 @@ export function serveCommand(): Command {
     )
     .requiredOption(
       '-m, --model <name=path>',
-      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
+      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, a JavaScript module that exports a Module by default, or a compiled PyTorch program (.pt2); may be repeated',
       modelOption,
     )
     .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)
+    .option('--trusted', 'for .pt2 packages, which are machine code: run them with the rights of the server')
+    .option('--instances <runs>', 'for .pt2 packages: most runs at a time (default: 1)', count)
     .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
     .addOption(new Option('--engine <engine>', 'for weights: how to compute').choices(ENGINES))
     .addOption(

@@ -15,13 +15,18 @@ export interface BatchingOptions extends BatcherOptions {
 export interface ModelFile {
   /**
    * The weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11 (any file that loadWeights reads), or a JavaScript module (.js, .mjs, .cjs) whose default export is
-   * a Module or a function that makes one. Such a module is a program and runs with the rights of the server.
+   * a Module or a function that makes one. Such a module is a program and runs with the rights of the server. Or a compiled PyTorch
+   * program (.pt2), which is machine code and needs `trusted`.
    */
   path: string;
-  /** For weights: where the model runs. @default 'auto' */
+  /** For weights and a .pt2: where the model runs. @default 'auto' */
   device?: string;
   /** For weights: how it computes. @default 'auto' */
   engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch';
+  /** For a .pt2: must be true, since it runs with the rights of the server. */
+  trusted?: boolean;
+  /** For a .pt2: the most runs at a time. @default 1 */
+  instances?: number;
 }
 
 /** A file, its options, or a module that the program has made. The server does not dispose the latter. */
@@ -213,8 +218,9 @@ function checkSource(name: string, source: unknown): void {
     checkString(name, source);
     return;
   }
-  const { path } = checkObject(name, source, ['path', 'device', 'engine']);
+  const { path, trusted } = checkObject(name, source, ['path', 'device', 'engine', 'trusted', 'instances']);
   checkString(`${name}.path`, path);
+  if (trusted !== undefined) checkBoolean(`${name}.trusted`, trusted);
 }
 
 /** Each of `devices` gets a copy of the model, so a device of its own would only hold memory. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
+import { AotiModel, learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
 import type { ModelFile, ModelSource } from '../options';
 
 const PROGRAM = /\.[mc]?js$/;
@@ -18,8 +18,30 @@ export interface Loaded {
 export async function load(source: ModelSource): Promise<Loaded> {
   if (source instanceof Module) return { module: source, isOwn: false };
   const file = typeof source === 'string' ? { path: source } : source;
-  const module = PROGRAM.test(file.path) ? await fromProgram(file) : await fromWeights(file);
-  return { module, isOwn: true };
+  return { module: await read(file), isOwn: true };
+}
+
+async function read(file: ModelFile): Promise<Module> {
+  if (file.path.endsWith('.pt2')) return fromPackage(file);
+  if (file.trusted !== undefined || file.instances !== undefined)
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `Expected no \`trusted\` and no \`instances\` with ${file.path}: they are for .pt2 packages`,
+    );
+  return PROGRAM.test(file.path) ? fromProgram(file) : fromWeights(file);
+}
+
+async function fromPackage({ path: file, device, engine, trusted, instances }: ModelFile): Promise<Module> {
+  if (engine !== undefined)
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `Expected no \`engine\` with ${file}: a compiled program has one`,
+    );
+  return AotiModel.load(file, {
+    trusted: trusted ?? false,
+    ...(device === undefined ? {} : { device: device as 'auto' }),
+    ...(instances === undefined ? {} : { instances }),
+  });
 }
 
 async function fromWeights({ path: file, device, engine }: ModelFile): Promise<Module> {
