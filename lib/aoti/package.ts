@@ -3,13 +3,14 @@ import { lstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { binding } from '../binding';
-import { isPlainObject } from '../validate';
 import { fileSource } from '../formats/byte-source';
 import { checkPath, withFile } from '../formats/file-io';
 import { type Fail, quote } from '../formats/format-error';
 import { checkKind, identify } from '../formats/identify';
 import { ZipArchive } from '../formats/zip-archive';
 import { thisHost } from '../libtorch/cache';
+import type { AnyTensor } from '../tensor/tensor';
+import { isPlainObject } from '../validate';
 import { aotiErrors } from './aoti-error';
 import { chooseModel, findParts, type ModelParts, type ModelRecords, readLayout } from './archive';
 import { type ElfLibrary, readElf } from './elf';
@@ -24,7 +25,7 @@ import {
   type Target,
   thisTarget,
 } from './platform';
-import { type SeparateWeight, readWeightsConfig } from './separate-weights';
+import { readSeparateWeights, readWeightsConfig, type SeparateWeight } from './separate-weights';
 import type { AotiConstant, AotiSignature } from './types';
 import { compilerFlags, constantsFromWrapper, signatureFromWrapper } from './wrapper-source';
 
@@ -72,6 +73,8 @@ export interface AotiPackage {
   readonly requiredSymbols: readonly string[];
   /** Weights that lie in records of their own (data/weights), by original name: the program has none before they are loaded. */
   readonly separateWeights: ReadonlyMap<string, SeparateWeight> | undefined;
+  /** Reads these weights: original name -> tensor on the CPU, which the caller disposes. Undefined where there are none. */
+  readonly loadWeights: (() => Promise<ReadonlyMap<string, AnyTensor>>) | undefined;
   /** Demands a GPU that runs the package's kernels. `available` is '9.0', say. Throws ERR_AOTI_PACKAGE. */
   demandCapability(available: string): void;
   /** Extracts the files to the cache of this user, if they are not there. */
@@ -239,6 +242,13 @@ export async function openAotiPackage(file: string, options: OpenAotiOptions = {
       signature,
       constants,
       separateWeights,
+      loadWeights:
+        separateWeights === undefined
+          ? undefined
+          : () =>
+              withSame(file, identity, fail, (again) =>
+                readSeparateWeights(again, records.root, separateWeights, fail),
+              ),
       requiredSymbols: elf.undefined.filter((symbol) => TORCH_SYMBOL.test(symbol)),
       demandCapability: (available) => {
         demandCapability(device === 'cuda' ? computeCapability : undefined, available, isPortable, fail);
@@ -252,12 +262,24 @@ async function readLibrary(archive: ZipArchive, { parts, records }: Model, fail:
   return readElf(await archive.source(records.files.get(parts.library) ?? ''), fail);
 }
 
+/** Opens an archive again, if it is the same file in the same state. */
+async function withSame<T>(
+  file: string,
+  identity: string,
+  fail: Fail,
+  use: (archive: ZipArchive) => Promise<T>,
+): Promise<T> {
+  return withArchive(file, async (archive, handle) => {
+    if ((await identityOf(handle)) !== identity) throw fail('the file changed after it was opened');
+    return use(archive);
+  });
+}
+
 async function extract(file: string, model: Model, identity: string, fail: Fail): Promise<ExtractedAoti> {
   const files = new Map([...model.records.files].filter(([name]) => !NOT_EXTRACTED.test(name)));
-  const folder = await withArchive(file, async (archive, handle) => {
-    if ((await identityOf(handle)) !== identity) throw fail('the file changed after it was opened');
-    return extractModel({ archive, files, host: thisHost(), fail });
-  });
+  const folder = await withSame(file, identity, fail, (archive) =>
+    extractModel({ archive, files, host: thisHost(), fail }),
+  );
   const { library, weights } = model.parts;
   const { path: opened, close } = await executableLibrary(
     path.join(folder, library),
