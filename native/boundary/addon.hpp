@@ -146,6 +146,7 @@ class Addon : public Napi::Addon<Addon> {
 
   ErrorFactory errors_;
   StorageRegistry storages_;
+  TensorFactory tensors_;
   HandleTable<HeldLayer> layers_;
   Generator generator_;
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);

@@ -139,7 +139,7 @@ Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
 Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const auto op = unwrap(info[0]).op();
-    return from_tensors(env, storages_, place(op->parameters(), {op->placement().dtype, Device::cpu()}));
+    return tensors_.make_all(env, place(op->parameters(), {op->placement().dtype, Device::cpu()}));
   });
 }
 
@@ -226,7 +226,7 @@ Napi::Value Addon::run_now(Napi::Env env, const Op& op, std::vector<TensorArg> a
   const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
   options.runs_inline = op.runs_inline(inputs);
   const Device device = device_for(op, inputs.front().device());
-  return from_tensors(env, storages_, run_on(op, device, inputs, options));
+  return tensors_.make_all(env, run_on(op, device, inputs, options));
 }
 
 Napi::Value Addon::forward(const Napi::CallbackInfo& info) {

@@ -66,8 +66,23 @@ uint32_t to_index(Napi::Value value, const char* what);
 /// An array of values. They are own elements, even if Array.prototype has setters.
 Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values);
 
-/// A NativeTensor of lib/native-interface.ts. `frozen` is for StorageRegistry::wrap().
-Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor, bool frozen = false);
-Napi::Array from_tensors(Napi::Env env, StorageRegistry& storages, const std::vector<Tensor>& tensors);
+/// Makes the NativeTensors of lib/native-interface.ts with functions that lib/ registers. One call is much cheaper
+/// than setting each property and each size through Node-API.
+class TensorFactory {
+ public:
+  explicit TensorFactory(StorageRegistry& storages) : storages_(storages) {}
+
+  void set(Napi::Function create_tensor, Napi::Function create_list);
+
+  /// `frozen` is for StorageRegistry::wrap().
+  Napi::Value make(Napi::Env env, const Tensor& tensor, bool frozen = false) const;
+  /// An array of NativeTensors.
+  Napi::Value make_all(Napi::Env env, const std::vector<Tensor>& tensors) const;
+
+ private:
+  StorageRegistry& storages_;
+  Napi::FunctionReference create_tensor_;
+  Napi::FunctionReference create_list_;
+};
 
 }  // namespace tokenlearner

@@ -115,7 +115,7 @@ Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
     const Tensor target = aten::to_copy(source, dtype, device);
     // Wait: JavaScript must get complete data.
     synchronize(target.device().is_cuda() ? target.device() : source.device());
-    return from_tensor(env, storages_, target);
+    return tensors_.make(env, target);
   });
 }
 
