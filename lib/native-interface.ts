@@ -185,6 +185,17 @@ export interface NativeBinding {
   uniform(target: TensorArg, from: number, to: number): void;
   /** `torch.Tensor.normal_(0, 1)` on a contiguous float32 or float64 CPU tensor. */
   normal(target: TensorArg): void;
+  /**
+   * Normal numbers, or uniform ones from [0, 1), in a floating dtype, drawn on an executor's thread. Resolves to one tensor. The
+   * numbers are those of a draw at the time of the call.
+   */
+  randomAsync(
+    normal: boolean,
+    shape: readonly number[],
+    dtype: DTypeCode,
+    device: DeviceCode,
+    pinned: boolean,
+  ): Promise<[NativeTensor]>;
 
   /** Loads libtorch from its lib folder, an absolute path. A process loads one libtorch; the same folder again is a no-op. */
   loadLibtorch(libDir: string): void;

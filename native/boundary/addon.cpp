@@ -1,6 +1,8 @@
 #include "boundary/addon.hpp"
 
 #include <array>
+#include <random>
+#include <string>
 
 #include "boundary/marshal.hpp"
 #include "engine/cuda/probe.hpp"
@@ -36,6 +38,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("manualSeed", &Addon::manual_seed),
                            InstanceMethod("uniform", &Addon::uniform),
                            InstanceMethod("normal", &Addon::normal),
+                           InstanceMethod("randomAsync", &Addon::random_async),
                            InstanceMethod("loadLibtorch", &Addon::load_libtorch),
                            InstanceMethod("libtorch", &Addon::libtorch),
                            InstanceMethod("mappedLibtorch", &Addon::mapped_libtorch),

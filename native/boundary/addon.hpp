@@ -37,6 +37,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value manual_seed(const Napi::CallbackInfo& info);
   Napi::Value uniform(const Napi::CallbackInfo& info);
   Napi::Value normal(const Napi::CallbackInfo& info);
+  Napi::Value random_async(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
   Napi::Value copy_async(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);

@@ -28,18 +28,6 @@ int64_t to_count(Napi::Value value, const char* what) {
   return static_cast<int64_t>(number);
 }
 
-Dims to_dims(Napi::Value value, const char* what) {
-  if (!value.IsArray())
-    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected an array for `") + what + "`");
-  const auto array = value.As<Napi::Array>();
-  const uint32_t length = array.Length();
-  if (length > kMostDimensions)
-    throw Error(ErrorCode::ERR_OUT_OF_RANGE, std::string("Expected fewer dimensions for `") + what + "`");
-  Dims dims(length);
-  for (uint32_t i = 0; i < length; ++i) dims[i] = to_count(array.Get(i), what);
-  return dims;
-}
-
 /// Throws unless every element of the view is inside its storage and the product of its sizes does not
 /// overflow.
 void check_bounds(const Tensor& tensor) {
@@ -156,6 +144,18 @@ Tensor owned(const Tensor& tensor, bool pinned) {
   copy.offset = 0;
   if (bytes > 0) std::memcpy(copy.storage.data(), tensor.data(), bytes);
   return copy;
+}
+
+Dims to_dims(Napi::Value value, const char* what) {
+  if (!value.IsArray())
+    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected an array for `") + what + "`");
+  const auto array = value.As<Napi::Array>();
+  const uint32_t length = array.Length();
+  if (length > kMostDimensions)
+    throw Error(ErrorCode::ERR_OUT_OF_RANGE, std::string("Expected fewer dimensions for `") + what + "`");
+  Dims dims(length);
+  for (uint32_t i = 0; i < length; ++i) dims[i] = to_count(array.Get(i), what);
+  return dims;
 }
 
 DType to_dtype(Napi::Value value) {

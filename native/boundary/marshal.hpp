@@ -52,6 +52,8 @@ auto read_each(Napi::Value value, F&& read) {
 /// The bytes of a typed array. They are borrowed: valid only until JavaScript runs again.
 Storage borrow_view(Napi::Env env, Napi::Value view);
 
+/// Sizes or strides: at most 64 non-negative integers.
+Dims to_dims(Napi::Value value, const char* what);
 DType to_dtype(Napi::Value value);
 Device to_device(Napi::Value value);
 /// The DeviceCode of lib/native-interface.ts.
