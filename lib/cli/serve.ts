@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
+import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
 import { deviceName, fileName } from './options';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
@@ -21,10 +22,12 @@ interface Model {
   path: string;
 }
 
-interface ServeOptions extends Record<string, unknown> {
+interface ServeOptions extends Record<string, unknown>, LearnerOptions {
   model: Model[];
   device?: DeviceOption;
   engine?: string;
+  key?: string;
+  prefix?: string;
   devices?: string[];
   grpcPort: number | false;
   tlsCert?: string;
@@ -75,19 +78,25 @@ async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
 
 /** The options of the server's package: those of the command, with the ones that have another form there. */
 function serverOptions(options: ServeOptions): Record<string, unknown> {
-  const { model, device, engine, tlsCert, tlsKey, logLevel, ...rest } = options;
+  const { model, device, engine, key, prefix, tlsCert, tlsKey, logLevel, ...others } = options;
+  const learner = learnerOptions(options);
+  const rest = Object.fromEntries(Object.entries(others).filter(([name]) => !(name in learner)));
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
-  const placement = { ...(device && { device }), ...(engine !== undefined && { engine }) };
-  const isProgram = (path: string): boolean => /\.[mc]?js$/.test(path);
-  const stranger = model.find(({ path }) => isProgram(path));
-  if (stranger !== undefined && Object.keys(placement).length > 0)
-    throw new UsageError(
-      `--device and --engine are for weights, and ${stranger.path} is a JavaScript module`,
-    );
+  const forWeights = {
+    ...(device && { device }),
+    ...(engine !== undefined && { engine }),
+    ...(key !== undefined && { key }),
+    ...(prefix !== undefined && { prefix }),
+    ...learner,
+  };
+  const [first] = Object.keys(forWeights);
+  const stranger = model.find(({ path }) => /\.[mc]?js$/.test(path));
+  if (stranger !== undefined && first !== undefined)
+    throw new UsageError(`--${first} is for weights, and ${stranger.path} is a JavaScript module`);
   return {
     ...rest,
-    models: Object.fromEntries(model.map(({ name, path }) => [name, { path, ...placement }])),
+    models: Object.fromEntries(model.map(({ name, path }) => [name, { path, ...forWeights }])),
     ...(tlsCert === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
     logger: logLevel,
   };
@@ -147,10 +156,12 @@ export function serveCommand(): Command {
     .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)
     .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
     .addOption(new Option('--engine <engine>', 'for weights: how to compute').choices(ENGINES))
+    .option('--key <name>', 'for weights: the entry of the checkpoint that holds them, if it holds more')
+    .option('--prefix <text>', 'for weights: what stands before the names, if the file holds several modules')
     .addOption(
       new Option('--log-level <level>', 'lines of JSON on standard output')
         .choices(LOG_LEVELS)
         .default('info'),
     );
-  return addLimits(addBatching(addNetwork(command))).action(serve);
+  return addLimits(addBatching(addNetwork(addLearnerOptions(command)))).action(serve);
 }

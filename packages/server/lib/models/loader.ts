@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
-import type { ModelFile, ModelSource } from '../options';
+import { type ModelFile, type ModelSource, WEIGHTS_OPTIONS } from '../options';
 
 const PROGRAM = /\.[mc]?js$/;
 
@@ -22,13 +22,11 @@ export async function load(source: ModelSource): Promise<Loaded> {
   return { module, isOwn: true };
 }
 
-async function fromWeights({ path: file, device, engine }: ModelFile): Promise<Module> {
-  const weights = await loadWeights(file);
+async function fromWeights({ path: file, key, ...options }: ModelFile): Promise<Module> {
+  const weights = await loadWeights(file, key === undefined ? {} : { key });
+  const given = Object.entries<unknown>({ ...options }).filter(([, value]) => value !== undefined);
   try {
-    return learnerFromStateDict(weights, {
-      ...(device === undefined ? {} : { device: device as 'auto' }),
-      ...(engine === undefined ? {} : { engine }),
-    });
+    return learnerFromStateDict(weights, Object.fromEntries(given));
   } finally {
     for (const tensor of Object.values(weights)) tensor.dispose();
   }
@@ -36,11 +34,13 @@ async function fromWeights({ path: file, device, engine }: ModelFile): Promise<M
 
 let loads = 0;
 
-async function fromProgram({ path: file, device, engine }: ModelFile): Promise<Module> {
-  if (device !== undefined || engine !== undefined)
+async function fromProgram(source: ModelFile): Promise<Module> {
+  const { path: file } = source;
+  const stray = WEIGHTS_OPTIONS.find((name) => source[name] !== undefined);
+  if (stray !== undefined)
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `Expected no \`device\` and no \`engine\` with ${file}: a JavaScript module chooses them itself`,
+      `Expected no \`${stray}\` with ${file}: a JavaScript module chooses it itself`,
     );
   const full = path.resolve(file);
   if (!existsSync(full)) throw new TokenLearnerError('ERR_FILE_IO', `There is no file ${full}`);
