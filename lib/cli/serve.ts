@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
+import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
 import { deviceName, fileName } from './options';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
@@ -8,6 +9,8 @@ import { version } from './version';
 
 const PACKAGE = '@tokenlearner/server';
 const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
+const JAVASCRIPT = /\.[mc]?js$/;
+const COMPILED = /\.pt2$/;
 const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
 /** The part of the server's package that this command uses. The package depends on this one, not the other way round. */
@@ -21,10 +24,12 @@ interface Model {
   path: string;
 }
 
-interface ServeOptions extends Record<string, unknown> {
+interface ServeOptions extends Record<string, unknown>, LearnerOptions {
   model: Model[];
   device?: DeviceOption;
   engine?: string;
+  key?: string;
+  prefix?: string;
   devices?: string[];
   trusted?: boolean;
   instances?: number;
@@ -75,30 +80,61 @@ async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
   }
 }
 
+/** Throws a UsageError if an option is given that does not apply to one of the models. */
+function refuseStray(given: object, models: readonly Model[], kind: RegExp, what: string): void {
+  const [first] = Object.keys(given);
+  const stranger = models.find(({ path }) => kind.test(path));
+  if (stranger !== undefined && first !== undefined)
+    throw new UsageError(`--${first} is for weights, and ${stranger.path} is ${what}`);
+}
+
+function defined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** The models by name, each with the options that apply to it. */
+function modelsOf(options: ServeOptions): Record<string, object> {
+  const { model, device, engine, key, prefix, trusted, instances } = options;
+  const placement = defined({ device });
+  const forWeights = { ...defined({ engine, key, prefix }), ...learnerOptions(options) };
+  const forPackages = defined({ trusted, instances });
+  refuseStray({ ...placement, ...forWeights }, model, JAVASCRIPT, 'a JavaScript module');
+  refuseStray(forWeights, model, COMPILED, 'a compiled program');
+  const [first] = Object.keys(forPackages);
+  if (first !== undefined && !model.some(({ path }) => COMPILED.test(path)))
+    throw new UsageError(`--${first} is for .pt2 packages, and there is none`);
+  return Object.fromEntries(
+    model.map(({ name, path }) => [
+      name,
+      { path, ...placement, ...(COMPILED.test(path) ? forPackages : forWeights) },
+    ]),
+  );
+}
+
+/** The options of a model, and those that have another form in the server's package. */
+const OTHER_FORM = new Set([
+  'model',
+  'device',
+  'engine',
+  'key',
+  'prefix',
+  'trusted',
+  'instances',
+  'tlsCert',
+  'tlsKey',
+  'logLevel',
+]);
+
 /** The options of the server's package: those of the command, with the ones that have another form there. */
 function serverOptions(options: ServeOptions): Record<string, unknown> {
-  const { model, device, engine, trusted, instances, tlsCert, tlsKey, logLevel, ...rest } = options;
+  const { tlsCert, tlsKey, logLevel } = options;
+  const learner = learnerOptions(options);
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
-  const placement = { ...(device && { device }), ...(engine !== undefined && { engine }) };
-  const isProgram = (path: string): boolean => /\.[mc]?js$/.test(path);
-  const stranger = model.find(({ path }) => isProgram(path));
-  if (stranger !== undefined && Object.keys(placement).length > 0)
-    throw new UsageError(
-      `--device and --engine are for weights, and ${stranger.path} is a JavaScript module`,
-    );
-  const isPackage = (path: string): boolean => path.endsWith('.pt2');
-  const program = {
-    ...(trusted !== undefined && { trusted }),
-    ...(instances !== undefined && { instances }),
-  };
-  if (Object.keys(program).length > 0 && !model.some(({ path }) => isPackage(path)))
-    throw new UsageError('--trusted and --instances are for .pt2 packages');
+  const rest = Object.entries(options).filter(([name]) => !OTHER_FORM.has(name) && !(name in learner));
   return {
-    ...rest,
-    models: Object.fromEntries(
-      model.map(({ name, path }) => [name, { path, ...placement, ...(isPackage(path) && program) }]),
-    ),
+    ...Object.fromEntries(rest),
+    models: modelsOf(options),
     ...(tlsCert === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
     logger: logLevel,
   };
@@ -160,10 +196,12 @@ export function serveCommand(): Command {
     .option('--instances <runs>', 'for .pt2 packages: most runs at a time (default: 1)', count)
     .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
     .addOption(new Option('--engine <engine>', 'for weights: how to compute').choices(ENGINES))
+    .option('--key <name>', 'for weights: the entry of the checkpoint that holds them, if it holds more')
+    .option('--prefix <text>', 'for weights: what stands before the names, if the file holds several modules')
     .addOption(
       new Option('--log-level <level>', 'lines of JSON on standard output')
         .choices(LOG_LEVELS)
         .default('info'),
     );
-  return addLimits(addBatching(addNetwork(command))).action(serve);
+  return addLimits(addBatching(addNetwork(addLearnerOptions(command)))).action(serve);
 }
