@@ -9,8 +9,6 @@ import { version } from './version';
 
 const PACKAGE = '@tokenlearner/server';
 const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
-const JAVASCRIPT = /\.[mc]?js$/;
-const COMPILED = /\.pt2$/;
 const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
 /** The part of the server's package that this command uses. The package depends on this one, not the other way round. */
@@ -23,6 +21,9 @@ interface Model {
   name: string;
   path: string;
 }
+
+const isCompiled = ({ path }: Model): boolean => path.endsWith('.pt2');
+const isJavaScript = ({ path }: Model): boolean => /\.[mc]?js$/.test(path);
 
 interface ServeOptions extends Record<string, unknown>, LearnerOptions {
   model: Model[];
@@ -81,9 +82,14 @@ async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
 }
 
 /** Throws a UsageError if an option is given that does not apply to one of the models. */
-function refuseStray(given: object, models: readonly Model[], kind: RegExp, what: string): void {
+function refuseStray(
+  given: object,
+  models: readonly Model[],
+  isStrange: (model: Model) => boolean,
+  what: string,
+): void {
   const [first] = Object.keys(given);
-  const stranger = models.find(({ path }) => kind.test(path));
+  const stranger = models.find(isStrange);
   if (stranger !== undefined && first !== undefined)
     throw new UsageError(`--${first} is for weights, and ${stranger.path} is ${what}`);
 }
@@ -98,15 +104,15 @@ function modelsOf(options: ServeOptions): Record<string, object> {
   const placement = defined({ device });
   const forWeights = { ...defined({ engine, key, prefix }), ...learnerOptions(options) };
   const forPackages = defined({ trusted, instances });
-  refuseStray({ ...placement, ...forWeights }, model, JAVASCRIPT, 'a JavaScript module');
-  refuseStray(forWeights, model, COMPILED, 'a compiled program');
+  refuseStray({ ...placement, ...forWeights }, model, isJavaScript, 'a JavaScript module');
+  refuseStray(forWeights, model, isCompiled, 'a compiled program');
   const [first] = Object.keys(forPackages);
-  if (first !== undefined && !model.some(({ path }) => COMPILED.test(path)))
+  if (first !== undefined && !model.some(isCompiled))
     throw new UsageError(`--${first} is for .pt2 packages, and there is none`);
   return Object.fromEntries(
-    model.map(({ name, path }) => [
-      name,
-      { path, ...placement, ...(COMPILED.test(path) ? forPackages : forWeights) },
+    model.map((each) => [
+      each.name,
+      { path: each.path, ...placement, ...(isCompiled(each) ? forPackages : forWeights) },
     ]),
   );
 }
