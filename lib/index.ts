@@ -15,6 +15,17 @@ export type {
   TypedArrayFor,
   TypedArrays,
 } from './dtype';
+export type { AotiConstant } from './aoti/description';
+export {
+  type AotiInputValue,
+  AotiModel,
+  type AotiOutputValue,
+  type AotiRunOptions,
+  type AotiSyncOptions,
+} from './aoti/model';
+export type { AotiLoadOptions } from './aoti/load';
+export type { AotiDType, AotiDimension, AotiInput, AotiOutput } from './aoti/package';
+export type { AotiDimensionOption, AotiInputOption } from './aoti/signature';
 export { type ErrorCode, TokenLearnerError } from './errors';
 export {
   loadCheckpoint,

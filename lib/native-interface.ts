@@ -147,6 +147,30 @@ export interface BatcherState {
   devices: { device: DeviceCode; running: number; batches: number; images: number; lost: boolean }[];
 }
 
+/** A constant of a compiled program. `dtype` may be one that this package does not have. */
+export interface NativeConstant {
+  name: string;
+  originalName: string;
+  type: 'parameter' | 'buffer' | 'constant' | 'folded' | 'unknown';
+  dtype: number;
+  /** True if it is one of `parameters`. */
+  isParameter: boolean;
+  /** null if the package does not tell it. */
+  shape: number[] | null;
+}
+
+/** A compiled program: its trees as PyTorch's JSON, the number of outputs, and its constants. */
+export interface NativeProgram {
+  inSpec: string;
+  outSpec: string;
+  outputs: number;
+  /** The outputs that the last run returned as None. */
+  noneOutputs: number[];
+  /** True if `setParameters` works. */
+  canUpdate: boolean;
+  constants: NativeConstant[];
+}
+
 export interface NativeBinding {
   /** The addon's version and build settings. */
   readonly build: { version: string; cuda: boolean; cudaArchitectures: string; torchTarget: string };
@@ -322,6 +346,22 @@ export interface NativeBinding {
   batcherState(batcher: BatcherHandle): BatcherState;
   /** For tests: no batch begins until that many requests wait. Then the hold ends. */
   holdBatcher(batcher: BatcherHandle, requests: number): void;
+
+  /** The descriptor of a new file in memory whose content may be run. Throws ERR_FILE_IO except on Linux. */
+  memoryFile(name: string): number;
+  /** Those of the functions that the loaded libtorch does not export. */
+  missingTorchSymbols(names: readonly string[]): string[];
+  /**
+   * Opens the program of a layer of kind 'aoti' on an executor's thread, which runs its library's code. `names` and `weights` are for a
+   * package whose library has no weights.
+   */
+  openProgram(
+    layer: LayerHandle,
+    names: readonly string[],
+    weights: readonly TensorArg[],
+  ): Promise<NativeTensor[]>;
+  /** Describes an open program. */
+  describeProgram(layer: LayerHandle): NativeProgram;
 
   /**
    * Converts pictures, uint8 tensors of shape (height, width, channels), on the CPU's executor thread. Resolves to one tensor.

@@ -52,6 +52,7 @@ const ENGINE_ROOMS = [
   'run/',
   'batch/',
   'image/',
+  'aoti/',
   'token-learner/',
   'token-learner-v10/',
   'token-learner-v11/',

@@ -6,11 +6,12 @@
 /** lib/ from the bottom up: the files and folders of each layer. A file imports from its own layer and from those before it. */
 const LAYERS = [
   ['errors', ['bundled', 'errors', 'native-interface', 'once']],
-  ['values', ['dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
+  ['values', ['cpu-flags', 'dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
   ['binding', ['binding', 'device', 'random', 'shared']],
   ['tensor', ['tensor', 'init', 'runtime']],
   ['weights', ['weights']],
   ['modules', ['modules']],
+  ['aoti', ['aoti']],
   ['serving', ['serving']],
   ['files', ['files']],
   ['visualize', ['visualize']],

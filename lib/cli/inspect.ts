@@ -1,10 +1,15 @@
 import { Command } from 'commander';
+import { isAotiPackage } from '../aoti/package';
 import { listWeights, type ListedTensor, type Listing } from '../files/list';
 import { formatShape } from '../shape';
 import { examineWeights, type Recognition } from '../weights';
 import type { Misfit } from '../weights/recognise';
+import { STANDARD } from './output';
+import { inspectPackage } from './inspect-package';
 import { fileName, inputFile } from './options';
+import { printable } from './printable';
 import { table } from './table';
+import { UsageError } from './usage-error';
 
 function optionList(options: object): string {
   return (Object.entries(options) as [string, unknown][])
@@ -50,15 +55,6 @@ function formatListing(
   return [head, '', ...list, modulesText(recognitions, misfits)].join('\n');
 }
 
-/** A name from a file, without characters that a terminal would obey. */
-function printable(name: string): string {
-  return /\p{C}/u.test(name) ? JSON.stringify(name).replace(/\p{C}/gu, escaped) : name;
-}
-
-function escaped(character: string): string {
-  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-}
-
 function shapesOf(tensors: readonly ListedTensor[]): Record<string, ListedTensor> {
   const dict = Object.create(null) as Record<string, ListedTensor>;
   for (const tensor of tensors) dict[tensor.name] = tensor;
@@ -66,6 +62,12 @@ function shapesOf(tensors: readonly ListedTensor[]): Record<string, ListedTensor
 }
 
 async function inspect(file: string, { json, key }: { json: boolean; key?: string }): Promise<void> {
+  if (file !== STANDARD && (await isAotiPackage(file))) {
+    if (key !== undefined)
+      throw new UsageError(`--key is for checkpoints, and ${file} is a package of programs`);
+    process.stdout.write(`${await inspectPackage(file, json)}\n`);
+    return;
+  }
   const listing = await listWeights(inputFile(file, 'inspect -'), key);
   const { recognitions, misfits } = examineWeights(shapesOf(listing.tensors));
   const text = json
@@ -74,13 +76,15 @@ async function inspect(file: string, { json, key }: { json: boolean; key?: strin
   process.stdout.write(`${text}\n`);
 }
 
-/** `tokenlearner inspect FILE`: what a file of weights holds, and whose weights they are. */
+/** `tokenlearner inspect FILE`: what a file of weights holds, and whose weights they are; or what a package of programs (.pt2) is for. */
 export function inspectCommand(): Command {
   return new Command('inspect')
-    .description('Show the keys, shapes, dtypes and bytes of a file of weights, and which module they fit.')
+    .description(
+      'Show the keys, shapes, dtypes and bytes of a file of weights, and which module they fit; for a .pt2 package, its device, inputs, outputs and constants.',
+    )
     .argument(
       '<file>',
-      'safetensors, an index of shards, a PyTorch checkpoint, .npz, .npy or a flax state; - is standard input',
+      'safetensors, an index of shards, a PyTorch checkpoint, .npz, .npy, a flax state or a .pt2 package; - is standard input',
       fileName,
     )
     .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')

@@ -7,6 +7,7 @@ import { messageOf, TokenLearnerError } from '../errors';
 import { ignoreClosedPipes, isClosedPipe, reportFailure } from './closed-pipe';
 import { convertCommand } from './convert';
 import { doctorCommand } from './doctor';
+import { exportScriptCommand } from './export-script';
 import { infoCommand } from './info';
 import { inspectCommand } from './inspect';
 import { refuseRepeats } from './options';
@@ -30,6 +31,7 @@ function program(): Command {
   root.addCommand(visualizeCommand());
   root.addCommand(inspectCommand());
   root.addCommand(convertCommand());
+  root.addCommand(exportScriptCommand());
   root.addCommand(infoCommand());
   root.addCommand(serveCommand());
   root.addCommand(runtimeCommand());

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, freemem, totalmem } from 'node:os';
 import path from 'node:path';
+import { parseCpuFlags } from '../cpu-flags';
 import { glibcVersion } from '../libtorch/libc';
 
 /** The properties of a machine that are known without native code. */
@@ -37,11 +38,6 @@ export function thisMachine(): Machine {
 
 function cpuFlags(): string[] {
   return parseCpuFlags(read('/proc/cpuinfo'));
-}
-
-/** x86 lists them under `flags`, ARM under `Features`. */
-export function parseCpuFlags(cpuinfo: string): string[] {
-  return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuinfo)?.[1]?.split(/\s+/) ?? [];
 }
 
 export function parseDriverVersion(text: string): string | null {

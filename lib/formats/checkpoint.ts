@@ -1,5 +1,5 @@
 /** PyTorch checkpoints: the zip archives with a state dict that torch.save writes since PyTorch 1.6. */
-import { emptyEntries, type ArrayEntries } from './array-entry';
+import { emptyEntries, type ArrayEntries, type ArrayEntry } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { openCheckpoint } from './checkpoint-archive';
 import { findStateDict } from './checkpoint-state-dict';
@@ -10,7 +10,7 @@ import { checkChoice, EVERYTHING, passes, type Choice, type NameFilter } from '.
 import { formatErrors, quote, type Fail } from './format-error';
 import { Pace } from './pace';
 import { unpickle } from './pickle';
-import { isTensor, pythonType, type PickledDict } from './pickle-values';
+import { isTensor, pythonType, type PickledDict, type PickleValue } from './pickle-values';
 import type { ZipArchive } from './zip-archive';
 
 /** Enough to describe about 100,000 tensors; their elements are not in the pickle. */
@@ -78,20 +78,43 @@ export async function readCheckpointFrom(
   return readTensors(stateDict, new TensorReader(archive, order, fail), choice, fail, new Pace());
 }
 
-async function openStateDict(
-  source: ByteSource,
-  name: string,
-  key: string | undefined,
-  fail: Fail,
-): Promise<{ archive: ZipArchive; stateDict: PickledDict; order: ByteOrder }> {
+interface Opened {
+  archive: ZipArchive;
+  root: PickleValue;
+  order: ByteOrder;
+}
+
+async function openRoot(source: ByteSource, name: string, fail: Fail): Promise<Opened> {
   const archive = await openCheckpoint(source, name);
   const pickleBytes = archive.sizeOf('data.pkl') ?? 0;
   if (pickleBytes > MAX_PICKLE_BYTES) {
     throw fail(`data.pkl has ${pickleBytes} bytes, over the limit of ${MAX_PICKLE_BYTES}`);
   }
   const order = await readByteOrder(archive, fail);
-  const root = await unpickle(await archive.read('data.pkl'), name, source.size);
-  return { archive, stateDict: await findStateDict(root, key, fail, new Pace()), order };
+  return { archive, order, root: await unpickle(await archive.read('data.pkl'), name, source.size) };
+}
+
+async function openStateDict(
+  source: ByteSource,
+  name: string,
+  key: string | undefined,
+  fail: Fail,
+): Promise<{ archive: ZipArchive; stateDict: PickledDict; order: ByteOrder }> {
+  const { archive, order, root } = await openRoot(source, name, fail);
+  return { archive, order, stateDict: await findStateDict(root, key, fail, new Pace()) };
+}
+
+/**
+ * Reads what `torch.save(tensor, path)` wrote: one tensor alone.
+ *
+ * @param name - names the source in error messages
+ * @throws TokenLearnerError as {@link readCheckpoint}
+ */
+export async function readSavedTensor(source: ByteSource, name: string): Promise<ArrayEntry> {
+  const fail = formatErrors(name);
+  const { archive, order, root } = await openRoot(source, name, fail);
+  if (!isTensor(root)) throw fail(`holds ${pythonType(root)} instead of a tensor`);
+  return new TensorReader(archive, order, fail).read('', root);
 }
 
 /** Reads the names, dtypes (PyTorch's names) and shapes of a state dict's tensors, and no elements. Sparse and other tensors have no shape here. */

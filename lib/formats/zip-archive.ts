@@ -3,7 +3,7 @@ import { constants, crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
 
 import type { Entry } from 'yauzl';
 
-import type { ByteSource } from './byte-source';
+import { type ByteSource, bytesSource } from './byte-source';
 import { allocateBytes } from './file-io';
 import { archiveError, formatErrors, quote, type Fail } from './format-error';
 import { Pace } from './pace';
@@ -177,8 +177,67 @@ export class ZipArchive {
       const sink = new RecordSink(allocateBytes(entry.uncompressedSize, this.#path), convert, this.#pace);
       if (method === STORED) await this.#readStored(fileDataStart, sink);
       else await this.#inflate(entry, fileDataStart, sink, name);
-      this.#verify(entry, sink, name);
+      this.#verify(entry, sink.written, sink.checksum, name);
       return sink.bytes;
+    } catch (cause) {
+      throw archiveError(cause, this.#fail);
+    }
+  }
+
+  /**
+   * Passes a record's bytes on, part by part, and verifies its size and checksum at the end: until then the receiver must not use what it got.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT, and the errors of `take`
+   */
+  async stream(name: string, take: (part: Uint8Array) => Promise<void>): Promise<void> {
+    const { entry, method } = this.#checked(name);
+    if (method === DEFLATED) this.chargeExpansion(entry.uncompressedSize);
+    let [checksum, size] = [0, 0];
+    let refused: { cause: unknown } | undefined;
+    const give = (part: Uint8Array) =>
+      take(part).catch((cause: unknown) => {
+        refused = { cause };
+        throw cause;
+      });
+    try {
+      const { fileDataStart } = await this.#directory.zip.readLocalFileHeaderPromise(entry, {
+        minimal: true,
+      });
+      const stored = this.#compressedParts(fileDataStart, entry.compressedSize);
+      const pass = async (parts: AsyncIterable<Uint8Array>): Promise<void> => {
+        for await (const part of parts) {
+          size += part.byteLength;
+          if (size > entry.uncompressedSize)
+            throw this.#fail(`the record ${quote(name)} is larger than ${entry.uncompressedSize} bytes`);
+          checksum = crc32(part, checksum);
+          await give(part);
+          await this.#pace.pause();
+        }
+      };
+      if (method === STORED) await pass(stored);
+      else await pipeline(stored, createInflateRaw(INFLATE_OPTIONS), pass);
+    } catch (cause) {
+      if (refused !== undefined) throw refused.cause;
+      throw archiveError(cause, this.#fail);
+    }
+    this.#verify(entry, size, checksum, name);
+  }
+
+  /**
+   * A record as a source of bytes, without a look at its checksum. One that is not compressed is read where it lies.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT, ERR_OUT_OF_MEMORY
+   */
+  async source(name: string): Promise<ByteSource> {
+    const { entry, method } = this.#checked(name);
+    if (method === DEFLATED) return bytesSource(await this.read(name), this.#path);
+    try {
+      const { fileDataStart } = await this.#directory.zip.readLocalFileHeaderPromise(entry, {
+        minimal: true,
+      });
+      const read = (target: Uint8Array, position: number) =>
+        this.#source.read(target, fileDataStart + position);
+      return { size: entry.uncompressedSize, read };
     } catch (cause) {
       throw archiveError(cause, this.#fail);
     }
@@ -251,15 +310,15 @@ export class ZipArchive {
   }
 
   /** PyTorch writes a checksum of 0 if it was told to compute none. */
-  #verify(entry: Entry, sink: RecordSink, name: string): void {
-    if (sink.written !== entry.uncompressedSize) {
+  #verify(entry: Entry, size: number, checksum: number, name: string): void {
+    if (size !== entry.uncompressedSize) {
       throw this.#fail(
-        `the record ${quote(name)} inflates to ${sink.written} bytes instead of ${entry.uncompressedSize}`,
+        `the record ${quote(name)} inflates to ${size} bytes instead of ${entry.uncompressedSize}`,
       );
     }
-    if (entry.crc32 === 0 || entry.crc32 === sink.checksum) return;
+    if (entry.crc32 === 0 || entry.crc32 === checksum) return;
     throw this.#fail(
-      `the record ${quote(name)} is damaged: its checksum is ${sink.checksum.toString(16)} instead of ${entry.crc32.toString(16)}`,
+      `the record ${quote(name)} is damaged: its checksum is ${checksum.toString(16)} instead of ${entry.crc32.toString(16)}`,
     );
   }
 }

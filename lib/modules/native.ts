@@ -1,7 +1,7 @@
 /** Native layers, and graphs of them: what a forward runs. */
 import { binding } from '../binding';
 import { type Device, deviceCode, deviceFromCode } from '../device';
-import { dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
+import { type DType, dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
 import type { CallOptions, LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
@@ -10,6 +10,8 @@ import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
+  /** Its own dtype. @default that of the layer */
+  readonly dtype?: DType;
 }
 
 /** The device and the dtype of parameters. */
@@ -64,10 +66,13 @@ export abstract class Runnable {
   readonly handle: LayerHandle;
   /** False if it takes inputs of every floating dtype. */
   readonly hasParameters: boolean;
+  /** The dtype of its input, if that is not the one of its placement. */
+  readonly inputDType: DType | undefined;
 
-  constructor(handle: LayerHandle, hasParameters: boolean) {
+  constructor(handle: LayerHandle, hasParameters: boolean, inputDType?: DType) {
     this.handle = handle;
     this.hasParameters = hasParameters;
+    this.inputDType = inputDType;
   }
 
   /**
@@ -75,6 +80,11 @@ export abstract class Runnable {
    * input.
    */
   abstract outputShape(input: readonly number[], how?: CallOptions): number[];
+
+  /** The same for the check of an input. Undefined if only a run tells the output's shape. */
+  accepts(input: readonly number[], how?: CallOptions): number[] | undefined {
+    return this.outputShape(input, how);
+  }
 
   /** Asks native code, the only owner of this fact. For a graph it is the placement of the first layer with parameters. */
   placement(): Placement {
@@ -92,9 +102,14 @@ export class NativeLayer extends Runnable {
   readonly definition: LayerDefinition;
   readonly specs: readonly ParameterSpec[];
 
-  constructor(handle: LayerHandle, definition: LayerDefinition) {
+  constructor(
+    handle: LayerHandle,
+    definition: LayerDefinition,
+    hasParameters = (definition.parameters ?? []).length > 0,
+    inputDType?: DType,
+  ) {
     const { parameters = [] } = definition;
-    super(handle, parameters.length > 0);
+    super(handle, hasParameters, inputDType);
     this.definition = definition;
     this.specs = parameters;
   }
@@ -127,8 +142,16 @@ export class NativeGraph extends Runnable {
     super(
       binding().createContainer(handles, 1, nodes, [parts.length]),
       parts.some(({ hasParameters }) => hasParameters),
+      parts[0]?.inputDType,
     );
     this.#parts = parts;
+  }
+
+  override accepts(input: readonly number[]): number[] | undefined {
+    return this.#parts.reduce<number[] | undefined>(
+      (shape, part) => shape && part.accepts(shape),
+      [...input],
+    );
   }
 
   override outputShape(input: readonly number[]): number[] {

@@ -29,8 +29,19 @@ export function markBuiltIn({ prototype }: { prototype: Methods }): void {
  */
 export function runnableOf(module: Module): Runnable | undefined {
   assertNotDisposed(module);
-  const isOverridden = !isBuiltIn(module, 'forward') || !isBuiltIn(module, 'forwardSync');
-  return isOverridden ? undefined : demandState(module).runnable?.();
+  return isOverridden(module) ? undefined : demandState(module).runnable?.();
+}
+
+/** The same for a Batcher, which also takes modules of several outputs. */
+export function batchRunnableOf(module: Module): Runnable | undefined {
+  const { batchRunnable } = demandState(module);
+  if (batchRunnable === undefined) return runnableOf(module);
+  assertNotDisposed(module);
+  return isOverridden(module) ? undefined : batchRunnable();
+}
+
+function isOverridden(module: Module): boolean {
+  return !isBuiltIn(module, 'forward') || !isBuiltIn(module, 'forwardSync');
 }
 
 function isBuiltIn(module: Methods, method: Method): boolean {

@@ -55,7 +55,7 @@ export function runSync<D extends FloatDType>(
 /** Checks an input for a module. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH. */
 export function checkInput(runnable: Runnable, input: unknown, how: CallOptions | undefined): TensorArg {
   const argument = checkInputDType(runnable, 'input', input);
-  runnable.outputShape(argument.shape, how);
+  runnable.accepts(argument.shape, how);
   return argument;
 }
 
@@ -64,7 +64,8 @@ export function checkInputDType(runnable: Runnable, name: string, input: unknown
   // Check the argument that native code gets. The object's own properties may differ from it.
   const argument = tensorArgument(name, input);
   const dtype = dtypeFromCode(argument.dtype);
-  const own = runnable.hasParameters ? runnable.placement().dtype : undefined;
+  const { inputDType } = runnable;
+  const own = inputDType ?? (runnable.hasParameters ? runnable.placement().dtype : undefined);
   if (own === undefined && !isFloatDType(dtype)) {
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
@@ -72,7 +73,8 @@ export function checkInputDType(runnable: Runnable, name: string, input: unknown
     );
   }
   if (own !== undefined && dtype !== own) {
-    const orModule = isFloatDType(dtype) ? `, or the module with to('${dtype}')` : '';
+    const orModule =
+      inputDType === undefined && isFloatDType(dtype) ? `, or the module with to('${dtype}')` : '';
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',
       `Expected dtype ${own}, the module's, for \`${name}\` but received ${dtype}; convert it with to('${own}')${orModule}`,

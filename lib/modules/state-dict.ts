@@ -1,9 +1,10 @@
 import { types } from 'node:util';
-import { dtypeFromCode, dtypeInfo } from '../dtype';
+import { type DType, dtypeFromCode, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { sameShape, type Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkBoolean, checkOptions, checkString, unexpected } from '../validate';
+import type { ParameterSpec } from './native';
 
 /** A module's parameters by PyTorch's names. */
 export type StateDict = Record<string, AnyTensor>;
@@ -38,10 +39,17 @@ function quoted(keys: readonly string[]): string {
   return keys.map((key) => `"${key}"`).join(', ');
 }
 
-/** The shape of a tensor of floats. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED. */
-function shapeOf(name: string, tensor: unknown): Shape {
+/** The shape of a tensor of floats, or of the expected dtype. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED. */
+function shapeOf(name: string, tensor: unknown, expected: DType | undefined): Shape {
   const { dtype: code, shape } = tensorArgument(name, tensor);
   const dtype = dtypeFromCode(code);
+  if (expected !== undefined && !dtypeInfo(expected).floating) {
+    if (dtype === expected) return shape;
+    throw new TokenLearnerError(
+      'ERR_DTYPE_MISMATCH',
+      `Expected dtype ${expected} for \`${name}\` but received ${dtype}`,
+    );
+  }
   if (dtypeInfo(dtype).floating) return shape;
   throw new TokenLearnerError(
     'ERR_DTYPE_MISMATCH',
@@ -55,7 +63,7 @@ function shapeOf(name: string, tensor: unknown): Shape {
  */
 export function checkStateDict(
   moduleName: string,
-  expected: readonly { name: string; shape: Shape }[],
+  expected: readonly ParameterSpec[],
   dict: unknown,
   options: unknown,
 ): LoadStateDictResult & { tensors: ReadonlyMap<string, AnyTensor> } {
@@ -71,10 +79,10 @@ export function checkStateDict(
     problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}. `);
   if (strict && unexpectedKeys.length > 0)
     problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}. `);
-  for (const { name, shape } of expected) {
+  for (const { name, shape, dtype } of expected) {
     if (!Object.hasOwn(entries, name)) continue;
     const tensor = entries[name];
-    const given = shapeOf(name, tensor);
+    const given = shapeOf(name, tensor, dtype);
     tensors.set(name, tensor as AnyTensor);
     if (sameShape(given, shape)) continue;
     problems.push(

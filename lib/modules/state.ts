@@ -34,6 +34,8 @@ export interface ModuleState {
   layer?: NativeLayer;
   /** What the package's own `forward` of the module runs, if that is one native request. */
   runnable?: () => Runnable | undefined;
+  /** The same for a Batcher, if it can run what a Sequential cannot. */
+  batchRunnable?: () => Runnable;
   /**
    * Checks the options of the package's own `forward` of the module on an input. Missing if it takes only those of every
    * request and returns one tensor.

@@ -146,7 +146,7 @@ export function distinctLayers(module: Module): NamedLayer[] {
 /** The parameters of layers, with their full names. */
 export function parameterSpecs(layers: readonly NamedLayer[]): ParameterSpec[] {
   return layers.flatMap(({ prefix, layer }) =>
-    layer.specs.map(({ name, shape }) => ({ name: prefix + name, shape })),
+    layer.specs.map((spec) => ({ ...spec, name: prefix + spec.name })),
   );
 }
 

@@ -5,7 +5,7 @@ import type { FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { Module } from '../modules/module';
 import type { Runnable } from '../modules/native';
-import { runnableOf } from '../modules/plan';
+import { batchRunnableOf } from '../modules/plan';
 import { checkRequest, request, REQUEST_OPTIONS } from '../modules/request';
 import { adopted, checkInput, type Outputs } from '../modules/run';
 import { assertNotDisposed, className, demandState, type ForwardCall, isModule } from '../modules/state';
@@ -215,7 +215,7 @@ function demandRunnable(model: Module): Runnable {
       'Expected a module of one input for `model` but received a TokenFuser, which takes two: call its forward',
     );
   }
-  const runnable = runnableOf(model);
+  const runnable = batchRunnableOf(model);
   if (runnable !== undefined) return runnable;
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_VALUE',

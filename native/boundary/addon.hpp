@@ -80,6 +80,12 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value images_to_tensor_sync(const Napi::CallbackInfo& info);
   Napi::Value tensor_to_image(const Napi::CallbackInfo& info);
 
+  // aoti.cpp
+  Napi::Value missing_torch_symbols(const Napi::CallbackInfo& info);
+  Napi::Value memory_file(const Napi::CallbackInfo& info);
+  Napi::Value open_program(const Napi::CallbackInfo& info);
+  Napi::Value describe_program(const Napi::CallbackInfo& info);
+
   // addon.cpp
   Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value load_libtorch(const Napi::CallbackInfo& info);
@@ -118,7 +124,8 @@ class Addon : public Napi::Addon<Addon> {
   /// Fails the waiting requests of all batchers. Must be called before the executors end.
   void close_batchers();
 
-  Executor& executor_of(Device device);
+  /// `lanes` is Op::lanes(): an operator that runs side by side with itself has an executor with as many threads.
+  Executor& executor_of(Device device, int lanes = 1);
   /// The options of a forward. They include memory for the results if JavaScript must own it.
   CallOptions options_for(const Op& op, const std::vector<TensorArg>& inputs, Napi::Value how);
 
@@ -153,7 +160,7 @@ class Addon : public Napi::Addon<Addon> {
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);
   PromiseQueue promises_;
   HandleTable<std::shared_ptr<Batcher>> batchers_;
-  std::map<Device, std::unique_ptr<Executor>> executors_;
+  std::map<std::pair<Device, int>, std::unique_ptr<Executor>> executors_;
   QueueLimits queue_limits_;
   /// The ids that end with this environment.
   std::set<std::string> shared_;

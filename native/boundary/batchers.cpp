@@ -131,7 +131,7 @@ Napi::Value Addon::batch_forward(const Napi::CallbackInfo& info) {
     if (!options.runs_inline) {
       for (Tensor& input : inputs) input = owned(input, device.is_cuda());
     }
-    Executor& executor = executor_of(device);
+    Executor& executor = executor_of(device, op->lanes());
     PromiseQueue::Pending pending = promises_.add(env);
     auto request = std::make_shared<BatchRequest>(std::move(op), device, std::move(inputs),
                                                   std::move(options), std::move(pending.completion));

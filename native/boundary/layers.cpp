@@ -85,10 +85,10 @@ void Addon::sweep_layers(Napi::Env env) {
   if (bytes != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -bytes);
 }
 
-Executor& Addon::executor_of(Device device) {
-  std::unique_ptr<Executor>& executor = executors_[device];
+Executor& Addon::executor_of(Device device, int lanes) {
+  std::unique_ptr<Executor>& executor = executors_[{device, lanes}];
   if (executor == nullptr) {
-    executor = std::make_unique<Executor>(device);
+    executor = std::make_unique<Executor>(device, lanes);
     executor->set_queue_limits(queue_limits_);
   }
   return *executor;
@@ -126,11 +126,7 @@ Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
     std::vector<std::vector<Tensor>> parameters;
     for (auto& each : arguments) parameters.push_back(bind_tensors(storages_, std::move(each)));
     replace(layers, [&](const std::shared_ptr<const Op>& op, std::size_t i) {
-      if (parameters[i].size() != op->parameters().size()) {
-        throw Error(ErrorCode::ERR_STATE_DICT,
-                    "Expected " + std::to_string(op->parameters().size()) + " parameters");
-      }
-      return op->with(op->placement(), place(parameters[i], op->placement()));
+      return op->with_values(parameters[i]);
     });
     return env.Undefined();
   });
@@ -138,8 +134,7 @@ Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    const auto op = unwrap(info[0]).op();
-    return tensors_.make_all(env, place(op->parameters(), {op->placement().dtype, Device::cpu()}));
+    return tensors_.make_all(env, unwrap(info[0]).op()->host_parameters());
   });
 }
 
@@ -201,7 +196,7 @@ Napi::Value Addon::submit(Napi::Env env, std::shared_ptr<const Op> op, std::vect
   const Device device = inputs.empty() ? op->placement().device : device_for(*op, inputs.front().device());
   // See Note [Inline runs]. An inline run reads JavaScript's memory before anything can change it.
   options.runs_inline = op->runs_inline(inputs);
-  Executor* const executor = options.runs_inline ? nullptr : &executor_of(device);
+  Executor* const executor = options.runs_inline ? nullptr : &executor_of(device, op->lanes());
   if (executor != nullptr) {
     executor->check_room(byte_length(inputs));
     for (Tensor& input : inputs) input = owned(input, device.is_cuda());
@@ -254,7 +249,7 @@ Napi::Value Addon::cancel(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const uint64_t id = to_index(info[0], "id");
     bool found = false;
-    for (const auto& [device, executor] : executors_) found = found || executor->cancel(id);
+    for (const auto& [key, executor] : executors_) found = found || executor->cancel(id);
     return Napi::Boolean::New(env, found);
   });
 }
@@ -262,7 +257,7 @@ Napi::Value Addon::cancel(const Napi::CallbackInfo& info) {
 Napi::Value Addon::set_queue_limits(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     queue_limits_ = {to_limit(info[0]), to_limit(info[1])};
-    for (const auto& [device, executor] : executors_) executor->set_queue_limits(queue_limits_);
+    for (const auto& [key, executor] : executors_) executor->set_queue_limits(queue_limits_);
     return env.Undefined();
   });
 }

@@ -18,7 +18,7 @@ std::optional<std::string> environment_variable(const char* name);
 std::filesystem::path path_from(const std::string& text);
 std::string text_of(const std::filesystem::path& path);
 
-// Shared libraries. They stay open until the process ends.
+// Shared libraries. They stay open until the process ends, unless close_library() closes them.
 
 /** The library of NVIDIA's driver. */
 extern const char* const kCudaDriver;
@@ -28,6 +28,12 @@ std::string library_file(const std::string& name);
 
 /** Opens a library. If that fails, returns null and sets `problem` to the system's text. */
 void* open_library(const std::filesystem::path& file, std::string& problem);
+
+/** The descriptor of a new file in memory whose content may be run. -1 if there is none: Linux alone has such files. */
+int memory_file(const char* name) noexcept;
+
+/** Closes a library. Its code must not run any more. */
+void close_library(void* library) noexcept;
 
 /** A function of an opened library or, except on Windows, of its dependencies. Null if there is none. */
 void* find_symbol(void* library, const char* name);

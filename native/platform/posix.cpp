@@ -53,6 +53,20 @@ void* open_library(const std::filesystem::path& file, std::string& problem) {
   return library;
 }
 
+#if defined(__linux__) && defined(SYS_memfd_create)
+int memory_file(const char* name) noexcept {
+  constexpr unsigned kCloseOnExec = 1;  // MFD_CLOEXEC
+  constexpr unsigned kMayBeRun =
+      0x10;  // MFD_EXEC, since Linux 6.3: a system may forbid what does not ask for it.
+  const long file = syscall(SYS_memfd_create, name, kCloseOnExec | kMayBeRun);
+  return static_cast<int>(file >= 0 ? file : syscall(SYS_memfd_create, name, kCloseOnExec));
+}
+#else
+int memory_file(const char*) noexcept { return -1; }
+#endif
+
+void close_library(void* library) noexcept { dlclose(library); }
+
 void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
 
 #if defined(__APPLE__)

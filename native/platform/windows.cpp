@@ -70,6 +70,10 @@ void* open_library(const std::filesystem::path& file, std::string& problem) {
   return reinterpret_cast<void*>(library);
 }
 
+int memory_file(const char*) noexcept { return -1; }
+
+void close_library(void* library) noexcept { FreeLibrary(static_cast<HMODULE>(library)); }
+
 void* find_symbol(void* library, const char* name) {
   return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name));
 }

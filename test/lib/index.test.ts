@@ -2,6 +2,7 @@ import * as api from '../../lib';
 
 test('the public names', () => {
   expect(Object.keys(api).sort()).toEqual([
+    'AotiModel',
     'Batcher',
     'Conv2d',
     'Flatten',

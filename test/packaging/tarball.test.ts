@@ -44,7 +44,9 @@ describe('the main package', () => {
       'dist',
       'package.json',
       'prebuilds',
+      'python',
     ]);
+    expect(names.filter((name) => name.startsWith('python/'))).toEqual(['python/export.py']);
     expect(names.filter((name) => /\.(?:cpp|hpp|cu|map|tsbuildinfo)$/.test(name))).toEqual([]);
     expect(names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))).toEqual([]);
     expect(manifest.devDependencies).toBeUndefined();

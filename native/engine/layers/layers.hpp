@@ -12,6 +12,7 @@ namespace tokenlearner {
 
 // X(kind, maker). lib/modules passes the kind.
 #define TOKENLEARNER_LAYERS(X)                   \
+  X("aoti", make_aoti)                           \
   X("conv2d", make_conv2d)                       \
   X("flatten", make_flatten)                     \
   X("gelu", make_gelu)                           \

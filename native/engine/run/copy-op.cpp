@@ -26,9 +26,7 @@ std::shared_ptr<const Op> CopyOp::with(Placement target, std::vector<Tensor>) co
   return std::make_shared<CopyOp>(target);
 }
 
-Outputs ParametersOp::run(Inputs, const CallOptions&) const {
-  return place(source_->parameters(), {source_->placement().dtype, Device::cpu()});
-}
+Outputs ParametersOp::run(Inputs, const CallOptions&) const { return source_->host_parameters(); }
 
 std::shared_ptr<const Op> ParametersOp::with(Placement, std::vector<Tensor>) const {
   throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A copy of parameters has none of its own");

@@ -22,12 +22,12 @@ constexpr auto kShortWait = std::chrono::microseconds(200);
 
 }  // namespace
 
-Executor::Executor(Device device) : device_(device) {
+Executor::Executor(Device device, int lanes) : device_(device) {
   // See Note [Leaving while a forward runs].
   ExitGate::guard_main_thread();
   static const bool installed = (ExitGate::install(), true);
   static_cast<void>(installed);
-  const int lanes = device.is_cuda() ? kCudaLanes : 1;
+  if (device.is_cuda()) lanes = kCudaLanes;
   threads_.reserve(static_cast<std::size_t>(lanes));
   for (int i = 0; i < lanes; ++i) {
     platform::ThreadHandle thread;

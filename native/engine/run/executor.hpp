@@ -36,12 +36,13 @@ struct QueueLimits {
   std::size_t bytes = std::numeric_limits<std::size_t>::max();
 };
 
-/// Runs requests in order on its own threads: one for the CPU, a few lanes for a CUDA device. See
-/// Note [Lanes] in cuda/stream.hpp. There is one executor per device and Node environment. It does not use
+/// Runs requests in order on its own threads: `lanes` for the CPU, a few for a CUDA device. See
+/// Note [Lanes] in cuda/stream.hpp. There is one executor per device, number of lanes and Node environment. It does not use
 /// libuv's pool, which has four threads and is needed for files and DNS.
 class Executor {
  public:
-  explicit Executor(Device device);
+  /// `lanes` is the number of threads for the CPU. A CUDA device has as many as its streams.
+  explicit Executor(Device device, int lanes = 1);
   /// Waits for running requests. Waiting requests fail with ERR_CLOSED. The environment's thread only.
   ~Executor();
   Executor(const Executor&) = delete;

@@ -65,6 +65,12 @@ bool GraphOp::runs_anywhere() const {
                      [](const Graph::Node& node) { return node.op->runs_anywhere(); });
 }
 
+int GraphOp::lanes() const {
+  int most = 1;
+  for (const Graph::Node& node : graph_.nodes) most = std::max(most, node.op->lanes());
+  return most;
+}
+
 Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
   if (inputs.size() != graph_.inputs) {
     throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected " + std::to_string(graph_.inputs) +

@@ -36,6 +36,7 @@ class GraphOp final : public Op {
   explicit GraphOp(Graph graph);
   Outputs run(Inputs inputs, const CallOptions& options) const override;
   bool runs_anywhere() const override;
+  int lanes() const override;
   std::optional<int64_t> joined_rank(int64_t rank) const override;
   bool takes_any_size() const override;
   std::optional<Dims> batch_key(const Dims& shape) const override;

@@ -48,6 +48,17 @@ std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement place
   return placed;
 }
 
+std::vector<Tensor> Op::host_parameters() const {
+  return place(parameters_, {placement_.dtype, Device::cpu()});
+}
+
+std::shared_ptr<const Op> Op::with_values(const std::vector<Tensor>& values) const {
+  if (values.size() != parameters_.size()) {
+    throw Error(ErrorCode::ERR_STATE_DICT, "Expected " + std::to_string(parameters_.size()) + " parameters");
+  }
+  return with(placement_, place(values, placement_));
+}
+
 Device device_for(const Op& op, Device input) { return op.runs_anywhere() ? input : op.placement().device; }
 
 Tensor moved(const Tensor& input, Device device) {

@@ -86,6 +86,16 @@ class Op {
   /// True if the operator has no parameters. Then it runs on the device of its first input.
   virtual bool runs_anywhere() const { return parameters_.empty(); }
 
+  /// The threads of the CPU that may run it side by side.
+  virtual int lanes() const { return 1; }
+
+  /// Copies of the parameters on the CPU. They are contiguous.
+  virtual std::vector<Tensor> host_parameters() const;
+
+  /// The same operator with other values of host_parameters(), which may be anywhere, in any dtype. Throws ERR_STATE_DICT if
+  /// their number differs.
+  virtual std::shared_ptr<const Op> with_values(const std::vector<Tensor>& values) const;
+
   /// The same operator with other parameters. They are contiguous and already have `placement`'s dtype and
   /// device.
   virtual std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const = 0;

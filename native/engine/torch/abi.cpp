@@ -28,8 +28,18 @@ bool contains_one_of(const std::string& text, std::initializer_list<const char*>
                      [&text](const char* part) { return text.find(part) != std::string::npos; });
 }
 
-/// The message is the only way to tell libtorch's errors apart: the stable ABI has no error codes.
-ErrorCode code_of(const std::string& message) {
+template <typename T>
+StableIValue bits(T value) {
+  static_assert(sizeof(T) <= sizeof(StableIValue));
+  StableIValue result = 0;
+  std::memcpy(&result, &value, sizeof(T));
+  return result;
+}
+
+}  // namespace
+
+// The message is the only way to tell libtorch's errors apart: the stable ABI has no error codes.
+ErrorCode torch_error_code(const std::string& message) {
   if (contains_one_of(message, {"out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED",
                                 "ALLOCATION_FAILED"}))
     return ErrorCode::ERR_OUT_OF_MEMORY;
@@ -45,16 +55,6 @@ ErrorCode code_of(const std::string& message) {
   return ErrorCode::ERR_LIBTORCH;
 }
 
-template <typename T>
-StableIValue bits(T value) {
-  static_assert(sizeof(T) <= sizeof(StableIValue));
-  StableIValue result = 0;
-  std::memcpy(&result, &value, sizeof(T));
-  return result;
-}
-
-}  // namespace
-
 void check_torch(int32_t status, const char* what) {
   if (status == AOTI_TORCH_SUCCESS) return;
   std::string message = std::string("libtorch could not run ") + what;
@@ -62,7 +62,7 @@ void check_torch(int32_t status, const char* what) {
     if (const char* detail = get_what(); detail != nullptr && *detail != '\0')
       message += std::string(": ") + detail;
   }
-  throw Error(code_of(message), message);
+  throw Error(torch_error_code(message), message);
 }
 
 TorchTensor::TorchTensor(AtenTensorHandle handle)
@@ -79,36 +79,47 @@ TorchTensor TorchTensor::view(const Tensor& tensor) {
   return TorchTensor(handle);
 }
 
-Tensor TorchTensor::to_tensor() const {
+AtenTensorHandle TorchTensor::duplicate() const {
+  AtenTensorHandle owned = nullptr;
+  check_torch(torch().aoti_torch_new_tensor_handle(get(), &owned), "new_tensor_handle");
+  return owned;
+}
+
+TorchLayout layout_of(AtenTensorHandle handle) {
   const TorchFunctions& t = torch();
+  TorchLayout layout;
   int64_t dim = 0;
   int64_t* sizes = nullptr;
   int64_t* strides = nullptr;
-  int32_t dtype = 0;
+  check_torch(t.aoti_torch_get_dim(handle, &dim), "dim");
+  check_torch(t.aoti_torch_get_sizes(handle, &sizes), "sizes");
+  check_torch(t.aoti_torch_get_strides(handle, &strides), "strides");
+  check_torch(t.aoti_torch_get_dtype(handle, &layout.dtype), "dtype");
+  check_torch(t.torch_get_mutable_data_ptr(handle, &layout.data), "data_ptr");
+  layout.shape.assign(sizes, sizes + dim);
+  layout.strides.assign(strides, strides + dim);
+  return layout;
+}
+
+Tensor TorchTensor::to_tensor() const {
+  const TorchFunctions& t = torch();
+  TorchLayout layout = layout_of(get());
   int32_t device_type = 0;
   int32_t device_index = 0;
-  void* data = nullptr;
-  check_torch(t.aoti_torch_get_dim(get(), &dim), "dim");
-  check_torch(t.aoti_torch_get_sizes(get(), &sizes), "sizes");
-  check_torch(t.aoti_torch_get_strides(get(), &strides), "strides");
-  check_torch(t.aoti_torch_get_dtype(get(), &dtype), "dtype");
   check_torch(t.aoti_torch_get_device_type(get(), &device_type), "device");
   check_torch(t.aoti_torch_get_device_index(get(), &device_index), "device");
-  check_torch(t.torch_get_mutable_data_ptr(get(), &data), "data_ptr");
   Tensor tensor;
-  tensor.dtype = static_cast<DType>(dtype);
-  tensor.shape.assign(sizes, sizes + dim);
-  tensor.strides.assign(strides, strides + dim);
+  tensor.dtype = static_cast<DType>(layout.dtype);
+  tensor.shape = std::move(layout.shape);
+  tensor.strides = std::move(layout.strides);
   const auto bytes = static_cast<std::size_t>(extent(tensor.shape, tensor.strides)) * item_size(tensor.dtype);
-  tensor.storage = Storage(handle_, data, bytes,
+  tensor.storage = Storage(handle_, layout.data, bytes,
                            device_type == kDeviceTypeCuda ? Device::cuda(device_index) : Device::cpu());
   return tensor;
 }
 
 TorchCall& TorchCall::tensor(const TorchTensor& value) {
-  AtenTensorHandle owned = nullptr;
-  check_torch(torch().aoti_torch_new_tensor_handle(value.get(), &owned), op_);
-  stack_.push_back(bits(owned));
+  stack_.push_back(bits(value.duplicate()));
   return *this;
 }
 

@@ -27,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/error.hpp"
 #include "engine/memory/tensor.hpp"
 
 namespace tokenlearner {
@@ -52,6 +53,14 @@ namespace tokenlearner {
   X(aoti_torch_get_sizes)               \
   X(aoti_torch_get_strides)
 
+/// What libtorch says about a tensor.
+struct TorchLayout {
+  Dims shape;
+  Dims strides;
+  int32_t dtype = 0;
+  void* data = nullptr;
+};
+
 /// The functions of one loaded libtorch.
 struct TorchFunctions {
 #define TOKENLEARNER_DECLARE(name) decltype(&::name) name = nullptr;
@@ -64,6 +73,10 @@ struct TorchFunctions {
   decltype(&::aoti_torch_get_current_cuda_stream) aoti_torch_get_current_cuda_stream = nullptr;
   // at::set_num_threads. The stable ABI has no such function.
   void (*set_num_threads)(int) = nullptr;
+  // Of OpenMP and MKL in libtorch's build: the number of threads of the calling thread's operators. May be null.
+  void (*omp_set_num_threads)(int) = nullptr;
+  int (*omp_get_max_threads)() = nullptr;
+  int (*mkl_set_num_threads_local)(int) = nullptr;
   // Since 2.13.
   int32_t (*torch_new_stable_ivalue)(StableIValue** ret_value) = nullptr;
   const char* (*torch_exception_get_what_without_backtrace)() = nullptr;
@@ -73,9 +86,15 @@ struct TorchFunctions {
 /// succeeded.
 const TorchFunctions& torch();
 
+/// The code for a message of libtorch: ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST or ERR_LIBTORCH.
+ErrorCode torch_error_code(const std::string& message);
+
 /// Throws ERR_LIBTORCH, ERR_OUT_OF_MEMORY or ERR_DEVICE_LOST if a shim call failed, with libtorch's message
 /// if there is one.
 void check_torch(int32_t status, const char* what);
+
+/// Throws as check_torch() does.
+TorchLayout layout_of(AtenTensorHandle handle);
 
 /// Owns a libtorch tensor handle.
 class TorchTensor {
@@ -87,6 +106,8 @@ class TorchTensor {
   static TorchTensor view(const Tensor& tensor);
 
   AtenTensorHandle get() const { return handle_.get(); }
+  /// A new handle of the same tensor, which the caller owns.
+  AtenTensorHandle duplicate() const;
   /// The same memory as a Tensor. The Tensor keeps this handle alive.
   Tensor to_tensor() const;
 

@@ -1,5 +1,6 @@
 #include "engine/torch/library.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <mutex>
@@ -21,6 +22,8 @@ constexpr uint64_t kOldest = TORCH_TARGET_VERSION;
 struct Loaded {
   std::mutex mutex;
   TorchInfo info;
+  void* handle = nullptr;
+  void* cuda_handle = nullptr;
   std::atomic<bool> ready = false;
   bool cuda_ready = false;
   TorchFunctions functions;
@@ -60,6 +63,9 @@ TorchFunctions resolve_all(void* handle, const std::string& path) {
   TOKENLEARNER_TORCH_FUNCTIONS(TOKENLEARNER_RESOLVE)
 #undef TOKENLEARNER_RESOLVE
   resolve(handle, "_ZN2at15set_num_threadsEi", f.set_num_threads);
+  resolve(handle, "omp_set_num_threads", f.omp_set_num_threads);
+  resolve(handle, "omp_get_max_threads", f.omp_get_max_threads);
+  resolve(handle, "MKL_Set_Num_Threads_Local", f.mkl_set_num_threads_local);
   resolve(handle, "torch_new_stable_ivalue", f.torch_new_stable_ivalue);
   resolve(handle, "torch_exception_get_what_without_backtrace", f.torch_exception_get_what_without_backtrace);
   if (missing != nullptr) {
@@ -133,6 +139,7 @@ void load_torch(const std::string& lib_dir) {
                     ". libtorch " TOKENLEARNER_OLDEST_TORCH " or later is needed");
   }
   state.functions = functions;
+  state.handle = handle;
   state.info = {lib_dir, version_text(version),
                 std::filesystem::exists(dir / platform::library_file("torch_cuda"))};
   // If someone else has loaded this libtorch, do not change its settings.
@@ -163,6 +170,7 @@ void load_torch_cuda() {
   resolve(handle, "cudaRuntimeGetVersion", runtime_version);
   if (runtime_version == nullptr || runtime_version(&state.info.cuda_runtime) != 0)
     state.info.cuda_runtime = 0;
+  state.cuda_handle = handle;
   state.cuda_ready = true;
   ExitGate::install();
 }
@@ -181,6 +189,33 @@ void adopt_chosen_threads() {
   adopted = chosen;
   const TorchFunctions& functions = torch();
   if (functions.set_num_threads != nullptr) functions.set_num_threads(chosen);
+}
+
+bool torch_exports(const char* name) {
+  Loaded& state = loaded();
+  const std::lock_guard lock(state.mutex);
+  const auto exported = [name](void* handle) {
+    return handle != nullptr && platform::find_symbol(handle, name) != nullptr;
+  };
+  return exported(state.handle) || exported(state.cuda_handle);
+}
+
+ThreadShare::ThreadShare(int lanes) {
+  const TorchFunctions& t = torch();
+  if (lanes <= 1 || t.omp_set_num_threads == nullptr || t.omp_get_max_threads == nullptr) return;
+  // Asks libtorch first: its first answer on a thread sets the number.
+  const auto all = static_cast<int>(torch_num_threads());
+  const int share = std::max(1, all / lanes);
+  before_ = t.omp_get_max_threads();
+  t.omp_set_num_threads(share);
+  if (t.mkl_set_num_threads_local != nullptr) mkl_before_ = t.mkl_set_num_threads_local(share);
+}
+
+ThreadShare::~ThreadShare() {
+  if (before_ == 0) return;
+  const TorchFunctions& t = torch();
+  t.omp_set_num_threads(before_);
+  if (t.mkl_set_num_threads_local != nullptr) t.mkl_set_num_threads_local(mkl_before_);
 }
 
 uint32_t torch_num_threads() {

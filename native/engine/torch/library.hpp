@@ -38,6 +38,24 @@ std::optional<TorchInfo> torch_info();
 /// libtorch is loaded.
 void adopt_chosen_threads();
 
+/// True if the loaded libtorch, or what it was linked with, exports a function. Any thread.
+bool torch_exports(const char* name);
+
+/// While it lives, libtorch's operators on this thread use its share of the threads: those of all, divided by the number of
+/// threads that run operators side by side. Precondition: libtorch is loaded.
+class ThreadShare {
+ public:
+  explicit ThreadShare(int lanes);
+  ~ThreadShare();
+  ThreadShare(const ThreadShare&) = delete;
+  ThreadShare& operator=(const ThreadShare&) = delete;
+
+ private:
+  /// 0 if nothing has changed.
+  int before_ = 0;
+  int mkl_before_ = 0;
+};
+
 /// at::get_num_threads(), for the calling thread. Precondition: libtorch is loaded.
 uint32_t torch_num_threads();
 

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { countNvidiaGpus, parseCpuFlags, parseDriverVersion, thisMachine } from '../../../lib/doctor/machine';
+import { parseCpuFlags } from '../../../lib/cpu-flags';
+import { countNvidiaGpus, parseDriverVersion, thisMachine } from '../../../lib/doctor/machine';
 import { temporaryFolder, writeFiles } from '../libtorch/support';
 
 const folder = temporaryFolder();

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/aoti/program.hpp"
+#include "engine/run/op.hpp"
+
+namespace tokenlearner {
+
+/// A dimension of an input or an output.
+struct AotiDimension {
+  /// Dimensions of one symbol have equal sizes. 0 for a fixed size.
+  int64_t symbol = 0;
+  int64_t min = 0;
+  int64_t max = 0;
+};
+
+/// What the compiled code expects of an input, and does not check.
+struct AotiInputSpec {
+  DType dtype = DType::float32;
+  std::vector<AotiDimension> dimensions;
+  /// The dimensions from the outermost in memory to the innermost.
+  std::vector<std::size_t> order;
+};
+
+struct AotiSignature {
+  std::vector<AotiInputSpec> inputs;
+  /// For each output, whether its first dimension has the symbol of the first input's first one. Empty if unknown.
+  std::vector<bool> joined_outputs;
+};
+
+/// Learns which outputs grow with the first dimension of the inputs, where the package does not tell: those that had its size for two
+/// different sizes. Any thread.
+class AotiJoinProbe {
+ public:
+  /// True once all outputs are known to.
+  bool is_joinable() const;
+  void observe(int64_t size, const Outputs& outputs);
+
+ private:
+  mutable std::mutex mutex_;
+  int64_t first_size_ = -1;
+  bool differs_ = false;
+  bool refuted_ = false;
+};
+
+/// A compiled program as an operator. It is opened by open(), on a thread of the caller's choice, before anything else but
+/// placement() and with() is called. See Note [Compiled programs] in library.hpp.
+///
+/// Requests share a run if each input's and each output's first dimension is one dynamic dimension. The last bits of a result can depend
+/// on the size of the batch: see Note [How requests share a run] in run/joined.hpp.
+class AotiOp final : public Op {
+ public:
+  AotiOp(AotiSource source, AotiSignature signature, Placement placement);
+
+  /// Opens the program, with weights if its library has none. Throws the errors of AotiProgram.
+  void open(AotiWeights weights) const;
+  /// Throws ERR_AOTI_PACKAGE before open().
+  const AotiProgram& program() const { return *opened(); }
+
+  Outputs run(Inputs inputs, const CallOptions& options) const override;
+  std::optional<int64_t> joined_rank(int64_t rank) const override;
+  std::vector<Outputs> run_list(RequestList list) const override;
+  bool runs_anywhere() const override { return false; }
+  int lanes() const override { return source_.device.is_cpu() ? source_.instances : 1; }
+  std::vector<Tensor> host_parameters() const override;
+  std::shared_ptr<const Op> with_values(const std::vector<Tensor>& values) const override;
+  /// Throws ERR_INVALID_ARG_VALUE: the code is for one device and its dtypes.
+  std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const override;
+
+  /// True for the constants that are a module's parameters and buffers: those of host_parameters(), in that order.
+  static bool is_parameter(const AotiConstant& constant);
+
+ private:
+  std::shared_ptr<const AotiProgram> opened() const;
+  void check(Inputs inputs) const;
+  Tensor prepared(const Tensor& input, const AotiInputSpec& spec) const;
+  Outputs owned(const std::vector<TorchTensor>& made, const std::vector<Tensor>& inputs) const;
+
+  AotiSource source_;
+  AotiSignature signature_;
+  std::shared_ptr<AotiJoinProbe> probe_ = std::make_shared<AotiJoinProbe>();
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const AotiProgram> program_;
+};
+
+}  // namespace tokenlearner

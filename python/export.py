@@ -1,0 +1,465 @@
+"""Exports a PyTorch module to a .pt2 package that tokenlearner runs in Node, without Python: torch.export, then AOTInductor.
+
+Long because it is one file that users copy.
+
+    python export.py MODEL OUT.pt2 [options]
+
+MODEL is one of
+    net.py:make        a file and a function in it (or a module object). It returns the module, or (module, example inputs), or
+                       (module, example inputs, dynamic_shapes as torch.export takes them)
+    timm:NAME          a model of timm, such as timm:vit_small_patch16_224; --features gives its feature map (B, C, H, W), as TokenLearner takes it
+    plain-vit          the small ViT of this file, without trained weights, to try things out: a feature map (B, 384, 14, 14)
+
+Examples
+    python export.py timm:vit_small_patch16_224 --features --pretrained backbone.pt2
+    python export.py net.py:make --input x:float32:3,64,64 net.pt2
+    python export.py timm:vit_small_patch16_224 --features --pretrained --token-learner weights.safetensors --head weights.safetensors whole.pt2
+
+The first dimension of every input is the batch, of any size. The signature (names, dtypes, shapes, the version of torch) goes into the package's metadata, where
+AotiModel.load reads it. Needs torch 2.11 or later and a C++ compiler; for CUDA a CUDA build of torch and a GPU like the one that will run it.
+"""
+
+import argparse
+import importlib.util
+import inspect
+import json
+import math
+import os
+import struct
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+METADATA_KEY = "tokenlearner"
+METADATA_VERSION = 1
+LARGEST_SIZE = 2**53
+# The processors that the code is to run on, as the C++ compiler names them; and PyTorch's name of their instruction set.
+CPU_LEVELS = {"x86-64-v3": "avx2", "x86-64-v4": "avx512"}
+
+
+def parse_arguments(argv):
+    parser = argparse.ArgumentParser(prog="export.py", description=(__doc__ or "").replace("Long because it is one file that users copy.\n\n", ""), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="FILE.py:FUNCTION, timm:NAME or plain-vit")
+    parser.add_argument("out", help="the package to write, OUT.pt2")
+    parser.add_argument(
+        "--input",
+        action="append",
+        metavar="[NAME:][DTYPE:]SIZES",
+        help="an input without its batch dimension, such as x:float32:3,224,224; once for each input",
+    )
+    parser.add_argument("--batch", type=int, default=2, help="the size of batch to trace with, at least 2 (default: 2)")
+    parser.add_argument("--batch-max", type=int, help="the largest batch (default: no limit)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--cpu", choices=tuple(CPU_LEVELS), help="the oldest processors to run on (default: those like this one)")
+    parser.add_argument("--dtype", choices=("float32", "float64", "float16", "bfloat16"), default="float32", help="of the module and its float inputs")
+    parser.add_argument("--weights", metavar="FILE", help="a state dict for the module, .safetensors or torch.save's")
+    parser.add_argument("--pretrained", action="store_true", help="timm: with trained weights, from the network")
+    parser.add_argument("--features", action="store_true", help="timm: the feature map (B, C, H, W) instead of the classes")
+    parser.add_argument("--token-learner", metavar="FILE", help="put a TokenLearner with these weights after the module, into one program")
+    parser.add_argument("--head", metavar="FILE", help="put a Linear layer with these weights after the flattened tokens")
+    parser.add_argument("--no-check", action="store_true", help="do not compare the package with the module")
+    return parser.parse_args(argv)
+
+
+ARGUMENTS = parse_arguments(sys.argv[1:]) if __name__ == "__main__" else None
+if ARGUMENTS is not None and ARGUMENTS.cpu is not None:
+    # torch reads it when it is imported.
+    os.environ["ATEN_CPU_CAPABILITY"] = CPU_LEVELS[ARGUMENTS.cpu]
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.utils import _pytree as pytree  # noqa: E402
+
+
+class Problem(Exception):
+    """Something that the user can change."""
+
+
+# The modules.
+
+
+class TokenLearner(nn.Module):
+    """Tokens (B, C, G) of a feature map (B, C, H, W): the computation of tokenlearner's TokenLearner, from operators of PyTorch."""
+
+    def __init__(self, dim: int, tokens: int, ff_mult: int, layers: int):
+        super().__init__()
+        self.groups = tokens
+        widths = [dim, *[ff_mult * dim] * (layers - 1), 1]
+        parts: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            parts += [nn.Conv2d(inputs * tokens, outputs * tokens, 1, groups=tokens), nn.GELU()]
+        self.net = nn.Sequential(*parts[:-1])
+
+    def forward(self, x):
+        repeated = x.repeat(1, self.groups, 1, 1)
+        attention = self.net(repeated)
+        product = repeated.unflatten(1, (self.groups, x.shape[1])).transpose(1, 2) * attention.unsqueeze(1)
+        return product.mean(dim=(-2, -1))
+
+
+class Whole(nn.Module):
+    """A backbone, a TokenLearner and a head, as one program."""
+
+    def __init__(self, backbone, learner, head):
+        super().__init__()
+        self.backbone, self.learner, self.head = backbone, learner, head
+
+    def forward(self, x):
+        tokens = self.learner(self.backbone(x))
+        return tokens if self.head is None else self.head(tokens.flatten(1))
+
+
+class PlainBlock(nn.Module):
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x):
+        batch, count, dim = x.shape
+        q, k, v = self.qkv(self.norm1(x)).reshape(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+        x = x + self.proj(mixed.transpose(1, 2).reshape(batch, count, dim))
+        return x + self.mlp(self.norm2(x))
+
+
+class PlainViT(nn.Module):
+    """The shape of ViT-S/16, without a class token: (B, 3, image, image) to the feature map (B, dim, image / 16, image / 16)."""
+
+    def __init__(self, image=224, patch=16, dim=384, depth=12, heads=6):
+        super().__init__()
+        self.patch = nn.Conv2d(3, dim, patch, stride=patch)
+        self.position = nn.Parameter(torch.randn(1, (image // patch) ** 2, dim) * 0.02)
+        self.blocks = nn.Sequential(*[PlainBlock(dim, heads) for _ in range(depth)])
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x):
+        map = self.patch(x)
+        tokens = self.norm(self.blocks(map.flatten(2).transpose(1, 2) + self.position))
+        return tokens.transpose(1, 2).reshape(map.shape)
+
+
+class TimmFeatures(nn.Module):
+    """The last feature map (B, C, H, W) of a model of timm."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.prefix = getattr(model, "num_prefix_tokens", 0)
+        self.grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
+        self.is_last = getattr(model, "output_fmt", "") == "NHWC"
+
+    def forward(self, x):
+        features = self.model.forward_features(x)
+        if features.ndim == 3:
+            tokens = features[:, self.prefix :].transpose(1, 2)
+            return tokens.reshape(tokens.shape[0], tokens.shape[1], *self.grid)
+        return features.permute(0, 3, 1, 2).contiguous() if self.is_last else features
+
+
+# Weights.
+
+SAFETENSORS_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "BOOL": torch.bool}
+
+
+def load_state_dict(file: str) -> dict[str, torch.Tensor]:
+    """A state dict of tensors; code in the file does not run."""
+    if not file.endswith(".safetensors"):
+        return torch.load(file, map_location="cpu", weights_only=True)
+    data = Path(file).read_bytes()
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        dtype = SAFETENSORS_DTYPES.get(entry["dtype"])
+        if dtype is None:
+            raise Problem(f"{file}: the dtype {entry['dtype']} of {name} is not supported")
+        start, end = entry["data_offsets"]
+        part = bytearray(data[8 + length + start : 8 + length + end])
+        tensors[name] = torch.frombuffer(part, dtype=dtype).reshape(entry["shape"]) if part else torch.empty(entry["shape"], dtype=dtype)
+    return tensors
+
+
+def token_learner_from(state: dict[str, torch.Tensor], file: str) -> TokenLearner:
+    """The TokenLearner whose weights a state dict holds, alone or under one prefix."""
+    prefixes = {name.removesuffix("net.0.weight") for name in state if name.endswith("net.0.weight")}
+    if len(prefixes) != 1:
+        raise Problem(f"{file} holds the weights of {len(prefixes)} TokenLearners (…net.0.weight); it must be one")
+    (prefix,) = prefixes
+    own = {name.removeprefix(f"{prefix}net."): value for name, value in state.items() if name.startswith(f"{prefix}net.")}
+    weights = [own[f"{index}.weight"] for index in sorted(int(name.split(".")[0]) for name in own if name.endswith(".weight"))]
+    dim, tokens = weights[0].shape[1], weights[-1].shape[0]
+    ff_mult = weights[0].shape[0] // (tokens * dim) if len(weights) > 1 else 1
+    learner = TokenLearner(dim, tokens, ff_mult, len(weights))
+    learner.net.load_state_dict(own)
+    return learner
+
+
+def head_from(state: dict[str, torch.Tensor], file: str) -> nn.Linear:
+    """The Linear layer whose weights a state dict holds: its only matrix."""
+    names = [name for name, value in state.items() if name.endswith("weight") and value.ndim == 2]
+    if len(names) != 1:
+        raise Problem(f"{file} holds {len(names)} matrices ({', '.join(names)}); the head's must be the only one")
+    weight, bias = state[names[0]], state.get(names[0].removesuffix("weight") + "bias")
+    head = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    head.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
+    return head
+
+
+# The module and its example inputs.
+
+
+def load_factory(spec: str):
+    file, _, name = spec.rpartition(":")
+    if not Path(file).is_file():
+        raise Problem(f"there is no file {file}")
+    sys.path.insert(0, str(Path(file).resolve().parent))
+    module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    factory = getattr(module, name, None)
+    if factory is None:
+        raise Problem(f"{file} has no {name}")
+    made = factory if isinstance(factory, nn.Module) else factory()
+    made = made if isinstance(made, tuple) else (made,)
+    if not isinstance(made[0], nn.Module):
+        raise Problem(f"{spec} gave {type(made[0]).__name__} instead of a torch.nn.Module")
+    return (*made, None, None)[:3]
+
+
+def load_timm(name: str, features: bool, pretrained: bool):
+    try:
+        import timm
+    except ImportError as error:
+        raise Problem(f"timm is not installed ({error}): pip install timm") from error
+    model = timm.create_model(name, pretrained=pretrained)
+    size = model.pretrained_cfg["input_size"]
+    return (TimmFeatures(model) if features else model), [("x", "", size)]
+
+
+def parse_input(text: str):
+    """`[NAME:][DTYPE:]SIZES` as (name, dtype or '', sizes)."""
+    *head, sizes = text.split(":")
+    dtypes = [part for part in head if isinstance(getattr(torch, part, None), torch.dtype)]
+    names = [part for part in head if part not in dtypes]
+    if len(dtypes) > 1 or len(names) > 1:
+        raise Problem(f"--input {text} is not [NAME:][DTYPE:]SIZES")
+    try:
+        shape = tuple(int(size) for size in sizes.split(",") if size != "")
+    except ValueError as error:
+        raise Problem(f"--input {text}: the sizes are not whole numbers") from error
+    return (names[0] if names else ""), (dtypes[0] if dtypes else ""), shape
+
+
+def example(dtype: torch.dtype, shape) -> torch.Tensor:
+    if dtype.is_floating_point:
+        return torch.randn(shape).to(dtype)
+    return torch.zeros(shape, dtype=dtype)
+
+
+def make_module(options):
+    """The module, its example inputs, names for them (or ''), and dynamic_shapes (or None)."""
+    inputs = shapes = None
+    described = [parse_input(text) for text in options.input or []]
+    if options.model == "plain-vit":
+        module, default = PlainViT(), [("x", "", (3, 224, 224))]
+    elif options.model.startswith("timm:"):
+        module, default = load_timm(options.model.removeprefix("timm:"), options.features, options.pretrained)
+    elif ":" in options.model:
+        module, inputs, shapes = load_factory(options.model)
+        default = []
+    else:
+        raise Problem(f"{options.model} is neither FILE.py:FUNCTION, timm:NAME nor plain-vit")
+    if options.weights is not None:
+        module.load_state_dict(load_state_dict(options.weights))
+    if inputs is None:
+        described = described or default
+        if not described:
+            raise Problem("name the inputs: --input x:float32:3,224,224")
+        dtype = getattr(torch, options.dtype)
+        inputs = tuple(example(getattr(torch, kind) if kind else dtype, (options.batch, *shape)) for _, kind, shape in described)
+    elif described:
+        raise Problem("--input and the example inputs of the function exclude each other")
+    return module, tuple(inputs), [name for name, _, _ in described], shapes
+
+
+def add_learner(module, options):
+    if options.token_learner is None:
+        if options.head is not None:
+            raise Problem("--head needs --token-learner")
+        return module
+    learner = token_learner_from(load_state_dict(options.token_learner), options.token_learner)
+    head = None if options.head is None else head_from(load_state_dict(options.head), options.head)
+    return Whole(module, learner, head)
+
+
+# The signature.
+
+
+def bound(value) -> int | None:
+    """A bound of a dimension; None for no bound."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return None
+    return number if number < LARGEST_SIZE else None
+
+
+class Dimensions:
+    """Describes dimensions. A dynamic one is named by its symbol, the batch's is 'batch'."""
+
+    def __init__(self, program, batch_symbol):
+        self.ranges = {str(symbol): (bound(limits.lower), bound(limits.upper)) for symbol, limits in program.range_constraints.items()}
+        self.batch_symbol = batch_symbol
+
+    def describe(self, size):
+        if isinstance(size, int):
+            return size
+        name = str(size.node.expr)
+        # torch.export treats sizes of 0 and 1 as constants: its lower bound of 2 stands for 1.
+        lower, upper = self.ranges.get(name, (0, None))
+        if name not in self.ranges:
+            return {"min": 0, "max": None}
+        return {"name": "batch" if name == self.batch_symbol else name, "min": 1 if (lower or 0) <= 2 else lower, "max": upper}
+
+
+def path_name(path) -> str:
+    return ".".join(str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path)
+
+
+def leaf_names(spec) -> list[str]:
+    tree = pytree.tree_unflatten([0] * spec.num_leaves, spec)
+    return [path_name(path) for path, _ in pytree.tree_flatten_with_path(tree)[0]]
+
+
+def input_names(module, inputs, given) -> list[str]:
+    """The names of forward's parameters, or those that the user gave."""
+    parameters = [name for name in inspect.signature(module.forward).parameters]
+    names = []
+    for path, _ in pytree.tree_flatten_with_path(tuple(inputs))[0]:
+        index, rest = path[0].idx, path[1:]
+        first = given[index] if index < len(given) and given[index] else parameters[index] if index < len(parameters) else f"input_{index}"
+        names.append(".".join([first, path_name(rest)]) if rest else first)
+    return names
+
+
+def fake_values(program, names):
+    nodes = {node.name: node for node in program.graph.nodes}
+    values = [nodes[name].meta["val"] if name in nodes else None for name in names]
+    for value in values:
+        if not isinstance(value, torch.Tensor):
+            raise Problem("the inputs and outputs of the module must all be tensors, or trees of tensors")
+    return values
+
+
+def dtype_name(value: torch.Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def signature(program, names) -> dict:
+    """What AotiModel.load reads: names, dtypes and shapes."""
+    inputs = fake_values(program, [name if isinstance(name, str) else None for name in program.graph_signature.user_inputs])
+    outputs = fake_values(program, [name if isinstance(name, str) else None for name in program.graph_signature.user_outputs])
+    first = next((value.shape[0] for value in inputs if value.ndim > 0 and not isinstance(value.shape[0], int)), None)
+    dimensions = Dimensions(program, None if first is None else str(first.node.expr))
+    described = [
+        {"name": name, "dtype": dtype_name(value), "shape": [dimensions.describe(size) for size in value.shape]}
+        for name, value in zip(names, inputs, strict=True)
+    ]
+    if any(isinstance(size, dict) and "name" not in size for entry in described for size in entry["shape"]):
+        raise Problem("an input has a size that is computed from another one (such as 2*batch), which is not supported")
+    out_names = [name or "output" for name in leaf_names(program.call_spec.out_spec)]
+    return {
+        "version": METADATA_VERSION,
+        "torch": torch.__version__,
+        "inputs": described,
+        "outputs": [
+            {"name": name, "dtype": dtype_name(value), "shape": [dimensions.describe(size) for size in value.shape]}
+            for name, value in zip(out_names, outputs, strict=True)
+        ],
+    }
+
+
+# Export.
+
+
+def batch_shapes(inputs, batch_max):
+    batch = torch.export.Dim("batch", min=1, max=batch_max)
+    return pytree.tree_map(lambda value: {0: batch} if value.ndim > 0 else {}, tuple(inputs))
+
+
+def compiler_options(options) -> dict:
+    if options.cpu is None:
+        return {}
+    if not hasattr(torch._inductor.config.cpp, "march"):
+        raise Problem(f"--cpu needs a later torch than {torch.__version__}")
+    return {"cpp.march": options.cpu}
+
+
+def export_package(module, inputs, names, shapes, options) -> dict:
+    """Writes the package. Returns the signature."""
+    with torch.no_grad():
+        program = torch.export.export(module, inputs, dynamic_shapes=shapes or batch_shapes(inputs, options.batch_max))
+        described = signature(program, names)
+        torch._inductor.aoti_compile_and_package(
+            program,
+            package_path=options.out,
+            inductor_configs={"aot_inductor.metadata": {METADATA_KEY: json.dumps(described)}, **compiler_options(options)},
+        )
+    return described
+
+
+def relative_error(actual, expected) -> float:
+    difference, size = (actual.double() - expected.double()).norm().item(), expected.double().norm().item()
+    return difference / size if size > 0 else difference
+
+
+def check_package(file, module, inputs) -> float:
+    """The largest relative error of the package's outputs, over those of the module."""
+    package = torch._inductor.aoti_load_package(file)
+    with torch.no_grad():
+        pairs = zip(pytree.tree_leaves(package(*inputs)), pytree.tree_leaves(module(*inputs)), strict=True)
+        return max((relative_error(actual, expected) for actual, expected in pairs), default=0.0)
+
+
+def formatted(entry) -> str:
+    sizes = [str(size) if isinstance(size, int) else size.get("name", "?") for size in entry["shape"]]
+    return f"{entry['name']}: {entry['dtype']} ({', '.join(sizes)})"
+
+
+def run(options) -> None:
+    if not options.out.endswith(".pt2"):
+        raise Problem(f"{options.out} does not end in .pt2, as torch demands")
+    if options.batch < 2:
+        raise Problem("--batch must be at least 2: torch.export treats a size of 1 as a constant")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise Problem("--device cuda needs a CUDA build of torch and a GPU")
+    torch.manual_seed(0)
+    module, inputs, given, shapes = make_module(options)
+    module = add_learner(module, options).eval().to(options.device, getattr(torch, options.dtype))
+    inputs = pytree.tree_map(lambda value: value.to(options.device).contiguous(), inputs)
+    names = input_names(module, inputs, given)
+    described = export_package(module, inputs, names, shapes, options)
+    print(f"{options.out}: torch {torch.__version__}, {options.device}, {math.ceil(Path(options.out).stat().st_size / 1e6)} MB")
+    for kind in ("inputs", "outputs"):
+        for entry in described[kind]:
+            print(f"  {kind[:-1]} {formatted(entry)}")
+    if not options.no_check:
+        print(f"  relative error to the module: {check_package(options.out, module, inputs):.1e}")
+
+
+def main() -> int:
+    try:
+        run(ARGUMENTS)
+    except Problem as problem:
+        print(f"export.py: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
