@@ -31,8 +31,8 @@ const REST = [...OFFICIAL_OPTIONS, ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'numTokens', 'bottleneckDim', 'useNormalization', ...REST] as const;
 
 /**
- * The way a TokenFuser computes. 'fused' reads the original once and stores no hidden layer; it is for the CPU. 'libtorch' is the
- * documented computation on libtorch's operators. 'auto' is 'fused' on the CPU and 'libtorch' on CUDA.
+ * The way a TokenFuser computes. 'fused' reads the original once and stores no hidden layer. 'libtorch' is the documented computation
+ * on libtorch's operators. 'auto' is 'fused' if that can run, always on the CPU, and 'libtorch' otherwise.
  */
 export type TokenFuserEngine = (typeof OFFICIAL_ENGINES)[number];
 

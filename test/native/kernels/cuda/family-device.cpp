@@ -36,29 +36,73 @@ double floor_of(Precision precision) {
 
 float rounded(Precision precision, double value) { return round_as(precision, static_cast<float>(value)); }
 
-/** PyTorch's LayerNorm and perceptron on a pixel; each operator rounds its result. */
-std::vector<float> pytorch_logits(const V11Problem& problem, Precision precision, std::int64_t b,
-                                  std::int64_t p) {
-  const NormMlpView mlp = problem.view().mlp;
-  const auto at = [&](const void* source, std::int64_t i) { return load_element(source, mlp.dtype, i); };
-  std::vector<float> x(static_cast<std::size_t>(mlp.channels)), n(x.size());
-  for (std::size_t c = 0; c < x.size(); ++c)
-    x[c] = static_cast<float>(problem.x(b, static_cast<std::int64_t>(c), p));
-  const auto count = static_cast<float>(mlp.channels);
+}  // namespace
+
+std::vector<unsigned char> FamilyDevice::content(const DeviceMemory& memory, std::size_t bytes) const {
+  CHECK(memory.damage(stream) == "");
+  std::vector<unsigned char> result(bytes);
+  memory.read(result.data(), bytes, stream);
+  return result;
+}
+
+void Uploads::upload(const void*& pointer, std::int64_t count) {
+  if (pointer == nullptr) return;
+  const auto* first = static_cast<const std::uint8_t*>(pointer);
+  parts_.push_back(std::make_unique<DeviceMemory>(
+      std::vector<std::uint8_t>(first, first + bytes_of(count, dtype_)), device_.fill, device_.stream));
+  pointer = parts_.back()->get();
+}
+
+void Uploads::upload(NormMlpView& view) {
+  upload(view.norm_weight, view.channels);
+  upload(view.norm_bias, view.channels);
+  upload(view.first_weight, view.hidden * view.channels);
+  upload(view.first_bias, view.hidden);
+  upload(view.second_weight, view.tokens * view.hidden);
+  upload(view.second_bias, view.tokens);
+}
+
+FamilyWeights::FamilyWeights(const FamilyDevice& device, NormMlpView view, Precision precision)
+    : buffer_(device.room(cuda_norm_mlp_bytes(view, precision))) {
+  Uploads uploads(device, view.dtype);
+  uploads.upload(view);
+  require_ok(cuda_pack_norm_mlp(view, precision, buffer_.get(), cuda_norm_mlp_bytes(view, precision),
+                                &packed_, device.stream),
+             "cuda_pack_norm_mlp");
+  // The parameters are freed.
+  require_ok(synchronize_stream(device.stream), "synchronize_stream");
+  CHECK(buffer_.damage(device.stream) == "");
+}
+
+std::vector<float> pytorch_norm(const std::vector<float>& row, const void* weight, const void* bias,
+                                DType dtype, Precision precision) {
+  const auto channels = static_cast<std::int64_t>(row.size());
+  const auto count = static_cast<float>(row.size());
   const float mean =
-      sum_of(mlp.channels, [&](std::int64_t c) { return x[static_cast<std::size_t>(c)]; }) / count;
-  const float variance = sum_of(mlp.channels,
+      sum_of(channels, [&](std::int64_t c) { return row[static_cast<std::size_t>(c)]; }) / count;
+  const float variance = sum_of(channels,
                                 [&](std::int64_t c) {
-                                  const float d = x[static_cast<std::size_t>(c)] - mean;
+                                  const float d = row[static_cast<std::size_t>(c)] - mean;
                                   return d * d;
                                 }) /
                          count;
   const float scale = 1.0f / std::sqrt(variance + 1e-6f);
-  for (std::size_t c = 0; c < n.size(); ++c) {
-    const auto i = static_cast<std::int64_t>(c);
-    n[c] = operand_of(precision, round_as(precision, (x[c] - mean) * scale * at(mlp.norm_weight, i) +
-                                                         at(mlp.norm_bias, i)));
+  std::vector<float> n;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const float centred = (row[static_cast<std::size_t>(c)] - mean) * scale;
+    n.push_back(round_as(precision, centred * load_element(weight, dtype, c) + load_element(bias, dtype, c)));
   }
+  return n;
+}
+
+std::vector<float> pytorch_logits(const V11Problem& problem, Precision precision, std::int64_t b,
+                                  std::int64_t p) {
+  const NormMlpView mlp = problem.view().mlp;
+  const auto at = [&](const void* source, std::int64_t i) { return load_element(source, mlp.dtype, i); };
+  std::vector<float> x;
+  for (std::int64_t c = 0; c < mlp.channels; ++c) x.push_back(static_cast<float>(problem.x(b, c, p)));
+  const std::vector<float> n =
+      operands(precision, pytorch_norm(x, mlp.norm_weight, mlp.norm_bias, mlp.dtype, precision));
   std::vector<float> hidden(static_cast<std::size_t>(mlp.hidden)),
       logits(static_cast<std::size_t>(mlp.tokens));
   for (std::int64_t d = 0; d < mlp.hidden; ++d) {
@@ -89,39 +133,6 @@ void check_errors(const Result& ours, const Result& theirs, const Result& exact,
   };
   check(ours.tokens, theirs.tokens, exact.tokens);
   if (!ours.attention.empty()) check(ours.attention, theirs.attention, exact.attention);
-}
-
-}  // namespace
-
-std::vector<unsigned char> FamilyDevice::content(const DeviceMemory& memory, std::size_t bytes) const {
-  CHECK(memory.damage(stream) == "");
-  std::vector<unsigned char> result(bytes);
-  memory.read(result.data(), bytes, stream);
-  return result;
-}
-
-FamilyWeights::FamilyWeights(const FamilyDevice& device, NormMlpView view, Precision precision)
-    : buffer_(device.room(cuda_norm_mlp_bytes(view, precision))) {
-  std::vector<std::unique_ptr<DeviceMemory>> parts;
-  const auto upload = [&](const void*& pointer, std::int64_t count) {
-    if (pointer == nullptr) return;
-    const auto* first = static_cast<const std::uint8_t*>(pointer);
-    parts.push_back(std::make_unique<DeviceMemory>(
-        std::vector<std::uint8_t>(first, first + bytes_of(count, view.dtype)), device.fill, device.stream));
-    pointer = parts.back()->get();
-  };
-  upload(view.norm_weight, view.channels);
-  upload(view.norm_bias, view.channels);
-  upload(view.first_weight, view.hidden * view.channels);
-  upload(view.first_bias, view.hidden);
-  upload(view.second_weight, view.tokens * view.hidden);
-  upload(view.second_bias, view.tokens);
-  require_ok(cuda_pack_norm_mlp(view, precision, buffer_.get(), cuda_norm_mlp_bytes(view, precision),
-                                &packed_, device.stream),
-             "cuda_pack_norm_mlp");
-  // The parameters are freed.
-  require_ok(synchronize_stream(device.stream), "synchronize_stream");
-  CHECK(buffer_.damage(device.stream) == "");
 }
 
 RawResult run_v11(const FamilyDevice& device, const V11Problem& problem, Precision precision,

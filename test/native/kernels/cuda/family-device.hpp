@@ -1,6 +1,9 @@
 // Forwards of the official layers on a device: the GPU, or the host machine in its place (host-device.cpp).
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "../cpu/v11-problem.hpp"
 #include "device-memory.hpp"
 #include "kernels/cuda/norm-mlp-cuda.hpp"
@@ -20,6 +23,20 @@ struct FamilyDevice {
   DeviceMemory room(std::size_t bytes) const { return {bytes, fill, stream}; }
   /** The content, after a check of the guards around it. */
   std::vector<unsigned char> content(const DeviceMemory& memory, std::size_t bytes) const;
+};
+
+/** Parameters in device memory, while they are packed. */
+class Uploads {
+ public:
+  Uploads(const FamilyDevice& device, DType dtype) : device_(device), dtype_(dtype) {}
+  /** A pointer to `count` numbers of the host becomes one to the device's; null stays null. */
+  void upload(const void*& pointer, std::int64_t count);
+  void upload(NormMlpView& view);
+
+ private:
+  const FamilyDevice& device_;
+  DType dtype_;
+  std::vector<std::unique_ptr<DeviceMemory>> parts_;
 };
 
 /** The parameters of a NormMlpView in device memory, packed. */
@@ -50,6 +67,18 @@ struct FamilyRun {
 
 /** Results in double, tokens as (B, C, G). */
 ::test::Result decoded(const ::test::V11Problem& problem, Precision precision, const ::test::RawResult& raw);
+
+/** PyTorch's LayerNorm of a row; each operator rounds its result. */
+std::vector<float> pytorch_norm(const std::vector<float>& row, const void* weight, const void* bias,
+                                DType dtype, Precision precision);
+
+/** PyTorch's LayerNorm and perceptron on a pixel. */
+std::vector<float> pytorch_logits(const ::test::V11Problem& problem, Precision precision, std::int64_t b,
+                                  std::int64_t p);
+
+/** Checks that our errors are at most twice PyTorch's, or one rounding. */
+void check_errors(const ::test::Result& ours, const ::test::Result& pytorch, const ::test::Result& exact,
+                  Precision precision);
 
 /** The answer of PyTorch's own arithmetic at this precision. */
 ::test::Result pytorch_v11(const ::test::V11Problem& problem, Precision precision);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "family-device.hpp"
+#include "fuser-device.hpp"
 #include "gpu-options.hpp"
 #include "kernels/cuda/portable.hpp"
 
@@ -75,19 +76,34 @@ std::vector<V11Case> all_cases() {
   return cases;
 }
 
+using Check = void (*)(const FamilyDevice&, const V11Case&, Precision);
+
+struct Layer {
+  const char* name;
+  Check check;
+};
+
+constexpr Layer kLayers[] = {
+    {"v1.1", check_v11},
+    {"fuser", [](const FamilyDevice& device, const V11Case& c,
+                 Precision precision) { check_fuser(device, c, precision); }},
+};
+
 /** Each layer in each precision as a subcase. */
 void check_all(const std::vector<V11Case>& cases) {
   const FamilyGpu gpu;
-  for (const Precision precision : kPrecisions) {
-    const std::string name = std::string("v1.1 ") + name_of(precision);
-    SUBCASE(name.c_str()) {
-      std::printf("%-14s %zu cases\n", name.c_str(), cases.size());
-      std::fflush(stdout);
-      try {
-        for (const V11Case& c : cases) check_v11(gpu.get(), c, precision);
-      } catch (const std::runtime_error& error) {
-        // CUDA refused a call. The other kernels still run.
-        FAIL_CHECK(std::string(error.what()));
+  for (const Layer& layer : kLayers) {
+    for (const Precision precision : kPrecisions) {
+      const std::string name = std::string(layer.name) + " " + name_of(precision);
+      SUBCASE(name.c_str()) {
+        std::printf("%-14s %zu cases\n", name.c_str(), cases.size());
+        std::fflush(stdout);
+        try {
+          for (const V11Case& c : cases) layer.check(gpu.get(), c, precision);
+        } catch (const std::runtime_error& error) {
+          // CUDA refused a call. The other kernels still run.
+          FAIL_CHECK(std::string(error.what()));
+        }
       }
     }
   }

@@ -1,7 +1,9 @@
-// norm-mlp-launch.hpp on the host, as host-launch.cpp.
+// norm-mlp-launch.hpp and token-fuser-launch.hpp on the host, as host-launch.cpp.
 #include "host-faults.hpp"
 #include "host-grid.hpp"
 #include "kernels/cuda/norm-mlp-launch.hpp"
+#include "kernels/cuda/token-fuser-body.hpp"
+#include "kernels/cuda/token-fuser-launch.hpp"
 #include "kernels/cuda/token-learner-v11-body.hpp"
 
 namespace tokenlearner::kernels::cuda {
@@ -55,6 +57,27 @@ Status launch_v11_maps(const V11Args& args, std::int64_t images, void*) {
   launch(grid(ceil_div<std::int64_t>(args.rows.pixels, kNormThreads), args.tokens, images), kNormThreads, 0,
          [&](HostMachine& machine) { v11_maps_body(machine, args); });
   return Status::ok;
+}
+
+Status launch_token_mix(const MixArgs& args, std::int64_t images, void*) {
+  launch(grid(images), kNormThreads, mix_shared_bytes(args.tokens),
+         [&](HostMachine& machine) { token_mix_body(machine, args); });
+  if (host_faults.map_error != 0.0f && (images == 1 || !host_faults.only_divided)) {
+    const std::int64_t each = std::int64_t{args.tokens} * args.channels;
+    for (std::int64_t image = 0; image < images; ++image) args.mixed[image * each] += host_faults.map_error;
+  }
+  return Status::ok;
+}
+
+Status launch_token_spread(Precision precision, bool resident, const SpreadArgs& args, std::int64_t images,
+                           void*) {
+  return with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+    constexpr Precision kPrecision = decltype(chosen)::value;
+    constexpr bool kResident = decltype(in_shared)::value;
+    launch(grid(images * args.tiles), kNormThreads,
+           spread_shared_bytes(kPrecision, kResident, args.rows.channels, args.tokens),
+           [&](HostMachine& machine) { token_spread_body<kPrecision, kResident>(machine, args); });
+  });
 }
 
 }  // namespace tokenlearner::kernels::cuda
