@@ -16,7 +16,7 @@ import { chooseModel, findParts, type ModelParts, type ModelRecords, readLayout 
 import { type ElfLibrary, readElf } from './elf';
 import { extractModel } from './extract';
 import { demandAgreement, readOwnMetadata } from './metadata-signature';
-import { executableLibrary, type MemoryFiles } from './noexec';
+import { executableLibrary } from './noexec';
 import {
   capabilityNumber,
   demandCapability,

@@ -9,6 +9,8 @@ import { version } from './version';
 
 const PACKAGE = '@tokenlearner/server';
 const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
+const JAVASCRIPT = /\.[mc]?js$/;
+const COMPILED = /\.pt2$/;
 const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
 /** The part of the server's package that this command uses. The package depends on this one, not the other way round. */
@@ -29,6 +31,8 @@ interface ServeOptions extends Record<string, unknown>, LearnerOptions {
   key?: string;
   prefix?: string;
   devices?: string[];
+  trusted?: boolean;
+  instances?: number;
   grpcPort: number | false;
   tlsCert?: string;
   tlsKey?: string;
@@ -76,27 +80,61 @@ async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
   }
 }
 
+/** Throws a UsageError if an option is given that does not apply to one of the models. */
+function refuseStray(given: object, models: readonly Model[], kind: RegExp, what: string): void {
+  const [first] = Object.keys(given);
+  const stranger = models.find(({ path }) => kind.test(path));
+  if (stranger !== undefined && first !== undefined)
+    throw new UsageError(`--${first} is for weights, and ${stranger.path} is ${what}`);
+}
+
+function defined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** The models by name, each with the options that apply to it. */
+function modelsOf(options: ServeOptions): Record<string, object> {
+  const { model, device, engine, key, prefix, trusted, instances } = options;
+  const placement = defined({ device });
+  const forWeights = { ...defined({ engine, key, prefix }), ...learnerOptions(options) };
+  const forPackages = defined({ trusted, instances });
+  refuseStray({ ...placement, ...forWeights }, model, JAVASCRIPT, 'a JavaScript module');
+  refuseStray(forWeights, model, COMPILED, 'a compiled program');
+  const [first] = Object.keys(forPackages);
+  if (first !== undefined && !model.some(({ path }) => COMPILED.test(path)))
+    throw new UsageError(`--${first} is for .pt2 packages, and there is none`);
+  return Object.fromEntries(
+    model.map(({ name, path }) => [
+      name,
+      { path, ...placement, ...(COMPILED.test(path) ? forPackages : forWeights) },
+    ]),
+  );
+}
+
+/** The options of a model, and those that have another form in the server's package. */
+const OTHER_FORM = new Set([
+  'model',
+  'device',
+  'engine',
+  'key',
+  'prefix',
+  'trusted',
+  'instances',
+  'tlsCert',
+  'tlsKey',
+  'logLevel',
+]);
+
 /** The options of the server's package: those of the command, with the ones that have another form there. */
 function serverOptions(options: ServeOptions): Record<string, unknown> {
-  const { model, device, engine, key, prefix, tlsCert, tlsKey, logLevel, ...others } = options;
+  const { tlsCert, tlsKey, logLevel } = options;
   const learner = learnerOptions(options);
-  const rest = Object.fromEntries(Object.entries(others).filter(([name]) => !(name in learner)));
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
-  const forWeights = {
-    ...(device && { device }),
-    ...(engine !== undefined && { engine }),
-    ...(key !== undefined && { key }),
-    ...(prefix !== undefined && { prefix }),
-    ...learner,
-  };
-  const [first] = Object.keys(forWeights);
-  const stranger = model.find(({ path }) => /\.[mc]?js$/.test(path));
-  if (stranger !== undefined && first !== undefined)
-    throw new UsageError(`--${first} is for weights, and ${stranger.path} is a JavaScript module`);
+  const rest = Object.entries(options).filter(([name]) => !OTHER_FORM.has(name) && !(name in learner));
   return {
-    ...rest,
-    models: Object.fromEntries(model.map(({ name, path }) => [name, { path, ...forWeights }])),
+    ...Object.fromEntries(rest),
+    models: modelsOf(options),
     ...(tlsCert === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
     logger: logLevel,
   };
@@ -150,10 +188,12 @@ export function serveCommand(): Command {
     )
     .requiredOption(
       '-m, --model <name=path>',
-      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
+      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, a JavaScript module that exports a Module by default, or a compiled PyTorch program (.pt2); may be repeated',
       modelOption,
     )
     .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)
+    .option('--trusted', 'for .pt2 packages, which are machine code: run them with the rights of the server')
+    .option('--instances <runs>', 'for .pt2 packages: most runs at a time (default: 1)', count)
     .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
     .addOption(new Option('--engine <engine>', 'for weights: how to compute').choices(ENGINES))
     .option('--key <name>', 'for weights: the entry of the checkpoint that holds them, if it holds more')
