@@ -281,11 +281,7 @@ async function extract(file: string, model: Model, identity: string, fail: Fail)
     extractModel({ archive, files, host: thisHost(), fail }),
   );
   const { library, weights } = model.parts;
-  const { path: opened, close } = await executableLibrary(
-    path.join(folder, library),
-    () => binding(),
-    fail,
-  );
+  const { path: opened, close } = await executableLibrary(path.join(folder, library), () => binding(), fail);
   return {
     library: opened,
     folder,

@@ -24,7 +24,7 @@ const SHAPES: Partial<Record<ProgramName, [dtype: string, ...sizes: (number | 'b
 };
 const NAMES = Object.keys(SHAPES) as ProgramName[];
 
-describeWithPrograms('Packages of torch', [...NAMES, 'blob', 'pickled', 'several'], (programs) => {
+describeWithPrograms('Packages of torch', [...NAMES, 'weights', 'blob', 'pickled', 'several'], (programs) => {
   const { folder, write } = scratch();
   const before = process.env.TOKENLEARNER_CACHE;
   beforeAll(() => {

@@ -1,0 +1,179 @@
+/** python/export.py, as users run it, and what its packages are here. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { main as backboneExample } from '../../../examples/backbone';
+import {
+  AotiModel,
+  Flatten,
+  Linear,
+  manualSeed,
+  saveSafetensors,
+  Sequential,
+  Tensor,
+  TokenLearner,
+} from '../../../lib';
+import { describeAotiPackage, openAotiPackage } from '../../../lib/aoti/package';
+import { main as commandLine } from '../../../lib/cli/main';
+import { captureStreams } from '../cli/support';
+import { python, runPython, torchVersion, whyNot } from './programs';
+import { scratch } from './support';
+
+const SCRIPT = path.resolve(__dirname, '..', '..', '..', 'python', 'export.py');
+const PHOTO = path.resolve(__dirname, '..', '..', '..', 'examples', 'photos', 'coffee.jpg');
+/** Two compilations take a minute on a busy machine. */
+const TIMEOUT_MS = 600_000;
+
+const NETS = `
+import torch
+from torch import nn
+
+class Features(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv = nn.Conv2d(3, 16, 8, stride=8)
+    def forward(self, image):
+        return torch.relu(self.conv(image))
+
+class Pair(nn.Module):
+    def forward(self, x, other):
+        return {"sum": x + other["y"], "parts": (x * 2, [other["y"].argmax(-1)])}
+
+features = Features()
+
+def pair():
+    return Pair(), (torch.randn(3, 4), {"y": torch.randn(3, 4)})
+
+def wrong():
+    return "no module"
+`;
+
+describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
+  const run = whyNot === null ? it : it.skip;
+  const { folder } = scratch();
+  const file = (name: string) => path.join(folder, name);
+  const nets = (name: string) => `${file('nets.py')}:${name}`;
+  const batch = { name: 'batch', min: 1, max: undefined };
+  beforeAll(() => {
+    writeFileSync(file('nets.py'), NETS);
+  });
+
+  run(
+    'exports a module with its signature, for the chosen processors',
+    async () => {
+      const out = file('features.pt2');
+      const printed = await runPython([
+        SCRIPT,
+        nets('features'),
+        ...['--input', '3,32,32', '--batch-max', '64', '--cpu', 'x86-64-v3', out],
+      ]);
+      expect(printed).toMatch(/input image: float32 \(batch, 3, 32, 32\)/);
+      expect(Number(/relative error to the module: (\S+)/.exec(printed)?.[1])).toBeLessThan(1e-5);
+      const opened = await openAotiPackage(out);
+      expect([opened.isa, opened.torchVersion]).toEqual(['AVX2', torchVersion]);
+      const limited = { ...batch, max: 64 };
+      expect(opened.signature).toEqual({
+        source: 'metadata',
+        inputs: [{ name: 'image', dtype: 'float32', shape: [limited, 3, 32, 32] }],
+        outputs: [{ name: 'output', dtype: 'float32', shape: [limited, 16, 4, 4] }],
+      });
+      expect(await backboneExample(out, PHOTO)).toEqual([1, 10]);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'names nested inputs and outputs',
+    async () => {
+      const out = file('pair.pt2');
+      await runPython([SCRIPT, nets('pair'), out]);
+      const [{ signature } = { signature: undefined }] = await describeAotiPackage(out);
+      expect(signature?.inputs.map(({ name, shape }) => [name, shape])).toEqual([
+        ['x', [batch, 4]],
+        ['other.y', [batch, 4]],
+      ]);
+      expect(signature?.outputs?.map(({ name, dtype }) => [name, dtype])).toEqual([
+        ['sum', 'float32'],
+        ['parts.0', 'float32'],
+        ['parts.1.0', 'int64'],
+      ]);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'exports backbone, TokenLearner and head as one program, with the numbers of the parts here',
+    async () => {
+      manualSeed(0);
+      const learner = new TokenLearner({ dim: 16, numOutputTokens: 4 });
+      const head = new Linear(64, 5);
+      const backbone = await AotiModel.load(file('features.pt2'), { trusted: true });
+      const parts = new Sequential(backbone, learner, new Flatten(), head);
+      const weights = Object.fromEntries([
+        ...Object.entries(learner.stateDict()).map(([name, value]) => [`1.${name}`, value]),
+        ...Object.entries(head.stateDict()).map(([name, value]) => [`3.${name}`, value]),
+      ]) as Record<string, Tensor>;
+      await saveSafetensors(file('weights.safetensors'), weights);
+      const out = file('whole.pt2');
+      const own = ['--token-learner', file('weights.safetensors'), '--head', file('weights.safetensors')];
+      await runPython([SCRIPT, nets('features'), '--input', '3,32,32', ...own, out]);
+      const whole = await AotiModel.load(out, { trusted: true });
+      const x = Tensor.randn([5, 3, 32, 32]);
+      const [actual, expected] = [await parts.forward(x), await whole.forward(x)];
+      expect(actual.shape).toEqual([5, 5]);
+      expect(actual.allClose(expected, { rtol: 1e-5, atol: 1e-6 })).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'says what is wrong in one line',
+    () => {
+      const failure = (...args: string[]) => {
+        const { status, stderr } = spawnSync(python ?? '', [SCRIPT, ...args], { encoding: 'utf8' });
+        return [status, stderr.trim()];
+      };
+      const out = file('never.pt2');
+      expect(failure(nets('features'), out)).toEqual([
+        1,
+        'export.py: name the inputs: --input x:float32:3,224,224',
+      ]);
+      expect(failure(nets('missing'), out)).toEqual([1, `export.py: ${file('nets.py')} has no missing`]);
+      expect(failure(nets('wrong'), out)).toEqual([
+        1,
+        expect.stringMatching(/gave str instead of a torch.nn.Module/),
+      ]);
+      expect(failure('plain-vit', 'x.so')).toEqual([
+        1,
+        'export.py: x.so does not end in .pt2, as torch demands',
+      ]);
+      expect(failure('resnet', out)).toEqual([
+        1,
+        expect.stringMatching(/neither FILE.py:FUNCTION, timm:NAME nor plain-vit/),
+      ]);
+      expect(failure(nets('features'), '--head', 'x', '--input', '3,8,8', out)).toEqual([
+        1,
+        'export.py: --head needs --token-learner',
+      ]);
+      expect(failure('plain-vit', '--batch', '1', out)).toEqual([
+        1,
+        expect.stringMatching(/--batch must be at least 2/),
+      ]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('the command line', () => {
+  const written = captureStreams();
+  const run = (...args: string[]) => commandLine(['node', 'tokenlearner', ...args]);
+
+  it('prints export.py, or its path', async () => {
+    expect(await run('export-script')).toBe(0);
+    expect(written.out).toBe(readFileSync(SCRIPT, 'utf8'));
+    written.out = '';
+    expect(await run('export-script', '--path')).toBe(0);
+    expect(written.out).toBe(`${SCRIPT}\n`);
+  });
+});
