@@ -6,10 +6,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { bundledError } from './bundled';
-import { TokenLearnerError } from './errors';
+import { type ErrorCode, TokenLearnerError } from './errors';
 import { findAddon } from './libtorch/addon-file';
 import type { LibtorchLocation } from './libtorch/locate';
-import type { NativeBinding } from './native-interface';
+import type { NativeBinding, TensorConstructor } from './native-interface';
 import { once } from './once';
 
 const PACKAGE_ROOT = path.join(__dirname, '..');
@@ -56,6 +56,11 @@ function resolveAddon(): string {
   return file;
 }
 
+const createTensor: TensorConstructor = (storage, dtype, device, offset, ...sizes) => {
+  const rank = sizes.length / 2;
+  return { storage, dtype, device, shape: sizes.slice(0, rank), strides: sizes.slice(rank), offset };
+};
+
 function load(): Loaded {
   const file = resolveAddon();
   let native: NativeBinding;
@@ -65,7 +70,8 @@ function load(): Loaded {
   } catch (cause) {
     throw errors().addonLoadFailed(file, cause);
   }
-  native.configure((code, message) => new TokenLearnerError(code, message), isMainThread);
+  const createError = (code: ErrorCode, message: string): Error => new TokenLearnerError(code, message);
+  native.configure(createError, createTensor, (...items) => items, isMainThread);
   warnOfUnknownIsa(native);
   return { native, path: file };
 }

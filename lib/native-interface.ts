@@ -54,6 +54,15 @@ export interface NativeTensor {
   offset: number;
 }
 
+/** Makes a NativeTensor. `sizes` are the shape, then the strides. */
+export type TensorConstructor = (
+  storage: StorageHandle,
+  dtype: DTypeCode,
+  device: DeviceCode,
+  offset: number,
+  ...sizes: number[]
+) => NativeTensor;
+
 /** A layer's configuration by name. The layer's file in native/engine/layers reads it. */
 export type LayerConfig = Readonly<Record<string, number | boolean | string | readonly number[]>>;
 
@@ -167,10 +176,16 @@ export interface NativeBinding {
   readonly build: { version: string; cuda: boolean; cudaArchitectures: string; torchTarget: string };
 
   /**
-   * Sets the factory of all errors that the addon throws or rejects with. `lends` is true if JavaScript may see native memory
-   * itself. Pass true on the main thread only, since a worker's buffers can outlive the worker.
+   * Sets the functions that make all errors that the addon throws or rejects with, and all tensors that it returns. `lends` is
+   * true if JavaScript may see native memory itself. Pass true on the main thread only, since a worker's buffers can outlive
+   * the worker.
    */
-  configure(createError: (code: ErrorCode, message: string) => Error, lends: boolean): void;
+  configure(
+    createError: (code: ErrorCode, message: string) => Error,
+    createTensor: TensorConstructor,
+    createList: (...items: NativeTensor[]) => NativeTensor[],
+    lends: boolean,
+  ): void;
 
   /**
    * Allocates host memory. Native memory is 64-byte aligned. If `zeroed` is false, the memory may be uninitialised. `pinned`
@@ -194,6 +209,17 @@ export interface NativeBinding {
   uniform(target: TensorArg, from: number, to: number): void;
   /** `torch.Tensor.normal_(0, 1)` on a contiguous float32 or float64 CPU tensor. */
   normal(target: TensorArg): void;
+  /**
+   * Normal numbers, or uniform ones from [0, 1), in a floating dtype, drawn on an executor's thread. Resolves to one tensor. The
+   * numbers are those of a draw at the time of the call.
+   */
+  randomAsync(
+    normal: boolean,
+    shape: readonly number[],
+    dtype: DTypeCode,
+    device: DeviceCode,
+    pinned: boolean,
+  ): Promise<[NativeTensor]>;
 
   /** Loads libtorch from its lib folder, an absolute path. A process loads one libtorch; the same folder again is a no-op. */
   loadLibtorch(libDir: string): void;

@@ -76,6 +76,7 @@ export async function loadProgram(path: unknown, options: unknown): Promise<Load
   const signature = joinSignatures(found.signature, asked);
   const inputs = demandInputs(signature.inputs);
   const device = deviceOf(found, given.device);
+  if (device !== 'cpu') found.demandCapability(capabilityOf(device));
   demandSymbols(found);
   const extracted = await found.extract();
   const { library, folder, weights = '' } = extracted;
@@ -128,6 +129,12 @@ function deviceOf({ device: own, file }: AotiPackage, asked: unknown): ProgramFi
     );
   }
   return resolveDevice('options.device', asked);
+}
+
+/** The compute capability of a GPU that resolveDevice has found: '9.0'. */
+function capabilityOf(device: ProgramFiles['device']): string {
+  const { devices } = binding().cuda();
+  return devices.find(({ index }) => index === deviceCode(device))?.computeCapability ?? '0.0';
 }
 
 /** Checks that libtorch has the functions that a library calls. Throws ERR_LIBTORCH_INCOMPATIBLE, ERR_AOTI_PACKAGE. */

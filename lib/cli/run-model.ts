@@ -9,23 +9,20 @@ import {
   type StateDict,
   type TokenPooling,
 } from '../index';
-import { deviceName, fileName, inputFile, numberFromZero } from './options';
+import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
+import { deviceName, fileName, inputFile } from './options';
 import { STANDARD } from './output';
 
-export interface ModelOptions {
+export interface ModelOptions extends LearnerOptions {
   weights: string;
   key?: string;
   prefix: string;
   device: DeviceOption;
   engine: NonNullable<LearnerStateDictOptions['engine']>;
-  variant?: 'a' | 'b' | 'd';
-  pooling?: 'sum' | 'mean';
-  eps?: number;
-  approximate?: 'tanh' | 'none';
 }
 
 export function addModelOptions(command: Command): Command {
-  return command
+  const withPlace = command
     .requiredOption(
       '-w, --weights <file>',
       'state dict: safetensors (also its index of shards) or a PyTorch checkpoint; - is standard input',
@@ -38,18 +35,8 @@ export function addModelOptions(command: Command): Command {
       new Option('--engine <engine>', 'how to compute')
         .choices(['auto', 'fused', 'grouped-conv', 'libtorch'])
         .default('auto'),
-    )
-    .addOption(
-      new Option('--variant <variant>', 'of v1.1, where the names do not tell').choices(['a', 'b', 'd']),
-    )
-    .addOption(new Option('--pooling <form>', 'of v1.0, where it is not the sum').choices(['sum', 'mean']))
-    .option('--eps <number>', 'of the LayerNorm of v1.0 and v1.1, where it is not 1e-6', numberFromZero)
-    .addOption(
-      new Option('--approximate <form>', 'of the GELU of v1.0 and v1.1, where it is not tanh').choices([
-        'tanh',
-        'none',
-      ]),
     );
+  return addLearnerOptions(withPlace);
 }
 
 /** Loads the entries whose names begin with the prefix, and removes it from the names. Does not read the others. */
@@ -70,13 +57,6 @@ async function weightsOf({ weights, key, prefix }: ModelOptions): Promise<StateD
 
 export async function modelOf(options: ModelOptions): Promise<TokenPooling> {
   const weights = await weightsOf(options);
-  const { device, engine, variant, pooling, eps, approximate } = options;
-  return learnerFromStateDict(weights, {
-    device,
-    engine,
-    ...(variant && { variant }),
-    ...(pooling && { pooling }),
-    ...(eps !== undefined && { eps }),
-    ...(approximate && { approximate }),
-  });
+  const { device, engine } = options;
+  return learnerFromStateDict(weights, { device, engine, ...learnerOptions(options) });
 }

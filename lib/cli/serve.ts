@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
+import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
 import { deviceName, fileName } from './options';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
@@ -21,11 +22,18 @@ interface Model {
   path: string;
 }
 
-interface ServeOptions extends Record<string, unknown> {
+const isCompiled = ({ path }: Model): boolean => path.endsWith('.pt2');
+const isJavaScript = ({ path }: Model): boolean => /\.[mc]?js$/.test(path);
+
+interface ServeOptions extends Record<string, unknown>, LearnerOptions {
   model: Model[];
   device?: DeviceOption;
   engine?: string;
+  key?: string;
+  prefix?: string;
   devices?: string[];
+  trusted?: boolean;
+  instances?: number;
   grpcPort: number | false;
   tlsCert?: string;
   tlsKey?: string;
@@ -73,21 +81,66 @@ async function loadServer(specifier: string = PACKAGE): Promise<ServerPackage> {
   }
 }
 
+/** Throws a UsageError if an option is given that does not apply to one of the models. */
+function refuseStray(
+  given: object,
+  models: readonly Model[],
+  isStrange: (model: Model) => boolean,
+  what: string,
+): void {
+  const [first] = Object.keys(given);
+  const stranger = models.find(isStrange);
+  if (stranger !== undefined && first !== undefined)
+    throw new UsageError(`--${first} is for weights, and ${stranger.path} is ${what}`);
+}
+
+function defined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** The models by name, each with the options that apply to it. */
+function modelsOf(options: ServeOptions): Record<string, object> {
+  const { model, device, engine, key, prefix, trusted, instances } = options;
+  const placement = defined({ device });
+  const forWeights = { ...defined({ engine, key, prefix }), ...learnerOptions(options) };
+  const forPackages = defined({ trusted, instances });
+  refuseStray({ ...placement, ...forWeights }, model, isJavaScript, 'a JavaScript module');
+  refuseStray(forWeights, model, isCompiled, 'a compiled program');
+  const [first] = Object.keys(forPackages);
+  if (first !== undefined && !model.some(isCompiled))
+    throw new UsageError(`--${first} is for .pt2 packages, and there is none`);
+  return Object.fromEntries(
+    model.map((each) => [
+      each.name,
+      { path: each.path, ...placement, ...(isCompiled(each) ? forPackages : forWeights) },
+    ]),
+  );
+}
+
+/** The options of a model, and those that have another form in the server's package. */
+const OTHER_FORM = new Set([
+  'model',
+  'device',
+  'engine',
+  'key',
+  'prefix',
+  'trusted',
+  'instances',
+  'tlsCert',
+  'tlsKey',
+  'logLevel',
+]);
+
 /** The options of the server's package: those of the command, with the ones that have another form there. */
 function serverOptions(options: ServeOptions): Record<string, unknown> {
-  const { model, device, engine, tlsCert, tlsKey, logLevel, ...rest } = options;
+  const { tlsCert, tlsKey, logLevel } = options;
+  const learner = learnerOptions(options);
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
-  const placement = { ...(device && { device }), ...(engine !== undefined && { engine }) };
-  const isProgram = (path: string): boolean => /\.[mc]?js$/.test(path);
-  const stranger = model.find(({ path }) => isProgram(path));
-  if (stranger !== undefined && Object.keys(placement).length > 0)
-    throw new UsageError(
-      `--device and --engine are for weights, and ${stranger.path} is a JavaScript module`,
-    );
+  const rest = Object.entries(options).filter(([name]) => !OTHER_FORM.has(name) && !(name in learner));
   return {
-    ...rest,
-    models: Object.fromEntries(model.map(({ name, path }) => [name, { path, ...placement }])),
+    ...Object.fromEntries(rest),
+    models: modelsOf(options),
     ...(tlsCert === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
     logger: logLevel,
   };
@@ -141,16 +194,20 @@ export function serveCommand(): Command {
     )
     .requiredOption(
       '-m, --model <name=path>',
-      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, or a JavaScript module that exports a Module by default; may be repeated',
+      'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, a JavaScript module that exports a Module by default, or a compiled PyTorch program (.pt2); may be repeated',
       modelOption,
     )
     .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)
+    .option('--trusted', 'for .pt2 packages, which are machine code: run them with the rights of the server')
+    .option('--instances <runs>', 'for .pt2 packages: most runs at a time (default: 1)', count)
     .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
     .addOption(new Option('--engine <engine>', 'for weights: how to compute').choices(ENGINES))
+    .option('--key <name>', 'for weights: the entry of the checkpoint that holds them, if it holds more')
+    .option('--prefix <text>', 'for weights: what stands before the names, if the file holds several modules')
     .addOption(
       new Option('--log-level <level>', 'lines of JSON on standard output')
         .choices(LOG_LEVELS)
         .default('info'),
     );
-  return addLimits(addBatching(addNetwork(command))).action(serve);
+  return addLimits(addBatching(addNetwork(addLearnerOptions(command)))).action(serve);
 }

@@ -13,6 +13,7 @@ import {
   type VisualizeFormat,
   type VisualizeOptions,
 } from '../index';
+import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
 import { loadModuleFile } from './module-file';
 import { deviceName, fileName, fileNames } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
@@ -38,7 +39,7 @@ const LOOK = [
 
 type Look = Pick<VisualizeOptions, (typeof LOOK)[number]>;
 
-interface Options extends Look {
+interface Options extends Look, LearnerOptions {
   weights?: string;
   input: string[];
   output: string;
@@ -47,7 +48,6 @@ interface Options extends Look {
   format?: VisualizeFormat;
   key?: string;
   prefix?: string;
-  variant?: 'a' | 'b' | 'd';
   device?: DeviceOption;
   normalize?: 'imagenet';
   quiet: boolean;
@@ -95,13 +95,15 @@ function formatOf({ output, format }: Options): VisualizeFormat {
   throw new UsageError('the ending of the output decides its format: .png, .webp or .gif');
 }
 
-function checkUsage({ weights, model, input, output, key, prefix, variant, device }: Options): void {
+function checkUsage(options: Options): void {
+  const { weights, model, input, output, key, prefix, device } = options;
+  const forWeights = { key, prefix, device, ...learnerOptions(options) };
   if (weights === undefined && model === undefined)
     throw new UsageError(
       'give --weights, the weights of a TokenLearner, or --model, a module that gives attention itself',
     );
-  if (weights === undefined && [key, prefix, variant, device].some((each) => each !== undefined))
-    throw new UsageError('--key, --prefix, --variant and --device are for --weights');
+  const stray = Object.entries(forWeights).find(([, value]) => value !== undefined);
+  if (weights === undefined && stray !== undefined) throw new UsageError(`--${stray[0]} is for --weights`);
   if (input.filter((each) => each === STANDARD).length > 1)
     throw new UsageError('--input - can be given once');
   if (input.includes(STANDARD) && process.stdin.isTTY)
@@ -163,12 +165,12 @@ function inWordsOfCommand(error: unknown): unknown {
 }
 
 async function learnerOf(options: Options): Promise<AttentionModel | undefined> {
-  const { weights, key, prefix, variant, device } = options;
+  const { weights, key, prefix, device } = options;
   if (weights === undefined) return undefined;
   return learnerFromStateDict(await loadWeights(weights, key === undefined ? {} : { key }), {
     ...(prefix !== undefined && { prefix }),
-    ...(variant && { variant }),
     ...(device && { device }),
+    ...learnerOptions(options),
   });
 }
 
@@ -248,13 +250,8 @@ export function visualizeCommand(): Command {
     .addOption(new Option('--format <format>', 'for standard output').choices(FORMATS))
     .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
     .option('--prefix <text>', 'what stands before the names of the module, if the file holds several')
-    .addOption(
-      new Option('--variant <variant>', 'of v1.1, where names and shapes fit several').choices([
-        'a',
-        'b',
-        'd',
-      ]),
-    )
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', deviceName);
-  return addLook(addPictures(command)).option('-q, --quiet', 'print nothing', false).action(run);
+  return addLook(addPictures(addLearnerOptions(command)))
+    .option('-q, --quiet', 'print nothing', false)
+    .action(run);
 }

@@ -19,6 +19,7 @@ const OPTIONS = [
   'engine',
   'prefix',
   'intraOpThreads',
+  'allowTf32',
   'pooling',
   'variant',
   'eps',
@@ -34,6 +35,8 @@ export interface LearnerStateDictOptions extends PlacementOptions {
   prefix?: string;
   /** See {@link TokenLearner}. */
   intraOpThreads?: number;
+  /** See {@link TokenLearner}. */
+  allowTf32?: boolean;
   /** Where the weights fit variants 'a' and 'b' of v1.1. */
   variant?: TokenLearnerV11Variant;
   /** Of v1.0. */

@@ -2,7 +2,7 @@
 import type { FloatDType } from '../dtype';
 import { constant, lecunNormal, normal, xavierUniform } from '../init';
 import type { AnyTensor } from '../tensor/tensor';
-import { checkNumber, checkOneOf } from '../validate';
+import { checkBoolean, checkNumber, checkOneOf } from '../validate';
 import { checkThreads } from './engine-options';
 import { formatFloat } from './layer-norm';
 import type { ParameterSpec } from './native';
@@ -16,10 +16,11 @@ export interface OfficialConfig {
   approximate: (typeof APPROXIMATE)[number];
   engine: (typeof OFFICIAL_ENGINES)[number];
   intraOpThreads: number;
+  allowTf32: boolean;
 }
 
 /** The names of {@link OfficialConfig}. No state dict determines them. */
-export const OFFICIAL_OPTIONS = ['eps', 'approximate', 'engine', 'intraOpThreads'] as const;
+export const OFFICIAL_OPTIONS = ['eps', 'approximate', 'engine', 'intraOpThreads', 'allowTf32'] as const;
 
 export function checkOfficial(
   given: Partial<Record<(typeof OFFICIAL_OPTIONS)[number], unknown>>,
@@ -29,6 +30,7 @@ export function checkOfficial(
     approximate: checkOneOf('options.approximate', given.approximate ?? 'tanh', APPROXIMATE),
     engine: checkOneOf('options.engine', given.engine ?? 'auto', OFFICIAL_ENGINES),
     intraOpThreads: checkThreads(given.intraOpThreads),
+    allowTf32: checkBoolean('options.allowTf32', given.allowTf32 ?? false),
   };
 }
 

@@ -45,6 +45,11 @@ export interface TokenLearnerV10Options extends PlacementOptions {
   engine?: TokenLearnerV10Engine;
   /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
   intraOpThreads?: number;
+  /**
+   * Lets the fused engine round the operands of products in float32 on CUDA to TF32. This is faster, with errors of about 1e-3.
+   * @default false
+   */
+  allowTf32?: boolean;
 }
 
 /** Options of {@link TokenLearnerV10.fromStateDict}: those that the weights do not determine. */

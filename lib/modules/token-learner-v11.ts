@@ -28,8 +28,9 @@ const REST = [...OFFICIAL_OPTIONS, ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'numOutputTokens', 'bottleneckDim', 'variant', 'groups', ...REST] as const;
 
 /**
- * The way a TokenLearnerV11 computes. 'fused' reads the input once and stores no hidden layer; it is for the CPU. 'libtorch' is
- * the documented computation on libtorch's operators. 'auto' is 'fused' on the CPU and 'libtorch' on CUDA.
+ * The way a TokenLearnerV11 computes. 'fused' reads the input once and stores no hidden layer. On the CPU it can always run, on CUDA
+ * with variant 'd'. 'libtorch' is the documented computation on libtorch's operators. 'auto' is 'fused' if that can run, and
+ * 'libtorch' otherwise.
  */
 export type TokenLearnerV11Engine = (typeof OFFICIAL_ENGINES)[number];
 
@@ -61,6 +62,11 @@ export interface TokenLearnerV11Options extends PlacementOptions {
   engine?: TokenLearnerV11Engine;
   /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
   intraOpThreads?: number;
+  /**
+   * Lets the fused engine round the operands of products in float32 on CUDA to TF32. This is faster, with errors of about 1e-3.
+   * @default false
+   */
+  allowTf32?: boolean;
 }
 
 /** Options of {@link TokenLearnerV11.fromStateDict}: those that the weights do not determine. */

@@ -2,11 +2,12 @@
  * Tensors with a given content: one value, random numbers, sequences.
  */
 import { binding } from '../binding';
+import { deviceCode, hasUsableGpu } from '../device';
 import { type DType, dtypeInfo, DTYPES } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import { checkShape, type Shape } from '../shape';
+import { checkShape, elementCount, type Shape } from '../shape';
 import { checkInteger, checkNumber, checkOneOf, unexpected } from '../validate';
-import { checkTensor, tensorArgument } from './access';
+import { adoptTensor, checkTensor, tensorArgument } from './access';
 import { fillValue, tensorOptions } from './arguments';
 import { allocated, moved } from './copy';
 import { encoded, rawElements } from './elements';
@@ -54,6 +55,12 @@ export function full(shape: unknown, value: unknown, options: unknown): AnyTenso
   });
 }
 
+function floatingOptions(options: unknown): Options {
+  const checked = tensorOptions(options);
+  checkOneOf('options.dtype', checked.dtype, FLOATING);
+  return checked;
+}
+
 /** Draws in float32 or float64. `convert` turns the float32 draws of a 16-bit dtype into its elements. */
 function random(
   shape: unknown,
@@ -61,8 +68,7 @@ function random(
   draw: (target: AnyTensor) => void,
   convert: (drawn: number, dtype: DType) => Element,
 ): AnyTensor {
-  const checked = tensorOptions(options);
-  checkOneOf('options.dtype', checked.dtype, FLOATING);
+  const checked = floatingOptions(options);
   const sizes = checkShape('shape', shape);
   if (dtypeInfo(checked.dtype).itemSize > 2) return written(checked, sizes, draw);
   const drawn = allocated(sizes, 'float32');
@@ -93,6 +99,27 @@ export function rand(shape: unknown, options: unknown): AnyTensor {
     // A draw that the dtype rounds to 1 becomes 0, as in PyTorch: 1 is not in the range.
     (drawn, dtype) => (elementValue(dtype, encoded(drawn, dtype)) === 1 ? 0 : drawn),
   );
+}
+
+/** The awaitable form of {@link randn} and {@link rand}: the same numbers, drawn on an executor's thread. */
+export async function randomAsync(
+  method: 'normal' | 'uniform',
+  shape: unknown,
+  options: unknown,
+): Promise<AnyTensor> {
+  const { dtype, device, pinned } = floatingOptions(options);
+  const sizes = checkShape('shape', shape);
+  const { code, itemSize } = dtypeInfo(dtype);
+  elementCount(sizes, itemSize); // Throws if there are too many.
+  const native = binding();
+  const [made] = await native.randomAsync(
+    method === 'normal',
+    sizes,
+    code,
+    deviceCode(device),
+    pinned && hasUsableGpu(),
+  );
+  return adoptTensor(made);
 }
 
 function checkNumeric(name: string, value: unknown): Element {

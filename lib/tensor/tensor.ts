@@ -120,6 +120,25 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
   }
 
   /**
+   * The same numbers as {@link randn}, drawn on the thread of an executor: for large tensors, so that the event loop goes on. The
+   * numbers are those that `randn` would draw at the time of the call, and later draws go on from there.
+   */
+  static async randnAsync<D extends DType = 'float32'>(
+    shape: Shape,
+    options?: TensorOptions<D>,
+  ): Promise<Tensor<D>> {
+    return (await create.randomAsync('normal', shape, options)) as Tensor<D>;
+  }
+
+  /** The same numbers as {@link rand}, drawn on the thread of an executor. See {@link randnAsync}. */
+  static async randAsync<D extends DType = 'float32'>(
+    shape: Shape,
+    options?: TensorOptions<D>,
+  ): Promise<Tensor<D>> {
+    return (await create.randomAsync('uniform', shape, options)) as Tensor<D>;
+  }
+
+  /**
    * Creates a tensor of the numbers from `start` on, before `end`, in steps of `step`, which may be negative and is 1 by default.
    * `Tensor.arange(end)` starts at 0. The dtype is int64 if all numbers are integers, as in `torch.arange`, and float32 otherwise.
    * Each number is rounded once; with fractions, PyTorch's may differ in the last bit.

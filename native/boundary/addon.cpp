@@ -1,5 +1,9 @@
 #include "boundary/addon.hpp"
 
+#include <array>
+#include <random>
+#include <string>
+
 #include "boundary/marshal.hpp"
 #include "engine/cuda/probe.hpp"
 #include "engine/cuda/refusals.hpp"
@@ -13,7 +17,10 @@
 namespace tokenlearner {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
-    : storages_(env), generator_(std::random_device{}()), promises_(env, storages_, errors_) {
+    : storages_(env),
+      tensors_(storages_),
+      generator_(std::random_device{}()),
+      promises_(env, storages_, tensors_, errors_) {
   platform::keep_loaded();
   auto build = Napi::Object::New(env);
   build.Set("version", TOKENLEARNER_VERSION);
@@ -31,6 +38,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("manualSeed", &Addon::manual_seed),
                            InstanceMethod("uniform", &Addon::uniform),
                            InstanceMethod("normal", &Addon::normal),
+                           InstanceMethod("randomAsync", &Addon::random_async),
                            InstanceMethod("loadLibtorch", &Addon::load_libtorch),
                            InstanceMethod("libtorch", &Addon::libtorch),
                            InstanceMethod("mappedLibtorch", &Addon::mapped_libtorch),
@@ -125,10 +133,14 @@ void Addon::shut_down() {
 
 Napi::Value Addon::configure(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    if (!info[0].IsFunction())
-      throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a function for `createError`");
+    constexpr std::array names = {"createError", "createTensor", "createList"};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (info[i].IsFunction()) continue;
+      throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected a function for `") + names[i] + "`");
+    }
     errors_.set(info[0].As<Napi::Function>());
-    storages_.allow_lending(info[1].ToBoolean());
+    tensors_.set(info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
+    storages_.allow_lending(info[3].ToBoolean());
     return env.Undefined();
   });
 }

@@ -37,6 +37,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value manual_seed(const Napi::CallbackInfo& info);
   Napi::Value uniform(const Napi::CallbackInfo& info);
   Napi::Value normal(const Napi::CallbackInfo& info);
+  Napi::Value random_async(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
   Napi::Value copy_async(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
@@ -153,6 +154,7 @@ class Addon : public Napi::Addon<Addon> {
 
   ErrorFactory errors_;
   StorageRegistry storages_;
+  TensorFactory tensors_;
   HandleTable<HeldLayer> layers_;
   Generator generator_;
   std::shared_ptr<int64_t> live_layers_ = std::make_shared<int64_t>(0);

@@ -134,7 +134,7 @@ Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    return from_tensors(env, storages_, unwrap(info[0]).op()->host_parameters());
+    return tensors_.make_all(env, unwrap(info[0]).op()->host_parameters());
   });
 }
 
@@ -221,7 +221,7 @@ Napi::Value Addon::run_now(Napi::Env env, const Op& op, std::vector<TensorArg> a
   const std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));
   options.runs_inline = op.runs_inline(inputs);
   const Device device = device_for(op, inputs.front().device());
-  return from_tensors(env, storages_, run_on(op, device, inputs, options));
+  return tensors_.make_all(env, run_on(op, device, inputs, options));
 }
 
 Napi::Value Addon::forward(const Napi::CallbackInfo& info) {

@@ -28,18 +28,6 @@ int64_t to_count(Napi::Value value, const char* what) {
   return static_cast<int64_t>(number);
 }
 
-Dims to_dims(Napi::Value value, const char* what) {
-  if (!value.IsArray())
-    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected an array for `") + what + "`");
-  const auto array = value.As<Napi::Array>();
-  const uint32_t length = array.Length();
-  if (length > kMostDimensions)
-    throw Error(ErrorCode::ERR_OUT_OF_RANGE, std::string("Expected fewer dimensions for `") + what + "`");
-  Dims dims(length);
-  for (uint32_t i = 0; i < length; ++i) dims[i] = to_count(array.Get(i), what);
-  return dims;
-}
-
 /// Throws unless every element of the view is inside its storage and the product of its sizes does not
 /// overflow.
 void check_bounds(const Tensor& tensor) {
@@ -158,6 +146,18 @@ Tensor owned(const Tensor& tensor, bool pinned) {
   return copy;
 }
 
+Dims to_dims(Napi::Value value, const char* what) {
+  if (!value.IsArray())
+    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, std::string("Expected an array for `") + what + "`");
+  const auto array = value.As<Napi::Array>();
+  const uint32_t length = array.Length();
+  if (length > kMostDimensions)
+    throw Error(ErrorCode::ERR_OUT_OF_RANGE, std::string("Expected fewer dimensions for `") + what + "`");
+  Dims dims(length);
+  for (uint32_t i = 0; i < length; ++i) dims[i] = to_count(array.Get(i), what);
+  return dims;
+}
+
 DType to_dtype(Napi::Value value) {
   const auto dtype = static_cast<DType>(to_count(value, "dtype"));
   if (item_size(dtype) == 0) throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "There is no dtype of that code");
@@ -231,34 +231,35 @@ Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values) {
   return array;
 }
 
-Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor, bool frozen) {
+void TensorFactory::set(Napi::Function create_tensor, Napi::Function create_list) {
+  create_tensor_ = Napi::Persistent(create_tensor);
+  create_list_ = Napi::Persistent(create_list);
+}
+
+Napi::Value TensorFactory::make(Napi::Env env, const Tensor& tensor, bool frozen) const {
   const auto number = [env](int64_t n) -> napi_value {
     return Napi::Number::New(env, static_cast<double>(n));
   };
-  const auto dims = [&](const Dims& sizes) -> napi_value {
-    std::vector<napi_value> values(sizes.size());
-    std::transform(sizes.begin(), sizes.end(), values.begin(), number);
-    return from_values(env, values);
-  };
-  const std::array<napi_property_descriptor, 6> properties = {
-      property("storage", storages.wrap(env, tensor.storage, frozen)),
-      property("dtype", number(static_cast<int64_t>(tensor.dtype))),
-      property("device", number(code_of(tensor.device()))),
-      property("shape", dims(tensor.shape)),
-      property("strides", dims(tensor.strides)),
-      property("offset", number(tensor.offset)),
-  };
-  auto object = Napi::Object::New(env);
-  NAPI_THROW_IF_FAILED(env, napi_define_properties(env, object, properties.size(), properties.data()),
-                       object);
-  return object;
+  constexpr std::size_t kNamed = 4;
+  const std::size_t rank = tensor.shape.size();
+  std::array<napi_value, kNamed + 2 * kMostDimensions> arguments;
+  if (rank > kMostDimensions || tensor.strides.size() != rank)
+    throw Error(ErrorCode::ERR_OUT_OF_RANGE, "The result has too many dimensions");
+  arguments[0] = storages_.wrap(env, tensor.storage, frozen);
+  arguments[1] = number(static_cast<int64_t>(tensor.dtype));
+  arguments[2] = number(code_of(tensor.device()));
+  arguments[3] = number(tensor.offset);
+  std::transform(tensor.shape.begin(), tensor.shape.end(), arguments.begin() + kNamed, number);
+  const auto strides = arguments.begin() + static_cast<std::ptrdiff_t>(kNamed + rank);
+  std::transform(tensor.strides.begin(), tensor.strides.end(), strides, number);
+  return create_tensor_.Value().Call(env.Undefined(), kNamed + 2 * rank, arguments.data());
 }
 
-Napi::Array from_tensors(Napi::Env env, StorageRegistry& storages, const std::vector<Tensor>& tensors) {
+Napi::Value TensorFactory::make_all(Napi::Env env, const std::vector<Tensor>& tensors) const {
   std::vector<napi_value> values;
   values.reserve(tensors.size());
-  for (const Tensor& tensor : tensors) values.push_back(from_tensor(env, storages, tensor));
-  return from_values(env, values);
+  for (const Tensor& tensor : tensors) values.push_back(make(env, tensor));
+  return create_list_.Value().Call(env.Undefined(), values);
 }
 
 }  // namespace tokenlearner

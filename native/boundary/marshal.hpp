@@ -52,6 +52,8 @@ auto read_each(Napi::Value value, F&& read) {
 /// The bytes of a typed array. They are borrowed: valid only until JavaScript runs again.
 Storage borrow_view(Napi::Env env, Napi::Value view);
 
+/// Sizes or strides: at most 64 non-negative integers.
+Dims to_dims(Napi::Value value, const char* what);
 DType to_dtype(Napi::Value value);
 Device to_device(Napi::Value value);
 /// The DeviceCode of lib/native-interface.ts.
@@ -66,8 +68,23 @@ uint32_t to_index(Napi::Value value, const char* what);
 /// An array of values. They are own elements, even if Array.prototype has setters.
 Napi::Array from_values(Napi::Env env, const std::vector<napi_value>& values);
 
-/// A NativeTensor of lib/native-interface.ts. `frozen` is for StorageRegistry::wrap().
-Napi::Value from_tensor(Napi::Env env, StorageRegistry& storages, const Tensor& tensor, bool frozen = false);
-Napi::Array from_tensors(Napi::Env env, StorageRegistry& storages, const std::vector<Tensor>& tensors);
+/// Makes the NativeTensors of lib/native-interface.ts with functions that lib/ registers. One call is much cheaper
+/// than setting each property and each size through Node-API.
+class TensorFactory {
+ public:
+  explicit TensorFactory(StorageRegistry& storages) : storages_(storages) {}
+
+  void set(Napi::Function create_tensor, Napi::Function create_list);
+
+  /// `frozen` is for StorageRegistry::wrap().
+  Napi::Value make(Napi::Env env, const Tensor& tensor, bool frozen = false) const;
+  /// An array of NativeTensors.
+  Napi::Value make_all(Napi::Env env, const std::vector<Tensor>& tensors) const;
+
+ private:
+  StorageRegistry& storages_;
+  Napi::FunctionReference create_tensor_;
+  Napi::FunctionReference create_list_;
+};
 
 }  // namespace tokenlearner

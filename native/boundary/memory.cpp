@@ -10,6 +10,7 @@
 #include "engine/cuda/staging.hpp"
 #include "engine/cuda/stream.hpp"
 #include "engine/run/copy-op.hpp"
+#include "engine/run/random-op.hpp"
 #include "engine/run/shared-values.hpp"
 #include "engine/torch/aten.hpp"
 
@@ -37,6 +38,14 @@ void check_length(const Tensor& tensor, const Storage& view) {
     throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "Expected a typed array of the tensor's length");
 }
 
+/// New host memory. It is page-locked if `pinned` is set and there is a usable GPU.
+Storage new_storage(Napi::Env env, StorageRegistry& storages, std::size_t bytes, bool zeroed, bool pinned) {
+  if (!pinned || !probe_cuda().available) return storages.allocate(env, bytes, zeroed);
+  Storage storage = empty_pinned({static_cast<int64_t>(bytes)}, DType::uint8).storage;
+  if (zeroed) std::memset(storage.data(), 0, bytes);
+  return storage;
+}
+
 }  // namespace
 
 Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
@@ -45,13 +54,8 @@ Napi::Value Addon::allocate(const Napi::CallbackInfo& info) {
     if (!(bytes >= 0 && bytes <= 9007199254740991.0)) {
       throw Error(ErrorCode::ERR_OUT_OF_RANGE, "Expected a non-negative integer for `byteLength`");
     }
-    const bool zeroed = info[1].ToBoolean();
-    const bool pinned = info[2].ToBoolean() && probe_cuda().available;
-    const auto size = static_cast<std::size_t>(bytes);
-    if (!pinned) return storages_.wrap(env, storages_.allocate(env, size, zeroed));
-    const Storage storage = empty_pinned({static_cast<int64_t>(size)}, DType::uint8).storage;
-    if (zeroed) std::memset(storage.data(), 0, size);
-    return storages_.wrap(env, storage);
+    return storages_.wrap(env, new_storage(env, storages_, static_cast<std::size_t>(bytes),
+                                           info[1].ToBoolean(), info[2].ToBoolean()));
   });
 }
 
@@ -106,6 +110,24 @@ Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value Addon::random_async(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    using Method = RandomOp::Method;
+    const RandomOp::Settings settings{info[0].ToBoolean() ? Method::normal : Method::uniform,
+                                      to_dims(info[1], "shape")};
+    const Placement target = to_placement(info[2], info[3]);
+    // Memory first: moving the generator on for more numbers than fit in memory would take very long.
+    CallOptions options;
+    options.results.push_back(new_storage(env, storages_, settings.byte_length(target.dtype), false,
+                                          info[4].ToBoolean() || target.device.is_cuda()));
+    auto op = std::make_shared<const RandomOp>(generator_, settings, target);
+    const Napi::Value promise = submit(env, std::move(op), {}, std::move(options), {});
+    // Not before it is accepted: a refused request draws nothing.
+    RandomOp::skip(generator_, settings, target.dtype);
+    return promise;
+  });
+}
+
 Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     TensorArg argument = read_tensor(info[0]);
@@ -115,7 +137,7 @@ Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
     const Tensor target = aten::to_copy(source, dtype, device);
     // Wait: JavaScript must get complete data.
     synchronize(target.device().is_cuda() ? target.device() : source.device());
-    return from_tensor(env, storages_, target);
+    return tensors_.make(env, target);
   });
 }
 

@@ -3,8 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "boundary/marshal.hpp"
-
 namespace tokenlearner {
 
 struct PromiseQueue::Settlement {
@@ -45,8 +43,9 @@ class PromiseQueue::PromiseCompletion final : public Completion {
   std::unique_ptr<Settlement> settlement_;
 };
 
-PromiseQueue::PromiseQueue(Napi::Env env, StorageRegistry& storages, const ErrorFactory& errors)
-    : env_(env), storages_(storages), errors_(errors) {
+PromiseQueue::PromiseQueue(Napi::Env env, StorageRegistry& storages, const TensorFactory& tensors,
+                           const ErrorFactory& errors)
+    : env_(env), storages_(storages), tensors_(tensors), errors_(errors) {
   const auto call = [](napi_env e, napi_value, void* context, void* data) {
     const std::unique_ptr<Settlements> settlements(static_cast<Settlements*>(data));
     // If there is no environment, Node is only emptying the queue.
@@ -102,7 +101,7 @@ void PromiseQueue::settle(Napi::Env env, Settlements& settlements) noexcept {
 void PromiseQueue::conclude(Napi::Env env, Settlement& settlement) {
   const Napi::Promise::Deferred& deferred = settlement.deferred;
   try {
-    if (!settlement.failure) return deferred.Resolve(from_tensors(env, storages_, settlement.outputs));
+    if (!settlement.failure) return deferred.Resolve(tensors_.make_all(env, settlement.outputs));
   } catch (const Napi::Error& error) {
     return deferred.Reject(error.Value());
   } catch (...) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "boundary/errors.hpp"
+#include "boundary/marshal.hpp"
 #include "boundary/storage-registry.hpp"
 #include "engine/run/request.hpp"
 
@@ -15,7 +16,8 @@ namespace tokenlearner {
 /// Settles promises on the environment's thread. Keeps the event loop alive while requests are in progress.
 class PromiseQueue final : public CompletionSink {
  public:
-  PromiseQueue(Napi::Env env, StorageRegistry& storages, const ErrorFactory& errors);
+  PromiseQueue(Napi::Env env, StorageRegistry& storages, const TensorFactory& tensors,
+               const ErrorFactory& errors);
   /// Must be called after the last executor is destroyed. The environment's thread only.
   void close();
 
@@ -43,6 +45,7 @@ class PromiseQueue final : public CompletionSink {
 
   napi_env env_;
   StorageRegistry& storages_;
+  const TensorFactory& tensors_;
   const ErrorFactory& errors_;
   napi_threadsafe_function function_ = nullptr;
   int64_t pending_ = 0;

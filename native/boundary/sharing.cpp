@@ -98,7 +98,7 @@ Napi::Value Addon::share_tensor(const Napi::CallbackInfo& info) {
 Napi::Value Addon::open_tensor(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const SharedValue value = SharedValues::process().open(to_id(info[0]), SharedValues::Kind::tensor);
-    return from_tensor(env, storages_, *value.tensor, value.frozen);
+    return tensors_.make(env, *value.tensor, value.frozen);
   });
 }
 

@@ -25,6 +25,19 @@ inline bool hold(const std::vector<Tensor>& parameters, const std::vector<double
   return right;
 }
 
+/// The rule of the official layers: 'auto' means fused where it can run, otherwise libtorch. 'fused' never falls back silently: it
+/// throws ERR_ENGINE_UNSUPPORTED with the reason. `reason` says why the fused engine cannot run; empty if it can.
+inline bool takes_fused(const char* layer, const std::string& engine, const Placement& placement,
+                        const std::string& reason) {
+  if (engine == "fused" && !reason.empty()) {
+    throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED, std::string("Engine 'fused' of ") + layer +
+                                                       " cannot run in " + name_of(placement.dtype) + " on " +
+                                                       placement.device.to_string() + ": " + reason +
+                                                       "; engine 'auto' takes 'libtorch' here");
+  }
+  return engine != "libtorch" && reason.empty();
+}
+
 /// Throws ERR_DTYPE_MISMATCH.
 inline void check_dtype(const Tensor& input, DType dtype, const char* layer) {
   if (input.dtype == dtype) return;

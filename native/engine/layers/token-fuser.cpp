@@ -26,18 +26,15 @@ void check_parameters(const TokenFuserConfig& config, DType dtype, const std::ve
   throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "The parameters do not fit the TokenFuser's configuration");
 }
 
-/// The rule: 'auto' means fused on the CPU and libtorch elsewhere. 'fused' never falls back silently.
 std::unique_ptr<TokenFuserEngine> choose_engine(const TokenFuserConfig& config, Placement placement,
                                                 const std::vector<Tensor>& parameters) {
   check_parameters(config, placement.dtype, parameters);
   const bool on_cpu = placement.device.is_cpu();
-  if (config.engine == "fused" && !on_cpu) {
-    throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED, "Engine 'fused' of TokenFuser runs on the CPU, not on " +
-                                                       placement.device.to_string() +
-                                                       "; engine 'auto' takes 'libtorch' there");
-  }
-  return config.engine == "libtorch" || !on_cpu ? make_libtorch_fuser_engine(config, parameters)
-                                                : make_fused_cpu_fuser_engine(config, parameters);
+  const std::string why = on_cpu ? "" : unsupported_reason_on_cuda(placement.dtype, placement.device);
+  if (!takes_fused("TokenFuser", config.engine, placement, why))
+    return make_libtorch_fuser_engine(config, parameters);
+  return on_cpu ? make_fused_cpu_fuser_engine(config, parameters)
+                : make_fused_cuda_fuser_engine(config, parameters);
 }
 
 /// Tokens (..., C, G), or (..., G, C), as (B, C, G): a view if the strides allow it, otherwise a copy. Throws ERR_SHAPE_MISMATCH.
@@ -111,6 +108,7 @@ std::shared_ptr<const Op> make_token_fuser(const Config& config, Placement place
   settings.approximate = config.string("approximate");
   settings.engine = config.string("engine");
   settings.intra_op_threads = static_cast<int>(config.integer("intraOpThreads"));
+  settings.allow_tf32 = config.boolean("allowTf32");
   return std::make_shared<TokenFuserOp>(std::move(settings), placement, std::move(parameters));
 }
 

@@ -28,18 +28,20 @@ void check_parameters(const TokenLearnerV11Config& config, DType dtype,
   }
 }
 
-/// The rule: 'auto' means fused on the CPU and libtorch elsewhere. 'fused' never falls back silently.
+/// The reason why the fused engine cannot run. Empty if it can.
+std::string unsupported_reason(const TokenLearnerV11Config& config, Placement placement) {
+  if (placement.device.is_cpu()) return "";
+  if (config.has_value()) return "on CUDA it is for variant 'd'";
+  return unsupported_reason_on_cuda(placement.dtype, placement.device);
+}
+
 std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerV11Config& config, Placement placement,
                                                   const std::vector<Tensor>& parameters) {
   check_parameters(config, placement.dtype, parameters);
-  const bool on_cpu = placement.device.is_cpu();
-  if (config.engine == "fused" && !on_cpu) {
-    throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
-                "Engine 'fused' of TokenLearnerV11 runs on the CPU, not on " + placement.device.to_string() +
-                    "; engine 'auto' takes 'libtorch' there");
-  }
-  return config.engine == "libtorch" || !on_cpu ? make_libtorch_v11_engine(config, parameters)
-                                                : make_fused_cpu_v11_engine(config, parameters);
+  if (!takes_fused("TokenLearnerV11", config.engine, placement, unsupported_reason(config, placement)))
+    return make_libtorch_v11_engine(config, parameters);
+  return placement.device.is_cpu() ? make_fused_cpu_v11_engine(config, parameters)
+                                   : make_fused_cuda_v11_engine(config, parameters);
 }
 
 class TokenLearnerV11Op final : public TokenPoolingOp<TokenLearnerV11Op, TokenLearnerV11Config> {
@@ -64,6 +66,7 @@ std::shared_ptr<const Op> make_token_learner_v11(const Config& config, Placement
   settings.variant = config.string("variant");
   settings.engine = config.string("engine");
   settings.intra_op_threads = static_cast<int>(config.integer("intraOpThreads"));
+  settings.allow_tf32 = config.boolean("allowTf32");
   return std::make_shared<TokenLearnerV11Op>(std::move(settings), placement, std::move(parameters));
 }
 

@@ -113,4 +113,17 @@ void Generator::normal(const Tensor& target) {
   with_floats(target, [&](auto* data) { fill_normal(data, target.numel()); });
 }
 
+void Generator::skip_uniform(int64_t n, DType dtype) {
+  // A float64 takes two random words.
+  engine_.discard(static_cast<uint64_t>(n) * (dtype == DType::float64 ? 2 : 1));
+}
+
+void Generator::skip_normal(int64_t n, DType dtype) {
+  if (n < kBlock) {
+    for (int64_t i = 0; i < n; ++i) normal_double();
+    return;
+  }
+  skip_uniform(n % kBlock == 0 ? n : n + kBlock, dtype);
+}
+
 }  // namespace tokenlearner

@@ -21,6 +21,8 @@ struct TokenFuserConfig {
   std::string engine = "auto";
   /// The fused CPU engine's threads for one forward. 0 means all.
   int intra_op_threads = 0;
+  /// CUDA, float32: true if products may round their operands to TF32.
+  bool allow_tf32 = false;
 
   /// The parameters that come before mix.weight.
   std::size_t first_mix() const { return use_normalization ? 4 : 0; }
@@ -56,5 +58,9 @@ std::unique_ptr<TokenFuserEngine> make_libtorch_fuser_engine(const TokenFuserCon
 /// Our fused engine for the CPU: it reads the original once and stores no hidden layer.
 std::unique_ptr<TokenFuserEngine> make_fused_cpu_fuser_engine(const TokenFuserConfig& config,
                                                               const std::vector<Tensor>& parameters);
+
+/// Our fused engine for CUDA: the same. Precondition: unsupported_reason_on_cuda() is empty.
+std::unique_ptr<TokenFuserEngine> make_fused_cuda_fuser_engine(const TokenFuserConfig& config,
+                                                               const std::vector<Tensor>& parameters);
 
 }  // namespace tokenlearner

@@ -1,5 +1,4 @@
-// TokenFuser on libtorch's operators, step by step as it is documented. This engine is the parity baseline, and the one for
-// CUDA.
+// TokenFuser on libtorch's operators, step by step as it is documented. This engine is the parity baseline.
 
 #include "engine/token-fuser/engine.hpp"
 #include "engine/token-learner/pixel-views.hpp"

@@ -24,6 +24,8 @@ struct TokenLearnerV11Config {
   std::string engine = "auto";
   /// The fused CPU engine's threads for one forward. 0 means all.
   int intra_op_threads = 0;
+  /// CUDA, float32: true if products may round their operands to TF32.
+  bool allow_tf32 = false;
 
   /// Variants a and b have two convolutions in place of the perceptron, and one for the values.
   bool has_value() const { return variant != "d"; }
@@ -43,5 +45,9 @@ std::unique_ptr<TokenLearnerEngine> make_libtorch_v11_engine(const TokenLearnerV
 /// Our fused engine for the CPU: it reads x once and stores no hidden layer.
 std::unique_ptr<TokenLearnerEngine> make_fused_cpu_v11_engine(const TokenLearnerV11Config& config,
                                                               const std::vector<Tensor>& parameters);
+
+/// Our fused engine for CUDA: the same. Preconditions: unsupported_reason_on_cuda() is empty, variant 'd'.
+std::unique_ptr<TokenLearnerEngine> make_fused_cuda_v11_engine(const TokenLearnerV11Config& config,
+                                                               const std::vector<Tensor>& parameters);
 
 }  // namespace tokenlearner

@@ -41,20 +41,20 @@ class FusedCpuEngine final : public TokenLearnerEngine {
       : config_(config), parameters_(parameters), weights_(pack(config, parameters, kernels::chosen_isa())) {}
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
-    const ListedImages one{x, &options};
-    return std::move(run_list({&one, 1}, Device::cpu()).front());
+    TokensAndMaps result;
+    const ListedImages images{x, &options};
+    const bool wide = has_few_map_values(config_, x);
+    Entry one = entry(images, wide, result);
+    run_entries(wide ? wide_weights() : *weights_, {&one, 1});
+    return result;
   }
 
   std::vector<TokensAndMaps> run_list(std::span<const ListedImages> list, Device) const override {
     std::vector<Entry> narrow, wide;
     std::vector<TokensAndMaps> results(list.size());
     for (std::size_t i = 0; i < list.size(); ++i) {
-      const ListedImages& images = list[i];
-      if (has_few_map_values(config_, images.x)) {
-        wide.push_back({copied(moved(images.x, Device::cpu()), DType::float64), images, &results[i]});
-      } else {
-        narrow.push_back({moved(images.x, Device::cpu()), images, &results[i]});
-      }
+      const bool few = has_few_map_values(config_, list[i].x);
+      (few ? wide : narrow).push_back(entry(list[i], few, results[i]));
     }
     if (!narrow.empty()) run_entries(*weights_, narrow);
     if (!wide.empty()) run_entries(wide_weights(), wide);
@@ -80,6 +80,11 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     DType dtype() const { return request.x.dtype; }
   };
 
+  static Entry entry(const ListedImages& images, bool wide, TokensAndMaps& result) {
+    Tensor x = moved(images.x, Device::cpu());
+    return {wide ? copied(x, DType::float64) : std::move(x), images, &result};
+  }
+
   /// Output `i` in the dtype of the request.
   static Tensor converted(const Tensor& output, std::size_t i, const Entry& entry) {
     if (output.dtype == entry.dtype()) return output;
@@ -90,7 +95,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
 
   /// The kernels write all maps, in the type of their sums. Those that no caller gets as they are share one
   /// block of memory.
-  void place_maps(std::vector<Entry>& entries, DType sums) const {
+  void place_maps(std::span<Entry> entries, DType sums) const {
     int64_t scratch = 0;
     for (Entry& entry : entries) {
       entry.maps.shape = {entry.x.shape[0], config_.num_output_tokens, entry.x.shape[2], entry.x.shape[3]};
@@ -110,7 +115,7 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     }
   }
 
-  void run_entries(const kernels::PackedWeights& weights, std::vector<Entry>& entries) const {
+  void run_entries(const kernels::PackedWeights& weights, std::span<Entry> entries) const {
     const DType sums = entries.front().x.dtype == DType::float64 ? DType::float64 : DType::float32;
     place_maps(entries, sums);
     std::vector<kernels::ForwardParams> params;

@@ -1,7 +1,6 @@
 #include "engine/token-learner/fused-cuda-kernels.hpp"
 
 #include <bit>
-#include <cstdint>
 #include <map>
 
 #include "engine/cuda/stream.hpp"
@@ -16,36 +15,6 @@ namespace {
 namespace cuda = kernels::cuda;
 using kernels::Status;
 
-constexpr std::size_t kAlignment = 1024;  // Workspace and packed weights. libtorch's allocator aligns to 512.
-
-void check(Status status) {
-  if (status == Status::ok) return;
-  if (status == Status::unsupported) throw Refused("a size is beyond what they can compute");
-  if (status != Status::device_error && status != Status::out_of_memory)
-    throw Error(ErrorCode::ERR_LIBTORCH, std::string("The fused CUDA engine answered: ") + name_of(status));
-  const cuda::LastError last = cuda::last_error();
-  const std::string text = std::string(last.text) + " (" + last.name + ")";
-  if (last.fault == cuda::Fault::launch_refused) throw Refused(text);
-  const ErrorCode code = last.fault == cuda::Fault::out_of_memory ? ErrorCode::ERR_OUT_OF_MEMORY
-                         : last.fault == cuda::Fault::device_lost ? ErrorCode::ERR_DEVICE_LOST
-                                                                  : ErrorCode::ERR_LIBTORCH;
-  throw Error(code, "The fused CUDA engine failed: " + text);
-}
-
-/// Device memory, aligned to kAlignment.
-struct Bytes {
-  Tensor tensor;
-  std::byte* data = nullptr;
-  std::size_t size = 0;
-
-  Bytes(std::size_t bytes, Device device)
-      : tensor(aten::empty({static_cast<int64_t>(bytes + kAlignment)}, DType::uint8, device, false)),
-        size(bytes) {
-    const auto address = reinterpret_cast<std::uintptr_t>(tensor.data());
-    data = reinterpret_cast<std::byte*>((address + kAlignment - 1) & ~(kAlignment - 1));
-  }
-};
-
 }  // namespace
 
 /// Note: [Counters of a stream]
@@ -58,14 +27,14 @@ class FusedCudaKernels::StreamCounters {
   explicit StreamCounters(Device device) : device_(device) {}
 
   /// At least `bytes` for the next forward on this thread's stream. Null if `bytes` is 0.
-  std::shared_ptr<const Bytes> get(std::size_t bytes) {
+  std::shared_ptr<const DeviceBytes> get(std::size_t bytes) {
     if (bytes == 0) return nullptr;
     void* const stream = current_stream(device_);
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Bytes>& counters = counters_[stream];
+    std::shared_ptr<const DeviceBytes>& counters = counters_[stream];
     if (counters == nullptr || counters->size < bytes) {
-      auto larger = std::make_shared<const Bytes>(std::bit_ceil(bytes), device_);
-      check(cuda::cuda_clear_counters(larger->data, larger->size, stream));
+      auto larger = std::make_shared<const DeviceBytes>(std::bit_ceil(bytes), device_);
+      check_cuda(cuda::cuda_clear_counters(larger->data, larger->size, stream));
       counters = std::move(larger);
     }
     return counters;
@@ -75,11 +44,11 @@ class FusedCudaKernels::StreamCounters {
   Device device_;
   std::mutex mutex_;
   /// By stream. Guarded by mutex_. libtorch's streams live as long as the process.
-  std::map<void*, std::shared_ptr<const Bytes>> counters_;
+  std::map<void*, std::shared_ptr<const DeviceBytes>> counters_;
 };
 
 struct FusedCudaKernels::Packed {
-  Bytes buffer;
+  DeviceBytes buffer;
   cuda::CudaPackedWeights weights;
 };
 
@@ -88,8 +57,8 @@ FusedCudaKernels::FusedCudaKernels(const TokenLearnerConfig& config, const std::
       parameters_(parameters),
       device_(parameters[0].device()),
       counters_(std::make_unique<StreamCounters>(device_)) {
-  check(cuda::device_properties(device_.index, &properties_));
-  check(cuda::choose_precision(parameters[0].dtype, config.allow_tf32, &precision_));
+  check_cuda(cuda::device_properties(device_.index, &properties_));
+  check_cuda(cuda::choose_precision(parameters[0].dtype, config.allow_tf32, &precision_));
 }
 
 FusedCudaKernels::~FusedCudaKernels() = default;
@@ -116,15 +85,15 @@ TokensAndMaps FusedCudaKernels::run(const cuda::Plan& plan, const Tensor& x, boo
       aten::empty(tokens_first ? Dims{batch, groups, config_.dim} : Dims{batch, config_.dim, groups}, x.dtype,
                   device_, false);
   if (batch > 0) {
-    const Bytes workspace(plan.workspace_bytes, device_);
-    const std::shared_ptr<const Bytes> counters = counters_->get(plan.counter_bytes);
+    const DeviceBytes workspace(plan.workspace_bytes, device_);
+    const std::shared_ptr<const DeviceBytes> counters = counters_->get(plan.counter_bytes);
     cuda::Scratch scratch{workspace.data, workspace.size};
     if (counters != nullptr) {
       scratch.counters = counters->data;
       scratch.counter_bytes = counters->size;
     }
-    check(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first), packed->weights, plan,
-                                   scratch, current_stream(device_)));
+    check_cuda(cuda::cuda_fused_forward(forward_params(x, maps, tokens, tokens_first), packed->weights, plan,
+                                        scratch, current_stream(device_)));
   }
   return {tokens, maps};
 }
@@ -139,9 +108,9 @@ std::shared_ptr<const FusedCudaKernels::Packed> FusedCudaKernels::packed_for(cud
 std::shared_ptr<const FusedCudaKernels::Packed> FusedCudaKernels::pack(cuda::Variant variant) const {
   const LayerViews layers = layer_views(parameters_);
   const std::size_t bytes = cuda::packed_weights_bytes(shape_of(1, 1), precision_, variant);
-  auto packed = std::make_shared<Packed>(Packed{Bytes(bytes, device_), {}});
-  check(cuda::cuda_pack_weights(weights_view(config_, parameters_, layers), precision_, variant,
-                                packed->buffer.data, bytes, &packed->weights, current_stream(device_)));
+  auto packed = std::make_shared<Packed>(Packed{DeviceBytes(bytes, device_), {}});
+  check_cuda(cuda::cuda_pack_weights(weights_view(config_, parameters_, layers), precision_, variant,
+                                     packed->buffer.data, bytes, &packed->weights, current_stream(device_)));
   // Other lanes will read it on their own streams.
   synchronize(device_);
   return packed;

@@ -10,18 +10,11 @@
 #include <tuple>
 #include <vector>
 
-#include "engine/error.hpp"
+#include "engine/token-learner/cuda-support.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "kernels/cuda/token-learner-cuda.hpp"
 
 namespace tokenlearner {
-
-/// The kernels cannot be used on this device or for this shape; another engine can. The message is the
-/// reason.
-class Refused final : public Error {
- public:
-  explicit Refused(const std::string& reason) : Error(ErrorCode::ERR_ENGINE_UNSUPPORTED, reason) {}
-};
 
 /// The set of kernels that a forward uses.
 struct KernelSet {

@@ -12,21 +12,20 @@
 //
 // A verification takes at most kVerificationBytes of device memory; cuDNN's own memory is extra. The
 // documented computation takes the layer in slices for that. Where the memory runs out, 'fused' throws
-// ERR_OUT_OF_MEMORY; 'auto' uses grouped-conv for the next kForwardsUntilRetry forwards and then tries again.
+// ERR_OUT_OF_MEMORY; 'auto' uses grouped-conv for the next 100 forwards and then tries again.
 // Every other failure is an error. Forwards with other kernels do not wait for a verification. Those with
 // the same kernels do.
 
 #include <cmath>
-#include <map>
 #include <memory>
 #include <mutex>
 
-#include "engine/cuda/refusals.hpp"
 #include "engine/run/op.hpp"
 #include "engine/token-learner/documented.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/token-learner/few-map-values.hpp"
 #include "engine/token-learner/fused-cuda-kernels.hpp"
+#include "engine/token-learner/verified-kernels.hpp"
 #include "engine/torch/aten.hpp"
 #include "kernels/cuda/verification.hpp"
 
@@ -36,30 +35,6 @@ namespace {
 
 namespace cuda = kernels::cuda;
 
-/// Each attempt without memory makes libtorch give its cached memory back, which slows down all lanes.
-constexpr int kForwardsUntilRetry = 100;
-/// If the weights cancel, the error may also be this many times libtorch's own.
-constexpr double kTimesLiteral = 4;
-
-/// x (B, C, H, W). Either pixels or channels are adjacent in memory.
-Tensor random_images(const cuda::Verification& images, int64_t channels, bool channels_last, DType dtype,
-                     Device device) {
-  const int64_t batch = images.batch, height = images.height, width = images.width;
-  if (!channels_last) return aten::randn({batch, channels, height, width}, dtype, device);
-  Tensor x = aten::randn({batch, height, width, channels}, dtype, device);
-  x.shape = {batch, channels, height, width};
-  x.strides = {height * width * channels, 1, width * channels, channels};
-  return x;
-}
-
-/// The reason why kernels with this verdict are not used.
-std::string refusal_of(cuda::Verdict verdict, bool finite) {
-  const std::string found = verdict == cuda::Verdict::plans_differ
-                                ? "their results depend on the batch or on the division of the work"
-                                : "their results disagree with grouped-conv's";
-  return found + (finite ? "; please report the device" : ", where the weights give NaN or infinity");
-}
-
 class FusedCudaEngine final : public TokenLearnerEngine {
  public:
   FusedCudaEngine(const TokenLearnerConfig& config, std::vector<Tensor> parameters)
@@ -67,7 +42,8 @@ class FusedCudaEngine final : public TokenLearnerEngine {
         parameters_(std::move(parameters)),
         device_(parameters_[0].device()),
         literal_(make_grouped_conv_engine(config, parameters_)),
-        kernels_(config, parameters_) {}
+        kernels_(config, parameters_),
+        verified_(device_, config.engine == "fused", "grouped-conv") {}
 
   TokensAndMaps run(const Tensor& x, const ForwardOptions& options) const override {
     if (has_few_map_values(config_, x)) {
@@ -75,27 +51,17 @@ class FusedCudaEngine final : public TokenLearnerEngine {
       return converted(wide_literal().run(wide, options), x.dtype, options);
     }
     const KernelSet set = kernels_.set_for(x);
-    if (!is_usable(set)) return literal_->run(x, options);
+    if (!verified_.is_usable(set, kernel_of(set), [&] { verify(set); })) return literal_->run(x, options);
     try {
       return run_fused(set, x, options);
     } catch (const Refused& refused) {
       // Only this shape is refused: the same kernels have run before.
-      note(set, refused.what());
-      throw_if_fused(set, refused.what());
+      verified_.refuse(kernel_of(set), refused.what());
     }
     return literal_->run(x, options);
   }
 
  private:
-  /// The result of a set of kernels' verification.
-  struct Use {
-    std::mutex mutex;
-    // Guarded by `mutex`:
-    bool verified = false;
-    std::string refusal;  // Not empty if they are never used.
-    int forwards_until_retry = 0;
-  };
-
   /// See Note [Few map values]. Made at the first use.
   const TokenLearnerEngine& wide_literal() const {
     std::call_once(widened_, [this] {
@@ -121,59 +87,14 @@ class FusedCudaEngine final : public TokenLearnerEngine {
     return std::string(name_of(set.variant)) + " " + name_of(kernels_.precision());
   }
 
-  /// Lists the refusal for runtime.info().
-  void note(const KernelSet& set, const std::string& reason) const {
-    note_refusal(device_, {kernel_of(set), reason});
-  }
-
-  void throw_if_fused(const KernelSet& set, const std::string& reason) const {
-    if (config_.engine != "fused") return;
-    throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
-                "The fused CUDA kernels '" + kernel_of(set) + "' cannot be used on " + device_.to_string() +
-                    ": " + reason + ". Engine 'auto' uses 'grouped-conv' in their place");
-  }
-
-  /// True if the kernels are verified, now or before. False if 'auto' must use grouped-conv.
-  bool is_usable(const KernelSet& set) const {
-    Use& use = use_of(set);
-    const std::lock_guard lock(use.mutex);
-    if (!use.verified && use.refusal.empty()) verify_in(use, set);
-    if (!use.refusal.empty()) throw_if_fused(set, use.refusal);
-    return use.verified;
-  }
-
-  Use& use_of(const KernelSet& set) const {
-    const std::lock_guard lock(mutex_);
-    std::unique_ptr<Use>& use = uses_[set];
-    if (use == nullptr) use = std::make_unique<Use>();
-    return *use;
-  }
-
-  /// Precondition: use.mutex is held.
-  void verify_in(Use& use, const KernelSet& set) const {
-    if (use.forwards_until_retry > 0) {
-      --use.forwards_until_retry;
-      return;
-    }
-    try {
-      verify(set);
-      use.verified = true;
-    } catch (const Refused& refused) {
-      use.refusal = refused.what();
-      note(set, use.refusal);
-    } catch (const Error& error) {
-      if (config_.engine == "fused" || error.code() != ErrorCode::ERR_OUT_OF_MEMORY) throw;
-      use.forwards_until_retry = kForwardsUntilRetry;
-    }
-  }
-
   /// See Note [Trust, but verify]. Throws Refused if the kernels are wrong or cannot run.
   void verify(const KernelSet& set) const {
     const cuda::Precision precision = kernels_.precision();
     const cuda::Verification how =
         cuda::plan_verification(kernels_.shape_of(1, 1), precision, set.variant, set.segmented);
     const DType dtype = parameters_[0].dtype;
-    const Tensor x = random_images(how, config_.dim, set.channels_last, dtype, device_);
+    const Tensor x =
+        random_images({how.batch, config_.dim, how.height, how.width}, set.channels_last, dtype, device_);
     std::vector<cuda::Answer> answers;
     for (const cuda::Plan& plan : how.plans) answers.push_back(answer_of(kernels_.run(plan, x, false)));
 
@@ -185,7 +106,8 @@ class FusedCudaEngine final : public TokenLearnerEngine {
       const double theirs = cuda::error_of(documented_answer(config_, parameters_, x, dtype, how), exact);
       if (std::isfinite(theirs)) verdict = cuda::judge(answers, exact, kTimesLiteral * theirs);
     }
-    if (verdict != cuda::Verdict::agrees) throw Refused(refusal_of(verdict, !cuda::has_non_finite(exact)));
+    if (verdict != cuda::Verdict::agrees)
+      throw Refused(refusal_of(verdict, "grouped-conv", !cuda::has_non_finite(exact)));
   }
 
   TokenLearnerConfig config_;
@@ -195,8 +117,7 @@ class FusedCudaEngine final : public TokenLearnerEngine {
   FusedCudaKernels kernels_;
   mutable std::once_flag widened_;
   mutable std::unique_ptr<TokenLearnerEngine> wide_literal_;
-  mutable std::mutex mutex_;
-  mutable std::map<KernelSet, std::unique_ptr<Use>> uses_;  // Guarded by mutex_.
+  VerifiedKernels<KernelSet> verified_;
 };
 
 }  // namespace

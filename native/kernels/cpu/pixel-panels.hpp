@@ -35,12 +35,41 @@ TOKENLEARNER_ALWAYS_INLINE std::int64_t offset_of(const PixelSource& source, std
          in_image % source.width * source.pixel_stride;
 }
 
+/** Copies and widens `kCount` adjacent numbers. */
+template <int kCount, typename Stored, typename Compute>
+TOKENLEARNER_ALWAYS_INLINE void copy_fixed(const Stored* from, Compute* to) {
+  for (int i = 0; i < kCount; ++i) to[i] = widen(from[i]);
+}
+
+/** The last `count` numbers of a run, less than 2 * kHalf: in steps of kHalf, kHalf / 2, ..., 1. */
+template <int kHalf, typename Stored, typename Compute>
+TOKENLEARNER_ALWAYS_INLINE void copy_rest(const Stored* from, std::int64_t count, Compute* to) {
+  if constexpr (kHalf > 0) {
+    const std::int64_t part = count & kHalf;
+    if (part != 0) copy_fixed<kHalf>(from, to);
+    copy_rest<kHalf / 2>(from + part, count, to + part);
+  }
+}
+
+/** Rows that are fetched ahead: the processor does not foresee the distance from one channel to the next. */
+constexpr std::int64_t kRowsAhead = 8;
+
 /** out[c * out_stride + i] = x[c, first + i] for `count` pixels that are adjacent in memory. */
 template <typename Stored, typename Compute>
 void copy_run(const Stored* from, std::int64_t channel_stride, std::int64_t channels, std::int64_t count,
               Compute* out, std::int64_t out_stride) {
+  constexpr int kLanes = static_cast<int>(kLanesOf<Compute>);
+  constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(Stored));
+  const std::int64_t whole = count / kLanes * kLanes;
   for (std::int64_t c = 0; c < channels; ++c) {
-    for (std::int64_t i = 0; i < count; ++i) out[c * out_stride + i] = widen(from[c * channel_stride + i]);
+    const Stored* const row = from + c * channel_stride;
+    if (c + kRowsAhead < channels) {
+      const Stored* const ahead = row + kRowsAhead * channel_stride;
+      for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(ahead + i);
+    }
+    Compute* const to = out + c * out_stride;
+    for (std::int64_t i = 0; i < whole; i += kLanes) copy_fixed<kLanes>(row + i, to + i);
+    copy_rest<kLanes / 2>(row + whole, count - whole, to + whole);
   }
 }
 

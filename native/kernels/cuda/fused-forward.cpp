@@ -41,20 +41,10 @@
 
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/plan.hpp"
+#include "kernels/cuda/views.hpp"
 
 namespace tokenlearner::kernels::cuda {
 namespace {
-
-/** The kernels compute these types. */
-bool is_supported(DType dtype) { return is_floating(dtype) && dtype != DType::float64; }
-
-void* advance(void* base, DType dtype, std::int64_t elements) {
-  return static_cast<char*>(base) + elements * static_cast<std::int64_t>(item_size(dtype));
-}
-
-const void* advance(const void* base, DType dtype, std::int64_t elements) {
-  return static_cast<const char*>(base) + elements * static_cast<std::int64_t>(item_size(dtype));
-}
 
 /** One pass: some images of a forward, and its workspace. */
 struct Pass {
@@ -70,24 +60,8 @@ struct Pass {
 
   std::int64_t pixels() const { return params.height * params.width; }
 
-  ImageView x() const {
-    ImageView view;
-    view.data = advance(params.x, params.dtype, first_image * params.x_batch_stride);
-    view.dtype = params.dtype;
-    view.batch_stride = params.x_batch_stride;
-    view.channel_stride = params.x_channel_stride;
-    view.row_stride = params.x_row_stride;
-    view.pixel_stride = params.x_pixel_stride;
-    view.width = params.width;
-    view.flat = params.height == 1 || params.x_row_stride == params.width * params.x_pixel_stride;
-    find_vector_loads(view, weights.channels, pixels());
-    return view;
-  }
-
-  AttentionView attention() const {
-    return {static_cast<float*>(params.attention) + first_image * params.attention_batch_stride,
-            params.attention_batch_stride, params.attention_token_stride};
-  }
+  ImageView x() const { return image_view(params, first_image, weights.channels); }
+  AttentionView attention() const { return attention_view(params, first_image); }
 
   TokensArgs tokens() const {
     TokensArgs args;
@@ -182,10 +156,6 @@ Status run(const Pass& pass) {
   if (pass.plan.variant == Variant::simt) return run_simt(pass);
   if (pass.plan.variant == Variant::small) return run_small(pass);
   return run_packed(pass);
-}
-
-bool aligned(const void* pointer, std::uintptr_t alignment) {
-  return reinterpret_cast<std::uintptr_t>(pointer) % alignment == 0;
 }
 
 /** The scratch memory is there and large enough. */

@@ -81,6 +81,17 @@ struct PackWeightsArgs {
   float* packed_token_bias = nullptr;
 };
 
+/** Rows of a parameter to float32, each padded with zeros to padded_columns. */
+struct WidenArgs {
+  /** Null stands for zeros. */
+  const void* source = nullptr;
+  DType dtype = DType::float32;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t padded_columns = 0;
+  float* target = nullptr;
+};
+
 /** Arguments for the maps A from packed pixels and weights. */
 struct MapsArgs {
   const std::uint8_t* x_blocks = nullptr;

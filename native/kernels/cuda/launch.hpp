@@ -10,6 +10,9 @@ namespace tokenlearner::kernels::cuda {
 
 Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void* stream);
 Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, void* stream);
+/** W1's blocks alone. */
+Status launch_pack_rows(Precision precision, const PackWeightsArgs& args, void* stream);
+Status launch_widen(const WidenArgs& args, void* stream);
 Status launch_pack_simt_weights(const PackWeightsArgs& args, void* stream);
 Status launch_maps_mma(Precision precision, const MapsArgs& args, void* stream);
 Status launch_maps_wgmma(Precision precision, int hidden_tile, int cluster, const MapsArgs& args,

@@ -277,4 +277,14 @@ TOKENLEARNER_KERNEL_BODY void pack_vectors_body(Machine& machine, const PackWeig
   args.bias_and_scale[index] = values;
 }
 
+/** Grid: (ceil(rows * padded_columns / kPackThreads)). */
+template <class Machine>
+TOKENLEARNER_KERNEL_BODY void widen_body(Machine& machine, const WidenArgs& args) {
+  const std::int64_t index = static_cast<std::int64_t>(machine.block_x()) * kPackThreads + machine.thread();
+  if (index >= args.rows * args.padded_columns) return;
+  const std::int64_t row = index / args.padded_columns, column = index % args.padded_columns;
+  const bool exists = args.source != nullptr && column < args.columns;
+  args.target[index] = exists ? load_element(args.source, args.dtype, row * args.columns + column) : 0.0f;
+}
+
 }  // namespace tokenlearner::kernels::cuda

@@ -25,6 +25,11 @@ __global__ void __launch_bounds__(kPackThreads) pack_vectors(PackWeightsArgs arg
   pack_vectors_body(machine, args);
 }
 
+__global__ void __launch_bounds__(kPackThreads) widen(WidenArgs args) {
+  DeviceMachine machine;
+  widen_body(machine, args);
+}
+
 __global__ void __launch_bounds__(kSimtThreads) pack_simt_weights(PackWeightsArgs args) {
   DeviceMachine machine;
   pack_simt_weights_body(machine, args);
@@ -70,7 +75,10 @@ Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*
 
 Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, void* stream) {
   const Status vectors = launch_vectors(args, stream);
-  if (vectors != Status::ok) return vectors;
+  return vectors == Status::ok ? launch_pack_rows(precision, args, stream) : vectors;
+}
+
+Status launch_pack_rows(Precision precision, const PackWeightsArgs& args, void* stream) {
   switch (precision) {
     case Precision::float32:
       return launch_weights<Precision::float32>(args, stream);
@@ -82,6 +90,11 @@ Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, voi
       return launch_weights<Precision::float16>(args, stream);
   }
   return Status::invalid_argument;
+}
+
+Status launch_widen(const WidenArgs& args, void* stream) {
+  return launch_kernel(widen, ceil_div<std::int64_t>(args.rows * args.padded_columns, kPackThreads), 1, 1,
+                       kPackThreads, 0, args, stream);
 }
 
 Status launch_pack_simt_weights(const PackWeightsArgs& args, void* stream) {

@@ -83,6 +83,27 @@ struct WarpTile {
   }
 
   /**
+   * The same for the first or the second half of the chunk alone: two warps share a product. With two planes each step is a sum
+   * of its own: see Note [Truncation].
+   */
+  TOKENLEARNER_KERNEL_BODY void accumulate_half(Accumulators& sums, std::uint32_t pixels, int first_pixel,
+                                                std::uint32_t hidden, int first_hidden, int half) {
+    constexpr int kSteps = kStepsPerChunk / 2;
+    if constexpr (kPlanes == 1) {
+      multiply_steps<kSteps>(sums, pixels, first_pixel, hidden, first_hidden, half * kSteps);
+    } else {
+      // Unrolled, it takes more registers.
+      TOKENLEARNER_NO_UNROLL
+      for (int step = half * kSteps; step < (half + 1) * kSteps; ++step) {
+        Accumulators part;
+        clear(part);
+        multiply_steps<1>(part, pixels, first_pixel, hidden, first_hidden, step);
+        add(sums, part);
+      }
+    }
+  }
+
+  /**
    * For rows [16 pixels][half], the sum of w2 gelu(h + b1) over the warp's hidden rows. All four warp lanes
    * of a quad get it. `vectors` is the offset of the warp's first pair of hidden rows in the tile's
    * bias_and_scale.

@@ -18,6 +18,26 @@ export function ownInput(tensor: InputMemory['tensor']): Input {
   };
 }
 
+/** A request's inputs in the order of the model's. Throws a Problem: 400. */
+export function inOrder<T extends { name: string }>(
+  known: readonly TensorMetadata[],
+  inputs: readonly T[],
+): T[] {
+  const names = known.map(({ name }) => `\`${name}\``).join(', ');
+  const expected = known.length === 1 ? `one input, ${names}` : `the inputs ${names}`;
+  if (inputs.length !== known.length) throw invalid(`Expected ${expected}, but received ${inputs.length}`);
+  if (known.length === 1) return [...inputs];
+  return known.map(({ name }) => {
+    const found = inputs.filter((each) => each.name === name);
+    const [only] = found;
+    if (only === undefined || found.length > 1)
+      throw invalid(
+        `Expected ${expected}, each once, but received ${inputs.map((each) => JSON.stringify(each.name)).join(', ')}`,
+      );
+    return only;
+  });
+}
+
 /** Checks an input's name, datatype and size. Returns its bytes. Throws a Problem: 400. */
 export function checkInput(
   { name, datatype, shape }: { name: string; datatype: string; shape: readonly number[] },

@@ -1,5 +1,5 @@
 /** The options of a server: their types, defaults and guards. */
-import { type BatcherOptions, Module, TokenLearnerError } from 'tokenlearner';
+import { type BatcherOptions, type LearnerStateDictOptions, Module, TokenLearnerError } from 'tokenlearner';
 import type { Logger } from 'pino';
 import { checkBoolean, checkInteger, checkObject, checkString, unexpected } from './check';
 
@@ -11,18 +11,43 @@ export interface BatchingOptions extends BatcherOptions {
   maxQueueBytes?: number;
 }
 
-/** A model from a file, and what its requests may use. */
-export interface ModelFile {
+/** What to make of weights whose names and shapes do not tell everything: see learnerFromStateDict. */
+type LearnerChoice = Pick<LearnerStateDictOptions, 'prefix' | 'variant' | 'pooling' | 'eps' | 'approximate'>;
+
+/** A model from a file. The options are for weights, and those that say so for a .pt2. */
+export interface ModelFile extends LearnerChoice {
   /**
    * The weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11 (any file that loadWeights reads), or a JavaScript module (.js, .mjs, .cjs) whose default export is
-   * a Module or a function that makes one. Such a module is a program and runs with the rights of the server.
+   * a Module or a function that makes one. Such a module is a program and runs with the rights of the server. Or a compiled PyTorch
+   * program (.pt2), which is machine code and needs `trusted`.
    */
   path: string;
-  /** For weights: where the model runs. @default 'auto' */
+  /** For weights and a .pt2: where the model runs. @default 'auto' */
   device?: string;
   /** For weights: how it computes. @default 'auto' */
   engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch';
+  /** For weights: the entry of a checkpoint that holds them, if it holds more. */
+  key?: string;
+  /** For a .pt2: must be true, since it runs with the rights of the server. */
+  trusted?: boolean;
+  /** For a .pt2: the most runs at a time. @default 1 */
+  instances?: number;
 }
+
+/** The options of a file that are for weights. */
+export const WEIGHTS_OPTIONS = [
+  'device',
+  'engine',
+  'key',
+  'prefix',
+  'variant',
+  'pooling',
+  'eps',
+  'approximate',
+] as const satisfies readonly (keyof ModelFile)[];
+
+/** The options of a file that are for .pt2 packages, beside `device`. */
+export const PACKAGE_OPTIONS = ['trusted', 'instances'] as const satisfies readonly (keyof ModelFile)[];
 
 /** A file, its options, or a module that the program has made. The server does not dispose the latter. */
 export type ModelSource = string | ModelFile | Module;
@@ -213,8 +238,9 @@ function checkSource(name: string, source: unknown): void {
     checkString(name, source);
     return;
   }
-  const { path } = checkObject(name, source, ['path', 'device', 'engine']);
+  const { path, trusted } = checkObject(name, source, ['path', ...WEIGHTS_OPTIONS, ...PACKAGE_OPTIONS]);
   checkString(`${name}.path`, path);
+  if (trusted !== undefined) checkBoolean(`${name}.trusted`, trusted);
 }
 
 /** Each of `devices` gets a copy of the model, so a device of its own would only hold memory. */

@@ -22,8 +22,10 @@ export function tensorOfJson(name: string, data: unknown, shape: readonly number
     throw invalid(
       `Expected ${count(shape)} numbers for \`${name}\` of shape [${shape.join(', ')}] but received ${values.length}`,
     );
-  const tensor = Tensor.empty(shape, { dtype: dtype === 'float64' ? 'float64' : 'float32' });
-  fill(name, values, tensor.data);
+  const tensor = Tensor.empty(shape, {
+    dtype: dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype,
+  });
+  fill(name, values, tensor);
   return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
 }
 
@@ -33,7 +35,32 @@ function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
   return result;
 }
 
-function fill(name: string, values: readonly unknown[], target: Float32Array | Float64Array): void {
+function fill(name: string, values: readonly unknown[], tensor: AnyTensor): void {
+  const { data, dtype } = tensor;
+  if (dtype === 'float32' || dtype === 'float64') fillFloats(name, values, data as Float32Array);
+  else for (let i = 0; i < values.length; i++) data[i] = integer(name, values[i], i, dtype);
+}
+
+/** The ranges of integers. A number of JSON is exact up to 2^53. */
+const RANGES: Readonly<Record<string, readonly [min: number, max: number]>> = {
+  bool: [0, 1],
+  uint8: [0, 255],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+};
+
+/** An element of an integer dtype. Throws a Problem: 400. */
+function integer(name: string, value: unknown, i: number, dtype: DType): never {
+  const number = typeof value === 'boolean' && dtype === 'bool' ? Number(value) : value;
+  const [min = 0, max = 0] = RANGES[dtype] ?? [];
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max)
+    throw invalid(
+      `Expected ${dtype === 'bool' ? 'true or false' : `an integer from ${min} to ${max}`} at index ${i} of \`${name}\``,
+    );
+  return (dtype === 'int64' ? BigInt(number) : number) as never;
+}
+
+function fillFloats(name: string, values: readonly unknown[], target: Float32Array | Float64Array): void {
   for (let i = 0; i < target.length; i++) {
     const value = values[i];
     const number = typeof value === 'number' ? value : SPECIAL.get(value);
@@ -66,6 +93,10 @@ function flattened(name: string, data: unknown[], shape: readonly number[]): unk
 
 /** The elements as a flat array in JSON. Numbers that JSON has no form for are strings. */
 export function jsonOfTensor(tensor: AnyTensor): string {
+  if (tensor.dtype === 'bool')
+    return `[${Array.from(tensor.data as Uint8Array, (each) => each !== 0).join(',')}]`;
+  // BigInts, as digits.
+  if (tensor.dtype === 'int64') return `[${tensor.data.join(',')}]`;
   const wide = tensor.to('float64');
   const text = wide.data.join(',');
   const special = /[NI]/.test(text);

@@ -5,7 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { saveSafetensors, Tensor, TokenLearnerV11, type TokenPooling } from 'tokenlearner';
+import {
+  saveSafetensors,
+  type StateDict,
+  Tensor,
+  TokenLearnerV10,
+  TokenLearnerV11,
+  type TokenPooling,
+} from 'tokenlearner';
 import { binaryMessage, CHANNELS, RawClient, smallModel } from './support';
 
 const ROOT = path.resolve(__dirname, '..', '..', '..');
@@ -105,6 +112,21 @@ it('serves the weights of a TokenLearnerV11', async () => {
   client.close();
 });
 
+it('serves weights whose names and shapes do not tell everything', async () => {
+  const options = { pooling: 'mean', eps: 0.25, approximate: 'none' } as const;
+  const model = new TokenLearnerV10({ dim: CHANNELS, numOutputTokens: 3, device: 'cpu', ...options });
+  const file = path.join(folder, 'v10.safetensors');
+  const [own, other] = [model.stateDict(), smallModel().stateDict()];
+  const under = (prefix: string, dict: StateDict): StateDict =>
+    Object.fromEntries(Object.entries(dict).map(([name, tensor]) => [prefix + name, tensor]));
+  await saveSafetensors(file, { ...under('own.', own), ...under('other.', other) });
+  const given = ['--prefix', 'own.', '--pooling', 'mean', '--eps', '0.25', '--approximate', 'none'];
+  const server = new Process('-m', `m=${file}`, ...given);
+  const client = new RawClient(await server.port());
+  expect(await infer(client)).toMatchObject({ status: 200, tokens: bits(model) });
+  client.close();
+});
+
 it('serves weights; SIGTERM under load loses no request that was accepted', async () => {
   const model = smallModel();
   const server = new Process('-m', `m=${await weightsOf(model, 'a.safetensors')}`, '--log-level', 'info');
@@ -198,7 +220,8 @@ it.each<[string[], number, RegExp]>([
   [['-m', 'x'], 2, /NAME=PATH/],
   [['-m', 'm=a', '-m', 'm=b'], 2, /twice/],
   [['-m', 'm=a', '--tls-cert', 'x'], 2, /go together/],
-  [['-m', 'm=a.mjs', '--engine', 'fused'], 2, /JavaScript module/],
+  [['-m', 'm=a.mjs', '--engine', 'fused'], 2, /--engine is for weights.*JavaScript module/],
+  [['-m', 'm=a.mjs', '--eps', '1e-5'], 2, /--eps is for weights.*JavaScript module/],
   [['-m', 'm=a', '--max-batch-size', 'many'], 2, /whole number/],
   [['-m', 'm=a', '--host', '0.0.0.0'], 2, /--token-file.*--insecure/],
   [['-m', 'm=/no/such/file.safetensors'], 1, /ERR_FILE_IO/],

@@ -13,18 +13,23 @@ import {
   saveSafetensors,
   Tensor,
   TokenLearner,
+  TokenLearnerV10,
+  TokenLearnerV11,
 } from '../../../dist/index.mjs';
 import { measureOverhead } from './overhead.mjs';
 import { contender, memoryMb, serve } from './protocol.mjs';
 
-const WORKLOADS = JSON.parse(readFileSync(new URL('../workloads.json', import.meta.url), 'utf8'));
+const read = (file) => JSON.parse(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8'));
+const WORKLOADS = { ...read('workloads.json'), ...read('family.json') };
+const MODULES = { TokenLearner, TokenLearnerV10, TokenLearnerV11 };
 
-async function setup({ peer, threads, data }) {
+async function setup({ workload, peer, threads, data }) {
   const info = runtime.info(); // loads libtorch
   if (info.problem) throw new Error(info.problem.message);
   const base = memoryMb('VmRSS');
   const { input, ...parameters } = await loadSafetensors(data);
-  const model = TokenLearner.fromStateDict(parameters, {
+  const { module = 'TokenLearner' } = WORKLOADS[workload];
+  const model = MODULES[module].fromStateDict(parameters, {
     engine: peer,
     intraOpThreads: threads,
     device: 'cpu',
@@ -41,9 +46,12 @@ async function setup({ peer, threads, data }) {
 }
 
 async function prepare({ workload, data, expected }) {
-  const { shape, dim, ffMult, numOutputTokens } = WORKLOADS[workload];
+  const { module, shape, dim, ffMult, numOutputTokens } = WORKLOADS[workload];
   manualSeed(0);
-  const model = new TokenLearner({ dim, ffMult, numOutputTokens, engine: 'grouped-conv', device: 'cpu' });
+  const model =
+    module === undefined
+      ? new TokenLearner({ dim, ffMult, numOutputTokens, engine: 'grouped-conv', device: 'cpu' })
+      : new MODULES[module]({ dim, numOutputTokens, engine: 'libtorch', device: 'cpu' });
   const input = Tensor.randn(shape);
   await saveSafetensors(data, { input, ...model.stateDict() });
   await saveSafetensors(expected, { tokens: await model.to('float64').forward(input.to('float64')) });

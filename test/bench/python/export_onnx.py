@@ -14,9 +14,8 @@ import warnings
 from pathlib import Path
 
 import torch
-from models import WORKLOADS, Unrepeated, load
+from models import WORKLOADS, TokenLearner, Unrepeated, load
 
-FORMS = ("repeat", "rewrite")
 OPSET = 20  # The first with Gelu as one operator.
 
 
@@ -27,18 +26,20 @@ def onnx_path(workload: str, folder: str, form: str) -> Path:
 def export(workload: str, folder: str, data: str | None = None) -> dict[str, str]:
     """{form: path}. An existing file is overwritten."""
     layer, x = load(workload, data)
-    models = {"repeat": layer, "rewrite": Unrepeated(layer)}
+    models = {"repeat": layer}
+    if isinstance(layer, TokenLearner):
+        models["rewrite"] = Unrepeated(layer)
     Path(folder).mkdir(parents=True, exist_ok=True)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     paths = {}
-    for form in FORMS:
+    for form, model in models.items():
         path = onnx_path(workload, folder, form)
         # The exporter reports its progress on stdout, which belongs to the caller.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                models[form], (x,), dynamo=True, opset_version=OPSET, input_names=["x"], output_names=["tokens"]
+                model, (x,), dynamo=True, opset_version=OPSET, input_names=["x"], output_names=["tokens"]
             )
         program.save(path, external_data=False)
         paths[form] = str(path)

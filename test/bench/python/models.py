@@ -13,9 +13,24 @@ from torch.nn import functional as F
 BENCH = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(BENCH.parent / "fixtures" / "generate"))
 
+import family_reference  # noqa: E402
 from reference import TokenLearner  # noqa: E402
 
-WORKLOADS = json.loads((BENCH / "workloads.json").read_text())
+WORKLOADS = {name: each for file in ("workloads", "family") for name, each in json.loads((BENCH / f"{file}.json").read_text()).items()}
+
+
+class TokensOf(nn.Module):
+    """The tokens alone of a layer that returns (tokens, maps)."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[0]
+
+    def load_state_dict(self, tensors: dict) -> None:
+        self.layer.load_state_dict(tensors)
 
 
 class Unrepeated(nn.Module):
@@ -34,15 +49,19 @@ class Unrepeated(nn.Module):
         return tokens.reshape(*x.shape[:-2], self.groups)
 
 
-def load(workload: str, data: str | None) -> tuple[TokenLearner, torch.Tensor]:
+def made(config: dict) -> nn.Module:
+    if "module" not in config:
+        return TokenLearner(dim=config["dim"], ff_mult=config["ffMult"], num_output_tokens=config["numOutputTokens"])
+    return TokensOf(getattr(family_reference, config["module"])(config["dim"], config["numOutputTokens"]))
+
+
+def load(workload: str, data: str | None) -> tuple[nn.Module, torch.Tensor]:
     """The documented layer and its input, from a safetensors file (`input`, `net.0.weight`, ...) or from seed 0."""
     config = WORKLOADS.get(workload)
     if config is None:
         raise ValueError(f"unknown workload {workload!r}, expected one of {', '.join(WORKLOADS)}")
     torch.manual_seed(0)
-    layer = TokenLearner(
-        dim=config["dim"], ff_mult=config["ffMult"], num_output_tokens=config["numOutputTokens"]
-    ).eval()
+    layer = made(config).eval()
     if data is None:
         return layer.requires_grad_(False), torch.randn(config["shape"])
     tensors = load_file(data)

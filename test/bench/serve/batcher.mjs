@@ -7,7 +7,7 @@
 import { loadavg, cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { Batcher, Tensor, TokenLearner } from '../../../dist/index.js';
+import { Batcher, Tensor, TokenLearner } from '../../../dist/index.mjs';
 import { WORKLOADS } from '../workloads.mjs';
 
 const { values } = parseArgs({

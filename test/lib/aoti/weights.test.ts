@@ -12,7 +12,7 @@ import { describeWithPrograms } from './programs';
 
 const load = (file: string, options = {}) => AotiModel.load(file, { trusted: true, ...options });
 
-describeWithPrograms('the weights of an AotiModel', ['weights', 'blob', 'conv'], (programs) => {
+describeWithPrograms('the weights of an AotiModel', ['weights', 'blob', 'pickled', 'conv'], (programs) => {
   const dicts = (all: StateDict, which: 'old' | 'new') =>
     Object.fromEntries(
       Object.entries(all)
@@ -20,36 +20,40 @@ describeWithPrograms('the weights of an AotiModel', ['weights', 'blob', 'conv'],
         .map(([key, tensor]) => [key.slice(4), tensor]),
     );
 
-  test.each(['weights', 'blob'] as const)('%s: constants, state dict, and other weights', async (name) => {
-    const { file, values: npz } = programs()[name];
-    const [model, all] = [await load(file), await loadNpz(npz)];
-    const [old, other] = [dicts(all, 'old'), dicts(all, 'new')];
-    const [x] = values(all, '4.in') as [Tensor];
-    const [newX] = values(all, 'new.in') as [Tensor];
-    expectEqual(await model.forward(x), values(all, '4.out')[0]);
-    const names = Object.keys(old).sort();
-    expect(
-      model
-        .constants()
-        .map((each) => each.name)
-        .sort(),
-    ).toEqual(names);
-    expect(Object.keys(model.stateDict()).sort()).toEqual(names);
-    for (const [key, tensor] of Object.entries(model.stateDict())) expectEqual(tensor, old[key]);
+  test.each(['weights', 'blob', 'pickled'] as const)(
+    '%s: constants, state dict, and other weights',
+    async (name) => {
+      const { file, values: npz } = programs()[name];
+      const [model, all] = [await load(file), await loadNpz(npz)];
+      const [old, other] = [dicts(all, 'old'), dicts(all, 'new')];
+      const [x] = values(all, '4.in') as [Tensor];
+      const [newX] = values(all, 'new.in') as [Tensor];
+      expectEqual(await model.forward(x), values(all, '4.out')[0]);
+      const names = Object.keys(old).sort();
+      expect(
+        model
+          .constants()
+          .map((each) => each.name)
+          .sort(),
+      ).toEqual(names);
+      expect(Object.keys(model.stateDict()).sort()).toEqual(names);
+      for (const [key, tensor] of Object.entries(model.stateDict())) expectEqual(tensor, old[key]);
 
-    const before = Array.from({ length: 6 }, () => model.forward(x));
-    expect(model.loadStateDict(other)).toEqual({ missingKeys: [], unexpectedKeys: [] });
-    const after = Array.from({ length: 6 }, () => model.forward(newX));
-    for (const output of await Promise.all(before)) expectEqual(output, values(all, '4.out')[0]);
-    for (const output of await Promise.all(after)) expectEqual(output, values(all, 'new.out')[0]);
-    for (const [key, tensor] of Object.entries(await model.stateDictAsync())) expectEqual(tensor, other[key]);
+      const before = Array.from({ length: 6 }, () => model.forward(x));
+      expect(model.loadStateDict(other)).toEqual({ missingKeys: [], unexpectedKeys: [] });
+      const after = Array.from({ length: 6 }, () => model.forward(newX));
+      for (const output of await Promise.all(before)) expectEqual(output, values(all, '4.out')[0]);
+      for (const output of await Promise.all(after)) expectEqual(output, values(all, 'new.out')[0]);
+      for (const [key, tensor] of Object.entries(await model.stateDictAsync()))
+        expectEqual(tensor, other[key]);
 
-    model.loadStateDict({ scale: old.scale ?? Tensor.ones([1]) }, { strict: false });
-    expectEqual(model.stateDict().scale, old.scale);
-    expectEqual(model.stateDict()['layers.0.weight'], other['layers.0.weight']);
-    model.loadStateDict(old);
-    expectEqual(await model.forward(x), values(all, '4.out')[0]);
-  });
+      model.loadStateDict({ scale: old.scale ?? Tensor.ones([1]) }, { strict: false });
+      expectEqual(model.stateDict().scale, old.scale);
+      expectEqual(model.stateDict()['layers.0.weight'], other['layers.0.weight']);
+      model.loadStateDict(old);
+      expectEqual(await model.forward(x), values(all, '4.out')[0]);
+    },
+  );
 
   test('in a Sequential the names have its prefix', async () => {
     const { file, values: npz } = programs().weights;

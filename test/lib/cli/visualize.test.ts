@@ -139,7 +139,7 @@ describe('refuses', () => {
     [[...PHOTO], /give --weights.*or --model/],
     [[...RGB, '-i', file('photo.jpg'), '-o', 'x.bmp'], /\.png, \.webp or \.gif/],
     [[...RGB, ...PHOTO, '--format', 'png'], /--format is for standard output/],
-    [['-m', file('attention.cjs'), ...PHOTO, '--prefix', 'a.'], /are for --weights/],
+    [['-m', file('attention.cjs'), ...PHOTO, '--prefix', 'a.'], /--prefix is for --weights/],
     [[...RGB, '-i', '-', '-', '-o', 'x.png'], /can be given once/],
     [[...EIGHT, '-i', file('x.npy'), file('x.npy'), '-o', 'x.png'], /one \.npy file, or pictures/],
     [[...RGB, ...PHOTO, '--opacity', 'half'], /It is not a number/],

@@ -111,6 +111,7 @@ test('misuse', async () => {
   );
   expectThrow(() => new Batcher(fuser), 'ERR_INVALID_ARG_VALUE', 'two');
   await expectReject(new Sequential(fuser).forward(x), 'ERR_INVALID_ARG_TYPE', '`original`');
+  expectThrow(() => cpu({ dim: 6, allowTf32: 1 as never }), 'ERR_INVALID_ARG_TYPE', 'options.allowTf32');
   expectThrow(() => cpu({ dim: 6, engine: 'grouped-conv' as never }), 'ERR_INVALID_ARG_VALUE', 'libtorch');
   expectThrow(
     () => cpu({ dim: 6, useNormalization: 1 as never }),

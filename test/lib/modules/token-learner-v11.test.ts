@@ -195,6 +195,7 @@ test.each([
   [{ dim: 4, variant: 'c' }, 'ERR_INVALID_ARG_VALUE', "'a', 'b', 'd'"],
   [{ dim: 4, approximate: 'erf' }, 'ERR_INVALID_ARG_VALUE', "'tanh', 'none'"],
   [{ dim: 4, engine: 'grouped-conv' }, 'ERR_INVALID_ARG_VALUE', "'libtorch'"],
+  [{ dim: 4, allowTf32: 1 }, 'ERR_INVALID_ARG_TYPE', 'options.allowTf32'],
   [{ dim: 4, ffMult: 2 }, 'ERR_INVALID_ARG_VALUE', 'ffMult'],
   [{ dim: 4, groups: 2 }, 'ERR_INVALID_ARG_VALUE', "only 'a' and 'b' have it"],
   [{ dim: 8, variant: 'a', bottleneckDim: 2 }, 'ERR_INVALID_ARG_VALUE', "only 'd' has it"],

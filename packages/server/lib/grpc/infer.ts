@@ -2,7 +2,7 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { Core } from '../core';
 import { bytesOf, datatypeOf, dtypeOf } from '../datatypes';
-import { checkInput, type Input, ownInput } from '../input';
+import { checkInput, inOrder, type Input, ownInput } from '../input';
 import type { TensorMetadata } from '../models/metadata';
 import { type NamedTensor, type ServedModel, VERSION } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
@@ -48,24 +48,27 @@ async function answer(
   const outputs = model.chooseOutputs(request.outputs.map(({ name }) => name));
   const { timeoutMs: own, priority } = requestParameters(plainParameters(request.parameters));
   const timeoutMs = earlier(own, remaining(call));
-  const input = inputOf(core, request, model);
+  const inputs = inputsOf(core, request, model);
   tracked.received(request.id === '' ? undefined : request.id);
   let isDone = false;
   try {
     const results = await tracked.run(() =>
-      model.infer(input.tensor, {
-        outputs,
-        signal,
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        ...(priority === undefined ? {} : { priority }),
-      }),
+      model.infer(
+        inputs.map(({ tensor }) => tensor),
+        {
+          outputs,
+          signal,
+          ...(timeoutMs === undefined ? {} : { timeoutMs }),
+          ...(priority === undefined ? {} : { priority }),
+        },
+      ),
     );
     isDone = true;
     const encoded = tracked.encode(() => response(model, request.id, results));
     for (const { tensor } of results) tensor.dispose();
     return encoded;
   } finally {
-    input.release(isDone);
+    for (const input of inputs) input.release(isDone);
   }
 }
 
@@ -75,24 +78,35 @@ function checkParameters({ parameters, inputs, outputs }: ModelInferRequest): vo
     refuseParameters(`${each.name}.parameters`, Object.keys(each.parameters));
 }
 
-function inputOf(
+function inputsOf(
   { pool }: Core,
   { inputs, raw_input_contents: raw }: ModelInferRequest,
   model: ServedModel,
-): Input {
-  const [expected] = model.metadata.inputs;
-  const [input] = inputs;
-  if (input === undefined || inputs.length > 1)
-    throw invalid(`Expected one input, \`${expected.name}\`, but received ${inputs.length}`);
+): Input[] {
+  const known = model.metadata.inputs;
+  const matched = inOrder(known, inputs);
   if (raw.length > 0 && raw.length !== inputs.length)
     throw invalid(`Expected ${inputs.length} entries in \`raw_input_contents\` but received ${raw.length}`);
-  const shape = checkSizes(`${input.name}.shape`, input.shape);
-  const bytes = checkInput({ ...input, shape }, expected);
-  const reservation = model.admit(bytes);
+  const checked = known.map((expected, i) => {
+    const input = matched[i];
+    if (input === undefined) throw invalid(`The input \`${expected.name}\` is missing`);
+    const shape = checkSizes(`${input.name}.shape`, input.shape);
+    const bytes = checkInput({ ...input, shape }, expected);
+    return { expected, input, shape, bytes, data: raw[inputs.indexOf(input)] };
+  });
+  const reservation = model.admit(checked.reduce((sum, { bytes }) => sum + bytes, 0));
+  const made: Input[] = [];
   try {
-    return raw[0] === undefined
-      ? typedInput(input.contents, shape, expected)
-      : rawInput(pool, raw[0], bytes, shape, expected);
+    for (const { expected, input, shape, bytes, data } of checked)
+      made.push(
+        data === undefined
+          ? typedInput(input.contents, shape, expected)
+          : rawInput(pool, data, bytes, shape, expected),
+      );
+    return made;
+  } catch (error) {
+    for (const input of made) input.release(true);
+    throw error;
   } finally {
     reservation.release();
   }
@@ -115,9 +129,13 @@ function rawInput(
 }
 
 /** The field of `contents` for each datatype that has one. */
-const CONTENTS: Readonly<Record<string, 'fp32_contents' | 'fp64_contents'>> = {
+const CONTENTS: Readonly<Record<string, string>> = {
   FP32: 'fp32_contents',
   FP64: 'fp64_contents',
+  INT32: 'int_contents',
+  INT64: 'int64_contents',
+  UINT8: 'uint_contents',
+  BOOL: 'bool_contents',
 };
 
 function typedInput(

@@ -11,17 +11,12 @@ export interface InferParameter {
 
 export type Parameters = Record<string, InferParameter>;
 
-export interface TensorContents {
-  fp32_contents: number[];
-  fp64_contents: number[];
-}
-
 export interface InputMessage {
   name: string;
   datatype: string;
   shape: number[];
   parameters: Parameters;
-  contents: (TensorContents & Record<string, unknown[]>) | null;
+  contents: Record<string, unknown[]> | null;
 }
 
 export interface ModelInferRequest {

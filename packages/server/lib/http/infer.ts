@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Core } from '../core';
 import { dtypeOf, elementSize } from '../datatypes';
-import { checkInput, type Input, ownInput } from '../input';
+import { checkInput, inOrder, type Input, ownInput } from '../input';
 import type { Reservation } from '../models/budget';
 import type { ServedModel } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
@@ -19,7 +19,7 @@ import { type RequestHead, requestHead } from './request-head';
 /** A request whose body has arrived. */
 interface Received {
   header: InferenceHeader;
-  input: Input;
+  inputs: Input[];
   outputs: string[];
 }
 
@@ -74,12 +74,17 @@ async function answer(
   } finally {
     reservation.release();
   }
-  const { header, input, outputs } = received;
+  const { header, inputs, outputs } = received;
   tracked.received(header.id);
   const { binaryOutput, ...control } = header.parameters;
   let isDone = false;
   try {
-    const results = await tracked.run(() => model.infer(input.tensor, { outputs, signal, ...control }));
+    const results = await tracked.run(() =>
+      model.infer(
+        inputs.map(({ tensor }) => tensor),
+        { outputs, signal, ...control },
+      ),
+    );
     isDone = true;
     const binary = new Map(header.outputs.map((output) => [output.name, output.binary]));
     const encoded = tracked.encode(() =>
@@ -88,11 +93,11 @@ async function answer(
     for (const { tensor } of results) tensor.dispose();
     await sendAnswer(response, encoded, acceptedEncoding(request.headers['accept-encoding']));
   } finally {
-    input.release(isDone);
+    for (const input of inputs) input.release(isDone);
   }
 }
 
-/** Reads the body into the input's memory. */
+/** Reads the body into the memory of the inputs. */
 async function receive(
   { request, response, core }: Exchange,
   model: ServedModel,
@@ -105,57 +110,80 @@ async function receive(
     const header =
       head.jsonBytes === 0 ? rawHeader(model, head) : inferenceHeader(parseJson(json, options.maxJsonDepth));
     const outputs = model.chooseOutputs(header.outputs.map(({ name }) => name));
-    const { input, targets } = inputOf(core, header, model, head, reservation);
-    received = { header, input, outputs };
+    const { inputs, targets } = inputsOf(core, header, model, head, reservation);
+    received = { header, inputs, outputs };
     return targets;
   };
   if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
   try {
     await readBody(request, head.encoding, new BodyReader(head.jsonBytes, options, onJson));
   } catch (error) {
-    received?.input.release(true);
+    for (const input of received?.inputs ?? []) input.release(true);
     throw error;
   }
   if (received === undefined) throw invalid('The body is empty');
   return received;
 }
 
-/** The input's tensor, and the memory that binary data fills. */
-function inputOf(
+/** The inputs in the model's order, and the memory that binary data fills, in the request's order. */
+function inputsOf(
   { pool }: Core,
   { inputs }: InferenceHeader,
   model: ServedModel,
-  { encoding, contentLength, jsonBytes }: RequestHead,
+  head: RequestHead,
   reservation: Reservation,
-): { input: Input; targets: readonly Buffer[] } {
-  const [expected] = model.metadata.inputs;
-  const [input] = inputs;
-  if (input === undefined || inputs.length > 1)
-    throw invalid(`Expected one input, \`${expected.name}\`, but received ${inputs.length}`);
-  const bytes = checkInput(input, expected);
-  const { name, datatype, shape, binarySize, data } = input;
-  reservation.grow(bytes);
-  if (binarySize === undefined)
-    return { input: ownInput(tensorOfJson(name, data, shape, dtypeOf(datatype))), targets: [] };
-  if (binarySize !== bytes)
-    throw invalid(
-      `Expected a binary_data_size of ${bytes} for \`${name}\`, ${datatype} [${shape.join(', ')}], but received ${binarySize}`,
-    );
-  if (
-    encoding === 'identity' &&
-    contentLength !== undefined &&
-    contentLength !== (jsonBytes ?? contentLength) + bytes
-  )
-    throw invalid(
-      `Expected a body of ${(jsonBytes ?? contentLength) + bytes} bytes but Content-Length is ${contentLength}`,
-    );
-  const memory = pool.allocate(datatype, shape);
-  return { input: memory, targets: [memory.bytes] };
+): { inputs: Input[]; targets: readonly Buffer[] } {
+  const known = model.metadata.inputs;
+  const matched = inOrder(known, inputs);
+  const sizes = known.map((expected, i) => checkInput(matched[i] ?? expected, expected));
+  reservation.grow(sizes.reduce((sum, bytes) => sum + bytes, 0));
+  checkBinarySizes(matched, sizes, head);
+  const made: Input[] = [];
+  const memories = new Map<string, Buffer>();
+  try {
+    for (const { name, datatype, shape, binarySize, data } of matched) {
+      if (binarySize === undefined) {
+        made.push(ownInput(tensorOfJson(name, data, shape, dtypeOf(datatype))));
+        continue;
+      }
+      const memory = pool.allocate(datatype, shape);
+      memories.set(name, memory.bytes);
+      made.push(memory);
+    }
+  } catch (error) {
+    for (const input of made) input.release(true);
+    throw error;
+  }
+  return { inputs: made, targets: inputs.flatMap(({ name }) => memories.get(name) ?? []) };
+}
+
+/** Throws a Problem if a size of binary data differs from that of its input, or all of them from that of the body. */
+function checkBinarySizes(
+  inputs: InferenceHeader['inputs'],
+  sizes: readonly number[],
+  { encoding, contentLength, jsonBytes }: RequestHead,
+): void {
+  inputs.forEach(({ name, datatype, shape, binarySize }, i) => {
+    if (binarySize !== undefined && binarySize !== sizes[i])
+      throw invalid(
+        `Expected a binary_data_size of ${sizes[i] ?? 0} for \`${name}\`, ${datatype} [${shape.join(', ')}], but received ${binarySize}`,
+      );
+  });
+  const isBinary = inputs.some(({ binarySize }) => binarySize !== undefined);
+  if (!isBinary || encoding !== 'identity' || contentLength === undefined) return;
+  const binary = inputs.reduce((sum, { binarySize = 0 }) => sum + binarySize, 0);
+  const expected = (jsonBytes ?? contentLength) + binary;
+  if (contentLength !== expected)
+    throw invalid(`Expected a body of ${expected} bytes but Content-Length is ${contentLength}`);
 }
 
 /** A body without JSON: its shape has to follow from its size. Throws a Problem: 400. */
 function rawHeader(model: ServedModel, { contentLength, encoding }: RequestHead): InferenceHeader {
-  const [{ name, datatype, shape }] = model.metadata.inputs;
+  const [{ name, datatype, shape }, ...others] = model.metadata.inputs;
+  if (others.length > 0)
+    throw invalid(
+      `A body without JSON (Inference-Header-Content-Length: 0) has one input, and the model has ${1 + others.length}`,
+    );
   const open = shape.filter((size) => size === -1).length;
   if (open !== 1 || shape.length === 1)
     throw invalid(

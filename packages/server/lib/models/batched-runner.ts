@@ -9,7 +9,7 @@ import {
 } from 'tokenlearner';
 import type { BatchingOptions } from '../options';
 import type { Buckets, Figures } from './figures';
-import type { Runner, RunnerLimits, RunOptions, RunResult } from './runner';
+import { byteLength, type Runner, type RunnerLimits, type RunOptions, type RunResult } from './runner';
 
 const MILLISECONDS = 1000;
 
@@ -26,13 +26,13 @@ export class BatchedRunner implements Runner {
     this.#levels = options.priorityLevels ?? 1;
   }
 
-  async forward(input: AnyTensor, { priority, ...own }: RunOptions): Promise<RunResult> {
-    const bytes = input.byteLength;
+  async forward(inputs: readonly AnyTensor[], { priority, ...own }: RunOptions): Promise<RunResult> {
+    const bytes = byteLength(inputs);
     const options = priority === undefined ? own : { ...own, priority: this.#level(priority) };
     this.#outstanding += 1;
     this.#outstandingBytes += bytes;
     try {
-      return await this.#batcher.forward(input as Tensor, options);
+      return await this.#batcher.forward(inputs[0] as Tensor, options);
     } finally {
       this.#outstanding -= 1;
       this.#outstandingBytes -= bytes;

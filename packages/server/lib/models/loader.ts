@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
-import type { ModelFile, ModelSource } from '../options';
+import { AotiModel, learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
+import { type ModelFile, type ModelSource, PACKAGE_OPTIONS, WEIGHTS_OPTIONS } from '../options';
 
 const PROGRAM = /\.[mc]?js$/;
 
@@ -18,17 +18,38 @@ export interface Loaded {
 export async function load(source: ModelSource): Promise<Loaded> {
   if (source instanceof Module) return { module: source, isOwn: false };
   const file = typeof source === 'string' ? { path: source } : source;
-  const module = PROGRAM.test(file.path) ? await fromProgram(file) : await fromWeights(file);
-  return { module, isOwn: true };
+  return { module: await read(file), isOwn: true };
 }
 
-async function fromWeights({ path: file, device, engine }: ModelFile): Promise<Module> {
-  const weights = await loadWeights(file);
+async function read(file: ModelFile): Promise<Module> {
+  if (file.path.endsWith('.pt2')) return fromPackage(file);
+  refuse(file, PACKAGE_OPTIONS, 'they are for .pt2 packages');
+  return PROGRAM.test(file.path) ? fromProgram(file) : fromWeights(file);
+}
+
+/** Throws ERR_INVALID_ARG_VALUE if one of these options is given. */
+function refuse(file: ModelFile, names: readonly (keyof ModelFile)[], why: string): void {
+  const stray = names.find((name) => file[name] !== undefined);
+  if (stray === undefined) return;
+  throw new TokenLearnerError('ERR_INVALID_ARG_VALUE', `Expected no \`${stray}\` with ${file.path}: ${why}`);
+}
+
+async function fromPackage(source: ModelFile): Promise<Module> {
+  const { path: file, device, trusted, instances } = source;
+  const others = WEIGHTS_OPTIONS.filter((name) => name !== 'device');
+  refuse(source, others, 'it is for weights, and this is a compiled program');
+  return AotiModel.load(file, {
+    trusted: trusted ?? false,
+    ...(device === undefined ? {} : { device: device as 'auto' }),
+    ...(instances === undefined ? {} : { instances }),
+  });
+}
+
+async function fromWeights({ path: file, key, ...options }: ModelFile): Promise<Module> {
+  const weights = await loadWeights(file, key === undefined ? {} : { key });
+  const given = Object.entries<unknown>({ ...options }).filter(([, value]) => value !== undefined);
   try {
-    return learnerFromStateDict(weights, {
-      ...(device === undefined ? {} : { device: device as 'auto' }),
-      ...(engine === undefined ? {} : { engine }),
-    });
+    return learnerFromStateDict(weights, Object.fromEntries(given));
   } finally {
     for (const tensor of Object.values(weights)) tensor.dispose();
   }
@@ -36,12 +57,9 @@ async function fromWeights({ path: file, device, engine }: ModelFile): Promise<M
 
 let loads = 0;
 
-async function fromProgram({ path: file, device, engine }: ModelFile): Promise<Module> {
-  if (device !== undefined || engine !== undefined)
-    throw new TokenLearnerError(
-      'ERR_INVALID_ARG_VALUE',
-      `Expected no \`device\` and no \`engine\` with ${file}: a JavaScript module chooses them itself`,
-    );
+async function fromProgram(source: ModelFile): Promise<Module> {
+  const { path: file } = source;
+  refuse(source, WEIGHTS_OPTIONS, 'a JavaScript module chooses it itself');
   const full = path.resolve(file);
   if (!existsSync(full)) throw new TokenLearnerError('ERR_FILE_IO', `There is no file ${full}`);
   // Each load runs the program again: CommonJS caches it by its path, and ECMAScript modules by their URL.

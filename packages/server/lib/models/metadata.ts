@@ -1,5 +1,17 @@
 /** What the protocol says about a model: its inputs and outputs. -1 is any size. */
-import { Conv2d, LayerNorm, Linear, MaxPool2d, type Module, Sequential, TokenPooling } from 'tokenlearner';
+import {
+  type AotiInput,
+  AotiModel,
+  type AotiOutput,
+  Conv2d,
+  type DType,
+  LayerNorm,
+  Linear,
+  MaxPool2d,
+  type Module,
+  Sequential,
+  TokenPooling,
+} from 'tokenlearner';
 import { datatypeOf } from '../datatypes';
 
 export interface TensorMetadata {
@@ -9,7 +21,7 @@ export interface TensorMetadata {
 }
 
 export interface ModelMetadata {
-  inputs: [TensorMetadata];
+  inputs: readonly [TensorMetadata, ...TensorMetadata[]];
   outputs: TensorMetadata[];
 }
 
@@ -35,6 +47,7 @@ function weightShape(module: Module): readonly number[] | undefined {
 
 function inputShape(module: Module): number[] {
   const first = firstLayer(module);
+  if (first instanceof AotiModel) return programMetadata(first).inputs[0].shape;
   if (first instanceof TokenPooling) return [-1, first.dim, -1, -1];
   if (first instanceof Conv2d || first instanceof MaxPool2d) return [-1, -1, -1, -1];
   if (first instanceof Linear) return [-1, weightShape(first)?.[1] ?? -1];
@@ -42,10 +55,31 @@ function inputShape(module: Module): number[] {
   return [-1];
 }
 
+/** What stands for the datatype of an output that a package does not describe. The answers have the real one. */
+const UNKNOWN = 'UNKNOWN';
+
+/** A compiled program's own names, datatypes and sizes. */
+function programMetadata(model: AotiModel): ModelMetadata {
+  const sizes = (shape: AotiInput['shape'] = [-1]): number[] =>
+    shape.map((size) => (typeof size === 'number' ? size : -1));
+  const described = ({ name, dtype, shape }: AotiOutput): TensorMetadata => ({
+    name,
+    datatype: dtype === undefined ? UNKNOWN : datatypeOf(dtype as DType),
+    shape: sizes(shape),
+  });
+  return {
+    inputs: model.inputs.map(described) as [TensorMetadata],
+    outputs: model.outputs.map(described),
+  };
+}
+
 /** The input has any number of leading dimensions; the protocol can only show one. */
 export function metadataOf(module: Module): ModelMetadata {
+  if (module instanceof AotiModel) return programMetadata(module);
   const datatype = datatypeOf(module.dtype);
-  const inputs: [TensorMetadata] = [{ name: INPUT, datatype, shape: inputShape(module) }];
+  const first = firstLayer(module);
+  const own = first instanceof AotiModel ? programMetadata(first).inputs[0].datatype : datatype;
+  const inputs: ModelMetadata['inputs'] = [{ name: INPUT, datatype: own, shape: inputShape(module) }];
   if (!(module instanceof TokenPooling))
     return { inputs, outputs: [{ name: OUTPUT, datatype, shape: [-1] }] };
   const { dim, numOutputTokens } = module;

@@ -1,4 +1,4 @@
-import type { AnyTensor, Tensor } from 'tokenlearner';
+import type { AnyTensor, AotiOutputValue, Tensor } from 'tokenlearner';
 import type { Figures } from './figures';
 
 /** Options of one run. */
@@ -11,8 +11,13 @@ export interface RunOptions {
   returnAttention?: true;
 }
 
-/** What a module returns: a tensor; a TokenPooling with its maps, both. */
-export type RunResult = AnyTensor | { tokens: Tensor; attention: Tensor };
+/** What a module returns: a tensor; a TokenPooling with its maps, both; a compiled program, whatever it has. */
+export type RunResult = AotiOutputValue | { tokens: Tensor; attention: Tensor };
+
+/** The bytes of all inputs. */
+export function byteLength(inputs: readonly AnyTensor[]): number {
+  return inputs.reduce((sum, input) => sum + input.byteLength, 0);
+}
 
 /** Runs a model's requests, with a bounded queue. */
 export interface Runner {
@@ -22,7 +27,7 @@ export interface Runner {
    * Rejects with ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_CLOSED, ERR_INVALID_ARG_VALUE for an option that does not apply, the module's own errors,
    * and the signal's reason.
    */
-  forward(input: AnyTensor, options: RunOptions): Promise<RunResult>;
+  forward(inputs: readonly AnyTensor[], options: RunOptions): Promise<RunResult>;
   figures(): Figures;
   /** What waits. Not `exact` is cheap, for each new request, and may count those that run. */
   waiting(exact: boolean): Pick<Figures, 'queued' | 'queuedBytes'>;

@@ -1,5 +1,13 @@
 /** One model: its module, its runner, and what is told about it. */
-import { type AnyTensor, Module, Tensor, TokenFuser, TokenLearnerError, TokenPooling } from 'tokenlearner';
+import {
+  type AnyTensor,
+  AotiModel,
+  Module,
+  Tensor,
+  TokenFuser,
+  TokenLearnerError,
+  TokenPooling,
+} from 'tokenlearner';
 import type { BatchingOptions, ModelSource } from '../options';
 import { invalid, Problem } from '../problem';
 import { Budget, type Reservation } from './budget';
@@ -97,17 +105,21 @@ export class ServedModel {
       throw invalid(`Expected outputs among ${known.join(', ')} but received ${JSON.stringify(stranger)}`);
     if (new Set(names).size !== names.length) throw invalid('Expected each output once');
     if (names.length > 0) return known.filter((name) => names.includes(name));
-    return known.filter((name) => name !== ATTENTION);
+    return this.#demand().module instanceof TokenPooling ? known.filter((name) => name !== ATTENTION) : known;
   }
 
   /** Runs the model. Rejects with the errors of {@link Runner}. */
-  async infer(input: AnyTensor, { outputs, ...call }: Call): Promise<NamedTensor[]> {
+  async infer(inputs: readonly AnyTensor[], { outputs, ...call }: Call): Promise<NamedTensor[]> {
     const { module, runner } = this.#demand();
+    if (module instanceof AotiModel) {
+      const result = await runner.forward(inputs, call);
+      return chosen(runner.isBatched ? module.nameOutputs(result) : (result as NamedOutputs), outputs);
+    }
     if (!(module instanceof TokenPooling))
-      return [{ name: OUTPUT, tensor: oneTensor(await runner.forward(input, call)) }];
+      return [{ name: OUTPUT, tensor: oneTensor(await runner.forward(inputs, call)) }];
     if (!outputs.includes(ATTENTION))
-      return [{ name: TOKENS, tensor: oneTensor(await runner.forward(input, call)) }];
-    const { tokens, attention } = both(await runner.forward(input, { ...call, returnAttention: true }));
+      return [{ name: TOKENS, tensor: oneTensor(await runner.forward(inputs, call)) }];
+    const { tokens, attention } = both(await runner.forward(inputs, { ...call, returnAttention: true }));
     if (outputs.includes(TOKENS))
       return [
         { name: TOKENS, tensor: tokens },
@@ -181,12 +193,28 @@ export class ServedModel {
   }
 }
 
+type NamedOutputs = Readonly<Record<string, AnyTensor | null>>;
+
+/** The outputs that a request asked for. The others are disposed. A program's None is no output. */
+function chosen(all: NamedOutputs, names: readonly string[]): NamedTensor[] {
+  for (const [name, tensor] of Object.entries(all)) if (!names.includes(name)) tensor?.dispose();
+  return names.flatMap((name) => {
+    const tensor = Object.hasOwn(all, name) ? all[name] : null;
+    return tensor === null || tensor === undefined ? [] : [{ name, tensor }];
+  });
+}
+
 function oneTensor(result: RunResult): AnyTensor {
   if (result instanceof Tensor) return result;
   throw new Problem('internal', 'The model returned something other than one tensor');
 }
 
-function both(result: RunResult): Exclude<RunResult, AnyTensor> {
-  if ('tokens' in result) return result;
+interface Both {
+  tokens: Tensor;
+  attention: Tensor;
+}
+
+function both(result: RunResult): Both {
+  if (result !== null && 'tokens' in result) return result as Both;
   throw new Problem('internal', 'The model returned no attention maps');
 }

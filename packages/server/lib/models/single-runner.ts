@@ -1,7 +1,7 @@
 /** Runs each request of a module by itself: for modules whose class computes the output in JavaScript, which cannot be batched. */
-import { type AnyTensor, type Module, TokenLearnerError } from 'tokenlearner';
+import { type AnyTensor, AotiModel, type Module, TokenLearnerError } from 'tokenlearner';
 import { BucketCounter, type Figures } from './figures';
-import type { Runner, RunnerLimits, RunOptions, RunResult } from './runner';
+import { byteLength, type Runner, type RunnerLimits, type RunOptions, type RunResult } from './runner';
 
 /** Requests that run at a time. The parts of them that are native share the device's executor. */
 const CONCURRENT = 8;
@@ -31,7 +31,7 @@ export class SingleRunner implements Runner {
   }
 
   async forward(
-    input: AnyTensor,
+    inputs: readonly AnyTensor[],
     { signal, timeoutMs = this.#limits.timeoutMs, priority, ...own }: RunOptions,
   ): Promise<RunResult> {
     if (this.#closed) throw new TokenLearnerError('ERR_CLOSED', 'The model is closed');
@@ -55,8 +55,8 @@ export class SingleRunner implements Runner {
             );
           }, timeoutMs);
     try {
-      await this.#turn(input.byteLength, stop.signal);
-      return await this.#run(input, { ...own, signal: stop.signal });
+      await this.#turn(byteLength(inputs), stop.signal);
+      return await this.#run(inputs, { ...own, signal: stop.signal });
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
@@ -130,10 +130,13 @@ export class SingleRunner implements Runner {
   }
 
   /** Runs the module. An abort rejects at once; the place is free once the module is done. */
-  #run(input: AnyTensor, options: Pick<RunOptions, 'signal' | 'returnAttention'>): Promise<RunResult> {
+  #run(
+    inputs: readonly AnyTensor[],
+    options: Pick<RunOptions, 'signal' | 'returnAttention'>,
+  ): Promise<RunResult> {
     const { signal } = options;
     const started = performance.now();
-    const images = input.shape[0] ?? 1;
+    const images = inputs[0]?.shape[0] ?? 1;
     this.#counts.requests += 1;
     this.#counts.executions += 1;
     this.#counts.images += images;
@@ -144,12 +147,23 @@ export class SingleRunner implements Runner {
         reject(signal.reason);
       });
       // An async function, so that a module that throws at once rejects too.
-      const running = (async () => (await this.#module.forward(input, options)) as RunResult)();
+      const running = this.#call(inputs, options);
       running.then(resolve, reject).finally(() => {
         this.#counts.computeMs += performance.now() - started;
         this.#next();
       });
     });
+  }
+
+  /** Calls the module. A compiled program takes its inputs by name, and gives its outputs so. */
+  async #call(
+    inputs: readonly AnyTensor[],
+    options: Pick<RunOptions, 'signal' | 'returnAttention'>,
+  ): Promise<RunResult> {
+    const module = this.#module;
+    if (!(module instanceof AotiModel)) return (await module.forward(inputs[0], options)) as RunResult;
+    const named = module.inputs.map(({ name }, i) => [name, inputs[i]]);
+    return module.runNamed(Object.fromEntries(named) as Record<string, AnyTensor>, options);
   }
 
   /** Gives a free place to the next one. */

@@ -29,6 +29,7 @@ Config config() {
   config.add("variant", std::string("d"));
   config.add("engine", std::string("auto"));
   config.add("intraOpThreads", 0.0);
+  config.add("allowTf32", false);
   return config;
 }
 

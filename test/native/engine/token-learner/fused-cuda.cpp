@@ -11,18 +11,17 @@
 #include <thread>
 #include <vector>
 
-#include "engine/cuda/refusals.hpp"
+#include "cuda-faults.hpp"
 #include "engine/error.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/torch/aten.hpp"
 #include "engine/torch/library.hpp"
-#include "host-device.hpp"
-#include "host-faults.hpp"
 
 using namespace tokenlearner;
 using kernels::Status;
 using kernels::cuda::Fault;
 using kernels::cuda::test::host_faults;
+using namespace test;
 
 namespace {
 
@@ -31,27 +30,6 @@ constexpr int64_t kChannels = 20, kTokens = 2, kHidden = 160;
 /// two.
 constexpr int kVerifyingLaunches = 1 + 2 + 1 + 2;
 const ForwardOptions kWithMaps{.return_attention = true, .tokens_first = false, .call = nullptr};
-
-void set_fault(Status status, Fault fault, const char* text) {
-  host_faults.maps_status = status;
-  ::test::host_error = {1, fault, "cudaErrorOfTheTest", text};
-}
-
-/// Resets all faults before and after each test.
-struct Healthy {
-  Healthy() { reset(); }
-  ~Healthy() { reset(); }
-  static void reset() {
-    host_faults.maps_status = Status::ok;
-    host_faults.map_error = 0.0f;
-    host_faults.only_divided = false;
-    host_faults.on_maps = nullptr;
-    host_faults.maps_launches = 0;
-    host_faults.weight_packings = 0;
-    host_faults.counter_clearings = 0;
-    ::test::host_error = {};
-  }
-};
 
 /// A layer in TF32: its kernels are mma for 49 pixels, and small for 100.
 struct Layer {
@@ -88,12 +66,6 @@ std::vector<float> tokens_of(const TokenLearnerEngine& engine, const Tensor& x) 
   return {first, first + tokens.numel()};
 }
 
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::fabs(double{a[i]} - b[i]));
-  return largest;
-}
-
 /// The error of a forward: its code's name and its message.
 std::string error_of(const TokenLearnerEngine& engine, const Tensor& x) {
   try {
@@ -102,17 +74,6 @@ std::string error_of(const TokenLearnerEngine& engine, const Tensor& x) {
   } catch (const Error& error) {
     return std::string(name_of(error.code())) + ": " + error.what();
   }
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-bool is_refused(const std::string& kernel, const std::string& reason) {
-  const std::vector<Refusal> list = refusals(Device::cpu());
-  return std::any_of(list.begin(), list.end(), [&](const Refusal& refusal) {
-    return refusal.kernel == kernel && contains(refusal.reason, reason);
-  });
 }
 
 /// 'auto' gives grouped-conv's bits.

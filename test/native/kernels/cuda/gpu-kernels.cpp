@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "device-memory.hpp"
+#include "gpu-options.hpp"
 #include "kernels/cuda/numerics.hpp"
 #include "kernels/cuda/plan.hpp"
 #include "problem-cache.hpp"
@@ -27,11 +28,7 @@ namespace {
 
 constexpr int kSkipped = 77;
 
-constexpr Precision kPrecisions[] = {Precision::float32, Precision::tf32, Precision::bfloat16,
-                                     Precision::float16};
 constexpr Variant kVariants[] = {Variant::simt, Variant::small, Variant::mma, Variant::wgmma};
-
-Fill fill = Fill::guarded;
 
 struct Result {
   std::vector<float> attention;

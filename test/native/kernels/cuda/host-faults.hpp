@@ -10,13 +10,13 @@
 namespace tokenlearner::kernels::cuda::test {
 
 struct HostFaults {
-  /** If not ok, launch_maps_mma does nothing and returns this. */
+  /** If not ok, launch_maps_mma and the official layers' first launch do nothing and return this. */
   Status maps_status = Status::ok;
-  /** Added to the first pixel of each image's first map. */
+  /** Added to the first pixel of each image's first map; in the official layers, to a sum of each image. */
   float map_error = 0.0f;
-  /** True if `map_error` is only for forwards that divide the hidden rows. */
+  /** True if `map_error` is only for forwards that divide the hidden rows, or passes of one image. */
   bool only_divided = false;
-  /** Called at each launch_maps_mma, on its thread, if it is set. */
+  /** Called at each such launch, on its thread, if it is set. */
   std::function<void()> on_maps;
   std::atomic<int> maps_launches = 0;
   std::atomic<int> weight_packings = 0;

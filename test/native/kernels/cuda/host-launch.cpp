@@ -2,8 +2,8 @@
 // host memory.
 #include <cstring>
 
-#include "host-cluster.hpp"
 #include "host-faults.hpp"
+#include "host-grid.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/maps-mma-body.hpp"
 #include "kernels/cuda/maps-simt-body.hpp"
@@ -15,47 +15,12 @@
 namespace tokenlearner::kernels::cuda {
 namespace {
 
-using test::Dimensions;
+using test::grid;
 using test::host_faults;
 using test::HostMachine;
 using test::launch;
-
-template <typename A, typename B = int, typename C = int>
-Dimensions grid(A x, B y = 1, C z = 1) {
-  return {static_cast<int>(x), static_cast<int>(y), static_cast<int>(z)};
-}
-
-/** Calls `run` with the precision as a constant. */
-template <typename Run>
-Status with_precision(Precision precision, Run run) {
-  switch (precision) {
-    case Precision::float32:
-      run(std::integral_constant<Precision, Precision::float32>());
-      break;
-    case Precision::tf32:
-      run(std::integral_constant<Precision, Precision::tf32>());
-      break;
-    case Precision::bfloat16:
-      run(std::integral_constant<Precision, Precision::bfloat16>());
-      break;
-    case Precision::float16:
-      run(std::integral_constant<Precision, Precision::float16>());
-      break;
-  }
-  return Status::ok;
-}
-
-/** Calls `run` with a dtype of x as a constant. */
-template <typename Run>
-void with_dtype(DType dtype, Run run) {
-  if (dtype == DType::float32) {
-    run(std::integral_constant<DType, DType::float32>());
-  } else if (dtype == DType::float16) {
-    run(std::integral_constant<DType, DType::float16>());
-  } else {
-    run(std::integral_constant<DType, DType::bfloat16>());
-  }
-}
+using test::with_dtype;
+using test::with_precision;
 
 void pack_vectors(const PackWeightsArgs& args) {
   const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
@@ -99,11 +64,21 @@ Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*
 Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, void*) {
   ++host_faults.weight_packings;
   pack_vectors(args);
+  return launch_pack_rows(precision, args, nullptr);
+}
+
+Status launch_pack_rows(Precision precision, const PackWeightsArgs& args, void*) {
   return with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
     launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads, 0,
            [&](HostMachine& machine) { pack_weights_body<kPrecision>(machine, args); });
   });
+}
+
+Status launch_widen(const WidenArgs& args, void*) {
+  launch(grid(ceil_div<std::int64_t>(args.rows * args.padded_columns, kPackThreads)), kPackThreads, 0,
+         [&](HostMachine& machine) { widen_body(machine, args); });
+  return Status::ok;
 }
 
 Status launch_pack_simt_weights(const PackWeightsArgs& args, void*) {
