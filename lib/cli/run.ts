@@ -72,12 +72,13 @@ async function run(more: string[], options: RunOptions): Promise<void> {
 
 async function runOne(options: OneOptions, from: string): Promise<void> {
   checkFiles(options, from);
-  const { layout, inputLayout } = options;
+  const { layout, inputLayout, pixels } = options;
+  const how = { layout, inputLayout, ...(pixels && { pixels }) };
   const source = inputFile(from, '--input -');
   const model = await modelOf(options);
   const input = (await loadNpy(source)).to(model.dtype);
   const started = process.hrtime.bigint();
-  const { tokens, attention } = await model.forward(input, { layout, inputLayout, returnAttention: true });
+  const { tokens, attention } = await model.forward(input, { ...how, returnAttention: true });
   const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
   await saveOutput(options.output, tokens);
   if (options.attention !== undefined) await saveOutput(options.attention, attention);
@@ -113,6 +114,12 @@ function addFileOptions(command: Command): Command {
       new Option('--input-layout <layout>', 'order of the input')
         .choices(['channels-first', 'channels-last'])
         .default('channels-first'),
+    )
+    .addOption(
+      new Option(
+        '--pixels <form>',
+        'of v1.1, with --input-layout channels-last: inputs are (..., P, C)',
+      ).choices(['flat']),
     )
     .addOption(
       new Option('--layout <layout>', 'order of the output')

@@ -19,6 +19,7 @@ export interface FilesOptions {
   maxReadBytes?: number;
   layout: ManyOptions['layout'];
   inputLayout: ManyOptions['inputLayout'];
+  pixels?: 'flat';
   quiet: boolean;
 }
 

@@ -14,6 +14,8 @@ import { type Counts, RunProgress } from './progress';
 export interface ManyOptions {
   layout: 'channels-first' | 'tokens-first';
   inputLayout: 'channels-first' | 'channels-last';
+  /** For TokenLearnerV11: inputs are (..., P, C). */
+  pixels?: 'flat';
   resume: boolean;
   /** The most images of a batch. */
   maxBatchSize: number;
@@ -111,15 +113,12 @@ class ManyRun {
   }
 
   async #forward(array: Arrays[number][1], withAttention: boolean): Promise<[AnyTensor, ...AnyTensor[]]> {
-    const { layout, inputLayout } = this.#options;
+    const { layout, inputLayout, pixels } = this.#options;
+    const how = { layout, inputLayout, ...(pixels && { pixels }) };
     const input = array.to(this.#model.dtype);
     try {
-      if (!withAttention) return [await this.#batcher.forward(input, { layout, inputLayout })];
-      const { tokens, attention } = await this.#batcher.forward(input, {
-        layout,
-        inputLayout,
-        returnAttention: true,
-      });
+      if (!withAttention) return [await this.#batcher.forward(input, how)];
+      const { tokens, attention } = await this.#batcher.forward(input, { ...how, returnAttention: true });
       return [tokens, attention];
     } finally {
       if (input !== array) input.dispose();
@@ -148,7 +147,10 @@ class ManyRun {
     const { dim, numOutputTokens } = this.#model;
     const isLast = this.#options.inputLayout === 'channels-last';
     // TokenLearnerV11 reads (P, C) and (B, P, C) as flat pixels.
-    const rank = isLast && this.#model instanceof TokenLearnerV11 && input.length < 4 ? 2 : 3;
+    const isFlat =
+      this.#options.pixels === 'flat' ||
+      (isLast && this.#model instanceof TokenLearnerV11 && input.length < 4);
+    const rank = isFlat ? 2 : 3;
     if (input.length < rank || input.at(isLast ? -1 : -3) !== dim) return undefined;
     const leading = input.slice(0, -rank);
     const pixels = isLast ? input.slice(-rank, -1) : input.slice(-2);

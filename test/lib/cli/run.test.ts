@@ -66,6 +66,13 @@ test('the names and shapes tell a TokenLearnerV11', async () => {
     expect([await runOn(input, ...own, ...more), written.errors]).toEqual([0, '']);
     expect((await loadNpy(file('y.npy'))).data).toEqual(model.forwardSync(x).data);
   }
+  const flat = ['--input-layout', 'channels-last', '--pixels', 'flat'];
+  expect(await runOn('last.npy', ...own, ...flat)).toBe(0);
+  const last = x.permute([0, 2, 3, 1]).contiguous();
+  const tokens = model.forwardSync(last, { inputLayout: 'channels-last', pixels: 'flat' });
+  expect((await loadNpy(file('y.npy'))).equals(tokens)).toBe(true);
+  expect(await run('-w', CHECKPOINT, '--key', 'ema', ...flat)).not.toBe(0);
+  expect(written.errors).toMatch(/pixels/);
   expect(await run('-w', CHECKPOINT, '--key', 'ema', '--eps', '1e-5')).toBe(2);
   expect(written.errors).toMatch(/eps/);
   expect(await run(...own, '--engine', 'grouped-conv')).toBe(2);

@@ -121,6 +121,14 @@ it('runs a TokenLearnerV11 on channels-last files, and knows its outputs again',
   }
   expect(await runAll()).toBe(0);
   expect(written.out).toMatch(/0 of 3 files written, 3 kept in/);
+  // --pixels flat reads the 4-D one as 2 x 3 images of 5 pixels.
+  written.out = '';
+  const flat = [...all, '--pixels', 'flat', '--output-dir', `${out}-flat`];
+  expect(await main(['node', 'tokenlearner', 'run', '-w', file('v11.safetensors'), '-i', ...flat])).toBe(0);
+  const tokens = v11.forwardSync(at(inputs, 2), { inputLayout: 'channels-last', pixels: 'flat' });
+  expect((await loadNpy(path.join(`${out}-flat`, 'x2.npy'))).equals(tokens)).toBe(true);
+  expect(await main(['node', 'tokenlearner', 'run', '-w', file('v11.safetensors'), '-i', ...flat])).toBe(0);
+  expect(written.out).toMatch(/0 of 3 files written, 3 kept in/);
   expect(await run('-q', '-i', file('last', 'x2.npy'))).toBe(1);
 });
 
