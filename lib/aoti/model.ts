@@ -61,7 +61,8 @@ let descriptionOf: (self: unknown) => ProgramDescription;
  * each call: the compiled code checks nothing.
  *
  * A program of one input and one output can be a step of a Sequential; one of a single input can be in a Batcher, which joins requests
- * along the dynamic first dimension.
+ * along the dynamic first dimension. Nothing in a program tells whether its samples depend on each other. So the first requests that would
+ * share a run are run alone and joined, and compared; if the two do not agree, requests never share runs.
  *
  * @example
  * ```ts check: needs a package

@@ -50,21 +50,6 @@ std::vector<std::size_t> inverse(const std::vector<std::size_t>& order) {
 
 }  // namespace
 
-bool AotiJoinProbe::is_joinable() const {
-  const std::lock_guard lock(mutex_);
-  return differs_ && !refuted_;
-}
-
-void AotiJoinProbe::observe(int64_t size, const Outputs& outputs) {
-  const bool fits = std::all_of(outputs.begin(), outputs.end(), [size](const Tensor& output) {
-    return !output.shape.empty() && output.shape[0] == size;
-  });
-  const std::lock_guard lock(mutex_);
-  refuted_ = refuted_ || !fits;
-  differs_ = differs_ || (first_size_ >= 0 && first_size_ != size);
-  if (first_size_ < 0) first_size_ = size;
-}
-
 AotiOp::AotiOp(AotiSource source, AotiSignature signature, Placement placement)
     : Op(placement, {}), source_(std::move(source)), signature_(std::move(signature)) {
   source_.device = placement.device;
@@ -157,10 +142,7 @@ Outputs AotiOp::run(Inputs inputs, const CallOptions&) const {
   arguments.reserve(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i)
     arguments.push_back(prepared(inputs[i], signature_.inputs[i]));
-  Outputs outputs = owned(program->run(arguments), arguments);
-  if (signature_.joined_outputs.empty() && !inputs.empty() && !inputs[0].shape.empty())
-    probe_->observe(inputs[0].shape[0], outputs);
-  return outputs;
+  return owned(program->run(arguments), arguments);
 }
 
 std::optional<int64_t> AotiOp::joined_rank(int64_t rank) const {
@@ -173,8 +155,8 @@ std::optional<int64_t> AotiOp::joined_rank(int64_t rank) const {
     if (dimensions[d].symbol == dimensions[0].symbol) return std::nullopt;
   }
   const std::vector<bool>& joined = signature_.joined_outputs;
-  const bool all = joined.empty() ? probe_->is_joinable()
-                                  : std::all_of(joined.begin(), joined.end(), [](bool each) { return each; });
+  const bool all =
+      !trial_->has_failed() && std::all_of(joined.begin(), joined.end(), [](bool each) { return each; });
   // The rank of the output is not known before the run, and nothing depends on it but that there is one.
   return all ? std::optional<int64_t>(rank) : std::nullopt;
 }
@@ -226,7 +208,7 @@ std::shared_ptr<const Op> AotiOp::with_values(const std::vector<Tensor>& values)
     throw Error(ErrorCode::ERR_STATE_DICT, "Expected " + std::to_string(positions.size()) + " parameters");
   auto updated = std::make_shared<AotiOp>(source_, signature_, placement());
   updated->program_ = program->with_values(positions, values);
-  updated->probe_ = probe_;
+  updated->trial_ = trial_;
   return updated;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/aoti/program.hpp"
+#include "engine/run/join-trial.hpp"
 #include "engine/run/op.hpp"
 
 namespace tokenlearner {
@@ -31,26 +32,12 @@ struct AotiSignature {
   std::vector<bool> joined_outputs;
 };
 
-/// Learns which outputs grow with the first dimension of the inputs, where the package does not tell: those that had its size for two
-/// different sizes. Any thread.
-class AotiJoinProbe {
- public:
-  /// True once all outputs are known to.
-  bool is_joinable() const;
-  void observe(int64_t size, const Outputs& outputs);
-
- private:
-  mutable std::mutex mutex_;
-  int64_t first_size_ = -1;
-  bool differs_ = false;
-  bool refuted_ = false;
-};
-
 /// A compiled program as an operator. It is opened by open(), on a thread of the caller's choice, before anything else but
 /// placement() and with() is called. See Note [Compiled programs] in library.hpp.
 ///
-/// Requests share a run if each input's and each output's first dimension is one dynamic dimension. The last bits of a result can depend
-/// on the size of the batch: see Note [How requests share a run] in run/joined.hpp.
+/// Requests share a run if the input's first dimension is dynamic, nothing tells that an output's is another one, and the trial of
+/// Note [Trial of a join] has passed. The last bits of a result can depend on the size of the batch: see Note
+/// [How requests share a run] in run/joined.hpp.
 class AotiOp final : public Op {
  public:
   AotiOp(AotiSource source, AotiSignature signature, Placement placement);
@@ -62,6 +49,7 @@ class AotiOp final : public Op {
 
   Outputs run(Inputs inputs, const CallOptions& options) const override;
   std::optional<int64_t> joined_rank(int64_t rank) const override;
+  JoinTrial* join_trial() const override { return trial_.get(); }
   std::vector<Outputs> run_list(RequestList list) const override;
   bool runs_anywhere() const override { return false; }
   int lanes() const override { return source_.device.is_cpu() ? source_.instances : 1; }
@@ -81,7 +69,8 @@ class AotiOp final : public Op {
 
   AotiSource source_;
   AotiSignature signature_;
-  std::shared_ptr<AotiJoinProbe> probe_ = std::make_shared<AotiJoinProbe>();
+  /// That of the program, whatever its weights.
+  std::shared_ptr<JoinTrial> trial_ = std::make_shared<JoinTrial>();
   mutable std::mutex mutex_;
   mutable std::shared_ptr<const AotiProgram> program_;
 };

@@ -58,7 +58,11 @@ Graph Graph::chain(std::vector<std::shared_ptr<const Op>> ops) {
 }
 
 GraphOp::GraphOp(Graph graph)
-    : Op(placement_of(graph), {}), graph_(std::move(graph)), last_use_(last_uses(graph_)) {}
+    : Op(placement_of(graph), {}), graph_(std::move(graph)), last_use_(last_uses(graph_)) {
+  const bool is_tried = std::any_of(graph_.nodes.begin(), graph_.nodes.end(),
+                                    [](const Graph::Node& node) { return node.op->join_trial() != nullptr; });
+  if (is_tried) trial_ = std::make_unique<JoinTrial>();
+}
 
 bool GraphOp::runs_anywhere() const {
   return std::all_of(graph_.nodes.begin(), graph_.nodes.end(),
@@ -106,7 +110,7 @@ Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
 }
 
 std::optional<int64_t> GraphOp::joined_rank(int64_t rank) const {
-  if (graph_.inputs != 1) return std::nullopt;
+  if (graph_.inputs != 1 || (trial_ != nullptr && trial_->has_failed())) return std::nullopt;
   std::vector<int64_t> ranks{rank};
   for (const Graph::Node& node : graph_.nodes) {
     const std::optional<int64_t> output = node.op->joined_rank(ranks[node.inputs.front()]);

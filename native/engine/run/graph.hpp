@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/run/join-trial.hpp"
 #include "engine/run/op.hpp"
 
 namespace tokenlearner {
@@ -40,6 +41,7 @@ class GraphOp final : public Op {
   std::optional<int64_t> joined_rank(int64_t rank) const override;
   bool takes_any_size() const override;
   std::optional<Dims> batch_key(const Dims& shape) const override;
+  JoinTrial* join_trial() const override { return trial_.get(); }
   std::vector<Outputs> run_list(RequestList list) const override;
   std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const override;
 
@@ -51,6 +53,8 @@ class GraphOp final : public Op {
   Graph graph_;
   /// For each slot, the last node that uses it. For the graph's outputs, the number of nodes.
   std::vector<std::size_t> last_use_;
+  /// Null if no node has one.
+  std::unique_ptr<JoinTrial> trial_;
 };
 
 /// The same operator on another device, with copies of its parameters there. `op` itself if it runs there as it

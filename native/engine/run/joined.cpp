@@ -8,6 +8,7 @@
 #include "engine/cuda/stream.hpp"
 #include "engine/error.hpp"
 #include "engine/memory/copy.hpp"
+#include "engine/run/join-trial.hpp"
 #include "engine/torch/abi.hpp"
 #include "engine/torch/aten.hpp"
 
@@ -130,6 +131,12 @@ std::vector<int64_t> leading_sizes(std::span<const Tensor> parts) {
 
 std::vector<Outputs> run_list_on(const Op& op, Device device, RequestList list) {
   if (list.size() == 1) return {run_on(op, device, list.front().inputs, *list.front().options)};
+  JoinTrial* const trial = op.join_trial();
+  if (trial != nullptr && !trial->has_passed()) return trial->run(op, device, list);
+  return run_joined(op, device, list);
+}
+
+std::vector<Outputs> run_joined(const Op& op, Device device, RequestList list) {
   return guarded_run(device, [&] { return run_list_guarded(op, device, list); });
 }
 

@@ -29,7 +29,10 @@ std::vector<int64_t> leading_sizes(std::span<const Tensor> parts);
 
 /// Runs requests with equal keys on `device` (the result of device_for()), as run_on() does one. Each output is
 /// in memory of its own, on the device of its request's input. Throws if one of them cannot run; then none has
-/// a result.
+/// a result. They share a run, unless the operator's JoinTrial has not passed.
 std::vector<Outputs> run_list_on(const Op& op, Device device, RequestList list);
+
+/// The same for at least two requests, in one run, whatever the trial says.
+std::vector<Outputs> run_joined(const Op& op, Device device, RequestList list);
 
 }  // namespace tokenlearner

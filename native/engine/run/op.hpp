@@ -43,6 +43,8 @@ struct Placement {
   Device device;
 };
 
+class JoinTrial;
+
 /// One operator: configuration and parameters. Both are immutable, so any number of threads may run it at
 /// once. A change of parameters, dtype or device makes a new operator. A running request keeps the old one
 /// alive.
@@ -75,6 +77,10 @@ class Op {
   /// Requests of one dtype, one device and equal options whose inputs have equal keys may run together by
   /// run_list(). Empty if a request with such an input runs alone.
   virtual std::optional<Dims> batch_key(const Dims& shape) const;
+
+  /// Null, unless the samples of a batch may depend on each other: then requests share runs once the trial has passed. See Note
+  /// [Trial of a join] in run/join-trial.hpp.
+  virtual JoinTrial* join_trial() const { return nullptr; }
 
   /// Runs at least two requests as one. Their inputs may be on any device. The outputs may be views of common
   /// memory. The default joins them along axis 0, with the default options. Any thread.

@@ -1,0 +1,153 @@
+#include "engine/run/join-trial.hpp"
+
+#include <doctest.h>
+
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+#include "engine/run/graph.hpp"
+#include "engine/run/joined.hpp"
+#include "fake-op.hpp"
+
+using namespace tokenlearner;
+
+TEST_SUITE_BEGIN("engine/join-trial");
+
+namespace {
+
+using Numbers = std::vector<float>;
+
+Tensor batch_of(const Numbers& numbers) {
+  Tensor tensor = Tensor::empty({static_cast<int64_t>(numbers.size())}, DType::float32);
+  std::copy(numbers.begin(), numbers.end(), reinterpret_cast<float*>(tensor.data()));
+  return tensor;
+}
+
+Numbers numbers_of(const Tensor& tensor) {
+  const auto* const data = reinterpret_cast<const float*>(tensor.data());
+  return Numbers(data, data + tensor.numel());
+}
+
+/// A function of a batch of numbers that must pass a trial.
+class TriedOp final : public Op {
+ public:
+  using Function = std::function<Numbers(const Numbers&)>;
+
+  explicit TriedOp(Function function) : Op({}, {}), function_(std::move(function)) {}
+  Outputs run(Inputs inputs, const CallOptions&) const override {
+    ++runs;
+    return {batch_of(function_(numbers_of(inputs[0])))};
+  }
+  std::optional<int64_t> joined_rank(int64_t rank) const override {
+    return trial_.has_failed() ? std::nullopt : std::optional<int64_t>(rank);
+  }
+  JoinTrial* join_trial() const override { return &trial_; }
+  std::shared_ptr<const Op> with(Placement, std::vector<Tensor>) const override { return nullptr; }
+
+  mutable int runs = 0;
+
+ private:
+  Function function_;
+  mutable JoinTrial trial_;
+};
+
+Numbers each(const Numbers& x, const std::function<float(float)>& function) {
+  Numbers y;
+  for (const float number : x) y.push_back(function(number));
+  return y;
+}
+
+Numbers doubled(const Numbers& x) {
+  return each(x, [](float number) { return 2 * number; });
+}
+
+Numbers less_mean(const Numbers& x) {
+  const float mean = std::accumulate(x.begin(), x.end(), 0.0F) / static_cast<float>(x.size());
+  return each(x, [mean](float number) { return number - mean; });
+}
+
+/// The results of requests that may share a run.
+std::vector<Numbers> run_all(const Op& op, const std::vector<Numbers>& requests) {
+  std::vector<Tensor> inputs;
+  for (const Numbers& numbers : requests) inputs.push_back(batch_of(numbers));
+  const CallOptions defaults;
+  std::vector<ListedRequest> list;
+  for (const Tensor& input : inputs) list.push_back({{&input, 1}, &defaults});
+  std::vector<Numbers> results;
+  for (const Outputs& outputs : run_list_on(op, Device::cpu(), list))
+    results.push_back(numbers_of(outputs[0]));
+  return results;
+}
+
+const std::vector<Numbers> kRequests{{1, 2}, {5}, {7, 9, 4}};
+
+std::vector<Numbers> alone(const TriedOp::Function& function) {
+  std::vector<Numbers> results;
+  for (const Numbers& request : kRequests) results.push_back(function(request));
+  return results;
+}
+
+}  // namespace
+
+TEST_CASE("samples that do not depend on each other share runs after one trial") {
+  const TriedOp op(doubled);
+  CHECK(run_all(op, kRequests) == alone(doubled));
+  CHECK(op.runs == 4);
+  CHECK(op.join_trial()->has_passed());
+  CHECK(run_all(op, kRequests) == alone(doubled));
+  CHECK(op.runs == 5);
+}
+
+TEST_CASE("samples that depend on each other get what they get alone, always") {
+  const TriedOp op(less_mean);
+  for (int i = 0; i < 3; ++i) CHECK(run_all(op, kRequests) == alone(less_mean));
+  CHECK(op.join_trial()->has_failed());
+  CHECK_FALSE(op.joined_rank(1).has_value());
+}
+
+TEST_CASE("equal requests prove nothing") {
+  const TriedOp op(less_mean);
+  CHECK(run_all(op, {{3}, {3}}) == std::vector<Numbers>{{0}, {0}});
+  CHECK_FALSE(op.join_trial()->has_passed());
+  CHECK(run_all(op, kRequests) == alone(less_mean));
+  CHECK(op.join_trial()->has_failed());
+}
+
+TEST_CASE("outputs that do not grow with the batch, and failures, are no passes") {
+  const auto sum = [](const Numbers& x) { return Numbers{std::accumulate(x.begin(), x.end(), 0.0F)}; };
+  const TriedOp summing(sum);
+  CHECK(run_all(summing, kRequests) == alone(sum));
+  CHECK(summing.join_trial()->has_failed());
+  const auto small = [](const Numbers& x) -> Numbers {
+    if (x.size() > 3) throw Error(ErrorCode::ERR_AOTI_RUN, "too large");
+    return x;
+  };
+  const TriedOp limited(small);
+  CHECK(run_all(limited, kRequests) == alone(small));
+  CHECK(limited.join_trial()->has_failed());
+}
+
+TEST_CASE("a request that fails alone fails, and decides nothing") {
+  const auto positive = [](const Numbers& x) -> Numbers {
+    if (x.front() < 0) throw Error(ErrorCode::ERR_AOTI_RUN, "negative");
+    return x;
+  };
+  const TriedOp op(positive);
+  CHECK_THROWS_AS(run_all(op, {{1}, {-1}}), Error);
+  CHECK_FALSE(op.join_trial()->has_failed());
+  CHECK(run_all(op, kRequests) == alone(positive));
+  CHECK(op.join_trial()->has_passed());
+}
+
+TEST_CASE("a graph has a trial of its own if a node has one") {
+  const auto tried = std::make_shared<TriedOp>(less_mean);
+  const GraphOp graph(Graph::chain({tried, std::make_shared<TriedOp>(doubled)}));
+  const auto both = [](const Numbers& x) { return doubled(less_mean(x)); };
+  CHECK(graph.joined_rank(1).has_value());
+  for (int i = 0; i < 2; ++i) CHECK(run_all(graph, kRequests) == alone(both));
+  CHECK(graph.join_trial()->has_failed());
+  CHECK_FALSE(graph.joined_rank(1).has_value());
+  CHECK(GraphOp(Graph::chain({test::plus(1)})).join_trial() == nullptr);
+}
