@@ -57,6 +57,13 @@ describe('extract', () => {
     expect(readdirSync(path.join(cache, 'aoti'))).toHaveLength(2);
   });
 
+  it('reads archives that were packed again, with compression', async () => {
+    const packed = zip(records({ model: files }).map((each) => ({ ...each, deflate: true })));
+    const extracted = await (await open(packed)).extract();
+    expect(readFileSync(extracted.library).equals(elf())).toBe(true);
+    expect(extracted.folder).toBe((await extract()).folder);
+  });
+
   it('is done by many at once', async () => {
     const opened = await open(archive(files));
     const folders = await Promise.all(
