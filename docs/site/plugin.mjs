@@ -38,7 +38,7 @@ const SECTIONS = {
 /** The section of an export, by its source below lib/. The first that fits. */
 const REFERENCE = [
   [/^modules\/request/, 'Reference: requests'],
-  [/^modules\//, 'Reference: models'],
+  [/^(?:modules|aoti)\//, 'Reference: models'],
   [/^(?:tensor\/image|visualize)/, 'Reference: pictures'],
   [/^(?:tensor\/|shape|dtype)/, 'Reference: tensors'],
   [/^(?:files|formats\/)/, 'Reference: files'],

@@ -154,7 +154,7 @@ async function cacheOf(host: Host, fail: Fail): Promise<string> {
   const parent = path.join(cache, 'aoti');
   await mkdir(cache, { recursive: true, mode: 0o755 });
   await mkdir(parent, { recursive: true, mode: FOLDER_MODE });
-  const reason = distrustPath(cache, parent);
+  const reason = distrustPath(cache, parent, 'name a folder of your own in TOKENLEARNER_CACHE');
   if (reason !== null)
     throw new TokenLearnerError(
       'ERR_UNTRUSTED_CODE',

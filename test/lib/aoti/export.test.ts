@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { main as backboneExample } from '../../../examples/backbone';
 import {
   AotiModel,
@@ -20,6 +21,7 @@ import { python, runPython, torchVersion, whyNot } from './programs';
 import { scratch } from './support';
 
 const SCRIPT = path.resolve(__dirname, '..', '..', '..', 'python', 'export.py');
+const SERVED = path.resolve(__dirname, '..', '..', '..', 'examples', 'backbone-server.mjs');
 const PHOTO = path.resolve(__dirname, '..', '..', '..', 'examples', 'photos', 'coffee.jpg');
 /** Two compilations take a minute on a busy machine. */
 const TIMEOUT_MS = 600_000;
@@ -78,7 +80,17 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
         inputs: [{ name: 'image', dtype: 'float32', shape: [limited, 3, 32, 32] }],
         outputs: [{ name: 'output', dtype: 'float32', shape: [limited, 16, 4, 4] }],
       });
+      jest.spyOn(console, 'log').mockImplementation(() => undefined);
       expect(await backboneExample(out, PHOTO)).toEqual([1, 10]);
+      jest.restoreAllMocks();
+      const served = `import make from ${JSON.stringify(pathToFileURL(SERVED))};
+        import { Tensor } from 'tokenlearner';
+        console.log((await (await make()).forward(Tensor.zeros([2, 3, 32, 32]))).shape);`;
+      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', served], {
+        encoding: 'utf8',
+        env: { ...process.env, BACKBONE: out },
+      });
+      expect([stdout, stderr]).toEqual(['[ 2, 10 ]\n', '']);
     },
     TIMEOUT_MS,
   );

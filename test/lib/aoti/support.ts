@@ -143,6 +143,23 @@ export function scratch(): { folder: string; write: (content: Uint8Array, name?:
   return { folder, write };
 }
 
+/** Uses a folder as the cache of this user in all tests of a file. */
+export function useCache(cache: string): void {
+  const before = process.env.TOKENLEARNER_CACHE;
+  beforeEach(() => {
+    process.env.TOKENLEARNER_CACHE = cache;
+  });
+  afterAll(() => {
+    if (before === undefined) delete process.env.TOKENLEARNER_CACHE;
+    else process.env.TOKENLEARNER_CACHE = before;
+  });
+}
+
+/** Matches an error of that code whose message fits. */
+export function refused(pattern: RegExp, code = 'ERR_AOTI_PACKAGE'): Error {
+  return expect.objectContaining({ code, message: expect.stringMatching(pattern) as string }) as Error;
+}
+
 /** The check function of an input and the lines around it, in the form that PyTorch generates. */
 export interface WrapperInput {
   dtype?: string;
