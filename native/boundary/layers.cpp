@@ -133,9 +133,8 @@ Napi::Value Addon::set_parameters(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
-  return guarded(info, [&](Napi::Env env) {
-    return tensors_.make_all(env, unwrap(info[0]).op()->host_parameters());
-  });
+  return guarded(
+      info, [&](Napi::Env env) { return tensors_.make_all(env, unwrap(info[0]).op()->host_parameters()); });
 }
 
 Napi::Value Addon::parameters_async(const Napi::CallbackInfo& info) {
