@@ -25,8 +25,8 @@ const REST = ['pooling', ...OFFICIAL_OPTIONS, ...PLACEMENT_OPTIONS] as const;
 const OPTIONS = ['dim', 'numOutputTokens', ...REST] as const;
 
 /**
- * The way a TokenLearnerV10 computes. 'fused' stores no normalised image; it is for the CPU. 'libtorch' is the documented computation
- * on libtorch's operators. 'auto' is 'fused' on the CPU and 'libtorch' on CUDA.
+ * The way a TokenLearnerV10 computes. 'fused' stores no normalised image. 'libtorch' is the documented computation on libtorch's
+ * operators. 'auto' is 'fused' if that can run, always on the CPU, and 'libtorch' otherwise.
  */
 export type TokenLearnerV10Engine = (typeof OFFICIAL_ENGINES)[number];
 

@@ -17,7 +17,7 @@ namespace tokenlearner::kernels {
 /** What follows the first product. The two GELUs are PyTorch's `approximate` values 'tanh' and 'none'. */
 enum class Activation { none, gelu_tanh, gelu_erf };
 
-/** The parameters, contiguous in host memory and of one dtype. A null bias is zero. */
+/** The parameters, contiguous and of one dtype: in host memory for the CPU, in device memory for CUDA. A null bias is zero. */
 struct NormMlpView {
   std::int64_t channels = 0;  // C
   std::int64_t hidden = 0;    // D

@@ -9,7 +9,7 @@
 
 namespace tokenlearner::kernels {
 
-/** The parameters, contiguous in host memory and of one dtype. */
+/** The parameters, contiguous and of one dtype: in host memory for the CPU, in device memory for CUDA. */
 struct TokenFuserView {
   NormMlpView mlp;
   /** (G, G), output first; and (G). */

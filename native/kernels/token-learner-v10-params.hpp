@@ -12,7 +12,7 @@
 
 namespace tokenlearner::kernels {
 
-/** The parameters, contiguous in host memory and of one dtype. */
+/** The parameters, contiguous and of one dtype: in host memory for the CPU, in device memory for CUDA. */
 struct TokenLearnerV10View {
   std::int64_t channels = 0;  // C
   std::int64_t tokens = 0;    // G

@@ -5,6 +5,7 @@
  */
 import { manualSeed, Tensor, TokenLearner } from '../../dist/index.mjs';
 import { attempt } from './attempt.mjs';
+import { runFamilyParity } from './family.mjs';
 
 const CEILING = 2e-6;
 
@@ -165,6 +166,7 @@ export async function runParity(check, { device, seed, save }) {
       save(results);
     }
   }
+  await runFamilyParity(check, { device, modes: MODES, errorOf: relativeError });
   for (const batch of BATCHES)
     await attempt(check, `batch (${batch})`, () => checkBatch(check, device, batch));
   await attempt(check, 'inputs', () => checkInputs(check, device));

@@ -21,18 +21,15 @@ void check_parameters(const TokenLearnerV10Config& config, DType dtype,
               "The parameters do not fit the TokenLearnerV10's configuration");
 }
 
-/// The rule: 'auto' means fused on the CPU and libtorch elsewhere. 'fused' never falls back silently.
 std::unique_ptr<TokenLearnerEngine> choose_engine(const TokenLearnerV10Config& config, Placement placement,
                                                   const std::vector<Tensor>& parameters) {
   check_parameters(config, placement.dtype, parameters);
   const bool on_cpu = placement.device.is_cpu();
-  if (config.engine == "fused" && !on_cpu) {
-    throw Error(ErrorCode::ERR_ENGINE_UNSUPPORTED,
-                "Engine 'fused' of TokenLearnerV10 runs on the CPU, not on " + placement.device.to_string() +
-                    "; engine 'auto' takes 'libtorch' there");
-  }
-  return config.engine == "libtorch" || !on_cpu ? make_libtorch_v10_engine(config, parameters)
-                                                : make_fused_cpu_v10_engine(config, parameters);
+  const std::string why = on_cpu ? "" : unsupported_reason_on_cuda(placement.dtype, placement.device);
+  if (!takes_fused("TokenLearnerV10", config.engine, placement, why))
+    return make_libtorch_v10_engine(config, parameters);
+  return on_cpu ? make_fused_cpu_v10_engine(config, parameters)
+                : make_fused_cuda_v10_engine(config, parameters);
 }
 
 class TokenLearnerV10Op final : public TokenPoolingOp<TokenLearnerV10Op, TokenLearnerV10Config> {
@@ -55,6 +52,7 @@ std::shared_ptr<const Op> make_token_learner_v10(const Config& config, Placement
   settings.approximate = config.string("approximate");
   settings.engine = config.string("engine");
   settings.intra_op_threads = static_cast<int>(config.integer("intraOpThreads"));
+  settings.allow_tf32 = config.boolean("allowTf32");
   return std::make_shared<TokenLearnerV10Op>(std::move(settings), placement, std::move(parameters));
 }
 

@@ -20,6 +20,8 @@ struct TokenLearnerV10Config {
   std::string engine = "auto";
   /// The fused CPU engine's threads for one forward. 0 means all.
   int intra_op_threads = 0;
+  /// CUDA, float32: true if products may round their operands to TF32.
+  bool allow_tf32 = false;
 };
 
 // Parameters: norm.weight (C), norm.bias (C), attention.0.weight (G, C, 3, 3), attention.2.weight, attention.4.weight and
@@ -32,5 +34,9 @@ std::unique_ptr<TokenLearnerEngine> make_libtorch_v10_engine(const TokenLearnerV
 /// Our fused engine for the CPU.
 std::unique_ptr<TokenLearnerEngine> make_fused_cpu_v10_engine(const TokenLearnerV10Config& config,
                                                               const std::vector<Tensor>& parameters);
+
+/// Our fused engine for CUDA. Precondition: unsupported_reason_on_cuda() is empty.
+std::unique_ptr<TokenLearnerEngine> make_fused_cuda_v10_engine(const TokenLearnerV10Config& config,
+                                                               const std::vector<Tensor>& parameters);
 
 }  // namespace tokenlearner

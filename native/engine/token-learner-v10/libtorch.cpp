@@ -1,5 +1,4 @@
-// TokenLearner v1.0 on libtorch's operators, step by step as it is documented. This engine is the parity baseline, and the one
-// for CUDA.
+// TokenLearner v1.0 on libtorch's operators, step by step as it is documented. This engine is the parity baseline.
 
 #include "engine/token-learner-v10/engine.hpp"
 #include "engine/token-learner/pixel-views.hpp"

@@ -141,9 +141,14 @@ struct TokensArgs {
   std::int64_t output_batch_stride = 0;
   std::int64_t output_channel_stride = 0;
   std::int64_t output_token_stride = 0;
+  /** True if y is the sum over the pixels, not their mean. */
+  bool is_sum = false;
   /** If segments > 1, receives the sums of the segments: [image][segment][C][G]. */
   float* segment_sums = nullptr;
   int segments = 1;
+
+  /** The divisor of the sums over the pixels. */
+  TOKENLEARNER_PORTABLE float divisor() const { return is_sum ? 1.0f : static_cast<float>(pixels); }
 };
 
 }  // namespace tokenlearner::kernels::cuda

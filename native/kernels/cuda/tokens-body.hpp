@@ -198,7 +198,7 @@ struct TokenProduct {
     store_element<kDType>(args.output,
                           image * args.output_batch_stride + channel * args.output_channel_stride +
                               token * args.output_token_stride,
-                          sum / static_cast<float>(args.pixels));
+                          sum / args.divisor());
   }
 
   TOKENLEARNER_KERNEL_BODY void run_pixels() {
@@ -269,7 +269,7 @@ TOKENLEARNER_KERNEL_BODY void add_segments_body(Machine& machine, const TokensAr
   store_element(args.output, args.x.dtype,
                 image * args.output_batch_stride + index / args.tokens * args.output_channel_stride +
                     index % args.tokens * args.output_token_stride,
-                sum / static_cast<float>(args.pixels));
+                sum / args.divisor());
 }
 
 }  // namespace tokenlearner::kernels::cuda

@@ -70,6 +70,7 @@ test('misuse', async () => {
   await expectReject(learner.forward(Tensor.ones([6, 0, 4])), 'ERR_SHAPE_MISMATCH', 'at least one pixel');
   const flat = { inputLayout: 'channels-last', pixels: 'flat' } as never;
   await expectReject(learner.forward(Tensor.ones([12, 6]), flat), 'ERR_INVALID_ARG_VALUE', "'pixels'");
+  expectThrow(() => cpu({ dim: 6, allowTf32: 1 as never }), 'ERR_INVALID_ARG_TYPE', 'options.allowTf32');
   expectThrow(() => cpu({ dim: 6, pooling: 'max' as never }), 'ERR_INVALID_ARG_VALUE', "'mean'");
   expectThrow(() => cpu({ dim: 6, bottleneckDim: 4 } as never), 'ERR_INVALID_ARG_VALUE', 'bottleneckDim');
   expectThrow(() => TokenLearnerV10.fromStateDict({ 'norm.weight': x }), 'ERR_STATE_DICT', 'TokenLearnerV10');

@@ -11,6 +11,7 @@
 #include "fuser-device.hpp"
 #include "gpu-options.hpp"
 #include "kernels/cuda/portable.hpp"
+#include "v10-device.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 namespace {
@@ -84,6 +85,8 @@ struct Layer {
 };
 
 constexpr Layer kLayers[] = {
+    {"v1.0", [](const FamilyDevice& device, const V11Case& c,
+                Precision precision) { check_v10(device, c, precision); }},
     {"v1.1", check_v11},
     {"fuser", [](const FamilyDevice& device, const V11Case& c,
                  Precision precision) { check_fuser(device, c, precision); }},

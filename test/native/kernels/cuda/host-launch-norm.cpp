@@ -1,9 +1,11 @@
-// norm-mlp-launch.hpp and token-fuser-launch.hpp on the host, as host-launch.cpp.
+// The launchers of the official layers on the host, as host-launch.cpp.
 #include "host-faults.hpp"
 #include "host-grid.hpp"
 #include "kernels/cuda/norm-mlp-launch.hpp"
 #include "kernels/cuda/token-fuser-body.hpp"
 #include "kernels/cuda/token-fuser-launch.hpp"
+#include "kernels/cuda/token-learner-v10-body.hpp"
+#include "kernels/cuda/token-learner-v10-launch.hpp"
 #include "kernels/cuda/token-learner-v11-body.hpp"
 
 namespace tokenlearner::kernels::cuda {
@@ -78,6 +80,35 @@ Status launch_token_spread(Precision precision, bool resident, const SpreadArgs&
            spread_shared_bytes(kPrecision, kResident, args.rows.channels, args.tokens),
            [&](HostMachine& machine) { token_spread_body<kPrecision, kResident>(machine, args); });
   });
+}
+
+Status launch_taps(Precision precision, bool resident, const TapsArgs& args, std::int64_t images, void*) {
+  const Status status = with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+    constexpr Precision kPrecision = decltype(chosen)::value;
+    constexpr bool kResident = decltype(in_shared)::value;
+    launch(grid(images * args.tiles), kNormThreads,
+           taps_shared_bytes(kPrecision, kResident, args.rows.channels),
+           [&](HostMachine& machine) { taps_body<kPrecision, kResident>(machine, args); });
+  });
+  if (host_faults.map_error != 0.0f && (images == 1 || !host_faults.only_divided)) {
+    const std::int64_t each = args.taps * args.rows.pixels;
+    for (std::int64_t image = 0; image < images; ++image)
+      args.products[image * each] += host_faults.map_error;
+  }
+  return status;
+}
+
+Status launch_sum_taps(const PlanesArgs& args, std::int64_t images, void*) {
+  launch(grid(ceil_div(args.height * args.width, kNormThreads), args.tokens, images), kNormThreads, 0,
+         [&](HostMachine& machine) { sum_taps_body(machine, args); });
+  return Status::ok;
+}
+
+Status launch_convolve(const PlanesArgs& args, std::int64_t images, void*) {
+  launch(
+      grid(ceil_div(args.height * args.width, kNormThreads), ceil_div(args.tokens, kPlanesPerThread), images),
+      kNormThreads, 0, [&](HostMachine& machine) { convolve_body(machine, args); });
+  return Status::ok;
 }
 
 }  // namespace tokenlearner::kernels::cuda
