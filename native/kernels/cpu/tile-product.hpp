@@ -6,9 +6,9 @@
 // nothing is rearranged. The sums go through memory to the epilogue, eight rows at a time, as product-kernel.hpp does. A sum is
 // one over blocks of 32 channels, in order, whatever the panel: Note [Order of sums].
 //
-// Time of float32 over time of bfloat16, one thread of a Xeon with AMX on a machine in use, least of 7 interleaved runs:
-// C 256, 10x10: 4.9; C 512, 6 x 9x9: 4.2; C 768, 7x7: 4.5; C 1024, 14x14: 5.0; C 320, 12x20: 5.5; C 64, 32x32: 2.5; C 24, 10x10:
-// 1.3. With three layers, C 128, 14x14: 1.3, because the second layer's product is in float32.
+// Time of float32 over time of bfloat16, one thread of a Xeon with AMX on a machine in use, medians of 9 interleaved runs:
+// C 256, 10x10: 3.5; C 256, 16 x 10x10: 4.9; C 512, 6 x 9x9: 4.4; C 768, 7x7: 3.4; C 1024, 14x14: 4.0; C 320, 12x20: 4.3; C 64,
+// 32x32: 2.6. C 24, 10x10: 1.5. With three layers, C 128, 14x14: 1.3, because the second layer's product is in float32.
 
 /** sums[row][pixel] of one panel of weights and kWide vectors of pixels, in panels of `width` pixels. */
 template <int kWide>
