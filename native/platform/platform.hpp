@@ -113,4 +113,10 @@ CpuQuota cpu_quota();
 /** Bytes of a core's data cache of level 1 or 2. 0 if the system does not tell. */
 std::size_t cache_bytes(int level);
 
+/**
+ * Asks the system for the tile registers of AMX, for the whole process. False if it refuses, and on systems other than
+ * Linux.
+ */
+bool request_tile_registers();
+
 }  // namespace tokenlearner::platform

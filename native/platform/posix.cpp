@@ -210,6 +210,17 @@ bool is_main_thread() { return pthread_main_np() != 0; }
 bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
 #endif
 
+bool request_tile_registers() {
+#if defined(__linux__) && defined(__x86_64__)
+  // linux/arch_prctl.h of older systems lacks both numbers.
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 void call_after_fork(void (*handler)()) { static_cast<void>(pthread_atfork(nullptr, nullptr, handler)); }
 
 CpuQuota cpu_quota() { return {cgroup_cpus(), "cgroup"}; }

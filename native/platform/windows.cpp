@@ -220,4 +220,6 @@ std::size_t cache_bytes(int level) {
   return bytes;
 }
 
+bool request_tile_registers() { return false; }
+
 }  // namespace tokenlearner::platform

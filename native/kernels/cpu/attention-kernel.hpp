@@ -101,8 +101,9 @@ struct AddToMap {
   }
 };
 
-template <typename T>
+template <typename In>
 void attention(const AttentionTile& tile) {
+  using T = SumOf<In>;
   constexpr std::int64_t kWidest = kVectors * kLanesOf<T>;
   const T* w2 = static_cast<const T*>(tile.last.weight);
   const T b2 = *static_cast<const T*>(tile.last.bias);
@@ -111,7 +112,7 @@ void attention(const AttentionTile& tile) {
   T* sum = static_cast<T*>(tile.out);
   T* lost = sum + lanes;
   for (std::int64_t i = 0; i < lanes; ++i) sum[i] = b2, lost[i] = 0;
-  run_product<T>(tile.product, [&](std::int64_t row, std::int64_t pixel) {
+  run_product<In>(tile.product, [&](std::int64_t row, std::int64_t pixel) {
     return AddToMap<T>{w2 + row, sum + pixel, lost + pixel};
   });
   // For an infinite sum `lost` is infinity - infinity, which is NaN. Do not add it.

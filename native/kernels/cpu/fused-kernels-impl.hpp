@@ -23,6 +23,8 @@ namespace {
 //
 #include "kernels/cpu/gelu.hpp"
 //
+#include "kernels/cpu/packed-inputs.hpp"
+//
 #include "kernels/cpu/pixel-panels.hpp"
 //
 #include "kernels/cpu/product-kernel.hpp"
@@ -74,12 +76,17 @@ template <typename Stored, typename Compute>
 TypedKernels typed_kernels() {
   return {
       .panel_rows = kRows,
+      .first_panels = {kRows, 1},
+      .first_speed = 1,
+      .pixel_rows = [](std::int64_t channels) { return channels; },
       .panel_pixels = static_cast<int>(kVectors * kLanesOf<Compute>),
       .lanes = static_cast<int>(kLanesOf<Compute>),
       .token_channels = kTokenChannels,
       .token_scratch = kTokenChannels * kTokenChunk * static_cast<std::int64_t>(sizeof(Compute)),
       .packed_bytes = packed_bytes<Compute>,
       .pack_pixels = pack_pixels<Stored, Compute>,
+      .first_attention = attention<Compute>,
+      .first_layer = layer<Compute>,
       .attention = attention<Compute>,
       .layer = layer<Compute>,
       .tokens = tokens<Stored, Compute>,

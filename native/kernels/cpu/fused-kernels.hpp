@@ -22,9 +22,15 @@ struct PixelSource {
 };
 
 /**
- * One group's part of a layer, in Compute. The weights of a layer with many rows are stored in panels of
- * `panel_rows` rows: [panel][input channel][row]. The last panel is padded with zeros, and so is the bias.
+ * How the weights of a layer with many rows lie in memory: [panel of `rows` rows][block of `run` inputs][row][input]. What is
+ * left of the last panel and block is zero.
  */
+struct WeightPanels {
+  int rows;
+  int run;
+};
+
+/** One group's part of a layer, in panels. The last panel of the bias, in Compute, is padded with zeros too. */
 struct PackedLayer {
   const void* weight;
   const void* bias;
@@ -35,8 +41,9 @@ struct ProductTile {
   /** Panels of pixels: pack_pixels() or layer() wrote them. */
   const void* x;
   std::int64_t pixels;
-  /** Input channels and output rows of the layer. */
-  std::int64_t channels;
+  /** Inputs of the layer: rows of x's panels. */
+  std::int64_t inputs;
+  /** Outputs of the layer. */
   std::int64_t rows;
   PackedLayer layer;
   /** See Note [Loop order]. */
@@ -88,8 +95,17 @@ struct NormMlpKernels;
 
 /** The kernels for one pair of types: Stored is the type of x and y, Compute is the type of the sums. */
 struct TypedKernels {
-  /** Rows of weights per panel. */
+  /** Rows of weights per panel, where the inputs are of type Compute. */
   int panel_rows;
+  /** The weights that meet packed pixels. */
+  WeightPanels first_panels;
+  /** How many times as fast as in Compute the product of packed pixels is, with its GELU. */
+  int first_speed;
+  /**
+   * Rows of packed pixels: one a channel, of type Compute; or one for two channels, which share an element of 4 bytes in
+   * bfloat16, and the rest is zero.
+   */
+  std::int64_t (*pixel_rows)(std::int64_t channels);
   /** Pixels of the widest panel. */
   int panel_pixels;
   /** Numbers in a vector. */
@@ -97,14 +113,17 @@ struct TypedKernels {
   /** The maximum number of y's channels in one TokenTile. */
   int token_channels;
   std::int64_t token_scratch;
-  /** The number of bytes that pack_pixels() writes. */
-  std::int64_t (*packed_bytes)(std::int64_t channels, std::int64_t pixels);
+  /** Bytes of panels with that number of rows: pack_pixels() writes pixel_rows(). */
+  std::int64_t (*packed_bytes)(std::int64_t rows, std::int64_t pixels);
   /**
    * Packs `pixels` pixels from pixel `first` of sources[0] on. Where a source ends, the next one continues the
    * sequence.
    */
   void (*pack_pixels)(const PixelSource* sources, std::int64_t channels, std::int64_t first,
                       std::int64_t pixels, void* out);
+  /** The first two take packed pixels, the other two the outputs of a layer. */
+  void (*first_attention)(const AttentionTile&);
+  void (*first_layer)(const LayerTile&);
   void (*attention)(const AttentionTile&);
   void (*layer)(const LayerTile&);
   void (*tokens)(const TokenTile&);
@@ -134,12 +153,18 @@ struct IsaKernels {
   }
 };
 
-/** The kernels of `isa`. Precondition: is_available(isa). */
+/** The kernels of `isa`, which compute 16-bit types in float32. Precondition: is_available(isa). */
 const IsaKernels& kernels_of(Isa isa);
+
+/** The fastest kernels for TokenLearner with weights of `dtype`. Precondition: is_available(isa). */
+const TypedKernels& token_learner_kernels(Isa isa, DType dtype);
 
 const IsaKernels& baseline_kernels();
 const IsaKernels& neon_kernels();
 const IsaKernels& avx2_kernels();
 const IsaKernels& avx512_kernels();
+/** See Note [Products of pairs]. Only for CPUs with AVX512_BF16, or with AMX_BF16 that enable_tiles() has switched on. */
+const TypedKernels& avx512_bf16_kernels();
+const TypedKernels& amx_bf16_kernels();
 
 }  // namespace tokenlearner::kernels

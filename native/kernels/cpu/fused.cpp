@@ -23,11 +23,11 @@ std::int64_t whole_lines(std::int64_t bytes) { return divide_up(bytes, 64) * 64;
 /** Hidden layers that a block of pixels stores: the last one is not, and two take turns. */
 int stored_layers(const PackedWeights& weights) { return std::clamp(weights.num_layers() - 2, 0, 2); }
 
-/** Rows of packed pixels in a thread's block: x, and the stored layers or the maps of a single layer. */
-std::int64_t block_rows(const PackedWeights& weights) {
+/** Rows of a thread's block: packed pixels, and the stored layers or the maps of a single layer. */
+std::int64_t block_rows(const TypedKernels& kernels, const PackedWeights& weights) {
   const std::int64_t outputs =
       weights.num_layers() == 1 ? weights.tokens() : stored_layers(weights) * weights.hidden();
-  return weights.channels() + outputs;
+  return kernels.pixel_rows(weights.channels()) + outputs;
 }
 
 /** How the maps are divided into tasks. The result has the same bits for every plan. */
@@ -40,7 +40,7 @@ struct Plan {
 Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::int64_t pixels, int threads) {
   const auto level2 = static_cast<std::int64_t>(cache_sizes().level2);
   const std::int64_t panel = kernels.panel_pixels;
-  const std::int64_t panel_bytes = kernels.packed_bytes(block_rows(weights), panel);
+  const std::int64_t panel_bytes = kernels.packed_bytes(block_rows(kernels, weights), panel);
   Plan plan{};
   plan.block_pixels = std::clamp<std::int64_t>(std::min(level2 / 2, kBlockBytes) / panel_bytes, 1, 8) * panel;
   // With tens of thousands of rows the panel must be narrower.
@@ -74,10 +74,11 @@ void* scratch(std::int64_t bytes) {
 
 class FusedRun {
  public:
-  FusedRun(const ImageSequence& images, DType dtype, const PackedWeights& weights)
+  FusedRun(const ImageSequence& images, DType dtype, const TypedKernels& kernels,
+           const PackedWeights& weights)
       : images_(images),
         weights_(weights),
-        kernels_(kernels_of(weights.isa()).of(dtype)),
+        kernels_(kernels),
         element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         stored_(static_cast<std::int64_t>(item_size(dtype))) {}
 
@@ -107,7 +108,8 @@ class FusedRun {
   void map_task(std::int64_t first, std::int64_t pixels, std::int64_t first_group, std::int64_t groups) {
     const bool single = weights_.num_layers() == 1;
     const std::int64_t lanes = divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
-    const std::int64_t x_bytes = whole_lines(kernels_.packed_bytes(weights_.channels(), pixels));
+    const std::int64_t x_bytes =
+        whole_lines(kernels_.packed_bytes(kernels_.pixel_rows(weights_.channels()), pixels));
     const std::int64_t hidden_bytes = whole_lines(kernels_.packed_bytes(weights_.hidden(), pixels));
     const std::int64_t map_bytes =
         single ? kernels_.packed_bytes(weights_.tokens(), pixels) : 2 * lanes * element_;
@@ -126,17 +128,18 @@ class FusedRun {
       const char* input = x;
       for (int i = 0; i < last - 1; ++i) {
         char* output = hidden + i % 2 * hidden_bytes;
-        kernels_.layer({product(input, pixels, g, i), true, output});
+        (i == 0 ? kernels_.first_layer : kernels_.layer)({product(input, pixels, g, i), true, output});
         input = output;
       }
-      kernels_.attention({product(input, pixels, g, last - 1), weights_.layer(g, last), map});
+      const auto attention = last == 1 ? kernels_.first_attention : kernels_.attention;
+      attention({product(input, pixels, g, last - 1), weights_.layer(g, last), map});
       write_map(map, first, pixels, g);
     }
   }
 
   /** A = W x + b of all groups. `maps` receives panels of pixels with groups in place of channels. */
   void single_layer(const char* x, char* maps, std::int64_t first, std::int64_t pixels) {
-    kernels_.layer({product(x, pixels, 0, 0), false, maps});
+    kernels_.first_layer({product(x, pixels, 0, 0), false, maps});
     for (std::int64_t done = 0; done < pixels;) {
       const std::int64_t count = std::min<std::int64_t>(pixels - done, kernels_.panel_pixels);
       const std::int64_t row_bytes = kernels_.packed_bytes(1, count);
@@ -149,10 +152,10 @@ class FusedRun {
   }
 
   ProductTile product(const char* x, std::int64_t pixels, std::int64_t group, int layer) const {
-    const std::int64_t channels = layer == 0 ? weights_.channels() : weights_.hidden();
+    const std::int64_t inputs = layer == 0 ? kernels_.pixel_rows(weights_.channels()) : weights_.hidden();
     const std::int64_t rows = weights_.num_layers() == 1 ? weights_.tokens() : weights_.hidden();
-    const std::int64_t panel_bytes = kernels_.packed_bytes(channels, kernels_.panel_pixels);
-    return {x, pixels, channels, rows, weights_.layer(group, layer), panel_bytes <= level1_ * 3 / 4};
+    const std::int64_t panel_bytes = kernels_.packed_bytes(inputs, kernels_.panel_pixels);
+    return {x, pixels, inputs, rows, weights_.layer(group, layer), panel_bytes <= level1_ * 3 / 4};
   }
 
   /** Copies the map of a block of the flat pixel sequence to the (B, G, P) of each forward. */
@@ -222,7 +225,10 @@ Status fused_forward(std::span<const ForwardParams> list, const PackedWeights& w
   try {
     const ImageSequence images(list);
     if (images.empty()) return Status::ok;
-    return FusedRun(images, list.front().dtype, weights).run(parallel, max_threads);
+    const DType dtype = list.front().dtype;
+    const TypedKernels* kernels = weights.kernels(dtype);
+    if (kernels == nullptr) return Status::unsupported;
+    return FusedRun(images, dtype, *kernels, weights).run(parallel, max_threads);
   } catch (const std::bad_alloc&) {
     return Status::out_of_memory;
   }

@@ -32,8 +32,9 @@ struct StoreRows {
   }
 };
 
-template <typename T>
+template <typename In>
 void layer(const LayerTile& tile) {
+  using T = SumOf<In>;
   T* out = static_cast<T*>(tile.out);
   const std::int64_t pixels = tile.product.pixels;
   const std::int64_t rows = tile.product.rows;
@@ -42,10 +43,11 @@ void layer(const LayerTile& tile) {
     return out + pixel * rows + row * panel_width<T>(pixels - pixel);
   };
   if (tile.gelu) {
-    run_product<T>(tile.product,
-                   [&](std::int64_t row, std::int64_t pixel) { return StoreRows<T, true>{at(row, pixel)}; });
+    run_product<In>(tile.product,
+                    [&](std::int64_t row, std::int64_t pixel) { return StoreRows<T, true>{at(row, pixel)}; });
   } else {
-    run_product<T>(tile.product,
-                   [&](std::int64_t row, std::int64_t pixel) { return StoreRows<T, false>{at(row, pixel)}; });
+    run_product<In>(tile.product, [&](std::int64_t row, std::int64_t pixel) {
+      return StoreRows<T, false>{at(row, pixel)};
+    });
   }
 }

@@ -88,7 +88,7 @@ void logits_of(const LogitsTile& tile) {
     const ProductTile product{
         .x = static_cast<const T*>(tile.panel) + k * channels * width,
         .pixels = tile.pixels,
-        .channels = channels,
+        .inputs = channels,
         .rows = rows,
         .layer = {static_cast<const T*>(mlp.first_weight) + first * channels, mlp.zeros},
         .pixels_outermost = true};

@@ -137,41 +137,65 @@ void gather(const PixelSource& source, std::int64_t channels, std::int64_t first
   }
 }
 
-/** out[c * out_stride + i] = x[c, first + i] for `count` pixels. */
-template <typename Stored, typename Compute>
-void pack_rows(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
-               Compute* out, std::int64_t out_stride) {
-  if (source.pixel_stride != 1) return gather<Stored>(source, channels, first, count, out, out_stride);
+/**
+ * Calls visit(offset, done, length) for the runs of `count` pixels that are adjacent in memory if the pixel stride is 1: a run
+ * of `length` pixels starts at element `offset` of x, after `done` others.
+ */
+template <typename Visit>
+TOKENLEARNER_ALWAYS_INLINE void for_each_row_run(const PixelSource& source, std::int64_t first,
+                                                 std::int64_t count, const Visit& visit) {
   // A run ends with its row. If there is no gap between rows, it ends with its image.
   const std::int64_t run = source.row_stride == source.width ? source.height * source.width : source.width;
   for (std::int64_t i = 0; i < count;) {
     const std::int64_t left = run - (first + i) % run;
     const std::int64_t length = left < count - i ? left : count - i;
-    copy_run(static_cast<const Stored*>(source.x) + offset_of(source, first + i), source.channel_stride,
-             channels, length, out + i, out_stride);
+    visit(offset_of(source, first + i), i, length);
     i += length;
   }
 }
 
+/** out[c * out_stride + i] = x[c, first + i] for `count` pixels. */
 template <typename Stored, typename Compute>
-void pack_pixels(const PixelSource* source, std::int64_t channels, std::int64_t first, std::int64_t pixels,
-                 void* out) {
-  Compute* panel = static_cast<Compute*>(out);
+void pack_rows(const PixelSource& source, std::int64_t channels, std::int64_t first, std::int64_t count,
+               Compute* out, std::int64_t out_stride) {
+  if (source.pixel_stride != 1) return gather<Stored>(source, channels, first, count, out, out_stride);
+  for_each_row_run(source, first, count, [&](std::int64_t offset, std::int64_t done, std::int64_t length) {
+    copy_run(static_cast<const Stored*>(source.x) + offset, source.channel_stride, channels, length,
+             out + done, out_stride);
+  });
+}
+
+/**
+ * Fills panels of `rows` rows. `pack(source, first, count, out, out_stride)` packs `count` pixels of one source from pixel
+ * `first` on. Unused vector lanes become zero.
+ */
+template <typename In, typename Pack>
+TOKENLEARNER_ALWAYS_INLINE void pack_panels(const PixelSource* source, std::int64_t rows, std::int64_t first,
+                                            std::int64_t pixels, In* panel, const Pack& pack) {
   for (std::int64_t done = 0; done < pixels;) {
-    const std::int64_t width = panel_width<Compute>(pixels - done);
+    const std::int64_t width = panel_width<In>(pixels - done);
     const std::int64_t count = width < pixels - done ? width : pixels - done;
     for (std::int64_t filled = 0; filled < count;) {
       while (first == source->pixels) ++source, first = 0;
       const std::int64_t left = source->pixels - first;
       const std::int64_t run = left < count - filled ? left : count - filled;
-      pack_rows<Stored>(*source, channels, first, run, panel + filled, width);
+      pack(*source, first, run, panel + filled, width);
       first += run;
       filled += run;
     }
-    for (std::int64_t c = 0; c < channels && count < width; ++c) {
-      for (std::int64_t i = count; i < width; ++i) panel[c * width + i] = 0;
+    for (std::int64_t row = 0; row < rows && count < width; ++row) {
+      for (std::int64_t i = count; i < width; ++i) panel[row * width + i] = 0;
     }
-    panel += width * channels;
+    panel += width * rows;
     done += count;
   }
+}
+
+template <typename Stored, typename Compute>
+void pack_pixels(const PixelSource* sources, std::int64_t channels, std::int64_t first, std::int64_t pixels,
+                 void* out) {
+  pack_panels(
+      sources, channels, first, pixels, static_cast<Compute*>(out),
+      [channels](const PixelSource& source, std::int64_t from, std::int64_t count, Compute* to,
+                 std::int64_t stride) { pack_rows<Stored>(source, channels, from, count, to, stride); });
 }

@@ -30,8 +30,8 @@ void convolve_token(const T* value, std::int64_t groups, std::int64_t n, T* toke
   T* const part = scratch + n;
   for (std::int64_t k = 0; k < groups; ++k, token += n) {
     for (std::int64_t o = 0; o < n; ++o) total[o] = 0;
-    for (std::int64_t first = 0; first < n; first += kBlock) {
-      const std::int64_t end = first + kBlock < n ? first + kBlock : n;
+    for (std::int64_t first = 0; first < n; first += kBlock<T>) {
+      const std::int64_t end = first + kBlock<T> < n ? first + kBlock<T> : n;
       for (std::int64_t o = 0; o < n; ++o) part[o] = 0;
       for (std::int64_t i = first; i < end; ++i, value += n) {
         const T factor = token[i];

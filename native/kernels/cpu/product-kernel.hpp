@@ -1,41 +1,44 @@
 // Products of a layer's weights and the pixels. The file that includes this one has opened its own namespace.
 //
-// The micro-kernel holds kRows x kVectors accumulators. They start from the bias and take one step per input
-// channel: the outer product of a panel of weights and a panel of pixels. Then an epilogue takes the
+// In is the type of packed pixels and weights, and SumOf<In> the type of the sums: packed-inputs.hpp.
+//
+// The micro-kernel holds kRows x kVectors accumulators. They start from the bias and take one step per input:
+// the outer product of a panel of weights and a panel of pixels. Then an epilogue takes the
 // accumulators from the registers. attention-kernel.hpp and hidden-kernel.hpp have the epilogues.
 
 // Note: [Order of sums]
-// h is a sum over blocks of kBlock channels, in order. Each block is one chain of (fused) multiply-adds. A is
+// h is a sum over blocks of 64 channels, in order. Each block is one chain of (fused) multiply-adds. A is
 // a compensated sum over row panels, in order. Both orders are the same for every panel width. So neither h
 // nor A depends on where a pixel lies or which thread computes it.
 //
 // The blocks are for accuracy. A rounding error grows with the square root of a chain's length: one chain
 // over 768 channels has 2.5 times the error of the product that PyTorch calls (root mean square of A: 8e-7
 // against 3e-7). Blocks of 64 bring it to 2e-7 at every C.
-constexpr std::int64_t kBlock = 64;
+template <typename In>
+constexpr std::int64_t kBlock = 64 / kChannelsOf<In>;
 
 template <typename T, int kLanes, int kWide>
 using Tile = Vector<T, kLanes>[kRows][kWide];
 
 /**
- * acc += one outer product per channel. Advances x and weight. The next panel of weights lies `next_panel` elements
+ * acc += one outer product per input. Advances x and weight. The next panel of weights lies `next_panel` elements
  * ahead. It is prefetched here, because it comes from memory and the hardware's own prefetching stops at page
  * boundaries.
  */
-template <typename T, int kLanes, int kWide>
-TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<T, kLanes, kWide>& acc, const T*& weight, const T*& x,
-                                         std::int64_t channels, std::int64_t next_panel) {
-  using V = Vector<T, kLanes>;
-  for (std::int64_t c = 0; c < channels; ++c) {
+template <typename In, int kLanes, int kWide>
+TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<SumOf<In>, kLanes, kWide>& acc, const In*& weight, const In*& x,
+                                         std::int64_t inputs, std::int64_t next_panel) {
+  using V = Vector<In, kLanes>;
+  for (std::int64_t c = 0; c < inputs; ++c) {
     __builtin_prefetch(weight + next_panel);
     V pixels[kWide];
 #pragma GCC unroll 4
-    for (int j = 0; j < kWide; ++j) pixels[j] = load<T, kLanes>(x + j * kLanes);
+    for (int j = 0; j < kWide; ++j) pixels[j] = load<In, kLanes>(x + j * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V factor = broadcast_element<T, kLanes>(weight, r);
+      const V factor = broadcast_element<In, kLanes>(weight, r);
 #pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) acc[r][j] += factor * pixels[j];
+      for (int j = 0; j < kWide; ++j) acc[r][j] = add_product<In, kLanes>(factor, pixels[j], acc[r][j]);
     }
     x += kWide * kLanes;
     weight += kRows;
@@ -43,45 +46,47 @@ TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<T, kLanes, kWide>& acc, const T*& 
 }
 
 /** One panel of weights, with `rows` valid rows, and one panel of pixels. */
-template <typename T>
+template <typename In>
 struct PanelPair {
-  const T* weight;
-  const T* bias;
+  const In* weight;
+  const SumOf<In>* bias;
   int rows;
-  const T* x;
-  std::int64_t channels;
+  const In* x;
+  std::int64_t inputs;
 };
 
 // An epilogue has two functions. Both get the sums of one panel of weights, of which `rows` rows are valid:
 //   take<kLanes, kWide>(acc, rows)     acc[r] has row r of kWide vectors of pixels
 //   take_few<kCount, kWidth>(acc, rows)   acc[j] has the rows of pixel j, in a panel of kWidth vector lanes
-template <typename T, int kLanes, int kWide, typename Epilogue>
-void micro_kernel(const PanelPair<T>& pair, const Epilogue& epilogue) {
+template <typename In, int kLanes, int kWide, typename Epilogue>
+void micro_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
+  using T = SumOf<In>;
   using V = Vector<T, kLanes>;
-  const T* weight = pair.weight;
-  const T* x = pair.x;
-  const std::int64_t next_panel = pair.channels * kRows;
+  const In* weight = pair.weight;
+  const In* x = pair.x;
+  const std::int64_t next_panel = pair.inputs * kRows;
   Tile<T, kLanes, kWide> acc;
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int j = 0; j < kWide; ++j) acc[r][j] = broadcast<T, kLanes>(pair.bias[r]);
   }
-  multiply<T, kLanes, kWide>(acc, weight, x, pair.channels < kBlock ? pair.channels : kBlock, next_panel);
-  if (pair.channels > kBlock) {
+  multiply<In, kLanes, kWide>(acc, weight, x, pair.inputs < kBlock<In> ? pair.inputs : kBlock<In>,
+                              next_panel);
+  if (pair.inputs > kBlock<In>) {
     Tile<T, kLanes, kWide> total;
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
       for (int j = 0; j < kWide; ++j) total[r][j] = acc[r][j];
     }
-    for (std::int64_t left = pair.channels - kBlock; left > 0; left -= kBlock) {
+    for (std::int64_t left = pair.inputs - kBlock<In>; left > 0; left -= kBlock<In>) {
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
         for (int j = 0; j < kWide; ++j) acc[r][j] = V{};
       }
-      multiply<T, kLanes, kWide>(acc, weight, x, left < kBlock ? left : kBlock, next_panel);
+      multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -97,15 +102,16 @@ void micro_kernel(const PanelPair<T>& pair, const Epilogue& epilogue) {
   epilogue.template take<kLanes, kWide>(acc, pair.rows);
 }
 
-/** acc += one outer product per channel, with hidden rows in the vector lanes. Advances x and weight. */
-template <typename T, int kCount, int kWidth>
-TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<T, kRows> (&acc)[kCount], const T*& weight, const T*& x,
-                                             std::int64_t channels, std::int64_t next_panel) {
-  for (std::int64_t c = 0; c < channels; ++c) {
+/** acc += one outer product per input, with hidden rows in the vector lanes. Advances x and weight. */
+template <typename In, int kCount, int kWidth>
+TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<SumOf<In>, kRows> (&acc)[kCount], const In*& weight,
+                                             const In*& x, std::int64_t inputs, std::int64_t next_panel) {
+  for (std::int64_t c = 0; c < inputs; ++c) {
     __builtin_prefetch(weight + next_panel);
-    const auto factors = load<T, kRows>(weight);
+    const auto factors = load<In, kRows>(weight);
 #pragma GCC unroll 8
-    for (int j = 0; j < kCount; ++j) acc[j] += factors * broadcast<T, kRows>(x[j]);
+    for (int j = 0; j < kCount; ++j)
+      acc[j] = add_product<In, kRows>(factors, broadcast<In, kRows>(x[j]), acc[j]);
     x += kWidth;
     weight += kRows;
   }
@@ -115,21 +121,22 @@ TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<T, kRows> (&acc)[kCount], co
  * The same for the last few pixels, in a panel of kWidth vector lanes. The lanes hold hidden rows instead of
  * pixels, so that none is idle. Each sum has the same terms in the same order as in micro_kernel.
  */
-template <typename T, int kCount, int kWidth, typename Epilogue>
-void few_pixels_kernel(const PanelPair<T>& pair, const Epilogue& epilogue) {
+template <typename In, int kCount, int kWidth, typename Epilogue>
+void few_pixels_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
+  using T = SumOf<In>;
   using V = Vector<T, kRows>;
-  const T* weight = pair.weight;
-  const T* x = pair.x;
-  const std::int64_t next_panel = pair.channels * kRows;
+  const In* weight = pair.weight;
+  const In* x = pair.x;
+  const std::int64_t next_panel = pair.inputs * kRows;
   V acc[kCount];
   V total[kCount];
   for (int j = 0; j < kCount; ++j) acc[j] = load<T, kRows>(pair.bias);
-  multiply_few<T, kCount, kWidth>(acc, weight, x, pair.channels < kBlock ? pair.channels : kBlock,
-                                  next_panel);
+  multiply_few<In, kCount, kWidth>(acc, weight, x, pair.inputs < kBlock<In> ? pair.inputs : kBlock<In>,
+                                   next_panel);
   for (int j = 0; j < kCount; ++j) total[j] = acc[j];
-  for (std::int64_t left = pair.channels - kBlock; left > 0; left -= kBlock) {
+  for (std::int64_t left = pair.inputs - kBlock<In>; left > 0; left -= kBlock<In>) {
     for (int j = 0; j < kCount; ++j) acc[j] = V{};
-    multiply_few<T, kCount, kWidth>(acc, weight, x, left < kBlock ? left : kBlock, next_panel);
+    multiply_few<In, kCount, kWidth>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
     for (int j = 0; j < kCount; ++j) total[j] += acc[j];
   }
   epilogue.template take_few<kCount, kWidth>(total, pair.rows);
@@ -138,35 +145,35 @@ void few_pixels_kernel(const PanelPair<T>& pair, const Epilogue& epilogue) {
 /** Up to this number of pixels, few_pixels_kernel takes less time than micro_kernel on a panel. */
 constexpr std::int64_t kFewPixels = kRows / 2;
 
-template <typename T, int kWidth, typename Epilogue>
-TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, const PanelPair<T>& pair,
+template <typename In, int kWidth, typename Epilogue>
+TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, const PanelPair<In>& pair,
                                                const Epilogue& epilogue) {
-  if (count == 1) return few_pixels_kernel<T, 1, kWidth>(pair, epilogue);
-  if (count == 2) return few_pixels_kernel<T, 2, kWidth>(pair, epilogue);
+  if (count == 1) return few_pixels_kernel<In, 1, kWidth>(pair, epilogue);
+  if (count == 2) return few_pixels_kernel<In, 2, kWidth>(pair, epilogue);
   if constexpr (kFewPixels > 2) {
-    if (count == 3) return few_pixels_kernel<T, 3, kWidth>(pair, epilogue);
-    if (count == 4) return few_pixels_kernel<T, 4, kWidth>(pair, epilogue);
+    if (count == 3) return few_pixels_kernel<In, 3, kWidth>(pair, epilogue);
+    if (count == 4) return few_pixels_kernel<In, 4, kWidth>(pair, epilogue);
   }
 }
 
 /** Computes the panel that starts where `remaining` pixels are left. */
-template <typename T, typename Epilogue>
-TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const PanelPair<T>& pair,
+template <typename In, typename Epilogue>
+TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const PanelPair<In>& pair,
                                                  const Epilogue& epilogue) {
-  constexpr int kLanes = static_cast<int>(kLanesOf<T>);
+  constexpr int kLanes = static_cast<int>(kLanesOf<In>);
   // The same as panel_width() returns for so few pixels.
   constexpr int kNarrowest = TOKENLEARNER_VECTOR_BYTES == 64 ? kLanes / 2 : kLanes;
-  if constexpr (kRows * sizeof(T) <= TOKENLEARNER_VECTOR_BYTES) {
+  if constexpr (kRows * sizeof(In) <= TOKENLEARNER_VECTOR_BYTES) {
     static_assert(kFewPixels <= 4 && kFewPixels <= kNarrowest);
-    if (remaining <= kFewPixels) return run_few_pixels<T, kNarrowest>(remaining, pair, epilogue);
+    if (remaining <= kFewPixels) return run_few_pixels<In, kNarrowest>(remaining, pair, epilogue);
   }
-  const std::int64_t width = panel_width<T>(remaining);
-  if (width == kLanes) return micro_kernel<T, kLanes, 1>(pair, epilogue);
-  if (width == 2 * kLanes) return micro_kernel<T, kLanes, 2>(pair, epilogue);
+  const std::int64_t width = panel_width<In>(remaining);
+  if (width == kLanes) return micro_kernel<In, kLanes, 1>(pair, epilogue);
+  if (width == 2 * kLanes) return micro_kernel<In, kLanes, 2>(pair, epilogue);
   if constexpr (kVectors == 3) {
-    if (width == 3 * kLanes) return micro_kernel<T, kLanes, 3>(pair, epilogue);
+    if (width == 3 * kLanes) return micro_kernel<In, kLanes, 3>(pair, epilogue);
   }
-  if constexpr (TOKENLEARNER_VECTOR_BYTES == 64) return micro_kernel<T, kLanes / 2, 1>(pair, epilogue);
+  if constexpr (TOKENLEARNER_VECTOR_BYTES == 64) return micro_kernel<In, kLanes / 2, 1>(pair, epilogue);
 }
 
 // Note: [Loop order]
@@ -176,23 +183,23 @@ TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const P
 // once per block of pixels.
 
 /** Runs the product. `epilogue(row, pixel)` makes the epilogue of the panels that start there. */
-template <typename T, typename MakeEpilogue>
+template <typename In, typename MakeEpilogue>
 TOKENLEARNER_ALWAYS_INLINE void run_product(const ProductTile& tile, const MakeEpilogue& epilogue) {
-  constexpr std::int64_t kWidest = kVectors * kLanesOf<T>;
+  constexpr std::int64_t kWidest = kVectors * kLanesOf<In>;
   const std::int64_t row_panels = (tile.rows + kRows - 1) / kRows;
   const std::int64_t pixel_panels = (tile.pixels + kWidest - 1) / kWidest;
   const auto run = [&](std::int64_t row_panel, std::int64_t pixel_panel) {
     const std::int64_t row = row_panel * kRows;
     const std::int64_t pixel = pixel_panel * kWidest;
-    run_micro_kernel<T>(tile.pixels - pixel,
-                        {
-                            .weight = static_cast<const T*>(tile.layer.weight) + row * tile.channels,
-                            .bias = static_cast<const T*>(tile.layer.bias) + row,
-                            .rows = static_cast<int>(tile.rows - row < kRows ? tile.rows - row : kRows),
-                            .x = static_cast<const T*>(tile.x) + pixel * tile.channels,
-                            .channels = tile.channels,
-                        },
-                        epilogue(row, pixel));
+    run_micro_kernel<In>(tile.pixels - pixel,
+                         {
+                             .weight = static_cast<const In*>(tile.layer.weight) + row * tile.inputs,
+                             .bias = static_cast<const SumOf<In>*>(tile.layer.bias) + row,
+                             .rows = static_cast<int>(tile.rows - row < kRows ? tile.rows - row : kRows),
+                             .x = static_cast<const In*>(tile.x) + pixel * tile.inputs,
+                             .inputs = tile.inputs,
+                         },
+                         epilogue(row, pixel));
   };
   if (tile.pixels_outermost) {
     for (std::int64_t j = 0; j < pixel_panels; ++j) {
