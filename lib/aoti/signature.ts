@@ -11,7 +11,17 @@ import type { AotiDimension, AotiInput, AotiOutput, AotiSignature } from './pack
 export type ProgramInput = AotiInput & { readonly dtype: DType };
 
 /** A dimension as callers give it: a size; a name or -1 for any size; or bounds. */
-export type AotiDimensionOption = number | string | { name?: string; min?: number; max?: number };
+export type AotiDimensionOption =
+  | number
+  | string
+  | {
+      /** Dimensions of one name have equal sizes. */
+      name?: string;
+      /** The smallest size. @default 1 */
+      min?: number;
+      /** The largest size. @default no limit */
+      max?: number;
+    };
 
 /** An input as callers describe it. */
 export interface AotiInputOption {
