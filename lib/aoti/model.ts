@@ -221,7 +221,7 @@ export class AotiModel extends Module {
   }
 
   /**
-   * The same as {@link run}, with the inputs by the names of {@link inputs}, and the outputs by those of {@link outputs}, without
+   * The same as {@link run}, with the inputs by the names of {@link AotiModel#inputs}, and the outputs by those of {@link AotiModel#outputs}, without
    * their trees: for servers. None is null.
    *
    * @throws TokenLearnerError (as a rejection) those of {@link run}.
