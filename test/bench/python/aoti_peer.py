@@ -15,36 +15,8 @@ import torch
 from torch import nn
 from torch.export import Dim, export
 
-
-class Block(nn.Module):
-    def __init__(self, dim, heads):
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-
-    def forward(self, x):
-        batch, count, dim = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        x = x + self.proj(nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, count, dim))
-        return x + self.mlp(self.norm2(x))
-
-
-class ViT(nn.Module):
-    """ViT-S/16 without the class token: (B, 3, 224, 224) to (B, 384, 14, 14)."""
-
-    def __init__(self, dim=384, depth=12, heads=6):
-        super().__init__()
-        self.patch = nn.Conv2d(3, dim, 16, stride=16)
-        self.position = nn.Parameter(torch.randn(1, 196, dim) * 0.02)
-        self.blocks = nn.Sequential(*[Block(dim, heads) for _ in range(depth)])
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(self, x):
-        map = self.patch(x)
-        tokens = self.norm(self.blocks(map.flatten(2).transpose(1, 2) + self.position))
-        return tokens.transpose(1, 2).reshape(map.shape)
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "python"))
+from export import PlainViT  # noqa: E402
 
 
 class Tiny(nn.Module):
@@ -54,7 +26,7 @@ class Tiny(nn.Module):
         return x + 1
 
 
-PROGRAMS = {"vit": (ViT, (3, 224, 224)), "tiny": (Tiny, (4,))}
+PROGRAMS = {"vit": (PlainViT, (3, 224, 224)), "tiny": (Tiny, (4,))}
 
 
 def compile_program(file: Path, name: str) -> None:

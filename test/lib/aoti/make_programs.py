@@ -18,6 +18,9 @@ import torch
 from torch import nn
 from torch.export import Dim, export
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "python"))
+from export import PlainViT  # noqa: E402
+
 BATCHES = (1, 2, 4, 7)
 
 
@@ -38,38 +41,11 @@ class Conv(nn.Module):
         return (torch.randn(batch, 3, 16, 16),)
 
 
-class Block(nn.Module):
-    """A transformer's block, with attention written out."""
-
-    def __init__(self, dim, heads):
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
-
-    def forward(self, x):
-        batch, count, dim = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
-        x = x + self.proj(mixed.transpose(1, 2).reshape(batch, count, dim))
-        return x + self.mlp(self.norm2(x))
-
-
-class ViT(nn.Module):
+class ViT(PlainViT):
     """A vision transformer as a backbone: (B, 3, 32, 32) to the feature map (B, 32, 4, 4)."""
 
-    def __init__(self, dim=32, depth=2, heads=2):
-        super().__init__()
-        self.patch = nn.Conv2d(3, dim, 8, stride=8)
-        self.position = nn.Parameter(torch.randn(1, 16, dim) * 0.1)
-        self.blocks = nn.Sequential(*[Block(dim, heads) for _ in range(depth)])
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(self, x):
-        map = self.patch(x)
-        tokens = self.norm(self.blocks(map.flatten(2).transpose(1, 2) + self.position))
-        return tokens.transpose(1, 2).reshape(map.shape)
+    def __init__(self):
+        super().__init__(image=32, patch=8, dim=32, depth=2, heads=2)
 
     @staticmethod
     def inputs(batch):

@@ -10,6 +10,8 @@ import { withLock } from '../../../lib/libtorch/lock';
 
 const root = path.resolve(__dirname, '..', '..', '..');
 const SCRIPT = path.join(__dirname, 'make_programs.py');
+/** Its ViT is that of the export script. */
+const EXPORT_SCRIPT = path.join(root, 'python', 'export.py');
 /** Compiling takes some 15 seconds a program, and other test files may do it at the same time. */
 const TIMEOUT_MS = 1_200_000;
 
@@ -82,7 +84,11 @@ export const whyNot =
 
 /** The folder of compiled programs, named by the torch and the script that made them. */
 export function programsFolder(): string {
-  const hash = createHash('sha256').update(readFileSync(SCRIPT)).digest('hex').slice(0, 12);
+  const hash = createHash('sha256')
+    .update(readFileSync(SCRIPT))
+    .update(readFileSync(EXPORT_SCRIPT))
+    .digest('hex')
+    .slice(0, 12);
   return path.join(root, 'build', 'aoti-programs', `${torchVersion ?? 'none'}-${hash}`);
 }
 
