@@ -457,8 +457,16 @@ def run(options) -> None:
         print(f"  relative error to the module: {check_package(options.out, module, inputs):.1e}")
 
 
+def check_paths() -> None:
+    """The compiler's command line is made without quotes."""
+    for path in (torch.__file__, os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")):
+        if " " in path:
+            raise Problem(f"PyTorch compiles in no folder whose name has a space: {path}")
+
+
 def main() -> int:
     try:
+        check_paths()
         run(ARGUMENTS)
     except Problem as problem:
         print(f"export.py: {problem}", file=sys.stderr)

@@ -79,10 +79,12 @@ export function checkStateDict(
     problems.push(`Missing key(s) in state_dict: ${quoted(missingKeys)}. `);
   if (strict && unexpectedKeys.length > 0)
     problems.push(`Unexpected key(s) in state_dict: ${quoted(unexpectedKeys)}. `);
-  for (const { name, shape, dtype } of expected) {
+  for (const spec of expected) {
+    const { name, shape } = spec;
     if (!Object.hasOwn(entries, name)) continue;
     const tensor = entries[name];
-    const given = shapeOf(name, tensor, dtype);
+    // Not one of Object.prototype, where a program may have put anything.
+    const given = shapeOf(name, tensor, Object.hasOwn(spec, 'dtype') ? spec.dtype : undefined);
     tensors.set(name, tensor as AnyTensor);
     if (sameShape(given, shape)) continue;
     problems.push(

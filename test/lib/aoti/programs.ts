@@ -56,6 +56,11 @@ function torchVersionOf(python: string): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
+/** PyTorch puts paths on the compiler's command line without quotes. The Python lies in the checkout, or is named by PYTHON. */
+function pathWithSpace(python: string): string | undefined {
+  return [root, python].find((folder) => folder.includes(' '));
+}
+
 function findPython(): { python: string; version: string } | undefined {
   for (const python of candidates) {
     const version = python === undefined ? undefined : torchVersionOf(python);
@@ -72,15 +77,17 @@ export const python = found?.python;
 /** The version of its torch. */
 export const torchVersion = found?.version;
 
+function reasonNotTo(): string | null {
+  if (process.platform !== 'linux') return 'compiled on Linux alone';
+  if (found === undefined)
+    return 'there is no Python with torch here: `node test/bench/install-peers.mjs torch` installs one, PYTHON can name another';
+  if (!hasCompiler) return 'there is no C++ compiler here';
+  const folder = pathWithSpace(found.python);
+  return folder === undefined ? null : `PyTorch compiles in no folder whose name has a space: ${folder}`;
+}
+
 /** Why nothing can be compiled here; null if it can. */
-export const whyNot =
-  process.platform !== 'linux'
-    ? 'compiled on Linux alone'
-    : found === undefined
-      ? 'there is no Python with torch here: `node test/bench/install-peers.mjs torch` installs one, PYTHON can name another'
-      : hasCompiler
-        ? null
-        : 'there is no C++ compiler here';
+export const whyNot = reasonNotTo();
 
 /** The folder of compiled programs, named by the torch and the script that made them. */
 export function programsFolder(): string {
