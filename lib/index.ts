@@ -24,7 +24,7 @@ export {
   type AotiSyncOptions,
 } from './aoti/model';
 export type { AotiLoadOptions } from './aoti/load';
-export type { AotiDType, AotiDimension, AotiInput, AotiOutput } from './aoti/package';
+export type { AotiDType, AotiDimension, AotiInput, AotiOutput } from './aoti/types';
 export type { AotiDimensionOption, AotiInputOption } from './aoti/signature';
 export { type ErrorCode, TokenLearnerError } from './errors';
 export {

@@ -3,7 +3,7 @@ import type { Device } from '../device';
 import { type DType, dtypeFromCode, dtypeInfo, DTYPES, type FloatDType, isFloatDType } from '../dtype';
 import type { LayerDefinition } from '../modules/native';
 import type { NativeProgram } from '../native-interface';
-import type { AotiOutput } from './package';
+import type { AotiOutput } from './types';
 import { encodeInput, joinedOutputs, type ProgramInput, Symbols } from './signature';
 
 /** A constant of a compiled program. */

@@ -3,7 +3,7 @@ import { TokenLearnerError } from '../errors';
 import { type LayerDefinition, NativeLayer } from '../modules/native';
 import type { LayerHandle } from '../native-interface';
 import type { AnyTensor } from '../tensor/tensor';
-import type { AotiOutput } from './package';
+import type { AotiOutput } from './types';
 import { checkSizes, outputShapeOf, type ProgramInput } from './signature';
 
 export class AotiLayer extends NativeLayer {

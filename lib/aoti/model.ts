@@ -30,7 +30,7 @@ import {
 } from './description';
 import { AotiLayer } from './layer';
 import { type AotiLoadOptions, loadProgram } from './load';
-import type { AotiInput, AotiOutput } from './package';
+import type { AotiInput, AotiOutput } from './types';
 import { checkValues, describeInput } from './signature';
 
 /** A value of a program's inputs: tensors, in arrays and plain objects as the program's call spec says. */

@@ -5,7 +5,7 @@ import type { TensorArg } from '../native-interface';
 import { formatShape, MAX_DIMENSIONS } from '../shape';
 import { tensorArgument } from '../tensor/tensor';
 import { checkInteger, checkOneOf, checkOptions, checkString, isPlainObject, unexpected } from '../validate';
-import type { AotiDimension, AotiInput, AotiOutput, AotiSignature } from './package';
+import type { AotiDimension, AotiInput, AotiOutput, AotiSignature } from './types';
 
 /** An input whose dtype is one of this package's. */
 export type ProgramInput = AotiInput & { readonly dtype: DType };
