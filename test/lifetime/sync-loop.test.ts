@@ -5,6 +5,8 @@ const COUNT = 6000;
 // A millisecond each: 400 MB in total.
 const SLOW = new Map([['from numbers', 3000]]);
 const ALLOWED = 128;
+// On Node 24 their memory levels off after some 200,000.
+const LATE = new Map([['small modules', 300_000]]);
 // The threads of libtorch wait for one another by spinning: with both cores busy that takes many times the work itself.
 const ONE_THREAD = { OMP_NUM_THREADS: '1' };
 
@@ -39,8 +41,8 @@ describe.each(['main', 'worker'])('in the %s thread, a loop that never yields', 
     'creates %s: resident memory levels off',
     async (what) => {
       // If 1 kB of each leaked, the second half would add 75 MB.
-      const memory = await growth(what, 150_000, where);
-      expect(memory.growth).toBeLessThan(55);
+      const memory = await growth(what, LATE.get(what) ?? 150_000, where);
+      expect(memory.growth).toBeLessThan(40);
     },
     120_000,
   );
