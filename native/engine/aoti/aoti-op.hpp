@@ -18,7 +18,7 @@ struct AotiDimension {
   int64_t max = 0;
 };
 
-/// What the compiled code expects of an input, and does not check.
+/// The compiled code expects this of an input and does not check it.
 struct AotiInputSpec {
   DType dtype = DType::float32;
   std::vector<AotiDimension> dimensions;

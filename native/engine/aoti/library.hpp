@@ -40,7 +40,7 @@ using AotiStatus = int32_t;
   X(constant_from_folded, "ContainerGetConstantFromFolded", (AotiContainer, std::size_t, bool*))           \
   X(constant_dtype, "ContainerGetConstantDtype", (AotiContainer, std::size_t, int32_t*))
 
-// What newer packages have. Null in others.
+// Newer packages have these. Null in others.
 #define TOKENLEARNER_AOTI_OPTIONAL_FUNCTIONS(X)                                        \
   X(constant_type, "ContainerGetConstantType", (AotiContainer, std::size_t, int32_t*)) \
   X(constants, "ContainerExtractConstantsMapEntries",                                  \

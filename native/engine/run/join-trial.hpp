@@ -11,7 +11,7 @@ namespace tokenlearner {
 // without one. So the first requests that would share a run are run alone and joined, and compared; they get what they get alone.
 // Only if the two agree do later requests share runs. Requests that are all equal prove nothing.
 
-/// What is known of an operator whose samples may depend on each other. Any thread.
+/// Tells whether requests of an operator whose samples may depend on each other can share runs. Any thread.
 class JoinTrial {
  public:
   bool has_passed() const { return state_ == State::passed; }

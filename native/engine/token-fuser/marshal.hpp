@@ -4,6 +4,7 @@
 
 #include "engine/token-fuser/engine.hpp"
 #include "engine/token-learner/fused-pooling.hpp"
+#include "engine/token-learner/marshal.hpp"
 #include "kernels/token-fuser-params.hpp"
 
 namespace tokenlearner {
@@ -39,15 +40,7 @@ inline kernels::TokenFuserView fuser_view(const TokenFuserConfig& config, const 
 inline kernels::TokenFuserParams fuser_params(const Tensor& tokens, const Tensor& original,
                                               bool channels_last, const OutputAndMaps& result) {
   kernels::TokenFuserParams params;
-  params.batch = original.shape[0];
-  params.height = original.shape[2];
-  params.width = original.shape[3];
-  params.dtype = original.dtype;
-  params.x = original.data();
-  params.x_batch_stride = original.strides[0];
-  params.x_channel_stride = original.strides[1];
-  params.x_row_stride = original.strides[2];
-  params.x_pixel_stride = original.strides[3];
+  set_images(params, original);
   params.tokens = tokens.data();
   params.tokens_batch_stride = tokens.strides[0];
   params.tokens_channel_stride = tokens.strides[1];

@@ -59,18 +59,7 @@ struct V10Kernels {
                       });
   }
 
-  TokensAndMaps run(const Tensor& x, const ForwardOptions& options, int64_t images_per_pass) const {
-    const TokensAndMaps result = empty_outputs(x, config.num_output_tokens, options, norm.device);
-    if (x.shape[0] == 0) return result;
-    cuda::NormPlan plan = plan_for(x);
-    if (images_per_pass > 0) plan.images_per_pass = images_per_pass;
-    const cuda::CudaTokenLearnerV10& learner = weights();
-    const DeviceBytes workspace(plan.workspace_bytes, norm.device);
-    check_cuda(cuda::cuda_v10_forward(forward_params(x, result.maps, result.tokens, options.tokens_first),
-                                      learner, plan, workspace.data, workspace.size,
-                                      current_stream(norm.device)));
-    return result;
-  }
+  static constexpr auto forward = cuda::cuda_v10_forward;
 
   TokenLearnerV10Config config;
   std::vector<Tensor> parameters;

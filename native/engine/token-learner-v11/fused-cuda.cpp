@@ -40,18 +40,7 @@ struct V11Kernels {
                       });
   }
 
-  TokensAndMaps run(const Tensor& x, const ForwardOptions& options, int64_t images_per_pass) const {
-    const TokensAndMaps result = empty_outputs(x, config.num_output_tokens, options, norm.device);
-    if (x.shape[0] == 0) return result;
-    cuda::NormPlan plan = plan_for(x);
-    if (images_per_pass > 0) plan.images_per_pass = images_per_pass;
-    const cuda::CudaNormMlp& mlp = weights();
-    const DeviceBytes workspace(plan.workspace_bytes, norm.device);
-    check_cuda(cuda::cuda_v11_forward(forward_params(x, result.maps, result.tokens, options.tokens_first),
-                                      mlp, plan, workspace.data, workspace.size,
-                                      current_stream(norm.device)));
-    return result;
-  }
+  static constexpr auto forward = cuda::cuda_v11_forward;
 
   TokenLearnerV11Config config;
   std::vector<Tensor> parameters;

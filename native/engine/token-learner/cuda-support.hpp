@@ -1,4 +1,4 @@
-// What the fused CUDA engines share: device memory, and statuses of kernels as errors.
+// Shared by the fused CUDA engines: device memory, and statuses of kernels as errors.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// What the fused CUDA engines of the official layers share: sets of kernels, parameters packed at the first use, and the engine of
+// Shared by the fused CUDA engines of the official layers: sets of kernels, parameters packed at the first use, and the engine of
 // the layers that pool pixels to tokens. See Note [Trust, but verify] in fused-cuda.cpp.
 #pragma once
 
@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/cuda/stream.hpp"
 #include "engine/token-learner/documented.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/token-learner/marshal.hpp"
 #include "engine/token-learner/verified-kernels.hpp"
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/norm-mlp-cuda.hpp"
@@ -97,10 +99,23 @@ inline Dims verification_images(const NormSet& set) {
   return set.long_images ? Dims{2, 33, 32} : Dims{3, 5, 13};
 }
 
+/// Memory for tokens, and for float32 maps if the options ask for them.
+inline TokensAndMaps empty_outputs(const Tensor& x, int64_t tokens, const ForwardOptions& options,
+                                   Device device) {
+  const int64_t batch = x.shape[0], channels = x.shape[1];
+  TokensAndMaps result;
+  result.tokens =
+      aten::empty(options.tokens_first ? Dims{batch, tokens, channels} : Dims{batch, channels, tokens},
+                  x.dtype, device, false);
+  if (options.return_attention)
+    result.maps = aten::empty({batch, tokens, x.shape[2], x.shape[3]}, DType::float32, device, false);
+  return result;
+}
+
 /// A fused CUDA engine of a layer that pools pixels to tokens. `Kernels` has:
-///   norm (a NormDevice), parameters, name()
-///   set_for(x)
-///   run(x, options, images_per_pass) -> tokens in x's dtype, and float32 maps if options.return_attention; 0 for the plan's passes
+///   norm (a NormDevice), config, parameters, name()
+///   set_for(x), plan_for(x)
+///   weights(), packed at the first use, and forward, the kernels' function that takes them
 ///   documented(parameters) -> the engine on libtorch
 template <typename Kernels>
 class FusedCudaPoolingEngine final : public TokenLearnerEngine {
@@ -117,7 +132,7 @@ class FusedCudaPoolingEngine final : public TokenLearnerEngine {
     if (!verified_.is_usable(set, kernels_.name(), [&] { verify(set, x.shape[1]); }))
       return documented_->run(x, options);
     try {
-      TokensAndMaps result = kernels_.run(x, options, 0);
+      TokensAndMaps result = run_kernels(x, options, 0);
       if (options.return_attention && result.maps.dtype != x.dtype)
         result.maps = aten::to_copy(result.maps, x.dtype, kernels_.norm.device);
       return result;
@@ -129,14 +144,28 @@ class FusedCudaPoolingEngine final : public TokenLearnerEngine {
   }
 
  private:
+  /// Tokens in x's dtype, and float32 maps if the options ask for them. `images_per_pass`: 0 for the plan's.
+  TokensAndMaps run_kernels(const Tensor& x, const ForwardOptions& options, int64_t images_per_pass) const {
+    const Device device = kernels_.norm.device;
+    const TokensAndMaps result = empty_outputs(x, kernels_.config.num_output_tokens, options, device);
+    if (x.shape[0] == 0) return result;
+    kernels::cuda::NormPlan plan = kernels_.plan_for(x);
+    if (images_per_pass > 0) plan.images_per_pass = images_per_pass;
+    const auto& weights = kernels_.weights();
+    const DeviceBytes workspace(plan.workspace_bytes, device);
+    check_cuda(kernels_.forward(forward_params(x, result.maps, result.tokens, options.tokens_first), weights,
+                                plan, workspace.data, workspace.size, current_stream(device)));
+    return result;
+  }
+
   void verify(const NormSet& set, int64_t channels) const {
     const ForwardOptions with_maps{.return_attention = true, .tokens_first = false, .call = nullptr};
     const Dims images = verification_images(set);
     const DType dtype = kernels_.parameters[0].dtype;
     const Tensor x = random_images({images[0], channels, images[1], images[2]}, set.channels_last, dtype,
                                    kernels_.norm.device);
-    const std::vector<kernels::cuda::Answer> answers{answer_of(kernels_.run(x, with_maps, 0)),
-                                                     answer_of(kernels_.run(x, with_maps, 1))};
+    const std::vector<kernels::cuda::Answer> answers{answer_of(run_kernels(x, with_maps, 0)),
+                                                     answer_of(run_kernels(x, with_maps, 1))};
     judge_norm_kernels(answers, dtype, kernels_.norm.precision, [&](DType in) {
       const auto engine = kernels_.documented(in_dtype(kernels_.parameters, in));
       return answer_of(engine->run(in_dtype({x}, in)[0], with_maps));
@@ -147,18 +176,5 @@ class FusedCudaPoolingEngine final : public TokenLearnerEngine {
   std::unique_ptr<TokenLearnerEngine> documented_;
   VerifiedKernels<NormSet> verified_;
 };
-
-/// Memory for tokens, and for float32 maps if the options ask for them.
-inline TokensAndMaps empty_outputs(const Tensor& x, int64_t tokens, const ForwardOptions& options,
-                                   Device device) {
-  const int64_t batch = x.shape[0], channels = x.shape[1];
-  TokensAndMaps result;
-  result.tokens =
-      aten::empty(options.tokens_first ? Dims{batch, tokens, channels} : Dims{batch, channels, tokens},
-                  x.dtype, device, false);
-  if (options.return_attention)
-    result.maps = aten::empty({batch, tokens, x.shape[2], x.shape[3]}, DType::float32, device, false);
-  return result;
-}
 
 }  // namespace tokenlearner

@@ -32,11 +32,9 @@ inline kernels::WeightsView weights_view(const TokenLearnerConfig& config,
   return view;
 }
 
-/// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous or an empty Tensor for none, and
-/// tokens (B, C, G) or (B, G, C).
-inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
-                                             bool tokens_first) {
-  kernels::ForwardParams p;
+/// The fields of the images x (B, C, H, W), with any strides.
+template <typename Params>
+void set_images(Params& p, const Tensor& x) {
   p.batch = x.shape[0];
   p.height = x.shape[2];
   p.width = x.shape[3];
@@ -46,6 +44,14 @@ inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps
   p.x_channel_stride = x.strides[1];
   p.x_row_stride = x.strides[2];
   p.x_pixel_stride = x.strides[3];
+}
+
+/// The kernels' arguments for x (B, C, H, W) with any strides, maps (B, G, H, W) contiguous or an empty Tensor for none, and
+/// tokens (B, C, G) or (B, G, C).
+inline kernels::ForwardParams forward_params(const Tensor& x, const Tensor& maps, const Tensor& tokens,
+                                             bool tokens_first) {
+  kernels::ForwardParams p;
+  set_images(p, x);
   p.tokens = tokens.data();
   p.tokens_batch_stride = tokens.strides[0];
   p.tokens_channel_stride = tokens.strides[tokens_first ? 2 : 1];

@@ -53,7 +53,7 @@ namespace tokenlearner {
   X(aoti_torch_get_sizes)               \
   X(aoti_torch_get_strides)
 
-/// What libtorch says about a tensor.
+/// The layout of a tensor of libtorch.
 struct TorchLayout {
   Dims shape;
   Dims strides;

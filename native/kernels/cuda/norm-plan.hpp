@@ -1,4 +1,4 @@
-// What the plans and forwards of norm-mlp-cuda.hpp share. Host only.
+// Shared by the plans and forwards of norm-mlp-cuda.hpp. Host only.
 #pragma once
 
 #include "kernels/cuda/norm-mlp-cuda.hpp"

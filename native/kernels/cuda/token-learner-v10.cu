@@ -3,6 +3,7 @@
 #include "kernels/cuda/launch-check.hpp"
 #include "kernels/cuda/token-learner-v10-body.hpp"
 #include "kernels/cuda/token-learner-v10-launch.hpp"
+#include "kernels/cuda/with-precision.hpp"
 
 namespace tokenlearner::kernels::cuda {
 namespace {
@@ -30,12 +31,6 @@ Status launch(const TapsArgs& args, std::int64_t images, void* stream) {
                        taps_shared_bytes(kPrecision, kResident, args.rows.channels), args, stream, &limit);
 }
 
-template <Precision kPrecision>
-Status launch(bool resident, const TapsArgs& args, std::int64_t images, void* stream) {
-  return resident ? launch<kPrecision, true>(args, images, stream)
-                  : launch<kPrecision, false>(args, images, stream);
-}
-
 std::int64_t pixel_blocks_of(const PlanesArgs& args) {
   return ceil_div<std::int64_t>(static_cast<std::int64_t>(args.height) * args.width, kNormThreads);
 }
@@ -44,17 +39,9 @@ std::int64_t pixel_blocks_of(const PlanesArgs& args) {
 
 Status launch_taps(Precision precision, bool resident, const TapsArgs& args, std::int64_t images,
                    void* stream) {
-  switch (precision) {
-    case Precision::float32:
-      return launch<Precision::float32>(resident, args, images, stream);
-    case Precision::tf32:
-      return launch<Precision::tf32>(resident, args, images, stream);
-    case Precision::bfloat16:
-      return launch<Precision::bfloat16>(resident, args, images, stream);
-    case Precision::float16:
-      return launch<Precision::float16>(resident, args, images, stream);
-  }
-  return Status::invalid_argument;
+  return with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+    return launch<decltype(chosen)::value, decltype(in_shared)::value>(args, images, stream);
+  });
 }
 
 Status launch_sum_taps(const PlanesArgs& args, std::int64_t images, void* stream) {

@@ -3,6 +3,7 @@
 #include "kernels/cuda/launch-check.hpp"
 #include "kernels/cuda/norm-mlp-launch.hpp"
 #include "kernels/cuda/token-learner-v11-body.hpp"
+#include "kernels/cuda/with-precision.hpp"
 
 namespace tokenlearner::kernels::cuda {
 namespace {
@@ -33,27 +34,13 @@ Status launch(const V11Args& args, std::int64_t images, void* stream) {
       stream, &limit);
 }
 
-template <Precision kPrecision>
-Status launch(bool resident, const V11Args& args, std::int64_t images, void* stream) {
-  return resident ? launch<kPrecision, true>(args, images, stream)
-                  : launch<kPrecision, false>(args, images, stream);
-}
-
 }  // namespace
 
 Status launch_v11_shares(Precision precision, bool resident, const V11Args& args, std::int64_t images,
                          void* stream) {
-  switch (precision) {
-    case Precision::float32:
-      return launch<Precision::float32>(resident, args, images, stream);
-    case Precision::tf32:
-      return launch<Precision::tf32>(resident, args, images, stream);
-    case Precision::bfloat16:
-      return launch<Precision::bfloat16>(resident, args, images, stream);
-    case Precision::float16:
-      return launch<Precision::float16>(resident, args, images, stream);
-  }
-  return Status::invalid_argument;
+  return with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+    return launch<decltype(chosen)::value, decltype(in_shared)::value>(args, images, stream);
+  });
 }
 
 Status launch_v11_merge(const V11Args& args, std::int64_t images, void* stream) {

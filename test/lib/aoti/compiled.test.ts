@@ -136,7 +136,7 @@ describeWithPrograms('Packages of torch', [...NAMES, 'weights', 'blob', 'pickled
   });
 });
 
-test('programs are made once, whoever asks', async () => {
+test('a program that was made is found again', async () => {
   if (whyNot !== null) return;
   const made = await makePrograms(['record']);
   expect(made.record.file).toContain(torchVersion);

@@ -5,6 +5,7 @@
 
 #include "host-cluster.hpp"
 #include "kernels/cuda/token-learner-cuda.hpp"
+#include "kernels/cuda/with-precision.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 
@@ -13,24 +14,13 @@ Dimensions grid(A x, B y = 1, C z = 1) {
   return {static_cast<int>(x), static_cast<int>(y), static_cast<int>(z)};
 }
 
-/** Calls `run` with the precision as a constant. */
+/** Calls `run`, which cannot fail, with the precision as a constant. */
 template <typename Run>
-Status with_precision(Precision precision, Run run) {
-  switch (precision) {
-    case Precision::float32:
-      run(std::integral_constant<Precision, Precision::float32>());
-      break;
-    case Precision::tf32:
-      run(std::integral_constant<Precision, Precision::tf32>());
-      break;
-    case Precision::bfloat16:
-      run(std::integral_constant<Precision, Precision::bfloat16>());
-      break;
-    case Precision::float16:
-      run(std::integral_constant<Precision, Precision::float16>());
-      break;
-  }
-  return Status::ok;
+Status run_with_precision(Precision precision, Run run) {
+  return kernels::cuda::with_precision(precision, [&](auto constant) {
+    run(constant);
+    return Status::ok;
+  });
 }
 
 /** Calls `run` with a dtype of x as a constant. */

@@ -7,6 +7,7 @@
 #include "kernels/cuda/token-learner-v10-body.hpp"
 #include "kernels/cuda/token-learner-v10-launch.hpp"
 #include "kernels/cuda/token-learner-v11-body.hpp"
+#include "kernels/cuda/with-precision.hpp"
 
 namespace tokenlearner::kernels::cuda {
 namespace {
@@ -15,20 +16,16 @@ using test::grid;
 using test::host_faults;
 using test::HostMachine;
 using test::launch;
-using test::with_precision;
 
-/** Calls `run` with the precision and `resident` as constants. */
+/** Calls `run` with the precision and `resident` as constants, or fails as the test wants. */
 template <typename Run>
-Status with_tile(Precision precision, bool resident, Run run) {
+Status with_faults(Precision precision, bool resident, Run run) {
   ++host_faults.maps_launches;
   if (host_faults.on_maps) host_faults.on_maps();
   if (host_faults.maps_status != Status::ok) return host_faults.maps_status;
-  return with_precision(precision, [&](auto constant) {
-    if (resident) {
-      run(constant, std::true_type());
-    } else {
-      run(constant, std::false_type());
-    }
+  return with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+    run(chosen, in_shared);
+    return Status::ok;
   });
 }
 
@@ -36,7 +33,7 @@ Status with_tile(Precision precision, bool resident, Run run) {
 
 Status launch_v11_shares(Precision precision, bool resident, const V11Args& args, std::int64_t images,
                          void*) {
-  return with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+  return with_faults(precision, resident, [&](auto chosen, auto in_shared) {
     constexpr Precision kPrecision = decltype(chosen)::value;
     constexpr bool kResident = decltype(in_shared)::value;
     launch(grid(images * args.shares, ceil_div(args.tokens, kV11Tokens)), kNormThreads,
@@ -73,7 +70,7 @@ Status launch_token_mix(const MixArgs& args, std::int64_t images, void*) {
 
 Status launch_token_spread(Precision precision, bool resident, const SpreadArgs& args, std::int64_t images,
                            void*) {
-  return with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+  return with_faults(precision, resident, [&](auto chosen, auto in_shared) {
     constexpr Precision kPrecision = decltype(chosen)::value;
     constexpr bool kResident = decltype(in_shared)::value;
     launch(grid(images * args.tiles), kNormThreads,
@@ -83,7 +80,7 @@ Status launch_token_spread(Precision precision, bool resident, const SpreadArgs&
 }
 
 Status launch_taps(Precision precision, bool resident, const TapsArgs& args, std::int64_t images, void*) {
-  const Status status = with_tile(precision, resident, [&](auto chosen, auto in_shared) {
+  const Status status = with_faults(precision, resident, [&](auto chosen, auto in_shared) {
     constexpr Precision kPrecision = decltype(chosen)::value;
     constexpr bool kResident = decltype(in_shared)::value;
     launch(grid(images * args.tiles), kNormThreads,

@@ -19,8 +19,8 @@ using test::grid;
 using test::host_faults;
 using test::HostMachine;
 using test::launch;
+using test::run_with_precision;
 using test::with_dtype;
-using test::with_precision;
 
 void pack_vectors(const PackWeightsArgs& args) {
   const std::int64_t pairs = static_cast<std::int64_t>(args.tokens) * args.hidden_padded / 2;
@@ -48,7 +48,7 @@ void run_wgmma(int cluster, const MapsArgs& args) {
 Status launch_pack_pixels(Precision precision, const PackPixelsArgs& args, void*) {
   const bool channels_last = is_channels_last(args.x.channel_stride, args.x.pixel_stride);
   const std::int64_t blocks = round_up<std::int64_t>(ceil_div<std::int64_t>(args.pixel_count, kBlockRows), 2);
-  return with_precision(precision, [&](auto constant) {
+  return run_with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
     launch(grid(blocks, args.chunks), kPackThreads, channels_last ? 0 : kBlockBytes * planes_of(kPrecision),
            [&](HostMachine& machine) {
@@ -68,7 +68,7 @@ Status launch_pack_weights(Precision precision, const PackWeightsArgs& args, voi
 }
 
 Status launch_pack_rows(Precision precision, const PackWeightsArgs& args, void*) {
-  return with_precision(precision, [&](auto constant) {
+  return run_with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
     launch(grid(args.hidden_padded / kBlockRows, args.chunks, args.tokens), kPackThreads, 0,
            [&](HostMachine& machine) { pack_weights_body<kPrecision>(machine, args); });
@@ -93,7 +93,7 @@ Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
   ++host_faults.maps_launches;
   if (host_faults.on_maps) host_faults.on_maps();
   if (host_faults.maps_status != Status::ok) return host_faults.maps_status;
-  return with_precision(precision, [&](auto constant) {
+  return run_with_precision(precision, [&](auto constant) {
     using Traits = MmaTraits<decltype(constant)::value>;
     launch(grid(ceil_div<std::int64_t>(args.pixel_count, Traits::kPixels), args.splits, args.tokens),
            Traits::kThreads, Traits::kSharedBytes,
@@ -102,7 +102,7 @@ Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
 }
 
 Status launch_maps_wgmma(Precision precision, int hidden_tile, int cluster, const MapsArgs& args, void*) {
-  return with_precision(precision, [&](auto constant) {
+  return run_with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
     if constexpr (kPrecision != Precision::float32) {
       if (hidden_tile == kWideHiddenTile) return run_wgmma<kPrecision, kWideHiddenTile>(cluster, args);
@@ -118,7 +118,7 @@ Status launch_maps_simt(const SimtArgs& args, int tokens, void*) {
 }
 
 Status launch_small(Precision precision, const SmallArgs& args, std::int64_t images, void*) {
-  return with_precision(precision, [&](auto constant) {
+  return run_with_precision(precision, [&](auto constant) {
     using Traits = SmallTraits<decltype(constant)::value>;
     launch(grid(images * args.pixel_tiles, args.maps.splits, args.maps.tokens), Traits::kThreads,
            small_shared_bytes(Traits::kPrecision, args.maps.chunks),
