@@ -224,7 +224,8 @@ RequestOutcome Batcher::concluded(BatchRequest& request, Outputs outputs, std::o
 bool Batcher::conclude_on_lost(Lane& lane, const std::shared_ptr<BatchRequest>& request) {
   if (!has_replicas_) return false;
   lane.state.lost = true;
-  if (all_lost() || request->failed_over || request->inputs.empty() || request->completion == nullptr)
+  if (dropped_ || all_lost() || request->failed_over || request->inputs.empty() ||
+      request->completion == nullptr)
     return false;
   request->failed_over = true;
   queue_.add(request);
@@ -278,6 +279,7 @@ void Batcher::abandon(Lane& lane, ErrorCode code, const char* message) {
     --lane.turns;
     --lane.idle_turns;
     closed_ = true;
+    dropped_ = true;
     outcomes = fail_all(code, message);
   }
   deliver(std::move(outcomes));
@@ -319,6 +321,7 @@ void Batcher::close(bool drain) {
     if (drain) {
       schedule(Clock::now());
     } else {
+      dropped_ = true;
       outcomes = fail_all(ErrorCode::ERR_CLOSED, kClosed);
     }
   }

@@ -153,6 +153,8 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   std::set<BatchRequest*, EarlierDeadline> deadlines_;
   BatcherStatistics statistics_;
   bool closed_ = false;
+  /// Closed without draining: no request is queued again, since the executors may be about to end.
+  bool dropped_ = false;
   bool stopping_ = false;
   /// The timer sleeps until then.
   Clock::time_point timer_wakes_ = Clock::time_point::max();
