@@ -83,7 +83,7 @@ export async function pack({ all = false, prebuilds } = {}) {
 function packMain() {
   const folder = path.join(packagesFolder, 'main');
   rmSync(folder, { recursive: true, force: true });
-  for (const name of ['dist', 'prebuilds', 'python', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+  for (const name of ['dist', 'prebuilds', 'python/export.py', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
     const source = path.join(root, name);
     if (!existsSync(source)) throw new SetupError(`${name} is missing`);
     cpSync(source, path.join(folder, name), { recursive: true });
