@@ -50,6 +50,7 @@ TypedKernels pair_kernels() {
       .first_panels = {kPairRows, kPairRun},
       .first_speed = kPairSpeed,
       .pixel_rows = pair_rows,
+      .divides_inputs = kDividesInputs,
       .panel_pixels = static_cast<int>(kVectors * kLanesOf<float>),
       .lanes = static_cast<int>(kLanesOf<float>),
       .token_channels = kTokenChannels,

@@ -79,6 +79,7 @@ TypedKernels typed_kernels() {
       .first_panels = {kRows, 1},
       .first_speed = 1,
       .pixel_rows = [](std::int64_t channels) { return channels; },
+      .divides_inputs = kDividesInputs,
       .panel_pixels = static_cast<int>(kVectors * kLanesOf<Compute>),
       .lanes = static_cast<int>(kLanesOf<Compute>),
       .token_channels = kTokenChannels,

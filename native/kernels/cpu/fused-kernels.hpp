@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/isa.hpp"
+#include "kernels/cpu/product-blocks.hpp"
 #include "kernels/token-learner-params.hpp"
 
 namespace tokenlearner::kernels {
@@ -46,8 +47,9 @@ struct ProductTile {
   /** Outputs of the layer. */
   std::int64_t rows;
   PackedLayer layer;
-  /** See Note [Loop order]. */
-  bool pixels_outermost;
+  ProductBlocks blocks;
+  /** Of sums_bytes(). */
+  void* sums;
 };
 
 /** Arguments for A of one group and a block of pixels. */
@@ -106,6 +108,8 @@ struct TypedKernels {
    * bfloat16, and the rest is zero.
    */
   std::int64_t (*pixel_rows)(std::int64_t channels);
+  /** See Note [Blocks of a product]. */
+  bool divides_inputs;
   /** Pixels of the widest panel. */
   int panel_pixels;
   /** Numbers in a vector. */

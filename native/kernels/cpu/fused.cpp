@@ -107,39 +107,42 @@ class FusedRun {
   /** Computes A[groups, block of pixels]. Any thread. */
   void map_task(std::int64_t first, std::int64_t pixels, std::int64_t first_group, std::int64_t groups) {
     const bool single = weights_.num_layers() == 1;
-    const std::int64_t lanes = divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
+    const std::int64_t lanes = lanes_of(pixels);
     const std::int64_t x_bytes =
         whole_lines(kernels_.packed_bytes(kernels_.pixel_rows(weights_.channels()), pixels));
     const std::int64_t hidden_bytes = whole_lines(kernels_.packed_bytes(weights_.hidden(), pixels));
     const std::int64_t map_bytes =
         single ? kernels_.packed_bytes(weights_.tokens(), pixels) : 2 * lanes * element_;
-    char* x = static_cast<char*>(scratch(x_bytes + stored_layers(weights_) * hidden_bytes + map_bytes));
+    const std::int64_t layers_bytes = x_bytes + stored_layers(weights_) * hidden_bytes;
+    const std::int64_t sums_room = std::max(sums_bytes_of(0, lanes), sums_bytes_of(1, lanes));
+    char* x = static_cast<char*>(scratch(layers_bytes + whole_lines(map_bytes) + sums_room));
     if (x == nullptr) {
       out_of_memory_ = true;
       return;
     }
     const ImageSequence::Position start = images_.at_pixel(first);
     kernels_.pack_pixels(start.source, weights_.channels(), start.pixel, pixels, x);
-    if (single) return single_layer(x, x + x_bytes, first, pixels);
     char* hidden = x + x_bytes;
-    char* map = hidden + stored_layers(weights_) * hidden_bytes;
+    char* map = x + layers_bytes;
+    char* sums = map + whole_lines(map_bytes);
+    if (single) return single_layer(x, map, sums, first, pixels);
     const int last = weights_.num_layers() - 1;
     for (std::int64_t g = first_group; g < first_group + groups; ++g) {
       const char* input = x;
       for (int i = 0; i < last - 1; ++i) {
         char* output = hidden + i % 2 * hidden_bytes;
-        (i == 0 ? kernels_.first_layer : kernels_.layer)({product(input, pixels, g, i), true, output});
+        (i == 0 ? kernels_.first_layer : kernels_.layer)({product(input, pixels, g, i, sums), true, output});
         input = output;
       }
       const auto attention = last == 1 ? kernels_.first_attention : kernels_.attention;
-      attention({product(input, pixels, g, last - 1), weights_.layer(g, last), map});
+      attention({product(input, pixels, g, last - 1, sums), weights_.layer(g, last), map});
       write_map(map, first, pixels, g);
     }
   }
 
   /** A = W x + b of all groups. `maps` receives panels of pixels with groups in place of channels. */
-  void single_layer(const char* x, char* maps, std::int64_t first, std::int64_t pixels) {
-    kernels_.first_layer({product(x, pixels, 0, 0), false, maps});
+  void single_layer(const char* x, char* maps, char* sums, std::int64_t first, std::int64_t pixels) {
+    kernels_.first_layer({product(x, pixels, 0, 0, sums), false, maps});
     for (std::int64_t done = 0; done < pixels;) {
       const std::int64_t count = std::min<std::int64_t>(pixels - done, kernels_.panel_pixels);
       const std::int64_t row_bytes = kernels_.packed_bytes(1, count);
@@ -151,11 +154,31 @@ class FusedRun {
     }
   }
 
-  ProductTile product(const char* x, std::int64_t pixels, std::int64_t group, int layer) const {
-    const std::int64_t inputs = layer == 0 ? kernels_.pixel_rows(weights_.channels()) : weights_.hidden();
-    const std::int64_t rows = weights_.num_layers() == 1 ? weights_.tokens() : weights_.hidden();
-    const std::int64_t panel_bytes = kernels_.packed_bytes(inputs, kernels_.panel_pixels);
-    return {x, pixels, inputs, rows, weights_.layer(group, layer), panel_bytes <= level1_ * 3 / 4};
+  ProductTile product(const char* x, std::int64_t pixels, std::int64_t group, int layer, char* sums) const {
+    const ProductShape shape = shape_of(layer, lanes_of(pixels));
+    return {x, pixels, shape.inputs, shape.rows, weights_.layer(group, layer), product_blocks(shape), sums};
+  }
+
+  std::int64_t lanes_of(std::int64_t pixels) const {
+    return divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
+  }
+
+  ProductShape shape_of(int layer, std::int64_t lanes) const {
+    return {
+        .rows = weights_.num_layers() == 1 ? weights_.tokens() : weights_.hidden(),
+        .inputs = layer == 0 ? kernels_.pixel_rows(weights_.channels()) : weights_.hidden(),
+        .panel_rows = layer == 0 ? kernels_.first_panels.rows : kernels_.panel_rows,
+        .lanes = lanes,
+        .panel_lanes = kernels_.panel_pixels,
+        .element = element_,
+        .divides_inputs = kernels_.divides_inputs,
+    };
+  }
+
+  std::int64_t sums_bytes_of(int layer, std::int64_t lanes) const {
+    if (layer > 0 && layer >= weights_.num_layers() - 1) return 0;
+    const ProductShape shape = shape_of(layer, lanes);
+    return sums_bytes(shape, product_blocks(shape));
   }
 
   /** Copies the map of a block of the flat pixel sequence to the (B, G, P) of each forward. */
@@ -212,7 +235,6 @@ class FusedRun {
   const std::int64_t element_;
   /** Bytes of one Stored value. */
   const std::int64_t stored_;
-  const std::int64_t level1_ = static_cast<std::int64_t>(cache_sizes().level1);
   std::atomic<bool> out_of_memory_ = false;
 };
 

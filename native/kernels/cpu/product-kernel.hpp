@@ -17,6 +17,9 @@
 template <typename In>
 constexpr std::int64_t kBlock = 64 / kChannelsOf<In>;
 
+/** See Note [Blocks of a product]. */
+constexpr bool kDividesInputs = TOKENLEARNER_VECTOR_BYTES != 64;
+
 template <typename T, int kLanes, int kWide>
 using Tile = Vector<T, kLanes>[kRows][kWide];
 
@@ -45,42 +48,74 @@ TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<SumOf<In>, kLanes, kWide>& acc, co
   }
 }
 
-/** One panel of weights, with `rows` valid rows, and one panel of pixels. */
+/** A block of a product's inputs: Note [Blocks of a product]. */
 template <typename In>
-struct PanelPair {
+struct InputBlock {
+  /** Of row 0 and the first input of the block. */
   const In* weight;
   const SumOf<In>* bias;
-  int rows;
-  const In* x;
+  /** Of the product. */
+  std::int64_t row_inputs;
+  std::int64_t rows;
+  /** Of the block. */
   std::int64_t inputs;
+  bool is_first;
+  bool is_last;
+};
+
+/** The panel of weights from `row` on, and one panel of pixels. */
+template <typename In>
+struct PanelPair {
+  const InputBlock<In>& block;
+  std::int64_t row;
+  const In* x;
+  /** [row of the panel][pixel]: the sums of the blocks before this one. If it is not the last one, they will include it. */
+  SumOf<In>* sums;
+
+  const In* weight() const { return block.weight + row * block.row_inputs; }
+  const SumOf<In>* bias() const { return block.bias + row; }
+  /** Valid rows. */
+  int rows() const { return static_cast<int>(block.rows - row < kRows ? block.rows - row : kRows); }
 };
 
 // An epilogue has two functions. Both get the sums of one panel of weights, of which `rows` rows are valid:
 //   take<kLanes, kWide>(acc, rows)     acc[r] has row r of kWide vectors of pixels
 //   take_few<kCount, kWidth>(acc, rows)   acc[j] has the rows of pixel j, in a panel of kWidth vector lanes
+//
+// Not inlined: in a function with several of them the compiler does not keep their sums in registers.
 template <typename In, int kLanes, int kWide, typename Epilogue>
-void micro_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
+[[gnu::noinline]] void micro_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
   using T = SumOf<In>;
   using V = Vector<T, kLanes>;
-  const In* weight = pair.weight;
+  const In* weight = pair.weight();
   const In* x = pair.x;
-  const std::int64_t next_panel = pair.inputs * kRows;
+  const std::int64_t next_panel = pair.block.row_inputs * kRows;
+  std::int64_t left = pair.block.inputs;
   Tile<T, kLanes, kWide> acc;
+  if (pair.block.is_first) {
+    const T* const bias = pair.bias();
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kWide; ++j) acc[r][j] = broadcast<T, kLanes>(pair.bias[r]);
+      for (int j = 0; j < kWide; ++j) acc[r][j] = broadcast<T, kLanes>(bias[r]);
+    }
+    multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
+    left -= kBlock<In>;
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kWide; ++j) acc[r][j] = load<T, kLanes>(pair.sums + (r * kWide + j) * kLanes);
+    }
   }
-  multiply<In, kLanes, kWide>(acc, weight, x, pair.inputs < kBlock<In> ? pair.inputs : kBlock<In>,
-                              next_panel);
-  if (pair.inputs > kBlock<In>) {
+  if (left > 0) {
     Tile<T, kLanes, kWide> total;
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
       for (int j = 0; j < kWide; ++j) total[r][j] = acc[r][j];
     }
-    for (std::int64_t left = pair.inputs - kBlock<In>; left > 0; left -= kBlock<In>) {
+    for (; left > 0; left -= kBlock<In>) {
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -99,7 +134,12 @@ void micro_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
       for (int j = 0; j < kWide; ++j) acc[r][j] = total[r][j];
     }
   }
-  epilogue.template take<kLanes, kWide>(acc, pair.rows);
+  if (pair.block.is_last) return epilogue.template take<kLanes, kWide>(acc, pair.rows());
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kWide; ++j) store<T, kLanes>(pair.sums + (r * kWide + j) * kLanes, acc[r][j]);
+  }
 }
 
 /** acc += one outer product per input, with hidden rows in the vector lanes. Advances x and weight. */
@@ -122,24 +162,29 @@ TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<SumOf<In>, kRows> (&acc)[kCo
  * pixels, so that none is idle. Each sum has the same terms in the same order as in micro_kernel.
  */
 template <typename In, int kCount, int kWidth, typename Epilogue>
-void few_pixels_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
+[[gnu::noinline]] void few_pixels_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
   using T = SumOf<In>;
   using V = Vector<T, kRows>;
-  const In* weight = pair.weight;
+  const In* weight = pair.weight();
   const In* x = pair.x;
-  const std::int64_t next_panel = pair.inputs * kRows;
-  V acc[kCount];
+  const std::int64_t next_panel = pair.block.row_inputs * kRows;
+  std::int64_t left = pair.block.inputs;
   V total[kCount];
-  for (int j = 0; j < kCount; ++j) acc[j] = load<T, kRows>(pair.bias);
-  multiply_few<In, kCount, kWidth>(acc, weight, x, pair.inputs < kBlock<In> ? pair.inputs : kBlock<In>,
-                                   next_panel);
-  for (int j = 0; j < kCount; ++j) total[j] = acc[j];
-  for (std::int64_t left = pair.inputs - kBlock<In>; left > 0; left -= kBlock<In>) {
+  if (pair.block.is_first) {
+    for (int j = 0; j < kCount; ++j) total[j] = load<T, kRows>(pair.bias());
+    multiply_few<In, kCount, kWidth>(total, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
+    left -= kBlock<In>;
+  } else {
+    for (int j = 0; j < kCount; ++j) total[j] = load<T, kRows>(pair.sums + j * kRows);
+  }
+  for (; left > 0; left -= kBlock<In>) {
+    V acc[kCount];
     for (int j = 0; j < kCount; ++j) acc[j] = V{};
     multiply_few<In, kCount, kWidth>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
     for (int j = 0; j < kCount; ++j) total[j] += acc[j];
   }
-  epilogue.template take_few<kCount, kWidth>(total, pair.rows);
+  if (pair.block.is_last) return epilogue.template take_few<kCount, kWidth>(total, pair.rows());
+  for (int j = 0; j < kCount; ++j) store<T, kRows>(pair.sums + j * kRows, total[j]);
 }
 
 /** Up to this number of pixels, few_pixels_kernel takes less time than micro_kernel on a panel. */
@@ -176,38 +221,35 @@ TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const P
   if constexpr (TOKENLEARNER_VECTOR_BYTES == 64) return micro_kernel<In, kLanes / 2, 1>(pair, epilogue);
 }
 
-// Note: [Loop order]
-// If a panel of pixels fits in the level 1 cache, it stays there while the rows of the weights stream past it
-// (pixels outermost). If it does not fit, a panel of weights stays there instead and the block of pixels
-// streams from the level 2 cache. Then the weights, which may have tens of megabytes, are read from memory
-// once per block of pixels.
-
 /** Runs the product. `epilogue(row, pixel)` makes the epilogue of the panels that start there. */
 template <typename In, typename MakeEpilogue>
 TOKENLEARNER_ALWAYS_INLINE void run_product(const ProductTile& tile, const MakeEpilogue& epilogue) {
   constexpr std::int64_t kWidest = kVectors * kLanesOf<In>;
-  const std::int64_t row_panels = (tile.rows + kRows - 1) / kRows;
-  const std::int64_t pixel_panels = (tile.pixels + kWidest - 1) / kWidest;
-  const auto run = [&](std::int64_t row_panel, std::int64_t pixel_panel) {
-    const std::int64_t row = row_panel * kRows;
-    const std::int64_t pixel = pixel_panel * kWidest;
-    run_micro_kernel<In>(tile.pixels - pixel,
-                         {
-                             .weight = static_cast<const In*>(tile.layer.weight) + row * tile.inputs,
-                             .bias = static_cast<const SumOf<In>*>(tile.layer.bias) + row,
-                             .rows = static_cast<int>(tile.rows - row < kRows ? tile.rows - row : kRows),
-                             .x = static_cast<const In*>(tile.x) + pixel * tile.inputs,
-                             .inputs = tile.inputs,
-                         },
-                         epilogue(row, pixel));
-  };
-  if (tile.pixels_outermost) {
-    for (std::int64_t j = 0; j < pixel_panels; ++j) {
-      for (std::int64_t i = 0; i < row_panels; ++i) run(i, j);
-    }
-  } else {
-    for (std::int64_t i = 0; i < row_panels; ++i) {
-      for (std::int64_t j = 0; j < pixel_panels; ++j) run(i, j);
+  const ProductBlocks& blocks = tile.blocks;
+  const std::int64_t full = tile.pixels / kWidest * kWidest;
+  const std::int64_t lanes = tile.pixels > full ? full + panel_width<In>(tile.pixels - full) : full;
+  for (std::int64_t first_row = 0; first_row < tile.rows; first_row += blocks.rows) {
+    const std::int64_t end = first_row + blocks.rows < tile.rows ? first_row + blocks.rows : tile.rows;
+    for (std::int64_t input = 0; input < tile.inputs; input += blocks.inputs) {
+      const std::int64_t left = tile.inputs - input;
+      const InputBlock<In> block{
+          .weight = static_cast<const In*>(tile.layer.weight) + input * kRows,
+          .bias = static_cast<const SumOf<In>*>(tile.layer.bias),
+          .row_inputs = tile.inputs,
+          .rows = tile.rows,
+          .inputs = left < blocks.inputs ? left : blocks.inputs,
+          .is_first = input == 0,
+          .is_last = left <= blocks.inputs,
+      };
+      for (std::int64_t pixel = 0; pixel < tile.pixels; pixel += kWidest) {
+        const std::int64_t width = pixel < full ? kWidest : lanes - full;
+        const In* const x = static_cast<const In*>(tile.x) + pixel * tile.inputs + input * width;
+        SumOf<In>* const sums = static_cast<SumOf<In>*>(tile.sums) + pixel * kRows;
+        for (std::int64_t row = first_row; row < end; row += kRows) {
+          run_micro_kernel<In>(tile.pixels - pixel, {block, row, x, sums + (row - first_row) * lanes},
+                               epilogue(row, pixel));
+        }
+      }
     }
   }
 }

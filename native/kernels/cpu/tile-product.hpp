@@ -86,14 +86,11 @@ void run_product(const ProductTile& tile, const MakeEpilogue& epilogue) {
       }
     }
   };
-  // See Note [Loop order].
-  if (tile.pixels_outermost) {
+  // Note [Blocks of a product]. The inputs are not divided.
+  for (std::int64_t first = 0; first < tile.rows; first += tile.blocks.rows) {
+    const std::int64_t end = first + tile.blocks.rows < tile.rows ? first + tile.blocks.rows : tile.rows;
     for (std::int64_t pixel = 0; pixel < tile.pixels; pixel += kWidest) {
-      for (std::int64_t row = 0; row < tile.rows; row += kPairRows) run(row, pixel);
-    }
-  } else {
-    for (std::int64_t row = 0; row < tile.rows; row += kPairRows) {
-      for (std::int64_t pixel = 0; pixel < tile.pixels; pixel += kWidest) run(row, pixel);
+      for (std::int64_t row = first; row < end; row += kPairRows) run(row, pixel);
     }
   }
 }

@@ -129,19 +129,27 @@ class V10Run {
   void block_task(std::int64_t task) {
     const Image& image = image_of<&Image::first_block>(task);
     const std::int64_t product_bytes = typed_.packed_bytes(first_.hidden, plan_.widest);
-    char* const memory = reserve(plan_.bytes() + product_bytes);
+    const ProductShape shape = {.rows = first_.hidden,
+                                .inputs = first_.channels,
+                                .panel_rows = typed_.panel_rows,
+                                .lanes = plan_.widest,
+                                .panel_lanes = plan_.widest,
+                                .element = element_,
+                                .divides_inputs = typed_.divides_inputs};
+    const ProductBlocks blocks = product_blocks(shape);
+    char* const memory = reserve(plan_.bytes() + product_bytes + sums_bytes(shape, blocks));
     if (memory == nullptr) return;
     std::int64_t first = (task - image.first_block) * plan_.block;
     const PixelBlock block(plan_, typed_, kernels_, first_.channels,
                            std::min(plan_.block, image.pixels() - first), memory);
     char* const products = memory + plan_.bytes();
+    char* const sums = products + product_bytes;
     block.pack(source_of(image), first, first_.eps);
     for (std::int64_t i = 0; i < block.count(); ++i) {
       const PanelView& panel = block.panels()[i];
+      const PackedLayer layer{first_.first_weight, first_.zeros};
       typed_.layer(
-          {{panel.x, panel.pixels, first_.channels, first_.hidden, {first_.first_weight, first_.zeros}, true},
-           false,
-           products});
+          {{panel.x, panel.pixels, first_.channels, first_.hidden, layer, blocks, sums}, false, products});
       kernels_.write_taps({
           .products = products,
           .panel_width = panel.width,
