@@ -50,6 +50,7 @@ const SUITES = [
   'test/lib/files',
   'test/lib/libtorch',
   'test/lib/doctor',
+  'test/lib/aoti/(?:model|modules|weights)',
   'test/lib/(?:binding|cuda-fallback|device|hostile|runtime|runtime-devices|shared|threads)',
 ];
 

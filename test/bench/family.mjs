@@ -4,7 +4,8 @@
  *
  *     npm run bench:family [-- [--output FOLDER] [--threads N] [--only NAME,...]]
  *
- * Prints a table, and writes family-cpu.json into the folder (default: build/bench).
+ * Prints a table, and writes family-cpu.json into the folder (default: build/bench). docs/which-tokenlearner.md has those of
+ * test/bench/results.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
