@@ -26,6 +26,37 @@ export const CONTENDERS = [
   contender('matmul', 'bare product', 'product', 'python', 'matmul'),
 ];
 
+/**
+ * Contenders with fewer bits, for bfloat16.mjs. `tolerance` is the relative L2 error of the tokens from which on a contender does not
+ * compute the same layer: float32's is in session.mjs.
+ */
+export const NARROW_CONTENDERS = [
+  contender('fused-bfloat16', 'tokenlearner, bfloat16', 'unrepeated', 'tokenlearner', 'fused-bfloat16'),
+  contender('eager-bfloat16', 'PyTorch eager, bfloat16', 'repeated', 'python', 'eager-bfloat16'),
+  contender(
+    'eager-rewrite-bfloat16',
+    'the same, rewritten',
+    'unrepeated',
+    'python',
+    'eager-rewrite-bfloat16',
+  ),
+  contender('compile-bfloat16', 'torch.compile, bfloat16', 'repeated', 'python', 'compile-bfloat16'),
+  contender(
+    'compile-rewrite-bfloat16',
+    'the same, rewritten',
+    'unrepeated',
+    'python',
+    'compile-rewrite-bfloat16',
+  ),
+  contender(
+    'ort-rewrite-int8',
+    'onnxruntime, rewritten, int8',
+    'unrepeated',
+    'python',
+    'onnxruntime-rewrite-int8',
+  ),
+].map((each) => ({ ...each, tolerance: 0.1 }));
+
 /** True for this package's own engines. */
 export function isOurs({ program }) {
   return program === 'tokenlearner';

@@ -133,11 +133,11 @@ export class Session {
 export class WrongNumbers extends Error {}
 
 /** `error` is null for the bare product, which has no tokens. */
-export function checkNumbers({ id, form }, { name }, error) {
+export function checkNumbers({ id, form, tolerance = TOLERANCE }, { name }, error) {
   if (form === 'product' && error === null) return;
-  if (typeof error === 'number' && error < TOLERANCE) return;
+  if (typeof error === 'number' && error < tolerance) return;
   throw new WrongNumbers(
-    `${id} is wrong on ${name}: relative L2 error ${error}, expected below ${TOLERANCE}`,
+    `${id} is wrong on ${name}: relative L2 error ${error}, expected below ${tolerance}`,
   );
 }
 

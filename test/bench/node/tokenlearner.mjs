@@ -1,5 +1,5 @@
 /**
- * This package as a contender: `peer` is an engine. See protocol.mjs. Two more operations:
+ * This package as a contender: `peer` is an engine, or 'fused-bfloat16'. See protocol.mjs. Two more operations:
  *
  *     {"op": "prepare", "workload", "data", "expected"}  -> {}: writes both files, parameters and input from seed 0; the tokens come from
  *                                                         the documented computation in float64
@@ -29,19 +29,19 @@ async function setup({ workload, peer, threads, data }) {
   const base = memoryMb('VmRSS');
   const { input, ...parameters } = await loadSafetensors(data);
   const { module = 'TokenLearner' } = WORKLOADS[workload];
-  const model = MODULES[module].fromStateDict(parameters, {
-    engine: peer,
-    intraOpThreads: threads,
-    device: 'cpu',
-  });
-  const x = Tensor.empty(input.shape);
-  x.data.set(input.data);
+  const engine = peer === 'fused-bfloat16' ? 'fused' : peer;
+  const dtype = peer === engine ? 'float32' : 'bfloat16';
+  const options = { engine, intraOpThreads: threads, device: 'cpu' };
+  const model = MODULES[module].fromStateDict(parameters, options).to(dtype);
+  const copy = Tensor.empty(input.shape);
+  copy.data.set(input.data);
+  const x = copy.to(dtype);
   let tokens;
   return {
     base,
     details: { libtorchThreads: info.threads },
     run: async () => (tokens = await model.forward(x)),
-    output: () => tokens.data,
+    output: () => tokens.to('float32').data,
   };
 }
 

@@ -11,7 +11,8 @@ One JSON object a line on stdin; for each, one JSON object a line on stdout, in 
       -> {"repeat": path, "rewrite": path}: the ONNX files, for onnxruntime-node too
     {"op": "setup", "workload", "peer", "threads", "folder"?, "data"?}
       peer: "eager" | "compile" | "onnxruntime-repeat" (the documented layer), "eager-rewrite" | "compile-rewrite" | "onnxruntime-rewrite"
-         (without the repetition of x), "matmul" (the floor: the bare first product). The onnxruntime peers take the models that "export" wrote to
+         (without the repetition of x), "matmul" (the floor: the bare first product), the PyTorch ones with "-bfloat16" behind, or
+         "onnxruntime-rewrite-int8". The onnxruntime peers take the models that "export" wrote to
          `folder`, or else write them
       -> {"details": {...}, "base_rss_mb"}: details is for example the matrix product's tiling; base_rss_mb is the resident memory with the
          libraries loaded and before the model is. Compiles and tunes; runs once to warm up. May take minutes ("compile").

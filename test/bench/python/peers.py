@@ -3,6 +3,7 @@
 import statistics
 import time
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -21,11 +22,12 @@ class Peer(Protocol):
 
 
 class Eager:
-    """The layer, eagerly; `rewrite` leaves out the repetition of x."""
+    """The layer, eagerly; `rewrite` leaves out the repetition of x; `dtype` is that of x, the parameters and the arithmetic."""
 
-    def __init__(self, workload: str, data: str | None, *, rewrite: bool = False, **_):
-        layer, self.x = load(workload, data)
-        self.layer = Unrepeated(layer) if rewrite else layer
+    def __init__(self, workload: str, data: str | None, *, rewrite: bool = False, dtype: torch.dtype = torch.float32, **_):
+        layer, x = load(workload, data)
+        self.x = x.to(dtype)
+        self.layer = (Unrepeated(layer) if rewrite else layer).to(dtype)
         self.details, self.tokens = {}, None
 
     def run(self) -> None:
@@ -43,9 +45,12 @@ class Compiled(Eager):
 
 
 class OnnxRuntime:
-    """onnxruntime's CPU provider; `form` is `repeat` (as documented) or `rewrite`. Exports the model if it does not lie in `folder` yet."""
+    """onnxruntime's CPU provider; `form` is `repeat` (as documented) or `rewrite`. Exports the model if it does not lie in `folder` yet.
 
-    def __init__(self, workload: str, data: str | None, *, form: str, folder: str, threads: int, **_):
+    `int8` quantises the weights to 8 bits, and the inputs of their products at each run.
+    """
+
+    def __init__(self, workload: str, data: str | None, *, form: str, folder: str, threads: int, int8: bool = False, **_):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -55,6 +60,8 @@ class OnnxRuntime:
         model = onnx_path(workload, folder, form)
         if not model.exists():
             export(workload, folder, data)
+        if int8:
+            model = quantised(model)
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         _, x = load(workload, data)
         self.inputs = {"x": x.numpy()}
@@ -66,6 +73,14 @@ class OnnxRuntime:
     @property
     def tokens(self) -> torch.Tensor:
         return torch.from_numpy(self.output)
+
+
+def quantised(model: Path) -> Path:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    target = model.with_name(f"{model.stem}-int8.onnx")
+    quantize_dynamic(model, target, weight_type=QuantType.QInt8)
+    return target
 
 
 class Matmul:
@@ -126,6 +141,11 @@ PEERS = {
     "onnxruntime-repeat": partial(OnnxRuntime, form="repeat"),
     "onnxruntime-rewrite": partial(OnnxRuntime, form="rewrite"),
     "matmul": Matmul,
+    "eager-bfloat16": partial(Eager, dtype=torch.bfloat16),
+    "eager-rewrite-bfloat16": partial(Eager, rewrite=True, dtype=torch.bfloat16),
+    "compile-bfloat16": partial(Compiled, dtype=torch.bfloat16),
+    "compile-rewrite-bfloat16": partial(Compiled, rewrite=True, dtype=torch.bfloat16),
+    "onnxruntime-rewrite-int8": partial(OnnxRuntime, form="rewrite", int8=True),
 }
 
 

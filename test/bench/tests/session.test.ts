@@ -28,6 +28,24 @@ describe('Session', () => {
     expect(() => evaluate('session', `${text} ?? null`)).toThrow('x is wrong on doc-1');
   });
 
+  it('measures bfloat16, whose error is larger, within its own tolerance', () => {
+    const { 'fused-bfloat16': measured } = evaluate(
+      'session',
+      `await (async () => {
+        const { NARROW_CONTENDERS, isOurs } = await import('${moduleUrl('contenders')}');
+        const { WORKLOADS } = await import('${moduleUrl('workloads')}');
+        const session = new it.Session({ onnxruntime: null, python: null }, 1);
+        const workload = WORKLOADS.find(({ name }) => name === 'zeta-test');
+        return session.measure(workload, NARROW_CONTENDERS.filter(isOurs), { seconds: 0, minimumRounds: 2, maximumRounds: 2 });
+      })()`,
+    ) as Record<string, { error: number }>;
+    expect(measured?.error).toBeGreaterThan(1e-4);
+    expect(measured?.error).toBeLessThan(1e-2);
+    const check =
+      "it.checkNumbers({ id: 'x', form: 'unrepeated', tolerance: 0.1 }, { name: 'doc-1' }, 0.2) ?? null";
+    expect(() => evaluate('session', check)).toThrow('expected below 0.1');
+  });
+
   it('accepts right numbers, and the bare product, which has none', () => {
     const checks = [
       "it.checkNumbers({ id: 'x', form: 'repeated' }, { name: 'doc-1' }, 9e-6)",
