@@ -1,6 +1,7 @@
 // The fused CUDA engine of TokenFuser, as token-learner-v11/fused-cuda.cpp tests that of TokenLearner v1.1.
 #include <doctest.h>
 
+#include "../random-tensor.hpp"
 #include "../token-learner/cuda-faults.hpp"
 #include "engine/error.hpp"
 #include "engine/token-fuser/engine.hpp"
@@ -29,7 +30,7 @@ struct Layer {
                                                {kTokens, kHidden},
                                                {kTokens}})
       shapes.push_back(shape);
-    for (const Dims& shape : shapes) parameters.push_back(aten::randn(shape, dtype, Device::cpu()));
+    for (const Dims& shape : shapes) parameters.push_back(random_tensor(shape, dtype));
   }
 
   std::unique_ptr<TokenFuserEngine> engine(const std::string& name) const {
@@ -49,8 +50,8 @@ struct Layer {
 
 struct FuserInputs {
   explicit FuserInputs(DType dtype = DType::float32, int64_t batch = 2)
-      : tokens(aten::randn({batch, kChannels, kTokens}, dtype, Device::cpu())),
-        original(aten::randn({batch, kChannels, 5, 9}, dtype, Device::cpu())) {}
+      : tokens(random_tensor({batch, kChannels, kTokens}, dtype)),
+        original(random_tensor({batch, kChannels, 5, 9}, dtype)) {}
   Tensor tokens, original;
 };
 
@@ -100,10 +101,10 @@ TEST_CASE("strided tokens, a channels-last original, and an empty batch") {
   const Layer layer;
   const auto engine = layer.engine("fused"), libtorch = layer.engine("libtorch");
   FuserInputs inputs;
-  inputs.tokens = aten::randn({2, kTokens, kChannels}, DType::float32, Device::cpu());
+  inputs.tokens = random_tensor({2, kTokens, kChannels}, DType::float32);
   inputs.tokens.shape = {2, kChannels, kTokens};
   inputs.tokens.strides = {kTokens * kChannels, 1, kChannels};
-  inputs.original = aten::randn({2, 5, 9, kChannels}, DType::float32, Device::cpu());
+  inputs.original = random_tensor({2, 5, 9, kChannels}, DType::float32);
   inputs.original.shape = {2, kChannels, 5, 9};
   inputs.original.strides = {5 * 9 * kChannels, 1, 9 * kChannels, kChannels};
   check_close(run(*engine, inputs, true), run(*libtorch, inputs, true), 1e-4);

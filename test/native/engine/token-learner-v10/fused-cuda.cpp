@@ -1,6 +1,7 @@
 // The fused CUDA engine of TokenLearner v1.0, as token-learner-v11/fused-cuda.cpp tests that of v1.1.
 #include <doctest.h>
 
+#include "../random-tensor.hpp"
 #include "../token-learner/cuda-faults.hpp"
 #include "engine/error.hpp"
 #include "engine/token-learner-v10/engine.hpp"
@@ -21,7 +22,7 @@ struct Layer {
     load_torch(TOKENLEARNER_TORCH_LIB);
     for (const int64_t inputs : {int64_t{0}, int64_t{0}, kChannels, kTokens, kTokens, kTokens}) {
       const Dims shape = inputs == 0 ? Dims{kChannels} : Dims{kTokens, inputs, 3, 3};
-      parameters.push_back(aten::randn(shape, dtype, Device::cpu()));
+      parameters.push_back(random_tensor(shape, dtype));
     }
   }
 
@@ -40,7 +41,7 @@ struct Layer {
 };
 
 Tensor images(DType dtype = DType::float32, int64_t height = 7) {
-  return aten::randn({2, kChannels, height, 7}, dtype, Device::cpu());
+  return random_tensor({2, kChannels, height, 7}, dtype);
 }
 
 TokensAndMaps run(const TokenLearnerEngine& engine, const Tensor& x) {
@@ -86,7 +87,7 @@ TEST_CASE("the sum, channels last, and long images") {
   const auto engine = layer.engine("fused", "sum"), libtorch = layer.engine("libtorch", "sum");
   const Tensor x = images();
   check_close(run(*engine, x), run(*libtorch, x), 1e-3);
-  Tensor last = aten::randn({2, 5, 9, kChannels}, DType::float32, Device::cpu());
+  Tensor last = random_tensor({2, 5, 9, kChannels}, DType::float32);
   last.shape = {2, kChannels, 5, 9};
   last.strides = {5 * 9 * kChannels, 1, 9 * kChannels, kChannels};
   check_close(run(*engine, last), run(*libtorch, last), 1e-3);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "../random-tensor.hpp"
 #include "../token-learner/cuda-faults.hpp"
 #include "engine/error.hpp"
 #include "engine/token-learner-v11/engine.hpp"
@@ -24,7 +25,7 @@ struct Layer {
     load_torch(TOKENLEARNER_TORCH_LIB);
     for (const Dims& shape : std::vector<Dims>{
              {kChannels}, {kChannels}, {kHidden, kChannels}, {kHidden}, {kTokens, kHidden}, {kTokens}})
-      parameters.push_back(aten::randn(shape, dtype, Device::cpu()));
+      parameters.push_back(random_tensor(shape, dtype));
   }
 
   std::unique_ptr<TokenLearnerEngine> engine(const std::string& name) const {
@@ -41,7 +42,7 @@ struct Layer {
 };
 
 Tensor images(int64_t batch = 2, int64_t height = 7, DType dtype = DType::float32) {
-  return aten::randn({batch, kChannels, height, 7}, dtype, Device::cpu());
+  return random_tensor({batch, kChannels, height, 7}, dtype);
 }
 
 std::vector<float> numbers(const Tensor& tensor) {
@@ -102,7 +103,7 @@ TEST_CASE("channels last and long images have kernels of their own, which are ve
   const auto engine = layer.engine("fused"), libtorch = layer.engine("libtorch");
   run(*engine, images());
   host_faults.maps_launches = 0;
-  Tensor x = aten::randn({2, 5, 9, kChannels}, DType::float32, Device::cpu());
+  Tensor x = random_tensor({2, 5, 9, kChannels}, DType::float32);
   x.shape = {2, kChannels, 5, 9};
   x.strides = {5 * 9 * kChannels, 1, 9 * kChannels, kChannels};
   check_close(run(*engine, x), run(*libtorch, x), 1e-4);

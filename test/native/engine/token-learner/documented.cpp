@@ -6,10 +6,12 @@
 #include <cmath>
 #include <limits>
 
+#include "../random-tensor.hpp"
 #include "engine/torch/aten.hpp"
 #include "engine/torch/library.hpp"
 
 using namespace tokenlearner;
+using test::random_tensor;
 using kernels::cuda::Answer;
 using kernels::cuda::Verification;
 using kernels::cuda::WeightSlice;
@@ -28,10 +30,9 @@ TokenLearnerConfig layer() {
 
 std::vector<Tensor> random_parameters(DType dtype) {
   load_torch(TOKENLEARNER_TORCH_LIB);
-  const Device cpu = Device::cpu();
-  return {aten::randn({kTokens * kHidden, kChannels, 1, 1}, dtype, cpu),
-          aten::randn({kTokens * kHidden}, dtype, cpu), aten::randn({kTokens, kHidden, 1, 1}, dtype, cpu),
-          aten::randn({kTokens}, dtype, cpu)};
+  return {random_tensor({kTokens * kHidden, kChannels, 1, 1}, dtype),
+          random_tensor({kTokens * kHidden}, dtype), random_tensor({kTokens, kHidden, 1, 1}, dtype),
+          random_tensor({kTokens}, dtype)};
 }
 
 Verification parts(std::vector<WeightSlice> slices, int64_t image_rows) {
@@ -44,7 +45,7 @@ Verification parts(std::vector<WeightSlice> slices, int64_t image_rows) {
   return how;
 }
 
-Tensor images(DType dtype) { return aten::randn({3, kChannels, kHeight, kWidth}, dtype, Device::cpu()); }
+Tensor images(DType dtype) { return random_tensor({3, kChannels, kHeight, kWidth}, dtype); }
 
 Answer whole(const std::vector<Tensor>& parameters, const Tensor& x) {
   const ForwardOptions with_maps{.return_attention = true, .tokens_first = false, .call = nullptr};

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "../random-tensor.hpp"
 #include "cuda-faults.hpp"
 #include "engine/error.hpp"
 #include "engine/token-learner/engine.hpp"
@@ -35,11 +36,10 @@ const ForwardOptions kWithMaps{.return_attention = true, .tokens_first = false, 
 struct Layer {
   Layer() {
     load_torch(TOKENLEARNER_TORCH_LIB);
-    const Device cpu = Device::cpu();
-    parameters = {aten::randn({kTokens * kHidden, kChannels, 1, 1}, DType::float32, cpu),
-                  aten::randn({kTokens * kHidden}, DType::float32, cpu),
-                  aten::randn({kTokens, kHidden, 1, 1}, DType::float32, cpu),
-                  aten::randn({kTokens}, DType::float32, cpu)};
+    parameters = {random_tensor({kTokens * kHidden, kChannels, 1, 1}, DType::float32),
+                  random_tensor({kTokens * kHidden}, DType::float32),
+                  random_tensor({kTokens, kHidden, 1, 1}, DType::float32),
+                  random_tensor({kTokens}, DType::float32)};
   }
 
   std::unique_ptr<TokenLearnerEngine> engine(const std::string& name) const {
@@ -57,7 +57,7 @@ struct Layer {
 };
 
 Tensor images(int64_t height = 7, int64_t width = 7) {
-  return aten::randn({1, kChannels, height, width}, DType::float32, Device::cpu());
+  return random_tensor({1, kChannels, height, width}, DType::float32);
 }
 
 std::vector<float> tokens_of(const TokenLearnerEngine& engine, const Tensor& x) {
