@@ -11,10 +11,10 @@
 #include "engine/torch/library.hpp"
 
 using namespace tokenlearner;
-using test::random_tensor;
 using kernels::cuda::Answer;
 using kernels::cuda::Verification;
 using kernels::cuda::WeightSlice;
+using test::random_tensor;
 
 namespace {
 
