@@ -82,17 +82,6 @@ void logits_of(const LogitsTile& tile) {
   }
   const std::int64_t channels = mlp.channels / mlp.groups;
   const std::int64_t rows = mlp.hidden / mlp.groups;
-  // There is one panel of pixels: blocks of rows only bound the memory of their sums.
-  constexpr std::int64_t kBlockRows = 8 * kRows;
-  const std::int64_t block_inputs = product_blocks({.rows = rows,
-                                                    .inputs = channels,
-                                                    .panel_rows = kRows,
-                                                    .lanes = width,
-                                                    .panel_lanes = width,
-                                                    .element = static_cast<std::int64_t>(sizeof(T)),
-                                                    .divides_inputs = kDividesInputs})
-                                        .inputs;
-  alignas(64) T sums[kBlockRows * kVectors * kLanesOf<T>];
   for (std::int64_t k = 0; k < mlp.groups; ++k) {
     // Rows of a group start in a panel of their own.
     const std::int64_t first = k * mlp.padded_rows;
@@ -102,8 +91,9 @@ void logits_of(const LogitsTile& tile) {
         .inputs = channels,
         .rows = rows,
         .layer = {static_cast<const T*>(mlp.first_weight) + first * channels, mlp.zeros},
-        .blocks = {block_inputs < channels ? kBlockRows : rows, block_inputs},
-        .sums = sums};
+        // One panel of pixels, and few rows: blocks of inputs would not pay.
+        .blocks = {rows, channels},
+        .sums = logits};
     run_product<T>(product, [&](std::int64_t row, std::int64_t) {
       return AddToLogits<T, kActivation>{
           .bias = static_cast<const T*>(mlp.first_bias) + first + row,

@@ -142,76 +142,111 @@ template <typename In, int kLanes, int kWide, typename Epilogue>
   }
 }
 
+// Note: [Few pixels]
+// For the last few pixels of a product the vector lanes hold hidden rows instead of pixels, so that none is idle. A panel of
+// weights has then a chain of multiply-adds for each pixel, in which each waits for the one before it. So several panels are
+// taken at once: about eight chains keep the multipliers busy. Each sum has the same terms in the same order as in micro_kernel.
+template <int kCount>
+constexpr int kPanelsAtOnce = kCount == 1   ? 8
+                              : kCount == 2 ? 4
+                                            : 2;
+
 /** acc += one outer product per input, with hidden rows in the vector lanes. Advances x and weight. */
-template <typename In, int kCount, int kWidth>
-TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<SumOf<In>, kRows> (&acc)[kCount], const In*& weight,
-                                             const In*& x, std::int64_t inputs, std::int64_t next_panel) {
+template <typename In, int kCount, int kWidth, int kPanels>
+TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<SumOf<In>, kRows> (&acc)[kPanels][kCount],
+                                             const In*& weight, const In*& x, std::int64_t inputs,
+                                             std::int64_t panel) {
   for (std::int64_t c = 0; c < inputs; ++c) {
-    __builtin_prefetch(weight + next_panel);
-    const auto factors = load<In, kRows>(weight);
+    if constexpr (kPanels <= 2) __builtin_prefetch(weight + kPanels * panel);
+    Vector<In, kRows> pixels[kCount];
 #pragma GCC unroll 8
-    for (int j = 0; j < kCount; ++j)
-      acc[j] = add_product<In, kRows>(factors, broadcast<In, kRows>(x[j]), acc[j]);
+    for (int j = 0; j < kCount; ++j) pixels[j] = broadcast<In, kRows>(x[j]);
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) {
+      const auto factors = load<In, kRows>(weight + p * panel);
+#pragma GCC unroll 8
+      for (int j = 0; j < kCount; ++j) acc[p][j] = add_product<In, kRows>(factors, pixels[j], acc[p][j]);
+    }
     x += kWidth;
     weight += kRows;
   }
 }
 
 /**
- * The same for the last few pixels, in a panel of kWidth vector lanes. The lanes hold hidden rows instead of
- * pixels, so that none is idle. Each sum has the same terms in the same order as in micro_kernel.
+ * `kPanels` panels of weights from pair.row on, and the last kCount pixels, in a panel of kWidth vector lanes. The sums of two
+ * panels lie `sums_panel` apart. `epilogue(p)` makes that of panel p.
  */
-template <typename In, int kCount, int kWidth, typename Epilogue>
-[[gnu::noinline]] void few_pixels_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
+template <typename In, int kCount, int kWidth, int kPanels, typename MakeEpilogue>
+[[gnu::noinline]] void few_pixels_kernel(const PanelPair<In>& pair, std::int64_t sums_panel,
+                                         const MakeEpilogue& epilogue) {
   using T = SumOf<In>;
   using V = Vector<T, kRows>;
   const In* weight = pair.weight();
   const In* x = pair.x;
-  const std::int64_t next_panel = pair.block.row_inputs * kRows;
+  const std::int64_t panel = pair.block.row_inputs * kRows;
   std::int64_t left = pair.block.inputs;
-  V total[kCount];
+  const auto sums = [&](int p, int j)
+                        __attribute__((always_inline)) { return pair.sums + p * sums_panel + j * kRows; };
+  V total[kPanels][kCount];
+#pragma GCC unroll 8
+  for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kCount; ++j)
+      total[p][j] = load<T, kRows>(pair.block.is_first ? pair.bias() + p * kRows : sums(p, j));
+  }
   if (pair.block.is_first) {
-    for (int j = 0; j < kCount; ++j) total[j] = load<T, kRows>(pair.bias());
-    multiply_few<In, kCount, kWidth>(total, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
+    multiply_few<In, kCount, kWidth, kPanels>(total, weight, x, left < kBlock<In> ? left : kBlock<In>, panel);
     left -= kBlock<In>;
-  } else {
-    for (int j = 0; j < kCount; ++j) total[j] = load<T, kRows>(pair.sums + j * kRows);
   }
   for (; left > 0; left -= kBlock<In>) {
-    V acc[kCount];
-    for (int j = 0; j < kCount; ++j) acc[j] = V{};
-    multiply_few<In, kCount, kWidth>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
-    for (int j = 0; j < kCount; ++j) total[j] += acc[j];
+    V acc[kPanels][kCount] = {};
+    multiply_few<In, kCount, kWidth, kPanels>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, panel);
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kCount; ++j) total[p][j] += acc[p][j];
+    }
   }
-  if (pair.block.is_last) return epilogue.template take_few<kCount, kWidth>(total, pair.rows());
-  for (int j = 0; j < kCount; ++j) store<T, kRows>(pair.sums + j * kRows, total[j]);
-}
-
-/** Up to this number of pixels, few_pixels_kernel takes less time than micro_kernel on a panel. */
-constexpr std::int64_t kFewPixels = kRows / 2;
-
-template <typename In, int kWidth, typename Epilogue>
-TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, const PanelPair<In>& pair,
-                                               const Epilogue& epilogue) {
-  if (count == 1) return few_pixels_kernel<In, 1, kWidth>(pair, epilogue);
-  if (count == 2) return few_pixels_kernel<In, 2, kWidth>(pair, epilogue);
-  if constexpr (kFewPixels > 2) {
-    if (count == 3) return few_pixels_kernel<In, 3, kWidth>(pair, epilogue);
-    if (count == 4) return few_pixels_kernel<In, 4, kWidth>(pair, epilogue);
+#pragma GCC unroll 8
+  for (int p = 0; p < kPanels; ++p) {
+    if (pair.block.is_last) {
+      epilogue(p).template take_few<kCount, kWidth>(total[p], pair.rows());
+    } else {
+#pragma GCC unroll 8
+      for (int j = 0; j < kCount; ++j) store<T, kRows>(sums(p, j), total[p][j]);
+    }
   }
 }
 
-/** Computes the panel that starts where `remaining` pixels are left. */
+/** Up to this number of pixels, few_pixels_kernel takes less time than micro_kernel on a panel. 0 if it cannot be used. */
+template <typename In>
+constexpr std::int64_t kFewPixels = kRows * sizeof(In) <= TOKENLEARNER_VECTOR_BYTES ? kRows / 2 : 0;
+
+/** Lanes of the panel of so few pixels: the same as panel_width() returns. */
+template <typename In>
+constexpr int kNarrowest =
+    static_cast<int>(TOKENLEARNER_VECTOR_BYTES == 64 ? kLanesOf<In> / 2 : kLanesOf<In>);
+
+/** The panels of weights from `row` to `end`, and the last kCount pixels. `pair(row)` and `epilogue(row)` make those of a panel. */
+template <typename In, int kCount, typename MakePair, typename MakeEpilogue>
+TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t row, std::int64_t end, std::int64_t sums_panel,
+                                               const MakePair& pair, const MakeEpilogue& epilogue) {
+  constexpr int kPanels = kPanelsAtOnce<kCount>;
+  for (; row + kPanels * kRows <= end; row += kPanels * kRows) {
+    few_pixels_kernel<In, kCount, kNarrowest<In>, kPanels>(pair(row), sums_panel,
+                                                           [&](int p) { return epilogue(row + p * kRows); });
+  }
+  for (; row < end; row += kRows) {
+    few_pixels_kernel<In, kCount, kNarrowest<In>, 1>(pair(row), sums_panel,
+                                                     [&](int) { return epilogue(row); });
+  }
+}
+
+/** Computes the panel that starts where `remaining` pixels are left: more than kFewPixels<In>. */
 template <typename In, typename Epilogue>
 TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const PanelPair<In>& pair,
                                                  const Epilogue& epilogue) {
   constexpr int kLanes = static_cast<int>(kLanesOf<In>);
-  // The same as panel_width() returns for so few pixels.
-  constexpr int kNarrowest = TOKENLEARNER_VECTOR_BYTES == 64 ? kLanes / 2 : kLanes;
-  if constexpr (kRows * sizeof(In) <= TOKENLEARNER_VECTOR_BYTES) {
-    static_assert(kFewPixels <= 4 && kFewPixels <= kNarrowest);
-    if (remaining <= kFewPixels) return run_few_pixels<In, kNarrowest>(remaining, pair, epilogue);
-  }
   const std::int64_t width = panel_width<In>(remaining);
   if (width == kLanes) return micro_kernel<In, kLanes, 1>(pair, epilogue);
   if (width == 2 * kLanes) return micro_kernel<In, kLanes, 2>(pair, epilogue);
@@ -245,9 +280,28 @@ TOKENLEARNER_ALWAYS_INLINE void run_product(const ProductTile& tile, const MakeE
         const std::int64_t width = pixel < full ? kWidest : lanes - full;
         const In* const x = static_cast<const In*>(tile.x) + pixel * tile.inputs + input * width;
         SumOf<In>* const sums = static_cast<SumOf<In>*>(tile.sums) + pixel * kRows;
+        const auto pair = [&](std::int64_t row) {
+          return PanelPair<In>{block, row, x, sums + (row - first_row) * lanes};
+        };
+        const auto panel_epilogue = [&](std::int64_t row) { return epilogue(row, pixel); };
+        const std::int64_t remaining = tile.pixels - pixel;
+        if constexpr (kFewPixels<In> > 0) {
+          if (remaining <= kFewPixels<In>) {
+            static_assert(kFewPixels<In> <= 4 && kFewPixels<In> <= kNarrowest<In>);
+            const auto run = [&]<int kCount>(std::integral_constant<int, kCount>) {
+              run_few_pixels<In, kCount>(first_row, end, kRows * lanes, pair, panel_epilogue);
+            };
+            if (remaining == 1) run(std::integral_constant<int, 1>());
+            if (remaining == 2) run(std::integral_constant<int, 2>());
+            if constexpr (kFewPixels<In> > 2) {
+              if (remaining == 3) run(std::integral_constant<int, 3>());
+              if (remaining == 4) run(std::integral_constant<int, 4>());
+            }
+            continue;
+          }
+        }
         for (std::int64_t row = first_row; row < end; row += kRows) {
-          run_micro_kernel<In>(tile.pixels - pixel, {block, row, x, sums + (row - first_row) * lanes},
-                               epilogue(row, pixel));
+          run_micro_kernel<In>(remaining, pair(row), panel_epilogue(row));
         }
       }
     }
