@@ -27,6 +27,7 @@ const OPTIONS = {
   TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1',
 };
 
+/** What --quick runs. */
 const QUICK_TARGETS = ['tokenlearner', 'engine-tests', 'kernels-tests', 'platform-tests'];
 
 function build(kind, folder, includeDir, targets) {

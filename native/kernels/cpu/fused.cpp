@@ -107,14 +107,16 @@ class FusedRun {
   /** Computes A[groups, block of pixels]. Any thread. */
   void map_task(std::int64_t first, std::int64_t pixels, std::int64_t first_group, std::int64_t groups) {
     const bool single = weights_.num_layers() == 1;
-    const std::int64_t lanes = lanes_of(pixels);
+    const std::int64_t lanes = divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
     const std::int64_t x_bytes =
         whole_lines(kernels_.packed_bytes(kernels_.pixel_rows(weights_.channels()), pixels));
     const std::int64_t hidden_bytes = whole_lines(kernels_.packed_bytes(weights_.hidden(), pixels));
     const std::int64_t map_bytes =
         single ? kernels_.packed_bytes(weights_.tokens(), pixels) : 2 * lanes * element_;
     const std::int64_t layers_bytes = x_bytes + stored_layers(weights_) * hidden_bytes;
-    const std::int64_t sums_room = std::max(sums_bytes_of(0, lanes), sums_bytes_of(1, lanes));
+    Products first_layer = products_of(0, pixels, lanes);
+    Products others = stored_layers(weights_) > 0 ? products_of(1, pixels, lanes) : first_layer;
+    const std::int64_t sums_room = std::max(first_layer.sums_room, others.sums_room);
     char* x = static_cast<char*>(scratch(layers_bytes + whole_lines(map_bytes) + sums_room));
     if (x == nullptr) {
       out_of_memory_ = true;
@@ -124,25 +126,28 @@ class FusedRun {
     kernels_.pack_pixels(start.source, weights_.channels(), start.pixel, pixels, x);
     char* hidden = x + x_bytes;
     char* map = x + layers_bytes;
-    char* sums = map + whole_lines(map_bytes);
-    if (single) return single_layer(x, map, sums, first, pixels);
+    first_layer.tile.sums = others.tile.sums = map + whole_lines(map_bytes);
+    if (single) return single_layer(first_layer.of(x, weights_.layer(0, 0)), map, first);
     const int last = weights_.num_layers() - 1;
     for (std::int64_t g = first_group; g < first_group + groups; ++g) {
       const char* input = x;
       for (int i = 0; i < last - 1; ++i) {
         char* output = hidden + i % 2 * hidden_bytes;
-        (i == 0 ? kernels_.first_layer : kernels_.layer)({product(input, pixels, g, i, sums), true, output});
+        (i == 0 ? kernels_.first_layer : kernels_.layer)(
+            {(i == 0 ? first_layer : others).of(input, weights_.layer(g, i)), true, output});
         input = output;
       }
       const auto attention = last == 1 ? kernels_.first_attention : kernels_.attention;
-      attention({product(input, pixels, g, last - 1, sums), weights_.layer(g, last), map});
+      const Products& products = last == 1 ? first_layer : others;
+      attention({products.of(input, weights_.layer(g, last - 1)), weights_.layer(g, last), map});
       write_map(map, first, pixels, g);
     }
   }
 
   /** A = W x + b of all groups. `maps` receives panels of pixels with groups in place of channels. */
-  void single_layer(const char* x, char* maps, char* sums, std::int64_t first, std::int64_t pixels) {
-    kernels_.first_layer({product(x, pixels, 0, 0, sums), false, maps});
+  void single_layer(const ProductTile& product, char* maps, std::int64_t first) {
+    const std::int64_t pixels = product.pixels;
+    kernels_.first_layer({product, false, maps});
     for (std::int64_t done = 0; done < pixels;) {
       const std::int64_t count = std::min<std::int64_t>(pixels - done, kernels_.panel_pixels);
       const std::int64_t row_bytes = kernels_.packed_bytes(1, count);
@@ -154,17 +159,22 @@ class FusedRun {
     }
   }
 
-  ProductTile product(const char* x, std::int64_t pixels, std::int64_t group, int layer, char* sums) const {
-    const ProductShape shape = shape_of(layer, lanes_of(pixels));
-    return {x, pixels, shape.inputs, shape.rows, weights_.layer(group, layer), product_blocks(shape), sums};
-  }
+  /** What a task's products of one layer have in common. */
+  struct Products {
+    ProductTile tile;
+    std::int64_t sums_room;
 
-  std::int64_t lanes_of(std::int64_t pixels) const {
-    return divide_up(pixels, kernels_.panel_pixels) * kernels_.panel_pixels;
-  }
+    ProductTile of(const char* x, const PackedLayer& layer) const {
+      ProductTile product = tile;
+      product.x = x;
+      product.layer = layer;
+      return product;
+    }
+  };
 
-  ProductShape shape_of(int layer, std::int64_t lanes) const {
-    return {
+  /** Those of layer 0; with 1, those of the hidden layers behind it. The memory for sums is not set. */
+  Products products_of(int layer, std::int64_t pixels, std::int64_t lanes) const {
+    const ProductShape shape{
         .rows = weights_.num_layers() == 1 ? weights_.tokens() : weights_.hidden(),
         .inputs = layer == 0 ? kernels_.pixel_rows(weights_.channels()) : weights_.hidden(),
         .panel_rows = layer == 0 ? kernels_.first_panels.rows : kernels_.panel_rows,
@@ -173,12 +183,8 @@ class FusedRun {
         .element = element_,
         .divides_inputs = kernels_.divides_inputs,
     };
-  }
-
-  std::int64_t sums_bytes_of(int layer, std::int64_t lanes) const {
-    if (layer > 0 && layer >= weights_.num_layers() - 1) return 0;
-    const ProductShape shape = shape_of(layer, lanes);
-    return sums_bytes(shape, product_blocks(shape));
+    const ProductBlocks blocks = product_blocks(shape);
+    return {{nullptr, pixels, shape.inputs, shape.rows, {}, blocks, nullptr}, sums_bytes(shape, blocks)};
   }
 
   /** Copies the map of a block of the flat pixel sequence to the (B, G, P) of each forward. */

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/list-run.hpp"
 #include "kernels/cpu/topology.hpp"
 
 namespace tokenlearner::kernels {
@@ -13,8 +14,6 @@ constexpr std::int64_t kInputs = 64;
 constexpr std::int64_t kRows = 96;
 /** Of a thread's 4 MB. */
 constexpr std::int64_t kMostSums = 512 << 10;
-
-std::int64_t divide_up(std::int64_t value, std::int64_t by) { return (value + by - 1) / by; }
 
 }  // namespace
 

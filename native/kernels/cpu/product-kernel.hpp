@@ -157,6 +157,7 @@ TOKENLEARNER_ALWAYS_INLINE void multiply_few(Vector<SumOf<In>, kRows> (&acc)[kPa
                                              const In*& weight, const In*& x, std::int64_t inputs,
                                              std::int64_t panel) {
   for (std::int64_t c = 0; c < inputs; ++c) {
+    // For more panels there would be as many prefetches as products.
     if constexpr (kPanels <= 2) __builtin_prefetch(weight + kPanels * panel);
     Vector<In, kRows> pixels[kCount];
 #pragma GCC unroll 8
@@ -227,10 +228,18 @@ template <typename In>
 constexpr int kNarrowest =
     static_cast<int>(TOKENLEARNER_VECTOR_BYTES == 64 ? kLanesOf<In> / 2 : kLanesOf<In>);
 
-/** The panels of weights from `row` to `end`, and the last kCount pixels. `pair(row)` and `epilogue(row)` make those of a panel. */
+/**
+ * The panels of weights from `row` to `end`, and the last `count` pixels: kCount or more, at most kFewPixels. `pair(row)` and
+ * `epilogue(row)` make those of a panel.
+ */
 template <typename In, int kCount, typename MakePair, typename MakeEpilogue>
-TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t row, std::int64_t end, std::int64_t sums_panel,
-                                               const MakePair& pair, const MakeEpilogue& epilogue) {
+TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, std::int64_t row, std::int64_t end,
+                                               std::int64_t sums_panel, const MakePair& pair,
+                                               const MakeEpilogue& epilogue) {
+  static_assert(kCount <= kNarrowest<In>);
+  if constexpr (kCount < kFewPixels<In>) {
+    if (count > kCount) return run_few_pixels<In, kCount + 1>(count, row, end, sums_panel, pair, epilogue);
+  }
   constexpr int kPanels = kPanelsAtOnce<kCount>;
   for (; row + kPanels * kRows <= end; row += kPanels * kRows) {
     few_pixels_kernel<In, kCount, kNarrowest<In>, kPanels>(pair(row), sums_panel,
@@ -287,16 +296,7 @@ TOKENLEARNER_ALWAYS_INLINE void run_product(const ProductTile& tile, const MakeE
         const std::int64_t remaining = tile.pixels - pixel;
         if constexpr (kFewPixels<In> > 0) {
           if (remaining <= kFewPixels<In>) {
-            static_assert(kFewPixels<In> <= 4 && kFewPixels<In> <= kNarrowest<In>);
-            const auto run = [&]<int kCount>(std::integral_constant<int, kCount>) {
-              run_few_pixels<In, kCount>(first_row, end, kRows * lanes, pair, panel_epilogue);
-            };
-            if (remaining == 1) run(std::integral_constant<int, 1>());
-            if (remaining == 2) run(std::integral_constant<int, 2>());
-            if constexpr (kFewPixels<In> > 2) {
-              if (remaining == 3) run(std::integral_constant<int, 3>());
-              if (remaining == 4) run(std::integral_constant<int, 4>());
-            }
+            run_few_pixels<In, 1>(remaining, first_row, end, kRows * lanes, pair, panel_epilogue);
             continue;
           }
         }

@@ -1,18 +1,29 @@
 import { evaluate, moduleUrl } from './evaluate';
 
+interface Measured {
+  medianMs: number;
+  minMs: number;
+  samples: number;
+  error: number;
+}
+
+/** A whole small workload through our own contenders of a list: data, processes, protocol, agreement, interleaved timing. */
+function measureOurs(list: 'CONTENDERS' | 'NARROW_CONTENDERS'): Record<string, Measured> {
+  return evaluate(
+    'session',
+    `await (async () => {
+      const { ${list}: contenders, isOurs } = await import('${moduleUrl('contenders')}');
+      const { WORKLOADS } = await import('${moduleUrl('workloads')}');
+      const session = new it.Session({ onnxruntime: null, python: null }, 1);
+      const workload = WORKLOADS.find(({ name }) => name === 'zeta-test');
+      return session.measure(workload, contenders.filter(isOurs), { seconds: 0, minimumRounds: 2, maximumRounds: 2 });
+    })()`,
+  ) as Record<string, Measured>;
+}
+
 describe('Session', () => {
-  // A whole small workload through our own contenders: data, processes, protocol, agreement, interleaved timing.
   it('measures our engines without any peer', () => {
-    const results = evaluate(
-      'session',
-      `await (async () => {
-        const { CONTENDERS, isOurs } = await import('${moduleUrl('contenders')}');
-        const { WORKLOADS } = await import('${moduleUrl('workloads')}');
-        const session = new it.Session({ onnxruntime: null, python: null }, 1);
-        const workload = WORKLOADS.find(({ name }) => name === 'zeta-test');
-        return session.measure(workload, CONTENDERS.filter(isOurs), { seconds: 0, minimumRounds: 2, maximumRounds: 2 });
-      })()`,
-    ) as Record<string, { medianMs: number; minMs: number; samples: number; error: number }>;
+    const results = measureOurs('CONTENDERS');
     expect(Object.keys(results)).toEqual(['fused', 'grouped-conv']);
     for (const { medianMs, minMs, samples, error } of Object.values(results)) {
       expect(minMs).toBeGreaterThan(0);
@@ -29,16 +40,7 @@ describe('Session', () => {
   });
 
   it('measures bfloat16, whose error is larger, within its own tolerance', () => {
-    const { 'fused-bfloat16': measured } = evaluate(
-      'session',
-      `await (async () => {
-        const { NARROW_CONTENDERS, isOurs } = await import('${moduleUrl('contenders')}');
-        const { WORKLOADS } = await import('${moduleUrl('workloads')}');
-        const session = new it.Session({ onnxruntime: null, python: null }, 1);
-        const workload = WORKLOADS.find(({ name }) => name === 'zeta-test');
-        return session.measure(workload, NARROW_CONTENDERS.filter(isOurs), { seconds: 0, minimumRounds: 2, maximumRounds: 2 });
-      })()`,
-    ) as Record<string, { error: number }>;
+    const { 'fused-bfloat16': measured } = measureOurs('NARROW_CONTENDERS');
     expect(measured?.error).toBeGreaterThan(1e-4);
     expect(measured?.error).toBeLessThan(1e-2);
     const check =

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/cpu/list-run.hpp"
 #include "kernels/cpu/topology.hpp"
 #include "pair-variants.hpp"
 #include "run.hpp"
@@ -36,14 +37,7 @@ std::vector<unsigned char> run(const Problem& problem, const PackedWeights& weig
   const std::int64_t lanes = (pixels / kernels.panel_pixels + 1) * kernels.panel_pixels;
   Bytes x(kernels.packed_bytes(inputs, pixels));
   const ForwardParams params = problem.params(nullptr, nullptr);
-  const PixelSource source{params.x,
-                           params.height,
-                           params.width,
-                           params.x_batch_stride,
-                           params.x_channel_stride,
-                           params.x_row_stride,
-                           params.x_pixel_stride,
-                           pixels};
+  const PixelSource source = pixel_source(params, params.x, params.batch);
   kernels.pack_pixels(&source, weights.channels(), 0, pixels, x.data());
   Bytes sums((weights.hidden() + 96) * lanes * element);
   const ProductTile product{x.data(), pixels,     inputs, weights.hidden(), weights.layer(0, 0),
