@@ -9,7 +9,7 @@ import { bundledError } from './bundled';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import { findAddon } from './libtorch/addon-file';
 import type { LibtorchLocation } from './libtorch/locate';
-import type { NativeBinding, TensorConstructor } from './native-interface';
+import type { NativeBinding, NativeTensor, TensorConstructor } from './native-interface';
 import { once } from './once';
 
 const PACKAGE_ROOT = path.join(__dirname, '..');
@@ -56,9 +56,16 @@ function resolveAddon(): string {
   return file;
 }
 
-const createTensor: TensorConstructor = (storage, dtype, device, offset, ...sizes) => {
+const createTensor: TensorConstructor = (id, dtype, device, offset, ...sizes) => {
   const rank = sizes.length / 2;
-  return { storage, dtype, device, shape: sizes.slice(0, rank), strides: sizes.slice(rank), offset };
+  return {
+    id,
+    dtype,
+    device,
+    shape: sizes.slice(0, rank),
+    strides: sizes.slice(rank),
+    offset,
+  } as NativeTensor;
 };
 
 function load(): Loaded {

@@ -10,18 +10,23 @@ declare const storageBrand: unique symbol;
 declare const layerBrand: unique symbol;
 declare const batcherBrand: unique symbol;
 
+/** What JavaScript holds of a native value. Hot calls pass its number, which native code reads faster. */
+interface Handle {
+  readonly id: number;
+}
+
 /** Native memory with a reference count. It is freed once it is disposed or collected and no run uses it. */
-export interface StorageHandle {
+export interface StorageHandle extends Handle {
   readonly [storageBrand]: true;
 }
 
 /** A native layer: an immutable configuration, and parameters that are replaced atomically. */
-export interface LayerHandle {
+export interface LayerHandle extends Handle {
   readonly [layerBrand]: true;
 }
 
 /** A queue that joins the requests of many callers. Requests that were accepted are settled even if it is collected. */
-export interface BatcherHandle {
+export interface BatcherHandle extends Handle {
   readonly [batcherBrand]: true;
 }
 
@@ -44,9 +49,14 @@ export interface TensorArg {
   offset: number;
 }
 
-/** A tensor that native code created. */
-export interface NativeTensor {
-  storage: StorageHandle;
+/**
+ * The inputs of a forward, one after the other, each as its storage (JavaScript's memory, or the number of a handle), dtype, offset, rank,
+ * shape and strides. Native code reads them much faster than the properties of a {@link TensorArg}.
+ */
+export type FlatTensors = readonly (ArrayBufferView | number)[];
+
+/** A tensor that native code created. It is the handle of its storage. */
+export interface NativeTensor extends StorageHandle {
   dtype: DTypeCode;
   device: DeviceCode;
   shape: number[];
@@ -56,7 +66,7 @@ export interface NativeTensor {
 
 /** Makes a NativeTensor. `sizes` are the shape, then the strides. */
 export type TensorConstructor = (
-  storage: StorageHandle,
+  id: number,
   dtype: DTypeCode,
   device: DeviceCode,
   offset: number,
@@ -199,7 +209,7 @@ export interface NativeBinding {
    */
   share(storage: StorageHandle): [buffer: ArrayBuffer, lent: boolean];
   /** Releases this handle's count. Idempotent. A buffer from {@link share} stays valid. */
-  disposeStorage(storage: StorageHandle): void;
+  disposeStorage(storage: StorageHandle | number): void;
   /** Counts the live native storages, their bytes, and the live layers of this environment, and the process's shared values. */
   counters(): { liveTensors: number; liveBytes: number; liveLayers: number; liveShares: number };
 
@@ -309,14 +319,18 @@ export interface NativeBinding {
    * cancel. A request that has not started after `timeoutMs` fails with ERR_TIMEOUT.
    */
   forward(
-    layer: LayerHandle,
-    inputs: readonly TensorArg[],
+    layer: LayerHandle | number,
     how: CallOptions | undefined,
     id: number,
-    timeoutMs?: number,
+    timeoutMs: number | undefined,
+    ...inputs: FlatTensors
   ): Promise<NativeTensor[]>;
   /** Runs on the calling thread. */
-  forwardSync(layer: LayerHandle, inputs: readonly TensorArg[], how?: CallOptions): NativeTensor[];
+  forwardSync(
+    layer: LayerHandle | number,
+    how: CallOptions | undefined,
+    ...inputs: FlatTensors
+  ): NativeTensor[];
   /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
   cancel(id: number): boolean;
   /** Sets the most requests that may wait for each device, and the most bytes of their inputs; Infinity means no limit. */
@@ -330,14 +344,14 @@ export interface NativeBinding {
    * small one may run during the call.
    */
   batchForward(
-    batcher: BatcherHandle,
-    layer: LayerHandle,
-    input: TensorArg,
+    batcher: BatcherHandle | number,
+    layer: LayerHandle | number,
     how: CallOptions | undefined,
     id: number,
     priority: number,
     timeoutMs: number | undefined,
     alone: boolean,
+    ...input: FlatTensors
   ): Promise<NativeTensor[]>;
   /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
   cancelBatched(batcher: BatcherHandle, id: number): boolean;

@@ -2,7 +2,7 @@
  * Arithmetic on shapes and strides, in elements. Pure.
  */
 import { TokenLearnerError } from './errors';
-import { checkInteger, type IntegerRange, unexpected } from './validate';
+import { checkInteger, type IntegerRange, isIntegerIn, unexpected } from './validate';
 
 /** Sizes of dimensions, outermost first. */
 export type Shape = readonly number[];
@@ -56,7 +56,12 @@ export function checkIntegers(name: string, value: unknown, range: IntegerRange)
     );
   }
   // Read by index, since the caller's iterator may return anything. This checks holes too.
-  return Array.from({ length }, (_, i) => checkInteger(`${name}[${i}]`, value[i], range));
+  return Array.from({ length }, (_, i) => itemAt(name, i, value[i], range));
+}
+
+function itemAt(name: string, i: number, item: unknown, range: IntegerRange): number {
+  // Its name is text that only an error needs.
+  return isIntegerIn(range, item) ? item : checkInteger(`${name}[${i}]`, item, range);
 }
 
 /** Row-major strides. A size of 0 counts as 1, as in PyTorch. */

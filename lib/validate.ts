@@ -57,17 +57,22 @@ function describeRange(range: IntegerRange): string {
   return min === undefined ? 'an integer' : `an integer of at least ${min}`;
 }
 
+/** True for a safe integer in a range. */
+export function isIntegerIn(range: IntegerRange, value: unknown): value is number {
+  return (
+    Number.isSafeInteger(value) &&
+    (value as number) >= (bound(range, 'min') ?? -Infinity) &&
+    (value as number) <= (bound(range, 'max') ?? Infinity)
+  );
+}
+
 /** Checks for a safe integer in a range. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkInteger(name: string, value: unknown, range: IntegerRange = {}): number {
   if (typeof value !== 'number') {
     throw unexpected('ERR_INVALID_ARG_TYPE', name, describeRange(range), value);
   }
-  const min = bound(range, 'min') ?? -Infinity;
-  const max = bound(range, 'max') ?? Infinity;
-  if (!Number.isSafeInteger(value) || value < min || value > max) {
-    throw unexpected('ERR_OUT_OF_RANGE', name, describeRange(range), value);
-  }
-  return value;
+  if (isIntegerIn(range, value)) return value;
+  throw unexpected('ERR_OUT_OF_RANGE', name, describeRange(range), value);
 }
 
 /** Checks for a finite number of at least `min`. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */

@@ -9,6 +9,26 @@ import { output, SetupError } from './tools.mjs';
 
 const CORE = 'core.js';
 
+/** Runs each part once, when it is first asked for, as Node runs a file. */
+const HEAD = `"use strict";
+const modules = new Map();
+function part(name) {
+  let module = modules.get(name);
+  if (module === undefined) {
+    modules.set(name, (module = { exports: {} }));
+    try {
+      parts[name].call(module.exports, module, module.exports);
+    } catch (error) {
+      modules.delete(name);
+      throw error;
+    }
+  }
+  return module.exports;
+}
+module.exports = part;
+const parts = {
+`;
+
 /** The compiled files below `folder` that loading its index.js loads, relative to it. */
 function loadedFiles(folder) {
   const index = path.join(folder, 'index.js');
@@ -26,47 +46,35 @@ function knowsItsFolder(folder, file) {
   return file.includes('/') && readFileSync(path.join(folder, file), 'utf8').includes('__dirname');
 }
 
-/** Leaves all other files where they are. */
-function onlyFiles(folder, files) {
-  const chosen = new Set(files.map((file) => path.join(folder, file)));
-  return {
-    name: 'only the files that every program loads',
-    setup: ({ onResolve }) => {
-      onResolve({ filter: /^\./ }, ({ path: name, resolveDir }) => {
-        const file = createRequire(path.join(resolveDir, 'x.js')).resolve(name);
-        if (chosen.has(file) || file.endsWith('.json')) return { path: file };
-        return { path: `./${path.relative(folder, file).replaceAll(path.sep, '/')}`, external: true };
-      });
-    },
-  };
+const REQUIRE = /\brequire\((["'])(\.\.?\/[^"']+)\1\)/g;
+
+/** A file's text as a function's: what core.js holds is asked there, what it does not is loaded from where it lies. */
+async function partOf(folder, file, held) {
+  const { transform } = createRequire(import.meta.url)('esbuild');
+  const full = path.join(folder, file);
+  // Without the comments. Not esbuild's bundle: that renames classes, or gives every closure its name again each time it is made.
+  const { code } = await transform(readFileSync(full, 'utf8'), { platform: 'node', target: 'node20' });
+  const { resolve } = createRequire(full);
+  const text = code.replace(REQUIRE, (_, quote, name) => {
+    const found = path.relative(folder, resolve(name)).replaceAll(path.sep, '/');
+    if (found.endsWith('.json')) return `(${readFileSync(path.join(folder, found), 'utf8').trim()})`;
+    return held.has(found) ? `part("${found}")` : `require("./${found}")`;
+  });
+  return `"${file}"(module, exports) {\n${text}}`;
 }
 
 /** Writes core.js beside a compiled index.js, and the lines in the place of what it holds. */
 export async function writeCore(folder) {
-  const { build } = createRequire(import.meta.url)('esbuild');
   const files = loadedFiles(folder);
-  // Getters: nothing runs before core.js has said what it holds, since a file outside it may ask for a part of it.
-  const parts = files.map((file) => `get '${file}'() { return require('./${file}'); },`);
-  await build({
-    stdin: { contents: `module.exports = {\n${parts.join('\n')}\n};`, resolveDir: folder },
-    outfile: path.join(folder, CORE),
-    absWorkingDir: folder,
-    bundle: true,
-    // Of classes, which errors and printed values show.
-    keepNames: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    logLevel: 'warning',
-    plugins: [onlyFiles(folder, files)],
-  });
+  const held = new Set(files);
+  const parts = await Promise.all(files.map((file) => partOf(folder, file, held)));
+  writeFileSync(path.join(folder, CORE), `${HEAD}${parts.join(',\n')}\n};\n`);
   for (const file of files) {
     const up = path.posix.relative(path.posix.dirname(file), CORE);
     const from = up.startsWith('.') ? up : `./${up}`;
     writeFileSync(
       path.join(folder, file),
-      `"use strict";\nmodule.exports = require("${from}")["${file}"];\n`,
+      `"use strict";\nmodule.exports = require("${from}")("${file}");\n`,
     );
   }
 }

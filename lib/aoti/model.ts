@@ -19,7 +19,7 @@ import type { LoadStateDictOptions, LoadStateDictResult, StateDict } from '../mo
 import { repr } from '../modules/tree';
 import type { TensorArg } from '../native-interface';
 import { checkShape, type Shape } from '../shape';
-import type { AnyTensor, Tensor } from '../tensor/tensor';
+import { type AnyTensor, flattened, type Tensor } from '../tensor/tensor';
 import { checkOptions, unexpected } from '../validate';
 import { type CallSpec, flatten, LEAF, leafCount, parseCallSpec, type Tree, unflatten } from './call-spec';
 import {
@@ -216,8 +216,8 @@ export class AotiModel extends Module {
   ): R {
     assertUsable(this, AotiModel);
     const { kwargs } = checkOptions('options', options, ['kwargs']);
-    const args = this.#arguments(inputs, kwargs);
-    return this.#results(adopted(binding().forwardSync(layerOf(this).handle, args))) as R;
+    const args = this.#arguments(inputs, kwargs).flatMap(flattened);
+    return this.#results(adopted(binding().forwardSync(layerOf(this).handle.id, undefined, ...args))) as R;
   }
 
   /**

@@ -107,9 +107,9 @@ export class HeldTensor extends ElementParts {
     }
     const copy = binding().copy(source, source.dtype, deviceCode('cpu'));
     try {
-      binding().read(copy, target);
+      binding().read({ ...copy, storage: copy }, target);
     } finally {
-      binding().disposeStorage(copy.storage);
+      binding().disposeStorage(copy);
     }
     return target;
   }

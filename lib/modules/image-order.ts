@@ -36,32 +36,35 @@ function expectedShape(dim: number, { channelsLast, flat }: ImageOrder): string 
 
 /** Returns the leading dimensions of an input. Throws ERR_SHAPE_MISMATCH if it is no image with `dim` channels, or has no pixel. */
 export function leadingOf(input: readonly number[], dim: number, order: ImageOrder): number[] {
+  const { channelsLast, flat } = order;
+  const leading = input.length - (flat ? 2 : 3);
+  const channels = channelsLast ? input.length - 1 : leading;
+  if (leading < 0 || input[channels] !== dim) throw mismatch(input, dim, order);
+  for (let i = leading; i < input.length; i++) {
+    if (i !== channels && input[i] === 0) throw mismatch(input, dim, order);
+  }
+  return input.slice(0, leading);
+}
+
+function mismatch(input: readonly number[], dim: number, order: ImageOrder): TokenLearnerError {
   const expected = expectedShape(dim, order);
   const rank = order.flat ? 2 : 3;
-  const fail = (what: string): TokenLearnerError => new TokenLearnerError('ERR_SHAPE_MISMATCH', what);
-  if (input.length < rank) {
-    throw fail(
-      `Expected an input of shape ${expected}, at least ${rank} dimensions, but received ${formatShape(input)}`,
-    );
-  }
-  const image = input.slice(-rank);
-  const channels = order.channelsLast ? image.at(-1) : image[0];
-  const pixels = order.channelsLast ? image.slice(0, -1) : image.slice(1);
-  if (channels !== dim) {
-    throw fail(
-      `Expected ${dim} channels, an input of shape ${expected}, but received ${String(channels)} channels in ${formatShape(input)}`,
-    );
-  }
-  if (pixels.includes(0)) {
-    throw fail(
-      `Expected an input of shape ${expected} with at least one pixel but received ${formatShape(input)}`,
-    );
-  }
-  return input.slice(0, -rank);
+  const received = formatShape(input);
+  const channels = input.at(order.channelsLast ? -1 : -rank);
+  const what =
+    input.length < rank
+      ? `an input of shape ${expected}, at least ${rank} dimensions, but received ${received}`
+      : channels === dim
+        ? `an input of shape ${expected} with at least one pixel but received ${received}`
+        : `${dim} channels, an input of shape ${expected}, but received ${String(channels)} channels in ${received}`;
+  return new TokenLearnerError('ERR_SHAPE_MISMATCH', `Expected ${what}`);
 }
 
 /** What a layer's channels-last inputs of few dimensions are: always (..., H, W, C), or flat below rank 4. */
 export type FlatRule = 'grid' | 'flat-below-4';
+
+/** The call without options. */
+const DEFAULTS = Object.freeze({ how: undefined, control: checkRequest({}) });
 
 /** Checks the options of a forward of a layer that pools tokens. `allowed` are its request options, `name` is the input's. */
 export function checkForward(
@@ -71,6 +74,7 @@ export function checkForward(
   allowed: readonly string[],
   name = 'input',
 ): Omit<ForwardCall, 'results'> {
+  if (options === undefined) return DEFAULTS;
   const own = ['layout', 'inputLayout', 'returnAttention', ...(rule === 'grid' ? [] : ['pixels'])];
   const given: Record<string, unknown> = checkOptions('options', options, [...own, ...allowed]);
   const { layout, inputLayout, returnAttention, pixels } = given;

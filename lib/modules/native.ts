@@ -3,7 +3,7 @@ import { binding } from '../binding';
 import { type Device, deviceCode, deviceFromCode } from '../device';
 import { type DType, dtypeFromCode, dtypeInfo, type FloatDType } from '../dtype';
 import type { CallOptions, LayerConfig, LayerHandle, PlacementCode } from '../native-interface';
-import { checkShape, type Shape } from '../shape';
+import { checkShape, elementCount, type Shape } from '../shape';
 import { adoptTensor, type AnyTensor, tensorArgument } from '../tensor/tensor';
 
 /** A named parameter of a layer. */
@@ -82,7 +82,7 @@ export abstract class Runnable {
   abstract outputShape(input: readonly number[], how?: CallOptions): number[];
 
   /** The same for the check of an input. Undefined if only a run tells the output's shape. */
-  accepts(input: readonly number[], how?: CallOptions): number[] | undefined {
+  accepts(input: readonly number[], how?: CallOptions): Shape | undefined {
     return this.outputShape(input, how);
   }
 
@@ -118,6 +118,13 @@ export class NativeLayer extends Runnable {
     return checkShape('output.shape', this.definition.outputShape(input, how));
   }
 
+  /** Without a copy, which every forward would pay for. */
+  override accepts(input: readonly number[], how?: CallOptions): Shape | undefined {
+    const shape = this.definition.outputShape(input, how);
+    elementCount(shape);
+    return shape;
+  }
+
   /** Copies the parameters to the CPU, in the order of `specs`. */
   readParameters(): AnyTensor[] {
     return binding()
@@ -147,11 +154,8 @@ export class NativeGraph extends Runnable {
     this.#parts = parts;
   }
 
-  override accepts(input: readonly number[]): number[] | undefined {
-    return this.#parts.reduce<number[] | undefined>(
-      (shape, part) => shape && part.accepts(shape),
-      [...input],
-    );
+  override accepts(input: readonly number[]): Shape | undefined {
+    return this.#parts.reduce<Shape | undefined>((shape, part) => shape && part.accepts(shape), input);
   }
 
   override outputShape(input: readonly number[]): number[] {

@@ -3,7 +3,7 @@ import { binding } from '../binding';
 import { dtypeFromCode, type FloatDType, isFloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { CallOptions, NativeTensor, TensorArg } from '../native-interface';
-import { adoptTensor, type Tensor, tensorArgument } from '../tensor/tensor';
+import { adoptTensor, flattened, type Tensor, tensorArgument } from '../tensor/tensor';
 import type { Runnable } from './native';
 import { request, type RequestOptions } from './request';
 
@@ -35,7 +35,10 @@ export async function submitAll<D extends FloatDType>(
   const native = binding();
   const outputs = await request(
     control,
-    (id, timeoutMs) => native.forward(runnable.handle, check(), how, id, timeoutMs),
+    (id, timeoutMs) => {
+      const inputs = check().flatMap(flattened);
+      return native.forward(runnable.handle.id, how, id, timeoutMs, ...inputs);
+    },
     (id) => {
       native.cancel(id);
     },
@@ -49,7 +52,8 @@ export function runSync<D extends FloatDType>(
   input: Tensor<D>,
   how?: CallOptions,
 ): Outputs<D> {
-  return adopted(binding().forwardSync(runnable.handle, [checkInput(runnable, input, how)], how));
+  const argument = checkInput(runnable, input, how);
+  return adopted(binding().forwardSync(runnable.handle.id, how, ...flattened(argument)));
 }
 
 /** Checks an input for a module. Throws ERR_INVALID_ARG_TYPE, ERR_DISPOSED, ERR_DETACHED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH. */

@@ -2,7 +2,7 @@ import type { FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { CallOptions, TensorArg } from '../native-interface';
 import { elementCount, formatShape } from '../shape';
-import type { AnyTensor, Tensor } from '../tensor/tensor';
+import { type AnyTensor, flattened, type Tensor } from '../tensor/tensor';
 import { checkBoolean, checkInteger, checkOptions } from '../validate';
 import { FORMS } from '../weights';
 import { binding } from '../binding';
@@ -323,7 +323,7 @@ export class TokenFuser extends LeafModule {
     const { how } = checkForward(original, options, 'flat-below-4', [], 'original');
     const layer = layerOf(this);
     const inputs = checkInputs(layer, settings(this), tokens, original, how);
-    return results(adopted<D>(binding().forwardSync(layer.handle, inputs, how)));
+    return results(adopted<D>(binding().forwardSync(layer.handle.id, how, ...inputs.flatMap(flattened))));
   }
 }
 

@@ -79,10 +79,10 @@ export abstract class TokenPooling<
       outputShape: (input, how) => [...leadingOf(input, dim, orderOf(how)), dim, numOutputTokens],
     });
     this.#rule = rule;
-    demandState(this).forwardCall = (input, options, allowed) => ({
-      ...checkForward(input, options, rule, allowed),
-      results,
-    });
+    demandState(this).forwardCall = (input, options, allowed) => {
+      const { how, control } = checkForward(input, options, rule, allowed);
+      return { how, control, results };
+    };
   }
 
   /** C: the channels of the input. */

@@ -12,7 +12,7 @@ import { assertNotDisposed, className, demandState, type ForwardCall, isModule }
 import { TokenFuser } from '../modules/token-fuser';
 import type { TokensAndAttention } from '../modules/token-pooling';
 import type { BatcherHandle, NativeTensor } from '../native-interface';
-import type { Tensor } from '../tensor/tensor';
+import { flattened, type Tensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
 import { checkBoolean, checkInteger, checkOptions, describe, isPlainObject, unexpected } from '../validate';
 import {
@@ -30,6 +30,8 @@ interface With {
 interface Without {
   returnAttention?: false;
 }
+
+type Result<D extends FloatDType> = Tensor<D> | TokensAndAttention<D>;
 
 /** The key of the method that holds a batcher's queue, for tests. */
 const HOLD = Symbol.for('tokenlearner.batcher.hold');
@@ -73,13 +75,6 @@ export class Batcher {
   /** Requests that native code has not settled. */
   #pending = 0;
   #onIdle: (() => void)[] = [];
-  // It holds the batcher, so that the handle is not collected before the requests are settled.
-  readonly #settled = (): void => {
-    if (--this.#pending > 0) return;
-    const waiting = this.#onIdle;
-    this.#onIdle = [];
-    for (const resume of waiting) resume();
-  };
 
   /**
    * @param model - a module of this package, or a Sequential of such modules. The batcher does not own it.
@@ -121,10 +116,7 @@ export class Batcher {
     input: Tensor<D>,
     options?: BatcherForwardOptions,
   ): Promise<Tensor<D> | TokensAndAttention<D>>;
-  async forward<D extends FloatDType>(
-    input: Tensor<D>,
-    options?: BatcherForwardOptions,
-  ): Promise<Tensor<D> | TokensAndAttention<D>> {
+  async forward<D extends FloatDType>(input: Tensor<D>, options?: BatcherForwardOptions): Promise<Result<D>> {
     checkThis(this);
     const runnable = demandRunnable(this.#model);
     const { priority, call } = this.#check(input, options);
@@ -133,19 +125,40 @@ export class Batcher {
     const id = ++this.#lastId;
     const native = binding();
     const start = (): Promise<NativeTensor[]> => {
-      const argument = checkInput(runnable, input, how);
-      const [batcher, layer] = [this.#handle, runnable.handle];
-      const alone = this.#pending === 0;
-      const running = native.batchForward(batcher, layer, argument, how, id, priority, timeoutMs, alone);
+      const flat = flattened(checkInput(runnable, input, how));
+      const [batcher, layer, alone] = [this.#handle.id, runnable.handle.id, this.#pending === 0];
+      const running = native.batchForward(batcher, layer, how, id, priority, timeoutMs, alone, ...flat);
       ++this.#pending;
-      running.then(this.#settled, this.#settled);
       return running;
     };
     const { signal } = control;
-    const outputs = await (signal === undefined
-      ? start()
-      : request({ signal }, start, () => native.cancelBatched(this.#handle, id)));
-    return results(adopted(outputs)) as Tensor<D> | TokensAndAttention<D>;
+    if (signal !== undefined) {
+      const cancel = (): boolean => native.cancelBatched(this.#handle, id);
+      return results(adopted(await request({ signal }, () => this.#counted(start()), cancel))) as Result<D>;
+    }
+    // The same as counted(), without a second promise.
+    const running = start();
+    try {
+      return results(adopted(await running)) as Result<D>;
+    } finally {
+      this.#settle();
+    }
+  }
+
+  /** Counts a request as settled once native code has settled it, which may be after its caller has gone. */
+  async #counted(running: Promise<NativeTensor[]>): Promise<NativeTensor[]> {
+    try {
+      return await running;
+    } finally {
+      this.#settle();
+    }
+  }
+
+  #settle(): void {
+    if (--this.#pending > 0) return;
+    const waiting = this.#onIdle;
+    this.#onIdle = [];
+    for (const resume of waiting) resume();
   }
 
   /** Returns what waits and runs now, and what was done since the batcher was made. */

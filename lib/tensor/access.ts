@@ -4,7 +4,7 @@
 import { type Device, deviceFromCode } from '../device';
 import { type DType, dtypeFromCode, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import type { NativeTensor, TensorArg } from '../native-interface';
+import type { FlatTensors, NativeTensor, StorageHandle, TensorArg } from '../native-interface';
 import { elementCount, type Shape } from '../shape';
 import { describe, unexpected } from '../validate';
 import { Storage } from './storage';
@@ -93,14 +93,23 @@ export function tensorArgument(name: string, value: unknown): TensorArg {
   return viewArgument(checkTensor(name, value));
 }
 
+/** Writes a tensor as arguments of a forward. */
+export function flattened({ storage, dtype, offset, shape, strides }: TensorArg): FlatTensors {
+  return [isHandle(storage) ? storage.id : storage, dtype, offset, shape.length, ...shape, ...strides];
+}
+
+function isHandle(storage: StorageHandle | ArrayBufferView): storage is StorageHandle {
+  return !ArrayBuffer.isView(storage);
+}
+
 /** Creates a tensor from a result of native code. */
 export function adoptTensor(native: NativeTensor): AnyTensor {
-  const { storage, dtype: code, device, shape, strides, offset } = native;
+  const { dtype: code, device, shape, strides, offset } = native;
   const dtype = dtypeFromCode(code);
   const { itemSize } = dtypeInfo(dtype);
   const bytes = elementCount(shape, itemSize) * itemSize;
   return makeTensor({
-    storage: Storage.native(storage, bytes),
+    storage: Storage.native(native, bytes),
     dtype,
     device: deviceFromCode(device),
     shape,

@@ -53,7 +53,7 @@ export class Storage {
     if (this.#views > 0) return;
     const memory = this.#memory;
     this.#memory = { kind: 'released' };
-    if (memory.kind === 'native' || memory.kind === 'lent') binding().disposeStorage(memory.handle);
+    if (memory.kind === 'native' || memory.kind === 'lent') binding().disposeStorage(memory.handle.id);
   }
 
   /** The memory as an argument of native code. Throws ERR_DETACHED. */

@@ -15,7 +15,7 @@ import { cat, stack } from './join';
 import type { Nested, TensorJSON } from './numbers';
 import { TensorOperations } from './operations';
 
-export { adoptTensor, holdTensor, tensorArgument, type View } from './access';
+export { adoptTensor, flattened, holdTensor, tensorArgument, type View } from './access';
 
 /** A tensor of any dtype. */
 export type AnyTensor = Tensor<DType>;

@@ -114,13 +114,13 @@ Napi::Value Addon::batch_forward(const Napi::CallbackInfo& info) {
     // Held, since reading the other arguments can run JavaScript.
     const std::shared_ptr<Batcher> batcher = this->batcher(info[0]).shared_from_this();
     std::shared_ptr<const Op> op = unwrap(info[1]).snapshot();
-    std::vector<TensorArg> arguments;
-    arguments.push_back(read_tensor(info[2]));
-    CallOptions options = options_for(*op, arguments, info[3]);
-    const uint64_t id = static_cast<uint64_t>(info[4].ToNumber().Int64Value());
-    const int priority = info[5].ToNumber().Int32Value();
-    const double timeout = info[6].IsNumber() ? info[6].As<Napi::Number>().DoubleValue() : -1;
-    const bool may_run_inline = info[7].ToBoolean();
+    std::vector<TensorArg> arguments = read_tensors(info, 7);
+    if (arguments.size() > 1) throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected one input");
+    CallOptions options = options_for(*op, arguments, info[2]);
+    const uint64_t id = static_cast<uint64_t>(info[3].ToNumber().Int64Value());
+    const int priority = info[4].ToNumber().Int32Value();
+    const double timeout = info[5].IsNumber() ? info[5].As<Napi::Number>().DoubleValue() : -1;
+    const bool may_run_inline = info[6].ToBoolean();
     if (closed_) throw Error(ErrorCode::ERR_CLOSED, "This Node environment is shutting down");
 
     std::vector<Tensor> inputs = bind_tensors(storages_, std::move(arguments));

@@ -19,8 +19,10 @@
 
 namespace tokenlearner {
 
-/// The number in a handle. -1 for any other value. May run JavaScript (a getter of a forged handle).
+/// The number in a handle, or given instead of it: a property costs more to read than the rest of an argument. -1 for
+/// any other value. May run JavaScript (a getter of a forged handle).
 inline int64_t read_handle(Napi::Value handle) {
+  if (handle.IsNumber()) return handle.As<Napi::Number>().Int64Value();
   if (!handle.IsObject() || handle.IsTypedArray()) return -1;
   const Napi::Value id = handle.As<Napi::Object>().Get("id");
   return id.IsNumber() ? id.As<Napi::Number>().Int64Value() : -1;
@@ -32,12 +34,23 @@ class HandleTable {
  public:
   /// Adds a value and returns its new handle. `cost` is the number of bytes that the handle keeps alive.
   Napi::Object add(Napi::Env env, T value, int64_t cost) {
+    return add(env, std::move(value), cost, plain_handle);
+  }
+
+  /// An object with a number.
+  static Napi::Object plain_handle(Napi::Number id) {
+    auto handle = Napi::Object::New(id.Env());
+    const napi_property_descriptor property = {"id",    nullptr, nullptr,      nullptr,
+                                               nullptr, id,      napi_default, nullptr};
+    NAPI_THROW_IF_FAILED(id.Env(), napi_define_properties(id.Env(), handle, 1, &property), handle);
+    return handle;
+  }
+
+  /// The same with a handle of the caller's: `make` gets the number and returns an object that has it as `id`.
+  template <typename Make>
+  Napi::Object add(Napi::Env env, T value, int64_t cost, Make&& make) {
     const int64_t id = next_id();
-    auto handle = Napi::Object::New(env);
-    const napi_property_descriptor property = {
-        "id",         nullptr, nullptr, nullptr, nullptr, Napi::Number::New(env, static_cast<double>(id)),
-        napi_default, nullptr};
-    NAPI_THROW_IF_FAILED(env, napi_define_properties(env, handle, 1, &property), handle);
+    const Napi::Object handle = make(Napi::Number::New(env, static_cast<double>(id)));
     napi_ref weak = nullptr;
     NAPI_THROW_IF_FAILED(env, napi_create_reference(env, handle, 0, &weak), handle);
     slots_.emplace(id, Slot{std::move(value), weak});
@@ -50,6 +63,17 @@ class HandleTable {
   T* find(int64_t id) {
     const auto found = slots_.find(id);
     return found == slots_.end() ? nullptr : &found->second.value;
+  }
+
+  /// True if a handle had that number, here or in another environment.
+  static bool was_issued(int64_t id) { return id > 0 && id <= last_id().load(std::memory_order_relaxed); }
+
+  /// Removes a value before its handle is collected, without waiting for a sweep.
+  void remove(Napi::Env env, int64_t id) {
+    const auto found = slots_.find(id);
+    if (found == slots_.end()) return;
+    napi_delete_reference(env, found->second.weak);
+    slots_.erase(found);
   }
 
   /// True if so much was added since the last sweep that a new one pays off.
@@ -99,10 +123,11 @@ class HandleTable {
     napi_ref weak;
   };
 
-  static int64_t next_id() {
+  static std::atomic<int64_t>& last_id() {
     static std::atomic<int64_t> last = 0;
-    return ++last;
+    return last;
   }
+  static int64_t next_id() { return ++last_id(); }
 
   static constexpr int64_t kSweepCost = 64 << 20;
   static constexpr std::size_t kFewHandles = 4096;

@@ -226,11 +226,11 @@ Napi::Value Addon::run_now(Napi::Env env, const Op& op, std::vector<TensorArg> a
 Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
-    std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
-    CallOptions options = options_for(*op, arguments, info[2]);
+    std::vector<TensorArg> arguments = read_tensors(info, 4);
+    CallOptions options = options_for(*op, arguments, info[1]);
     Limits limits;
-    limits.id = to_index(info[3], "id");
-    if (info[4].IsNumber()) limits.timeout = info[4].As<Napi::Number>().DoubleValue();
+    limits.id = to_index(info[2], "id");
+    if (info[3].IsNumber()) limits.timeout = info[3].As<Napi::Number>().DoubleValue();
     return submit(env, std::move(op), std::move(arguments), std::move(options), limits);
   });
 }
@@ -238,8 +238,8 @@ Napi::Value Addon::forward(const Napi::CallbackInfo& info) {
 Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     const std::shared_ptr<const Op> op = unwrap(info[0]).snapshot();
-    std::vector<TensorArg> arguments = read_each(info[1], read_tensor);
-    CallOptions options = options_for(*op, arguments, info[2]);
+    std::vector<TensorArg> arguments = read_tensors(info, 2);
+    CallOptions options = options_for(*op, arguments, info[1]);
     return run_now(env, *op, std::move(arguments), std::move(options));
   });
 }

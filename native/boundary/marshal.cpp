@@ -99,16 +99,43 @@ Storage borrow_view(Napi::Env env, Napi::Value view) {
   return Storage::borrow(data, bytes);
 }
 
-TensorArg read_tensor(Napi::Value value) {
-  if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor");
-  const auto object = value.As<Napi::Object>();
-  TensorArg argument;
-  const Napi::Value storage = object.Get("storage");
+namespace {
+
+void set_storage(TensorArg& argument, Napi::Value storage) {
   if (storage.IsTypedArray()) {
     argument.view = storage;
   } else {
     argument.handle = read_handle(storage);
   }
+}
+
+}  // namespace
+
+std::vector<TensorArg> read_tensors(const Napi::CallbackInfo& info, std::size_t first) {
+  std::vector<TensorArg> tensors;
+  std::size_t next = first;
+  const auto take = [&] { return info[next++]; };
+  while (next < info.Length()) {
+    TensorArg argument;
+    set_storage(argument, take());
+    argument.dtype = to_dtype(take());
+    argument.offset = to_count(take(), "offset");
+    const int64_t rank = to_count(take(), "rank");
+    if (rank > kMostDimensions) throw Error(ErrorCode::ERR_OUT_OF_RANGE, "Expected fewer dimensions");
+    for (Dims* const dims : {&argument.shape, &argument.strides}) {
+      dims->resize(static_cast<std::size_t>(rank));
+      for (int64_t& size : *dims) size = to_count(take(), dims == &argument.shape ? "shape" : "strides");
+    }
+    tensors.push_back(std::move(argument));
+  }
+  return tensors;
+}
+
+TensorArg read_tensor(Napi::Value value) {
+  if (!value.IsObject()) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor");
+  const auto object = value.As<Napi::Object>();
+  TensorArg argument;
+  set_storage(argument, object.Get("storage"));
   argument.dtype = to_dtype(object.Get("dtype"));
   argument.shape = to_dims(object.Get("shape"), "shape");
   argument.strides = to_dims(object.Get("strides"), "strides");
@@ -245,14 +272,18 @@ Napi::Value TensorFactory::make(Napi::Env env, const Tensor& tensor, bool frozen
   std::array<napi_value, kNamed + 2 * kMostDimensions> arguments;
   if (rank > kMostDimensions || tensor.strides.size() != rank)
     throw Error(ErrorCode::ERR_OUT_OF_RANGE, "The result has too many dimensions");
-  arguments[0] = storages_.wrap(env, tensor.storage, frozen);
   arguments[1] = number(static_cast<int64_t>(tensor.dtype));
   arguments[2] = number(code_of(tensor.device()));
   arguments[3] = number(tensor.offset);
   std::transform(tensor.shape.begin(), tensor.shape.end(), arguments.begin() + kNamed, number);
   const auto strides = arguments.begin() + static_cast<std::ptrdiff_t>(kNamed + rank);
   std::transform(tensor.strides.begin(), tensor.strides.end(), strides, number);
-  return create_tensor_.Value().Call(env.Undefined(), kNamed + 2 * rank, arguments.data());
+  return storages_.wrap(env, tensor.storage, frozen, [&](Napi::Number id) {
+    arguments[0] = id;
+    return create_tensor_.Value()
+        .Call(env.Undefined(), kNamed + 2 * rank, arguments.data())
+        .As<Napi::Object>();
+  });
 }
 
 Napi::Value TensorFactory::make_all(Napi::Env env, const std::vector<Tensor>& tensors) const {

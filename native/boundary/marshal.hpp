@@ -29,6 +29,9 @@ struct TensorArg {
 
 TensorArg read_tensor(Napi::Value value);
 
+/// The tensors of a call from its argument `first` on: FlatTensors of lib/native-interface.ts.
+std::vector<TensorArg> read_tensors(const Napi::CallbackInfo& info, std::size_t first);
+
 /// The tensor over the memory as it is now. The memory of a typed array is borrowed: it is valid only until
 /// JavaScript runs again.
 Tensor bind_tensor(StorageRegistry& storages, TensorArg argument);

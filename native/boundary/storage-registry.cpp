@@ -53,33 +53,38 @@ Storage StorageRegistry::allocate(Napi::Env env, std::size_t bytes, bool zeroed)
   return lends() ? Storage::allocate(bytes, zeroed) : js_memory_.allocate(env, bytes);
 }
 
-Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage, bool frozen) {
-  if (entries_.is_due()) sweep(env);
+StorageRegistry::Entry StorageRegistry::entry_for(Storage storage, bool frozen) {
   Entry entry;
   entry.block = std::make_shared<Block>(std::move(storage));
   entry.block->frozen = frozen;
-  const int64_t bytes = entry.block->bytes();
   // V8 already counts its own memory. Frozen memory is not freed with this handle.
-  entry.reported = frozen || JsMemory::owns(entry.block->storage) ? 0 : bytes;
-  const int64_t reported = entry.reported;
-  const Napi::Object handle = entries_.add(env, std::move(entry), bytes);
+  entry.reported = frozen || JsMemory::owns(entry.block->storage) ? 0 : entry.block->bytes();
+  return entry;
+}
+
+StorageRegistry::Cost StorageRegistry::cost_of(const Entry& entry) {
+  return {entry.block->bytes(), entry.reported};
+}
+
+void StorageRegistry::count(Napi::Env env, Cost cost) {
   counters_->tensors += 1;
-  counters_->bytes += bytes;
-  if (reported != 0) Napi::MemoryManagement::AdjustExternalMemory(env, reported);
-  return handle;
+  counters_->bytes += cost.bytes;
+  if (cost.reported != 0) Napi::MemoryManagement::AdjustExternalMemory(env, cost.reported);
+}
+
+Napi::Value StorageRegistry::wrap(Napi::Env env, Storage storage) {
+  return wrap(env, std::move(storage), false, HandleTable<Entry>::plain_handle);
 }
 
 StorageRegistry::Entry& StorageRegistry::entry_of(int64_t handle) {
   Entry* const entry = entries_.find(handle);
-  if (entry == nullptr) throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor's storage");
-  return *entry;
+  if (entry != nullptr && entry->block != nullptr) return *entry;
+  if (entry != nullptr || HandleTable<Entry>::was_issued(handle))
+    throw Error(ErrorCode::ERR_DISPOSED, "The tensor was disposed");
+  throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor's storage");
 }
 
-const Storage& StorageRegistry::unwrap(int64_t handle) {
-  const Entry& entry = entry_of(handle);
-  if (entry.block == nullptr) throw Error(ErrorCode::ERR_DISPOSED, "The tensor was disposed");
-  return entry.block->storage;
-}
+const Storage& StorageRegistry::unwrap(int64_t handle) { return entry_of(handle).block->storage; }
 
 StorageRegistry::Shared StorageRegistry::share(Napi::Env env, int64_t handle) {
   Entry& entry = entry_of(handle);
@@ -180,7 +185,13 @@ void StorageRegistry::release(Napi::Env env, Entry& entry) {
 }
 
 void StorageRegistry::dispose(Napi::Env env, int64_t handle) {
-  release(env, entry_of(handle));
+  Entry* const entry = entries_.find(handle);
+  if (entry != nullptr) {
+    release(env, *entry);
+    entries_.remove(env, handle);
+  } else if (!HandleTable<Entry>::was_issued(handle)) {
+    throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected a tensor's storage");
+  }
   js_memory_.collect(env);
 }
 

@@ -59,8 +59,20 @@ class StorageRegistry {
   /// Host memory for a tensor that JavaScript will hold. Throws ERR_OUT_OF_MEMORY.
   Storage allocate(Napi::Env env, std::size_t bytes, bool zeroed);
 
-  /// A new handle for `storage`. If `frozen`, other environments may hold the memory.
-  Napi::Value wrap(Napi::Env env, Storage storage, bool frozen = false);
+  /// A new handle for `storage`.
+  Napi::Value wrap(Napi::Env env, Storage storage);
+
+  /// The same with a handle that `make` returns: see HandleTable::add(). If `frozen`, other environments may hold the
+  /// memory.
+  template <typename Make>
+  Napi::Value wrap(Napi::Env env, Storage storage, bool frozen, Make&& make) {
+    if (entries_.is_due()) sweep(env);
+    Entry entry = entry_for(std::move(storage), frozen);
+    const Cost cost = cost_of(entry);
+    const Napi::Object handle = entries_.add(env, std::move(entry), cost.bytes, std::forward<Make>(make));
+    count(env, cost);
+    return handle;
+  }
 
   /// The storage behind a handle, by its number: see read_handle(). Throws ERR_INVALID_ARG_TYPE or
   /// ERR_DISPOSED.
@@ -84,7 +96,7 @@ class StorageRegistry {
   /// Replaces frozen memory by a copy, for a write. Running requests keep the old memory.
   void thaw(Napi::Env env, int64_t handle);
 
-  /// Drops the handle's count. Idempotent.
+  /// Drops the handle and its count. Idempotent.
   void dispose(Napi::Env env, int64_t handle);
 
   /// Frees the storages that other threads have released.
@@ -103,11 +115,19 @@ class StorageRegistry {
  private:
   struct Block;
   struct Entry {
-    std::shared_ptr<Block> block;  // Null after dispose().
+    std::shared_ptr<Block> block;  // Null after share() gave the memory to V8.
     /// The bytes that were reported to the garbage collector for this handle.
     int64_t reported = 0;
   };
 
+  struct Cost {
+    int64_t bytes;
+    int64_t reported;
+  };
+
+  static Entry entry_for(Storage storage, bool frozen);
+  static Cost cost_of(const Entry& entry);
+  void count(Napi::Env env, Cost cost);
   Entry& entry_of(int64_t handle);
   int64_t let_go(Entry& entry);
   void release(Napi::Env env, Entry& entry);

@@ -78,6 +78,13 @@ using ThreadHandle = std::uintptr_t;
 bool start_thread(ThreadHandle& thread, void (*main)(void*), void* argument) noexcept;
 void join_thread(ThreadHandle thread) noexcept;
 
+/**
+ * Makes the calling thread one that computes for long: one that wakes to answer an event, such as Node's event loop, gets a
+ * processor before it. Its share of the processors stays the same. Does nothing on systems without such a class of threads,
+ * and where the host has given the thread a class of its own.
+ */
+void become_batch_thread() noexcept;
+
 /** True on the thread that runs main(). On Windows always false. */
 bool is_main_thread();
 

@@ -155,6 +155,8 @@ bool start_thread(ThreadHandle& thread, void (*main)(void*), void* argument) noe
   return thread != 0;
 }
 
+void become_batch_thread() noexcept {}
+
 void join_thread(ThreadHandle thread) noexcept {
   const auto handle = reinterpret_cast<HANDLE>(thread);
   WaitForSingleObject(handle, INFINITE);

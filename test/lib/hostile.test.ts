@@ -5,7 +5,7 @@
 import { Linear, MaxPool2d, Sequential, type StateDict, Tensor, TokenLearner } from '../../lib';
 import { binding, requireLibtorch } from '../../lib/binding';
 import type { NativeBinding, TensorArg } from '../../lib/native-interface';
-import { tensorArgument } from '../../lib/tensor/tensor';
+import { flattened, tensorArgument } from '../../lib/tensor/tensor';
 import { expectThrow } from './formats/support';
 
 const FLOAT32 = 6;
@@ -81,7 +81,7 @@ describe('native code reads all arguments before it uses memory', () => {
       },
     };
     const input = argument(data, [2, 3]);
-    expectThrow(() => native().forwardSync(layer, [input], how), 'ERR_SHAPE_MISMATCH', 'memory');
+    expectThrow(() => native().forwardSync(layer, how, ...flattened(input)), 'ERR_SHAPE_MISMATCH', 'memory');
   });
 
   test('a getter that disposes a storage', () => {
@@ -170,6 +170,41 @@ describe('native code refuses arguments that would read out of bounds', () => {
     );
   });
 
+  test('the inputs of a forward that are cut off, or whose rank is no number of sizes', () => {
+    const relu = native().createLayer('relu', {}, [], FLOAT32, CPU);
+    const flat = flattened(argument(new Float32Array(6), [2, 3]));
+    for (let length = 1; length < flat.length; length++)
+      expect(() => native().forwardSync(relu, undefined, ...flat.slice(0, length))).toThrow('Expected');
+    for (const rank of [-1, 0.5, 3, 65, 2 ** 40]) {
+      const other = flat.map((item, i) => (i === 3 ? rank : item));
+      expect(() => native().forwardSync(relu, undefined, ...other)).toThrow('Expected');
+    }
+    expectThrow(() => native().forwardSync(relu, undefined), 'ERR_INVALID_ARG_VALUE', 'input');
+    expect(native().forwardSync(relu, undefined, ...flat)).toHaveLength(1);
+  });
+
+  test('the number of a storage that is gone, and one that never was', () => {
+    const handle = binding().allocate(16, true, false);
+    const { id } = handle;
+    const layer = native().createLayer('relu', {}, [], FLOAT32, CPU);
+    const use = (number: number) => () =>
+      native().forwardSync(layer.id, undefined, number, FLOAT32, 0, 1, 4, 1);
+    expect(use(id)()).toHaveLength(1);
+    binding().disposeStorage(id);
+    expectThrow(use(id), 'ERR_DISPOSED', 'disposed');
+    binding().disposeStorage(handle);
+    for (const number of [-1, 0, 2 ** 50]) {
+      expectThrow(use(number), 'ERR_INVALID_ARG_TYPE', 'storage');
+      expectThrow(
+        () => {
+          binding().disposeStorage(number);
+        },
+        'ERR_INVALID_ARG_TYPE',
+        'storage',
+      );
+    }
+  });
+
   test('memory that is already shared with JavaScript', () => {
     const handle = binding().allocate(16, true, false);
     const [buffer, lent] = binding().share(handle);
@@ -195,7 +230,7 @@ describe('a change is made completely or not at all', () => {
     );
     const input = argument(new Float32Array(3), [3]);
     for (const layer of layers) {
-      expect(native().forwardSync(layer, [input])).toHaveLength(1);
+      expect(native().forwardSync(layer, undefined, ...flattened(input))).toHaveLength(1);
     }
   });
 

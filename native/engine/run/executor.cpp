@@ -157,6 +157,8 @@ void Executor::spin_for_request(unsigned seen) const {
 void Executor::thread_main(void* executor) { static_cast<Executor*>(executor)->loop(); }
 
 void Executor::loop() {
+  // On CUDA the threads start kernels, and wait for them: they compute nothing.
+  if (device_.is_cpu()) platform::become_batch_thread();
   bool has_stream = false;
   for (;;) {
     std::unique_ptr<Job> request = next_request();

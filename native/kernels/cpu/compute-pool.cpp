@@ -163,6 +163,7 @@ void ComputePool::start_helpers(int wanted) {
 void ComputePool::helper_main(void* pool) { static_cast<ComputePool*>(pool)->helper_loop(); }
 
 void ComputePool::helper_loop() {
+  platform::become_batch_thread();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     Job* job =

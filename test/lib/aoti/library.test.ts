@@ -6,7 +6,7 @@ import { requireLibtorch } from '../../../lib/binding';
 import { programConfig } from '../../../lib/aoti/description';
 import type { LayerHandle } from '../../../lib/native-interface';
 import { Tensor } from '../../../lib/index';
-import { tensorArgument } from '../../../lib/tensor/tensor';
+import { flattened, tensorArgument } from '../../../lib/tensor/tensor';
 
 /** What each fake does wrong: MODE of fake-program.cpp. */
 const MODES = { create: 1, thing: 2, status: 3, destroy: 4, missing: 5, run: 6 };
@@ -39,7 +39,7 @@ const hasCompiler = process.platform === 'linux' && spawnSync(compiler, ['--vers
     return layerOf(library);
   }
 
-  const argument = (shape: number[]) => tensorArgument('x', Tensor.ones(shape));
+  const argument = (shape: number[]) => flattened(tensorArgument('x', Tensor.ones(shape)));
 
   test('a file that is no library, and one that lacks a function', async () => {
     const text = path.join(folder, 'text.so');
@@ -61,10 +61,12 @@ const hasCompiler = process.platform === 'linux' && spawnSync(compiler, ['--vers
       const layer = fake(mode);
       await native.openProgram(layer, [], []);
       for (let i = 0; i < 3; i++) {
-        await expect(native.forward(layer, [argument([2, 3])], undefined, 0)).rejects.toMatchObject({
+        await expect(
+          native.forward(layer, undefined, 0, undefined, ...argument([2, 3])),
+        ).rejects.toMatchObject({
           code: 'ERR_AOTI_RUN',
         });
-        expect(() => native.forwardSync(layer, [argument([2, 3])])).toThrow(
+        expect(() => native.forwardSync(layer, undefined, ...argument([2, 3]))).toThrow(
           'The compiled program could not run',
         );
       }
@@ -77,20 +79,20 @@ const hasCompiler = process.platform === 'linux' && spawnSync(compiler, ['--vers
 
   test('native code checks inputs again, and refuses a program that is not open', async () => {
     const layer = fake('run');
-    await expect(native.forward(layer, [argument([2, 3])], undefined, 0)).rejects.toMatchObject({
+    await expect(native.forward(layer, undefined, 0, undefined, ...argument([2, 3]))).rejects.toMatchObject({
       code: 'ERR_AOTI_PACKAGE',
     });
     expect(() => native.describeProgram(layer)).toThrow('not opened');
     await native.openProgram(layer, [], []);
     for (const shape of [[2], [2, 4], [3, 3], [2, 3, 1]])
-      expect(() => native.forwardSync(layer, [argument(shape)])).toThrow(
+      expect(() => native.forwardSync(layer, undefined, ...argument(shape))).toThrow(
         expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }) as Error,
       );
-    expect(() => native.forwardSync(layer, [argument([2, 3]), argument([2, 3])])).toThrow(
+    expect(() => native.forwardSync(layer, undefined, ...argument([2, 3]), ...argument([2, 3]))).toThrow(
       'Expected 1 inputs',
     );
-    const half = tensorArgument('x', Tensor.ones([2, 3]).to('float64'));
-    expect(() => native.forwardSync(layer, [half])).toThrow(
+    const half = flattened(tensorArgument('x', Tensor.ones([2, 3]).to('float64')));
+    expect(() => native.forwardSync(layer, undefined, ...half)).toThrow(
       expect.objectContaining({ code: 'ERR_DTYPE_MISMATCH' }) as Error,
     );
     expect(() => native.describeProgram({} as LayerHandle)).toThrow('Expected a layer');

@@ -8,6 +8,10 @@
 #include <cstring>
 #include <string>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 namespace {
 
 namespace platform = tokenlearner::platform;
@@ -82,6 +86,30 @@ TEST_SUITE("platform/platform") {
     platform::join_thread(thread);
     CHECK(used == platform::kStackBytes / 1024 / 2);
   }
+
+#if defined(__linux__)
+  TEST_CASE("a batch thread is one to the system; a thread with a class of its own keeps it") {
+    struct Classes {
+      int batch = -1;
+      int idle = -1;
+    } classes;
+    const auto run = [](void* argument) {
+      auto& seen = *static_cast<Classes*>(argument);
+      platform::become_batch_thread();
+      seen.batch = sched_getscheduler(0);
+      const sched_param none{};
+      sched_setscheduler(0, SCHED_IDLE, &none);
+      platform::become_batch_thread();
+      seen.idle = sched_getscheduler(0);
+    };
+    platform::ThreadHandle thread;
+    REQUIRE(platform::start_thread(thread, run, &classes));
+    platform::join_thread(thread);
+    CHECK(classes.batch == SCHED_BATCH);
+    CHECK(classes.idle == SCHED_IDLE);
+    CHECK(sched_getscheduler(0) == SCHED_OTHER);
+  }
+#endif
 
   TEST_CASE("other threads are not the main thread") {
     CHECK(platform::is_main_thread() == platform::kThreadsOutliveExit);
