@@ -49,10 +49,7 @@ export interface TensorArg {
   offset: number;
 }
 
-/**
- * The inputs of a forward, one after the other, each as its storage (JavaScript's memory, or the number of a handle), dtype, offset, rank,
- * shape and strides. Native code reads them much faster than the properties of a {@link TensorArg}.
- */
+/** The inputs of a forward, flat: of each its storage (or a handle's number), dtype, offset, rank, shape and strides. */
 export type FlatTensors = readonly (ArrayBufferView | number)[];
 
 /** A tensor that native code created. It is the handle of its storage. */
@@ -210,6 +207,8 @@ export interface NativeBinding {
   share(storage: StorageHandle): [buffer: ArrayBuffer, lent: boolean];
   /** Releases this handle's count. Idempotent. A buffer from {@link share} stays valid. */
   disposeStorage(storage: StorageHandle | number): void;
+  /** Detaches an ArrayBuffer, which frees its memory. False if it cannot be detached. The main thread only. */
+  detach(buffer: ArrayBuffer): boolean;
   /** Counts the live native storages, their bytes, and the live layers of this environment, and the process's shared values. */
   counters(): { liveTensors: number; liveBytes: number; liveLayers: number; liveShares: number };
 

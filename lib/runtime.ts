@@ -2,11 +2,14 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { types } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { addonPath, binding, findLibtorch, libtorchLocation, setLibtorchPath } from './binding';
 import { cudaReport, deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { CpuIsa, CudaReport, NativeBinding, ThreadsReason } from './native-interface';
-import { checkInteger, checkOptions, checkString } from './validate';
+import { checkInteger, checkOptions, checkString, unexpected } from './validate';
+
+const { transfer } = ArrayBuffer.prototype as { transfer?: (length: number) => ArrayBuffer };
 
 /** A problem, reported without throwing. */
 export interface RuntimeProblem {
@@ -284,6 +287,28 @@ export const runtime = {
   /** Counts the native memory and layers of this Node environment. */
   memory(): RuntimeMemory {
     return binding().counters();
+  },
+
+  /**
+   * Frees the memory of an ArrayBuffer at once: for buffers in great number, such as the chunks of requests' bodies, which otherwise stay until
+   * a garbage collection and are cold then. Typed arrays over it become empty. Several small Buffers can share one ArrayBuffer: pass
+   * only one that is the caller's own.
+   *
+   * @returns false if the memory stays: in a worker thread before Node 22, and if the buffer cannot be detached (WebAssembly's).
+   * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, also for a SharedArrayBuffer.
+   */
+  freeBuffer(buffer: ArrayBuffer): boolean {
+    if (!types.isArrayBuffer(buffer))
+      throw unexpected('ERR_INVALID_ARG_TYPE', 'buffer', 'an ArrayBuffer', buffer);
+    if (buffer.byteLength === 0) return true;
+    // Node 20 lacks transfer(). Its own detaching ends the process if the thread is being terminated, which a worker can be.
+    if (transfer === undefined) return isMainThread && binding().detach(buffer);
+    try {
+      transfer.call(buffer, 0);
+      return true;
+    } catch {
+      return false;
+    }
   },
 
   /**

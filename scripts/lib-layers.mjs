@@ -25,7 +25,18 @@ const SERVER = 'packages/server/lib';
 const SERVER_LAYERS = [
   [
     'values',
-    ['auth', 'check', 'datatypes', 'json-depth', 'lifecycle', 'options', 'problem', 'protocol', 'values'],
+    [
+      'auth',
+      'check',
+      'datatypes',
+      'departure',
+      'json-depth',
+      'lifecycle',
+      'options',
+      'problem',
+      'protocol',
+      'values',
+    ],
   ],
   ['models', ['models', 'input', 'input-pool']],
   ['core', ['core', 'observe', 'tracked-request']],

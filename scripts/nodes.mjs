@@ -24,6 +24,7 @@ const SUITES = [
   'test/lib/hostile',
   'test/lib/cloning',
   'test/lib/binding',
+  'test/lib/runtime.test',
   'test/lib/files',
   'test/lib/formats',
   'test/examples',

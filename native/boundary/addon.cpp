@@ -34,6 +34,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("allocate", &Addon::allocate),
                            InstanceMethod("share", &Addon::share),
                            InstanceMethod("disposeStorage", &Addon::dispose_storage),
+                           InstanceMethod("detach", &Addon::detach),
                            InstanceMethod("counters", &Addon::counters),
                            InstanceMethod("manualSeed", &Addon::manual_seed),
                            InstanceMethod("uniform", &Addon::uniform),

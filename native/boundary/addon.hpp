@@ -32,6 +32,7 @@ class Addon : public Napi::Addon<Addon> {
   // memory.cpp
   Napi::Value allocate(const Napi::CallbackInfo& info);
   Napi::Value share(const Napi::CallbackInfo& info);
+  Napi::Value detach(const Napi::CallbackInfo& info);
   Napi::Value dispose_storage(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value manual_seed(const Napi::CallbackInfo& info);

@@ -73,6 +73,14 @@ Napi::Value Addon::dispose_storage(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value Addon::detach(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    if (!info[0].IsArrayBuffer())
+      throw Error(ErrorCode::ERR_INVALID_ARG_TYPE, "Expected an ArrayBuffer to detach");
+    return Napi::Boolean::New(env, napi_detach_arraybuffer(env, info[0]) == napi_ok);
+  });
+}
+
 Napi::Value Addon::counters(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
     auto object = Napi::Object::New(env);

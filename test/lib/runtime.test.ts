@@ -1,7 +1,12 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { Linear, runtime, Tensor, TokenLearner } from '../../lib';
 import { version } from '../../package.json';
 import { expectThrow } from './formats/support';
+
+type WebAssemblyMemory = new (descriptor: { initial: number }) => { buffer: ArrayBuffer };
 
 test('info describes this installation', () => {
   const info = runtime.info();
@@ -51,6 +56,47 @@ test('memory that JavaScript owns is not counted', () => {
   const before = runtime.memory();
   Tensor.from(new Float32Array(100));
   expect(runtime.memory()).toEqual(before);
+});
+
+describe('freeBuffer', () => {
+  test('empties typed arrays at once', () => {
+    const bytes = new Uint8Array(100_000).fill(7);
+    expect(runtime.freeBuffer(bytes.buffer)).toBe(true);
+    expect([bytes.length, bytes.buffer.byteLength]).toEqual([0, 0]);
+    expect(runtime.freeBuffer(bytes.buffer)).toBe(true);
+  });
+
+  test("a tensor's memory stays valid for a forward that reads it", async () => {
+    const x = Tensor.ones([1, 4, 9, 9]);
+    const model = new TokenLearner({ dim: 4, device: 'cpu' });
+    const { buffer } = x.data;
+    const expected = model.forwardSync(x);
+    const running = model.forward(x);
+    expect(runtime.freeBuffer(buffer as ArrayBuffer)).toBe(true);
+    expect((await running).equals(expected)).toBe(true);
+    expectThrow(() => x.data, 'ERR_DETACHED', 'detached');
+  });
+
+  test('leaves what cannot be detached, and refuses what is no ArrayBuffer', () => {
+    const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: WebAssemblyMemory } }).WebAssembly;
+    const { buffer } = new Memory({ initial: 1 });
+    expect(runtime.freeBuffer(buffer)).toBe(false);
+    expect(buffer.byteLength).toBe(65_536);
+    for (const value of [undefined, null, 1, new Uint8Array(4), new SharedArrayBuffer(4), {}]) {
+      expectThrow(() => runtime.freeBuffer(value as ArrayBuffer), 'ERR_INVALID_ARG_TYPE', 'an ArrayBuffer');
+    }
+  });
+
+  test('in a worker it works from Node 22 on', async () => {
+    const program = `
+      const { runtime } = require(require('node:worker_threads').workerData);
+      const bytes = new Uint8Array(100);
+      require('node:worker_threads').parentPort.postMessage([runtime.freeBuffer(bytes.buffer), bytes.length]);`;
+    const worker = new Worker(program, { eval: true, workerData: path.resolve(__dirname, '../../dist') });
+    const [freed] = (await once(worker, 'message')) as [unknown];
+    expect(freed).toEqual('transfer' in ArrayBuffer.prototype ? [true, 0] : [false, 100]);
+    await worker.terminate();
+  });
 });
 
 describe('configure', () => {

@@ -1,22 +1,27 @@
 /** The protocol's names of element types. */
-import type { DType, TypedArray } from 'tokenlearner';
+import type { AnyTensor, DType, TypedArray } from 'tokenlearner';
 
 interface Datatype {
   readonly dtype: DType;
   /** Bytes of one element. */
   readonly size: number;
+  /** A typed array that {@link AnyTensor.copyTo} fills. */
+  readonly array: new (length: number) => TypedArray;
 }
 
 const DATATYPES: ReadonlyMap<string, Datatype> = new Map<string, Datatype>([
-  ['FP32', { dtype: 'float32', size: 4 }],
-  ['FP64', { dtype: 'float64', size: 8 }],
-  ['FP16', { dtype: 'float16', size: 2 }],
-  ['BF16', { dtype: 'bfloat16', size: 2 }],
-  ['INT32', { dtype: 'int32', size: 4 }],
-  ['INT64', { dtype: 'int64', size: 8 }],
-  ['UINT8', { dtype: 'uint8', size: 1 }],
-  ['BOOL', { dtype: 'bool', size: 1 }],
+  ['FP32', { dtype: 'float32', size: 4, array: Float32Array }],
+  ['FP64', { dtype: 'float64', size: 8, array: Float64Array }],
+  ['FP16', { dtype: 'float16', size: 2, array: Uint16Array }],
+  ['BF16', { dtype: 'bfloat16', size: 2, array: Uint16Array }],
+  ['INT32', { dtype: 'int32', size: 4, array: Int32Array }],
+  ['INT64', { dtype: 'int64', size: 8, array: BigInt64Array }],
+  ['UINT8', { dtype: 'uint8', size: 1, array: Uint8Array }],
+  ['BOOL', { dtype: 'bool', size: 1, array: Uint8Array }],
 ]);
+
+/** In bytes. */
+const SMALL = 32_768;
 
 const BY_DTYPE = new Map([...DATATYPES].map(([name, { dtype }]) => [dtype, name]));
 
@@ -35,6 +40,17 @@ export function elementSize(datatype: string): number {
 /** The bytes of a typed array, without a copy. */
 export function bytesOf(array: TypedArray): Buffer {
   return Buffer.from(array.buffer as ArrayBuffer, array.byteOffset, array.byteLength);
+}
+
+/**
+ * A tensor's elements, row by row. Small ones are copied: to show JavaScript native memory costs more than that, and again when it is
+ * collected.
+ */
+export function elementsOf(tensor: AnyTensor): Buffer {
+  const datatype = DATATYPES.get(datatypeOf(tensor.dtype));
+  if (datatype === undefined || tensor.byteLength > SMALL) return bytesOf(tensor.data);
+  const target = new datatype.array(tensor.numel);
+  return bytesOf(tensor.copyTo(target as never));
 }
 
 /** The dtype of a datatype that {@link datatypeOf} gave. */

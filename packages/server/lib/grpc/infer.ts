@@ -1,7 +1,8 @@
 /** ModelInfer. */
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { Core } from '../core';
-import { bytesOf, datatypeOf, dtypeOf } from '../datatypes';
+import { datatypeOf, dtypeOf, elementsOf } from '../datatypes';
+import { Departure } from '../departure';
 import { checkInput, inOrder, type Input, ownInput } from '../input';
 import type { TensorMetadata } from '../models/metadata';
 import { type NamedTensor, type ServedModel, VERSION } from '../models/served-model';
@@ -19,12 +20,12 @@ export async function infer(core: Core, call: InferCall): Promise<ModelInferResp
   const model = core.models.get(request.model_name, request.model_version);
   core.lifecycle.enter();
   const tracked = new TrackedRequest(core, model, { protocol: 'grpc', carrier: call.metadata.getMap() });
-  const gone = new AbortController();
+  const departure = new Departure();
   call.on('cancelled', () => {
-    gone.abort(new Problem('cancelled', 'The client cancelled the call'));
+    departure.abort(new Problem('cancelled', 'The client cancelled the call'));
   });
   try {
-    const response = await answer(core, call, model, tracked, gone.signal);
+    const response = await answer(core, call, model, tracked, departure);
     tracked.succeed();
     return response;
   } catch (error) {
@@ -41,7 +42,7 @@ async function answer(
   call: InferCall,
   model: ServedModel,
   tracked: TrackedRequest,
-  signal: AbortSignal,
+  signal: Departure,
 ): Promise<ModelInferResponse> {
   const { request } = call;
   checkParameters(request);
@@ -165,7 +166,7 @@ function response(model: ServedModel, id: string, results: readonly NamedTensor[
       datatype: datatypeOf(tensor.dtype),
       shape: [...tensor.shape],
     })),
-    raw_output_contents: results.map(({ tensor }) => bytesOf(tensor.data)),
+    raw_output_contents: results.map(({ tensor }) => elementsOf(tensor)),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, deflate, gzip } from 'node:zlib';
-import { bytesOf, datatypeOf } from '../datatypes';
+import { datatypeOf, elementsOf } from '../datatypes';
 import { type NamedTensor, VERSION } from '../models/served-model';
 import type { Problem } from '../problem';
 import { jsonOfTensor } from '../values';
@@ -28,7 +28,7 @@ export function encodeAnswer(
   const parts = outputs.map(({ name, tensor }) => {
     const head = `"name":${JSON.stringify(name)},"datatype":"${datatypeOf(tensor.dtype)}","shape":[${tensor.shape.join(',')}]`;
     if (!isBinary(name)) return `{${head},"data":${jsonOfTensor(tensor)}}`;
-    const bytes = bytesOf(tensor.data);
+    const bytes = elementsOf(tensor);
     binary.push(bytes);
     return `{${head},"parameters":{"binary_data_size":${bytes.length}}}`;
   });

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Core } from '../core';
 import { dtypeOf, elementSize } from '../datatypes';
 import { checkInput, inOrder, type Input, ownInput } from '../input';
+import { Departure } from '../departure';
 import type { Reservation } from '../models/budget';
 import type { ServedModel } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
@@ -41,13 +42,14 @@ export async function infer(exchange: Exchange, name: string, version: string): 
     return;
   }
   const tracked = new TrackedRequest(core, model, { protocol: 'http', carrier: request.headers });
-  const gone = new AbortController();
+  const departure = new Departure();
   const onClose = (): void => {
-    if (!response.writableEnded) gone.abort(new Problem('cancelled', 'The client closed the connection'));
+    if (!response.writableEnded)
+      departure.abort(new Problem('cancelled', 'The client closed the connection'));
   };
   response.on('close', onClose);
   try {
-    await answer(exchange, model, tracked, gone.signal);
+    await answer(exchange, model, tracked, departure);
     tracked.succeed();
   } catch (error) {
     const problem = problemOf(error);
@@ -63,7 +65,7 @@ async function answer(
   exchange: Exchange,
   model: ServedModel,
   tracked: TrackedRequest,
-  signal: AbortSignal,
+  signal: Departure,
 ): Promise<void> {
   const { request, response, core } = exchange;
   const head = requestHead(request, core.options.maxRequestBytes);

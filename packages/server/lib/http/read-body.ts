@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip, createInflate } from 'node:zlib';
+import { runtime } from 'tokenlearner';
 import { invalid, Problem } from '../problem';
 import type { BodyReader } from './body-reader';
 import type { Encoding } from './request-head';
@@ -12,12 +13,11 @@ const INFLATED_CHUNK = 65_536;
 const LARGE = 16_384;
 
 /**
- * Frees a chunk that is done, where it alone has its memory, and where Node has ArrayBuffer.prototype.transfer (22). Otherwise chunks stay until
- * the next collection of young objects; as V8 counts them, they make it collect the whole heap, again and again.
+ * Frees a chunk that is done, where it alone has its memory. Otherwise chunks stay until the next collection of young objects; as V8
+ * counts them, they make it collect the whole heap, again and again.
  */
 function free({ buffer, byteLength }: Buffer): void {
-  if (byteLength < LARGE || buffer.byteLength !== byteLength) return;
-  (buffer as { transfer?: (length: number) => unknown }).transfer?.(0);
+  if (byteLength >= LARGE && buffer.byteLength === byteLength) runtime.freeBuffer(buffer as ArrayBuffer);
 }
 
 function inflated(request: IncomingMessage, encoding: Encoding): Readable {

@@ -1,9 +1,9 @@
-import type { AnyTensor, AotiOutputValue, Tensor } from 'tokenlearner';
+import type { AbortSignalLike, AnyTensor, AotiOutputValue, Tensor } from 'tokenlearner';
 import type { Figures } from './figures';
 
 /** Options of one run. */
 export interface RunOptions {
-  signal: AbortSignal;
+  signal: AbortSignalLike;
   /** In milliseconds. */
   timeoutMs?: number;
   priority?: number;

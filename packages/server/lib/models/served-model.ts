@@ -1,5 +1,6 @@
 /** One model: its module, its runner, and what is told about it. */
 import {
+  type AbortSignalLike,
   type AnyTensor,
   AotiModel,
   Module,
@@ -25,7 +26,7 @@ export const VERSION = '1';
 export interface Call {
   /** The outputs by name, in the order of the answer. */
   outputs: readonly string[];
-  signal: AbortSignal;
+  signal: AbortSignalLike;
   /** In milliseconds. */
   timeoutMs?: number;
   priority?: number;

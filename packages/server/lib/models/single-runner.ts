@@ -40,7 +40,8 @@ export class SingleRunner implements Runner {
         'ERR_INVALID_ARG_VALUE',
         'This model has no priorities: its requests run alone',
       );
-    signal.throwIfAborted();
+    // The caller chooses the reason.
+    if (signal.aborted) throw signal.reason;
     const stop = new AbortController();
     const abort = (): void => {
       stop.abort(signal.reason);
