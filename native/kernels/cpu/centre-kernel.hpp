@@ -11,10 +11,46 @@
 /** Channels that are summed side by side: enough to hide the latency of an addition. */
 constexpr std::int64_t kSumChains = 4;
 
+// Where the pixels of a panel are adjacent in memory, both passes read x itself: the second finds it in a cache, and the
+// panel is written once.
+
+/** The rows of a panel that is packed already. */
 template <typename T, int kLanes, int kWide>
-void centre_panel(T* panel, std::int64_t channels, double eps, T* mean, T* scale, T* shift) {
+struct PackedRows {
+  const T* panel;
+
+  TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> at(std::int64_t channel, int vector) const {
+    return load<T, kLanes>(panel + (channel * kWide + vector) * kLanes);
+  }
+  TOKENLEARNER_ALWAYS_INLINE void prefetch(std::int64_t) const {}
+};
+
+/** The rows of x. All lanes but the last kMissing of the last vector are pixels. */
+template <typename T, int kLanes, int kWide, int kMissing>
+struct SourceRows {
+  const T* x;
+  std::int64_t channel_stride;
+  std::int64_t channels;
+
+  TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> at(std::int64_t channel, int vector) const {
+    const T* const from = x + channel * channel_stride + vector * kLanes;
+    if (kMissing == 0 || vector < kWide - 1) return load<T, kLanes>(from);
+    Vector<T, kLanes> result{};
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes - kMissing; ++i) result[i] = from[i];
+    return result;
+  }
+  TOKENLEARNER_ALWAYS_INLINE void prefetch(std::int64_t channel) const {
+    if (channel + kRowsAhead >= channels) return;
+    const T* const ahead = x + (channel + kRowsAhead) * channel_stride;
+    constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+    for (std::int64_t i = 0; i < kWide * kLanes - kMissing; i += kLine) __builtin_prefetch(ahead + i);
+  }
+};
+
+template <typename T, int kLanes, int kWide, typename Rows>
+void centre_rows(const Rows& rows, T* panel, std::int64_t channels, double eps, T* mean, T* scale, T* shift) {
   using V = Vector<T, kLanes>;
-  constexpr std::int64_t kWidth = kWide * kLanes;
   V sums[kSumChains][kWide] = {};
   const std::int64_t whole = channels / kSumChains * kSumChains;
   for (std::int64_t c = 0; c < channels; c += kSumChains) {
@@ -22,8 +58,9 @@ void centre_panel(T* panel, std::int64_t channels, double eps, T* mean, T* scale
 #pragma GCC unroll 4
     for (std::int64_t k = 0; k < kSumChains; ++k) {
       if (k >= chains) break;
+      rows.prefetch(c + k);
 #pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) sums[k][j] += load<T, kLanes>(panel + (c + k) * kWidth + j * kLanes);
+      for (int j = 0; j < kWide; ++j) sums[k][j] += rows.at(c + k, j);
     }
   }
   const T count = static_cast<T>(channels);
@@ -40,11 +77,10 @@ void centre_panel(T* panel, std::int64_t channels, double eps, T* mean, T* scale
       if (c + k >= channels) break;
 #pragma GCC unroll 4
       for (int j = 0; j < kWide; ++j) {
-        T* const at = panel + (c + k) * kWidth + j * kLanes;
-        const V centred = load<T, kLanes>(at) - means[j];
+        const V centred = rows.at(c + k, j) - means[j];
         rest[k][j] += centred;
         squares[k][j] += centred * centred;
-        store<T, kLanes>(at, centred);
+        store<T, kLanes>(panel + ((c + k) * kWide + j) * kLanes, centred);
       }
     }
   }
@@ -59,26 +95,69 @@ void centre_panel(T* panel, std::int64_t channels, double eps, T* mean, T* scale
   }
 }
 
+/** The first pixel of a panel in x; null if the pixels are not adjacent. */
+template <typename Stored>
+const Stored* adjacent_pixels(const PixelSource& source, std::int64_t first, std::int64_t pixels) {
+  if (source.pixel_stride != 1) return nullptr;
+  const std::int64_t run = source.row_stride == source.width ? source.height * source.width : source.width;
+  if (first % run + pixels > run) return nullptr;
+  return static_cast<const Stored*>(source.x) + offset_of(source, first);
+}
+
 /** Packs one panel and centres it. */
+template <typename Stored, typename T>
+struct Centre {
+  const CentreTile& tile;
+
+  template <int kLanes, int kWide>
+  void run() const {
+    const std::int64_t missing = kWide * kLanes - tile.pixels;
+    if constexpr (std::is_same_v<Stored, T>) {
+      // Whole vectors, or a few pixels in the narrowest panel.
+      const Stored* const x = adjacent_pixels<Stored>(tile.source, tile.first, tile.pixels);
+      if (x != nullptr && missing == 0) return from_source<kLanes, kWide, 0>(x);
+      if constexpr (kWide == 1) {
+        if (x != nullptr && tile.pixels == 1) return from_source<kLanes, kWide, kLanes - 1>(x);
+        if (x != nullptr && tile.pixels == 2) return from_source<kLanes, kWide, kLanes - 2>(x);
+      }
+      if constexpr (kWide == 1 && kLanes > 4) {
+        if (x != nullptr && tile.pixels == 3) return from_source<kLanes, kWide, kLanes - 3>(x);
+        if (x != nullptr && tile.pixels == 4) return from_source<kLanes, kWide, kLanes - 4>(x);
+      }
+    }
+    constexpr std::int64_t kWidth = kWide * kLanes;
+    T* const panel = static_cast<T*>(tile.panel);
+    pack_rows<Stored>(tile.source, tile.channels, tile.first, tile.pixels, panel, kWidth);
+    for (std::int64_t c = 0; c < tile.channels && missing > 0; ++c) {
+      for (std::int64_t i = tile.pixels; i < kWidth; ++i) panel[c * kWidth + i] = 0;
+    }
+    centre<kLanes, kWide>(PackedRows<T, kLanes, kWide>{panel});
+  }
+
+ private:
+  template <int kLanes, int kWide, int kMissing>
+  void from_source(const Stored* x) const {
+    centre<kLanes, kWide>(
+        SourceRows<T, kLanes, kWide, kMissing>{x, tile.source.channel_stride, tile.channels});
+  }
+
+  template <int kLanes, int kWide, typename Rows>
+  void centre(const Rows& rows) const {
+    centre_rows<T, kLanes, kWide>(rows, static_cast<T*>(tile.panel), tile.channels, tile.eps,
+                                  static_cast<T*>(tile.mean), static_cast<T*>(tile.scale),
+                                  static_cast<T*>(tile.shift));
+  }
+};
+
 template <typename Stored, typename T>
 void centre(const CentreTile& tile) {
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
-  T* const panel = static_cast<T*>(tile.panel);
-  T* const mean = static_cast<T*>(tile.mean);
-  T* const scale = static_cast<T*>(tile.scale);
-  T* const shift = static_cast<T*>(tile.shift);
+  const Centre<Stored, T> work{tile};
   const std::int64_t width = panel_width<T>(tile.pixels);
-  pack_rows<Stored>(tile.source, tile.channels, tile.first, tile.pixels, panel, width);
-  for (std::int64_t c = 0; c < tile.channels && tile.pixels < width; ++c) {
-    for (std::int64_t i = tile.pixels; i < width; ++i) panel[c * width + i] = 0;
-  }
-  if (width == kLanes) return centre_panel<T, kLanes, 1>(panel, tile.channels, tile.eps, mean, scale, shift);
-  if (width == 2 * kLanes)
-    return centre_panel<T, kLanes, 2>(panel, tile.channels, tile.eps, mean, scale, shift);
+  if (width == kLanes) return work.template run<kLanes, 1>();
+  if (width == 2 * kLanes) return work.template run<kLanes, 2>();
   if constexpr (kVectors == 3) {
-    if (width == 3 * kLanes)
-      return centre_panel<T, kLanes, 3>(panel, tile.channels, tile.eps, mean, scale, shift);
+    if (width == 3 * kLanes) return work.template run<kLanes, 3>();
   }
-  if constexpr (TOKENLEARNER_VECTOR_BYTES == 64)
-    return centre_panel<T, kLanes / 2, 1>(panel, tile.channels, tile.eps, mean, scale, shift);
+  if constexpr (TOKENLEARNER_VECTOR_BYTES == 64) return work.template run<kLanes / 2, 1>();
 }
