@@ -10,6 +10,9 @@ import { describe, unexpected } from '../validate';
 import { Storage } from './storage';
 import type { AnyTensor, Tensor } from './tensor';
 
+// Read now: scripts can replace the global later.
+const isView: (value: unknown) => boolean = ArrayBuffer.isView.bind(ArrayBuffer);
+
 /** A tensor's view of its memory. */
 export interface View {
   storage: Storage;
@@ -99,7 +102,7 @@ export function flattened({ storage, dtype, offset, shape, strides }: TensorArg)
 }
 
 function isHandle(storage: StorageHandle | ArrayBufferView): storage is StorageHandle {
-  return !ArrayBuffer.isView(storage);
+  return !isView(storage);
 }
 
 /** Creates a tensor from a result of native code. */

@@ -81,7 +81,7 @@ void join_thread(ThreadHandle thread) noexcept;
 /**
  * Makes the calling thread one that computes for long: one that wakes to answer an event, such as Node's event loop, gets a
  * processor before it. Its share of the processors stays the same. Does nothing on systems without such a class of threads,
- * and where the host has given the thread a class of its own.
+ * where the host has given the thread a class of its own, and under a filter of system calls outside a container.
  */
 void become_batch_thread() noexcept;
 

@@ -18,6 +18,7 @@
 #if defined(__linux__)
 #include <link.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 #if defined(__GLIBC__)
@@ -183,6 +184,15 @@ struct SchedulingAttributes {
 
 /** The usual slice is about 3 ms. From Linux 6.12 on, a thread with a shorter one interrupts it when it wakes. */
 constexpr std::uint64_t kBatchSliceNs = 20'000'000;
+
+/**
+ * A service's filter of system calls (systemd's `SystemCallFilter=~@resources`) may end a process that asks for another class.
+ * Those of containers let it ask, or refuse it with an error.
+ */
+bool may_choose_class() {
+  return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 || access("/.dockerenv", F_OK) == 0 ||
+         access("/run/.containerenv", F_OK) == 0 || access("/run/secrets/kubernetes.io", F_OK) == 0;
+}
 #endif
 
 /** Raises a default that is too small. A larger one, as RLIMIT_STACK makes it, is kept. */
@@ -221,8 +231,9 @@ bool start_thread(ThreadHandle& thread, void (*main)(void*), void* argument) noe
 
 #if defined(__linux__)
 void become_batch_thread() noexcept {
+  static const bool may = may_choose_class();
   SchedulingAttributes attributes{};
-  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 ||
+  if (!may || syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 ||
       attributes.policy != SCHED_OTHER)
     return;
   attributes.size = sizeof(attributes);
