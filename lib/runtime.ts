@@ -7,9 +7,8 @@ import { addonPath, binding, findLibtorch, libtorchLocation, setLibtorchPath } f
 import { cudaReport, deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { CpuIsa, CudaReport, NativeBinding, ThreadsReason } from './native-interface';
+import { transferBuffer } from './tensor/typed-array';
 import { checkInteger, checkOptions, checkString, unexpected } from './validate';
-
-const { transfer } = ArrayBuffer.prototype as { transfer?: (length: number) => ArrayBuffer };
 
 /** A problem, reported without throwing. */
 export interface RuntimeProblem {
@@ -302,9 +301,9 @@ export const runtime = {
       throw unexpected('ERR_INVALID_ARG_TYPE', 'buffer', 'an ArrayBuffer', buffer);
     if (buffer.byteLength === 0) return true;
     // Node 20 lacks transfer(). Its own detaching ends the process if the thread is being terminated, which a worker can be.
-    if (transfer === undefined) return isMainThread && binding().detach(buffer);
+    if (transferBuffer === undefined) return isMainThread && binding().detach(buffer);
     try {
-      transfer.call(buffer, 0);
+      transferBuffer(buffer, 0);
       return true;
     } catch {
       return false;

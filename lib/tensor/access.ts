@@ -8,10 +8,8 @@ import type { FlatTensors, NativeTensor, StorageHandle, TensorArg } from '../nat
 import { elementCount, type Shape } from '../shape';
 import { describe, unexpected } from '../validate';
 import { Storage } from './storage';
+import { typedArrayName } from './typed-array';
 import type { AnyTensor, Tensor } from './tensor';
-
-// Read now: scripts can replace the global later.
-const isView: (value: unknown) => boolean = ArrayBuffer.isView.bind(ArrayBuffer);
 
 /** A tensor's view of its memory. */
 export interface View {
@@ -98,11 +96,8 @@ export function tensorArgument(name: string, value: unknown): TensorArg {
 
 /** Writes a tensor as arguments of a forward. */
 export function flattened({ storage, dtype, offset, shape, strides }: TensorArg): FlatTensors {
-  return [isHandle(storage) ? storage.id : storage, dtype, offset, shape.length, ...shape, ...strides];
-}
-
-function isHandle(storage: StorageHandle | ArrayBufferView): storage is StorageHandle {
-  return !isView(storage);
+  const memory = typedArrayName(storage) === undefined ? (storage as StorageHandle).id : storage;
+  return [memory as ArrayBufferView | number, dtype, offset, shape.length, ...shape, ...strides];
 }
 
 /** Creates a tensor from a result of native code. */

@@ -62,13 +62,17 @@ export function typedArrayOf(content: number | readonly (number | bigint)[], dty
   return made;
 }
 
+type Transfer = (buffer: ArrayBuffer, byteLength?: number) => ArrayBuffer;
+
 /**
  * ArrayBuffer.prototype.transfer, kept from the import. It moves a buffer's memory into a new buffer, even if structured cloning
- * would copy or refuse. Undefined before Node 22.
+ * would copy or refuse; with a `byteLength` of 0 it frees the memory. Undefined before Node 22.
  */
-export const transferBuffer = ((): ((buffer: ArrayBuffer) => ArrayBuffer) | undefined => {
-  const { transfer } = ArrayBuffer.prototype as { transfer?: (this: ArrayBuffer) => ArrayBuffer };
-  return transfer && ((buffer) => transfer.call(buffer));
+export const transferBuffer = ((): Transfer | undefined => {
+  const { transfer } = ArrayBuffer.prototype as {
+    transfer?: (this: ArrayBuffer, byteLength?: number) => ArrayBuffer;
+  };
+  return transfer && ((buffer, byteLength) => transfer.call(buffer, byteLength));
 })();
 
 /** Creates a view of a buffer's bytes. */

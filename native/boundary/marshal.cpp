@@ -73,6 +73,14 @@ std::size_t element_size(napi_typedarray_type type) {
   }
 }
 
+void set_storage(TensorArg& argument, Napi::Value storage) {
+  if (storage.IsTypedArray()) {
+    argument.view = storage;
+  } else {
+    argument.handle = read_handle(storage);
+  }
+}
+
 /// An own property. Setters of Object.prototype or Array.prototype do not run.
 napi_property_descriptor property(const char* name, napi_value value) {
   return {name, nullptr, nullptr, nullptr, nullptr, value, napi_default_jsproperty, nullptr};
@@ -98,18 +106,6 @@ Storage borrow_view(Napi::Env env, Napi::Value view) {
   const std::size_t bytes = std::min(length * element_size(type), capacity > offset ? capacity - offset : 0);
   return Storage::borrow(data, bytes);
 }
-
-namespace {
-
-void set_storage(TensorArg& argument, Napi::Value storage) {
-  if (storage.IsTypedArray()) {
-    argument.view = storage;
-  } else {
-    argument.handle = read_handle(storage);
-  }
-}
-
-}  // namespace
 
 std::vector<TensorArg> read_tensors(const Napi::CallbackInfo& info, std::size_t first) {
   std::vector<TensorArg> tensors;

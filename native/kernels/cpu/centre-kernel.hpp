@@ -99,7 +99,7 @@ void centre_rows(const Rows& rows, T* panel, std::int64_t channels, double eps, 
 template <typename Stored>
 const Stored* adjacent_pixels(const PixelSource& source, std::int64_t first, std::int64_t pixels) {
   if (source.pixel_stride != 1) return nullptr;
-  const std::int64_t run = source.row_stride == source.width ? source.height * source.width : source.width;
+  const std::int64_t run = run_length(source);
   if (first % run + pixels > run) return nullptr;
   return static_cast<const Stored*>(source.x) + offset_of(source, first);
 }
@@ -117,12 +117,7 @@ struct Centre {
       const Stored* const x = adjacent_pixels<Stored>(tile.source, tile.first, tile.pixels);
       if (x != nullptr && missing == 0) return from_source<kLanes, kWide, 0>(x);
       if constexpr (kWide == 1) {
-        if (x != nullptr && tile.pixels == 1) return from_source<kLanes, kWide, kLanes - 1>(x);
-        if (x != nullptr && tile.pixels == 2) return from_source<kLanes, kWide, kLanes - 2>(x);
-      }
-      if constexpr (kWide == 1 && kLanes > 4) {
-        if (x != nullptr && tile.pixels == 3) return from_source<kLanes, kWide, kLanes - 3>(x);
-        if (x != nullptr && tile.pixels == 4) return from_source<kLanes, kWide, kLanes - 4>(x);
+        if (x != nullptr && tile.pixels <= kFew<kLanes>) return few_from_source<kLanes, 1>(x);
       }
     }
     constexpr std::int64_t kWidth = kWide * kLanes;
@@ -135,6 +130,18 @@ struct Centre {
   }
 
  private:
+  /** So few pixels have an instance each, as in run_few_pixels(). */
+  template <int kLanes>
+  static constexpr int kFew = kLanes > 4 ? 4 : kLanes - 1;
+
+  template <int kLanes, int kCount>
+  void few_from_source(const Stored* x) const {
+    if constexpr (kCount < kFew<kLanes>) {
+      if (tile.pixels > kCount) return few_from_source<kLanes, kCount + 1>(x);
+    }
+    from_source<kLanes, 1, kLanes - kCount>(x);
+  }
+
   template <int kLanes, int kWide, int kMissing>
   void from_source(const Stored* x) const {
     centre<kLanes, kWide>(

@@ -137,6 +137,11 @@ void gather(const PixelSource& source, std::int64_t channels, std::int64_t first
   }
 }
 
+/** Pixels that are adjacent in memory if the pixel stride is 1: those of a row or, without gaps between rows, of an image. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t run_length(const PixelSource& source) {
+  return source.row_stride == source.width ? source.height * source.width : source.width;
+}
+
 /**
  * Calls visit(offset, done, length) for the runs of `count` pixels that are adjacent in memory if the pixel stride is 1: a run
  * of `length` pixels starts at element `offset` of x, after `done` others.
@@ -144,8 +149,7 @@ void gather(const PixelSource& source, std::int64_t channels, std::int64_t first
 template <typename Visit>
 TOKENLEARNER_ALWAYS_INLINE void for_each_row_run(const PixelSource& source, std::int64_t first,
                                                  std::int64_t count, const Visit& visit) {
-  // A run ends with its row. If there is no gap between rows, it ends with its image.
-  const std::int64_t run = source.row_stride == source.width ? source.height * source.width : source.width;
+  const std::int64_t run = run_length(source);
   for (std::int64_t i = 0; i < count;) {
     const std::int64_t left = run - (first + i) % run;
     const std::int64_t length = left < count - i ? left : count - i;

@@ -1,6 +1,6 @@
 /**
- * What the server itself costs: processor time of a request with an input of 256 KiB in the binary extension, for a model that does next to
- * nothing, and of a plain Node server that reads the same bodies and throws them away. The two take turns, each in a process of its own.
+ * Measures how much processor time a request takes of the server, and of a plain Node server that drops its body. A body has 256 KiB, in
+ * the binary extension, and the model has little to compute. The two servers take turns, each in a process of its own.
  *
  *   node test/bench/serve/overhead.mjs [--rounds N] [--seconds S] [--connections N]
  */

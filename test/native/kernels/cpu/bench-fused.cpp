@@ -2,8 +2,8 @@
 //
 // Each round runs every instruction set once, in turn, and before it a loop of multiply-adds in registers that measures the
 // core's peak at that moment with its vectors. It prints medians of time, of GFLOP/s of the first product, and of their share of
-// what can be attained. That takes each vector of hidden elements as C multiply-adds at 92 % of the peak, which the best products
-// reach, and 21 instructions of GELU, of which the core runs two in each cycle.
+// what a core can attain. We count two costs for each vector of hidden elements: C multiply-adds, at 92 % of the peak as in the
+// best products, and the 21 instructions of GELU, two in each cycle.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
