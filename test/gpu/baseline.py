@@ -7,7 +7,8 @@
 {"op": "run", "peer": P, "iterations": N, "queue": Q}     -> {"latency_ms": [...], "throughput_ms": [...]}, N of each
 {"op": "reset"}                                           -> {"ok": true}, and every peer is gone
 
-A failure is {"error": text}. P is eager, compile (max-autotune) or matmul (only the first product, with cuBLAS). M is float32
+A failure is {"error": text}. P is eager, compile (max-autotune), matmul (only the first product, with cuBLAS), eager-host (eager from
+a tensor in the host's memory to one) or copies (its two copies alone, from and to page-locked memory). M is float32
 (TF32 off), tf32 (TF32 for convolutions, as by default in PyTorch, and for matmul), bfloat16 or float16.
 
 The times are those of the wall clock, as on our side. Latency: one forward, then synchronize. Throughput: Q forwards, then
@@ -64,11 +65,29 @@ class Baseline:
             columns = x.flatten(0, -4).flatten(2).transpose(0, 1).reshape(dim, -1).contiguous()
             out = torch.empty(rows, columns.shape[1], device=self.device, dtype=dtype)
             return lambda: torch.mm(weight, columns, out=out)
+        if peer == "copies":
+            return self.copies(x, torch.empty(*workload["leading"], dim, workload["tokens"], dtype=dtype))
         model = TokenLearner(dim=dim, ff_mult=workload["ffMult"], num_output_tokens=workload["tokens"])
         model = model.to(self.device, dtype).eval()
         if peer == "compile":
             model = torch.compile(model, mode="max-autotune")
+        if peer == "eager-host":
+            host = x.cpu()
+            return lambda: model(host.to(self.device)).cpu()
         return lambda: model(x)
+
+    def copies(self, x, tokens):
+        pinned = self.device != "cpu"
+        x_host, tokens_host = (each.to("cpu", copy=True) for each in (x, tokens))
+        if pinned:
+            x_host, tokens_host = x_host.pin_memory(), tokens_host.pin_memory()
+        tokens_device = tokens.to(self.device)
+
+        def work():
+            x.copy_(x_host, non_blocking=True)
+            tokens_host.copy_(tokens_device, non_blocking=True)
+
+        return work
 
     def run(self, peer, iterations, queue):
         work, mode = self.peers[peer]

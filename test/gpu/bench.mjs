@@ -4,7 +4,9 @@
  * times are those of awaited forwards, so they include JavaScript and the thread hop.
  */
 import { Tensor, TokenLearner } from '../../dist/index.mjs';
+import { attempt } from './attempt.mjs';
 import { Baseline } from './baseline.mjs';
+import { runHost } from './host.mjs';
 import { QUEUE, timeAll } from './rounds.mjs';
 import { firstProductFlops } from './workloads.mjs';
 
@@ -119,6 +121,8 @@ export async function runBench(check, { python, device, rows, compile, seconds, 
       }
       save(results);
     }
+    const host = await attempt(check, 'host', () => runHost(baseline, rows, device));
+    save({ ...results, host });
     if (results.left.length > 0) console.log(`Not measured, for lack of time: ${results.left.join(', ')}`);
   } finally {
     baseline.close();

@@ -4,6 +4,7 @@
  */
 import { Tensor, TokenFuser, TokenLearnerV10, TokenLearnerV11 } from '../../dist/index.mjs';
 import { attempt } from './attempt.mjs';
+import { numbers, relativeError } from './numbers.mjs';
 
 // Odd sizes, which no tile divides, RT-1's and ViT-B's. [leading, C, H, W, G]
 const SIZES = [
@@ -27,8 +28,6 @@ const LAYERS = [
   },
 ];
 
-const numbers = (tensor) => tensor.to('cpu').to('float64').data;
-
 async function resultOf({ Layer, takesTokens }, weights, inputs, options) {
   const layer = Layer.fromStateDict(weights, options);
   const call = { returnAttention: true };
@@ -51,7 +50,7 @@ function randomWeights({ Layer, sizes }, size, dtype) {
   );
 }
 
-async function checkLayer(layer, size, mode, device, check, errorOf) {
+async function checkLayer(layer, size, mode, device, check) {
   const x = Tensor.randn([...size.leading, size.dim, size.height, size.width]).to(mode.dtype);
   const tokens = Tensor.randn([...size.leading, size.dim, size.tokens]).to(mode.dtype);
   const weights = randomWeights(layer, size, mode.dtype);
@@ -62,8 +61,8 @@ async function checkLayer(layer, size, mode, device, check, errorOf) {
   const literal = await resultOf(layer, weights, { x, tokens }, { ...options, engine: 'libtorch' });
   const fused = await resultOf(layer, weights, { x, tokens }, { ...options, engine: 'fused' });
   for (const part of ['output', 'attention']) {
-    const bound = Math.max(2 * errorOf(literal[part], exact[part]), mode.floor);
-    const ours = errorOf(fused[part], exact[part]);
+    const bound = Math.max(2 * relativeError(literal[part], exact[part]), mode.floor);
+    const ours = relativeError(fused[part], exact[part]);
     check(
       `${layer.name} ${mode.name} (${x.shape}) G ${size.tokens} ${part}`,
       ours <= bound,
@@ -72,13 +71,12 @@ async function checkLayer(layer, size, mode, device, check, errorOf) {
   }
 }
 
-/** `errorOf(actual, exact)` is the relative error. */
-export async function runFamilyParity(check, { device, modes, errorOf }) {
+export async function runFamilyParity(check, { device, modes }) {
   for (const layer of LAYERS) {
     for (const mode of modes) {
       for (const size of SIZES) {
         await attempt(check, `${layer.name} ${mode.name} ${JSON.stringify(size)}`, () =>
-          checkLayer(layer, size, mode, device, check, errorOf),
+          checkLayer(layer, size, mode, device, check),
         );
       }
     }

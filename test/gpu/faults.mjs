@@ -4,6 +4,8 @@
 import { Worker } from 'node:worker_threads';
 import { Tensor, TokenLearner } from '../../dist/index.mjs';
 import { attempt } from './attempt.mjs';
+import { checkMemory } from './memory.mjs';
+import { checkExits, checkLostDevice } from './processes.mjs';
 
 async function codeOf(promise) {
   try {
@@ -99,4 +101,7 @@ export async function runFaults(check, { device, libtorchVersion }) {
   await attempt(check, 'lifetimes', () => checkLifetimes(check, device));
   await attempt(check, 'concurrency', () => checkConcurrency(check, device));
   await attempt(check, 'workers', () => checkWorkers(check, device));
+  await attempt(check, 'memory', () => checkMemory(check, device));
+  await attempt(check, 'exits', () => checkExits(check, device));
+  if (device !== 'cpu') await attempt(check, 'a lost device', () => checkLostDevice(check, device));
 }

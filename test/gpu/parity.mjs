@@ -5,7 +5,10 @@
  */
 import { manualSeed, Tensor, TokenLearner } from '../../dist/index.mjs';
 import { attempt } from './attempt.mjs';
+import { runBatching } from './batching.mjs';
 import { runFamilyParity } from './family.mjs';
+import { numbers, relativeError, sameBits } from './numbers.mjs';
+import { runTensors } from './tensors.mjs';
 
 const CEILING = 2e-6;
 
@@ -53,18 +56,6 @@ const MODES = [
   { name: 'float16', dtype: 'float16', allowTf32: false, floor: 2 ** -11 },
 ];
 
-function relativeError(actual, exact) {
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < exact.length; i++) {
-    difference += (actual[i] - exact[i]) ** 2;
-    norm += exact[i] ** 2;
-  }
-  return norm === 0 ? Math.sqrt(difference) : Math.sqrt(difference / norm);
-}
-
-const numbers = (tensor) => tensor.to('cpu').to('float64').data;
-
 /** Creates the weights and the input for all engines, rounded to the mode's dtype before any computation. */
 function makeCase(size, dtype) {
   const x = Tensor.randn([...size.leading, size.dim, size.height, size.width]).to(dtype);
@@ -106,8 +97,6 @@ async function checkSize(size, mode, device, check) {
   }
   return { label, worst };
 }
-
-const sameBits = (a, b) => a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 
 /** Checks that a request in a batch gives the same bits as alone. */
 async function checkBatch(check, device, [batch, dim, height, width]) {
@@ -166,8 +155,10 @@ export async function runParity(check, { device, seed, save }) {
       save(results);
     }
   }
-  await runFamilyParity(check, { device, modes: MODES, errorOf: relativeError });
+  await runFamilyParity(check, { device, modes: MODES });
   for (const batch of BATCHES)
     await attempt(check, `batch (${batch})`, () => checkBatch(check, device, batch));
   await attempt(check, 'inputs', () => checkInputs(check, device));
+  await runTensors(check, { device });
+  await runBatching(check, { device, modes: MODES });
 }

@@ -2,18 +2,15 @@
 # The checks on a GPU machine that has Python with torch, but no Node and no network. carry.mjs puts this script beside all that
 # it needs.
 #
-#     bash run.sh a|b|c|d|e|f [OPTION]...
+#     bash run.sh a|b|c [OPTION]...
 #
-#   a  the kernels against the oracle, alone and under compute-sanitizer; their times on vit-b
-#   b  parity
-#   c  faults
-#   d  the bench against PyTorch eager and cuBLAS's product
-#   e  the bench against torch.compile, for a few workloads
-#   f  the kernels against the oracle at all sizes
+#   a  right: the kernels against the oracle, then at the same time the kernels under compute-sanitizer and at all sizes, parity, faults
+#   b  fast: the kernels' times, the batcher, and the bench against PyTorch eager and cuBLAS's product
+#   c  the bench against torch.compile, for a few workloads
 #
-# Each takes less than ten minutes. The results go to ${OUT:-./out}: run.log, a line of steps.jsonl for each program that ended,
-# and the programs' own files, which are complete at every moment. Exit codes: 0 if all passes, 1 if something fails, 2 for a
-# wrong command line, 77 without a usable GPU. Options go to check.mjs.
+# Each takes less than ten minutes, and much less with 16 cores. The results go to ${OUT:-./out}: run.log, a line of steps.jsonl for each
+# program that ended, and the programs' own files, which are complete at every moment. Exit codes: 0 if all passes, 1 if something
+# fails, 2 for a wrong command line, 77 without a usable GPU. Options of b and c go to check.mjs.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -27,19 +24,35 @@ say() { echo "$*" | tee -a "$out/run.log"; }
 step() {
   local name=$1 seconds=$2 started=$SECONDS code
   shift 2
-  say "== $name"
-  timeout "$seconds" "$@" 2>&1 | tee -a "$out/run.log"
+  timeout --kill-after=5 "$seconds" "$@" 2>&1 | sed -u "s/^/$name: /" | tee -a "$out/run.log"
   code=${PIPESTATUS[0]}
   printf '{"step":"%s","exit":%d,"seconds":%d}\n' "$name" "$code" $((SECONDS - started)) >>"$out/steps.jsonl"
-  say "== $name: exit code $code after $((SECONDS - started)) s"
-  case $code in
+  return "$code"
+}
+
+# Takes a step's exit code.
+note() {
+  case $1 in
     0) ;;
     77) skipped=1 ;;
     *) failed=1 ;;
   esac
 }
 
+# The steps that were started in the background.
+join() {
+  local job
+  for job in $(jobs -p); do
+    wait "$job"
+    note $?
+  done
+}
+
 finish() {
+  say 'Failures:'
+  grep -E 'FAILED|ERROR:|========= (Error|Invalid|Warning)' "$out/run.log" | head -60
+  say 'Steps:'
+  cat "$out/steps.jsonl"
   [ "$failed" = 0 ] || exit 1
   [ "$skipped" = 0 ] || exit 77
   exit 0
@@ -55,59 +68,74 @@ unpack_node() {
   chmod +x "$here/node.next" && mv "$here/node.next" "$here/node"
 }
 
-# check NAME SECONDS OPTION...: test/gpu/check.mjs, whose results are NAME.json.
-check() {
-  local name=$1 seconds=$2
-  shift 2
+prepare() {
+  chmod +x "$here"/bin/*
   unpack_node || { say 'node.xz cannot be unpacked'; exit 1; }
   if [ -z "${TOKENLEARNER_LIBTORCH:-}" ]; then
     TOKENLEARNER_LIBTORCH=$(python3 -c 'import importlib.util as i; print(i.find_spec("torch").submodule_search_locations[0])') ||
       { say 'python3 has no torch; name a libtorch in TOKENLEARNER_LIBTORCH'; exit 1; }
   fi
-  export TOKENLEARNER_LIBTORCH
-  TOKENLEARNER_COMMIT=$(cat "$here/COMMIT") PYTHONUNBUFFERED=1 \
-    step "$name" "$seconds" "$here/node" "$here/test/gpu/check.mjs" --output "$out/$name.json" "$@"
+  TOKENLEARNER_COMMIT=$(cat "$here/COMMIT")
+  export TOKENLEARNER_LIBTORCH TOKENLEARNER_COMMIT PYTHONUNBUFFERED=1
+}
+
+# check NAME SECONDS OPTION...: test/gpu/check.mjs, whose results are NAME.json.
+check() {
+  local name=$1 seconds=$2
+  shift 2
+  step "$name" "$seconds" "$here/node" "$here/test/gpu/check.mjs" --output "$out/$name.json" "$@"
 }
 
 sanitize() {
-  local tool=$1 seconds=$2
-  shift 2
-  step "$tool" "$seconds" compute-sanitizer --tool "$tool" --error-exitcode 1 "$here/bin/cuda-gpu-kernels" quick "$@"
+  local tool=$1
+  shift
+  step "$tool" 400 compute-sanitizer --tool "$tool" --error-exitcode 1 "$here/bin/cuda-gpu-kernels" quick "$@"
 }
 
-full_table() {
-  chmod +x "$here"/bin/*
-  step kernels-full 580 "$here/bin/cuda-gpu-kernels" --test-suite=cuda/gpu-kernels/full
-}
-
-kernels() {
-  chmod +x "$here"/bin/*
-  step kernels 60 "$here/bin/cuda-gpu-kernels" quick
+right() {
+  step kernels 100 "$here/bin/cuda-gpu-kernels" quick
+  note $?
   [ "$skipped" = 0 ] || finish
-  sanitize memcheck 110
-  sanitize racecheck 130
-  sanitize synccheck 110
-  sanitize initcheck 90 --no-poison
-  step bench-kernels 60 "$here/bin/bench-gpu-kernels" vit-b --json "$out/kernels.jsonl"
+  sanitize memcheck &
+  sanitize racecheck &
+  sanitize synccheck &
+  sanitize initcheck --no-poison &
+  step kernels-full 400 "$here/bin/cuda-gpu-kernels" --test-suite=cuda/gpu-kernels/full &
+  check parity 400 --parity &
+  check faults 400 --faults &
+  join
+}
+
+fast() {
+  step bench-kernels 60 "$here/bin/bench-gpu-kernels" --json "$out/kernels.jsonl"
+  note $?
+  [ "$skipped" = 0 ] || finish
+  step batcher 60 "$here/node" "$here/test/bench/serve/batcher.mjs" --device cuda --rounds 4 --seconds 0.5 --output "$out/batcher.json"
+  note $?
+  check bench 450 --bench --no-compile --time-limit 400 "$@"
+  note $?
+}
+
+compiled() {
+  check compile 590 --bench --only zeta-test,rt1-batch,vit-b --modes bfloat16 --time-limit 300 "$@"
+  note $?
 }
 
 command=${1:-}
 shift || true
 case $command in
-  a | b | c | d | e | f) ;;
+  a | b | c) ;;
   *)
-    echo 'Expected one of a, b, c, d, e, f' >&2
+    echo 'Expected one of a, b, c' >&2
     exit 2
     ;;
 esac
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
+prepare
 
 case $command in
-  a) kernels ;;
-  b) check parity 580 --parity "$@" ;;
-  c) check faults 580 --faults "$@" ;;
-  d) check bench 590 --bench --no-compile --time-limit 480 "$@" ;;
-  e) check compile 590 --bench --only zeta-test,rt1-batch,vit-b --modes bfloat16 --time-limit 300 "$@" ;;
-  f) full_table ;;
+  a) right ;;
+  b) fast "$@" ;;
+  c) compiled "$@" ;;
 esac
 finish

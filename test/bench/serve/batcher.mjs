@@ -2,8 +2,11 @@
  * The batcher against one batch that is already assembled in memory, and a lone request against a plain forward. The contenders take
  * turns in one process; each number is a median over the rounds.
  *
- *   node test/bench/serve/batcher.mjs [--rounds N] [--seconds S] [--callers N]
+ *   node test/bench/serve/batcher.mjs [--rounds N] [--seconds S] [--callers N] [--device cpu|cuda] [--output FILE]
+ *
+ * On a GPU the inputs and the results are in the host's memory, as on a server; so both include the copies.
  */
+import { writeFileSync } from 'node:fs';
 import { loadavg, cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -15,6 +18,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '1' },
     callers: { type: 'string', default: '64' },
+    device: { type: 'string', default: 'cpu' },
+    output: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds);
@@ -28,7 +33,7 @@ function workload(name, shapeOf) {
   const { dim, ffMult, numOutputTokens, shape } = WORKLOADS.find((each) => each.name === name);
   return {
     name,
-    options: { dim, ffMult, numOutputTokens, device: 'cpu' },
+    options: { dim, ffMult, numOutputTokens, device: values.device },
     shapeOf: (i) => shapeOf(shape, i),
   };
 }
@@ -142,4 +147,6 @@ console.table(results);
 const latencies = [];
 for (const each of CASES) latencies.push(await lone(each));
 console.table(latencies);
+if (values.output !== undefined)
+  writeFileSync(values.output, `${JSON.stringify({ results, latencies }, null, 1)}\n`);
 console.log(`load after: ${loadavg()[0].toFixed(1)}`);

@@ -1,7 +1,7 @@
 // Times every variant on the workloads of test/bench/workloads.json: median of 50 forwards by device events,
 // after 10 to warm up. Prints the first product's rate, TFLOP/s. Exits with 77 without a GPU.
 //
-//     bench-gpu-kernels [WORKLOAD] [--json FILE]
+//     bench-gpu-kernels [WORKLOAD [PRECISION]] [--json FILE]
 //
 // The file gets one JSON object per line, as it is measured.
 #include <algorithm>
@@ -146,7 +146,8 @@ void time_variant(const Workload& workload, Precision precision, Variant variant
   time_plan(workload, plan, false, stream, json);
 }
 
-int run(const char* only, std::FILE* json) {
+/** `only`, `only_precision`: null for all. */
+int run(const char* only, const char* only_precision, std::FILE* json) {
   const Probe probed = probe();
   if (probed.device_count == 0) {
     std::printf("SKIPPED: no GPU: %s\n", probed.error_text);
@@ -163,6 +164,7 @@ int run(const char* only, std::FILE* json) {
     if (only != nullptr && std::strcmp(only, workload.name) != 0) continue;
     for (const Precision precision :
          {Precision::float32, Precision::tf32, Precision::bfloat16, Precision::float16}) {
+      if (only_precision != nullptr && std::strcmp(only_precision, name_of(precision)) != 0) continue;
       for (const Variant variant : {Variant::small, Variant::mma, Variant::wgmma}) {
         if (!can_run(variant, workload.shape, precision, device.properties)) continue;
         time_variant(workload, precision, variant, device.properties, stream, json);
@@ -177,10 +179,12 @@ int run(const char* only, std::FILE* json) {
 }  // namespace tokenlearner::kernels::cuda::test
 
 int main(int argc, char** argv) {
-  const char *workload = nullptr, *file = nullptr;
+  const char *workload = nullptr, *precision = nullptr, *file = nullptr;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
       file = argv[++i];
+    } else if (workload != nullptr) {
+      precision = argv[i];
     } else {
       workload = argv[i];
     }
@@ -191,11 +195,11 @@ int main(int argc, char** argv) {
   });
   std::FILE* json = file == nullptr ? nullptr : std::fopen(file, "a");
   if (!known || (file != nullptr && json == nullptr)) {
-    std::fprintf(stderr, "Expected [WORKLOAD] [--json FILE]: a workload of test/bench/workloads.json\n");
+    std::fprintf(stderr, "Expected [WORKLOAD [PRECISION]] [--json FILE]: a workload of test/bench/workloads.json\n");
     return 2;
   }
   try {
-    return tokenlearner::kernels::cuda::test::run(workload, json);
+    return tokenlearner::kernels::cuda::test::run(workload, precision, json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
