@@ -4,11 +4,11 @@
 // The device, the precision and the shape decide which kernels run. Before an engine uses a set of kernels
 // for the first time, it compares them with the documented computation on libtorch, in float32, on small
 // random images and with the model's own weights. A batch of three images runs with the plans that forwards
-// use: hidden rows whole and divided, in one pass and in several, thread blocks alone and in clusters where
-// both exist (kernels/cuda/verification.hpp). All plans must give the same bits, since an image has the same
-// bits in every batch: Note [Bits that do not depend on the batch]. If kernels are wrong on some device, or if
-// the device has no code or too few resources for them, 'fused' throws an error and 'auto' uses grouped-conv.
-// The user never gets wrong tokens, and runtime.info() lists the kernels.
+// use: hidden rows whole and divided, in one pass and in several (kernels/cuda/verification.hpp). All plans
+// must give the same bits, since an image has the same bits in every batch: Note [Bits that do not depend on
+// the batch]. If kernels are wrong on some device, or if the device has no code or too few resources for
+// them, 'fused' throws an error and 'auto' uses grouped-conv. The user never gets wrong tokens, and
+// runtime.info() lists the kernels.
 //
 // A verification takes at most kVerificationBytes of device memory; cuDNN's own memory is extra. The
 // documented computation takes the layer in slices for that. Where the memory runs out, 'fused' throws

@@ -20,6 +20,8 @@ class DeviceMachine {
   __device__ __forceinline__ static int block_y() { return static_cast<int>(blockIdx.y); }
   __device__ __forceinline__ static int block_z() { return static_cast<int>(blockIdx.z); }
   __device__ __forceinline__ static void sync() { __syncthreads(); }
+  /** Waits for the warp's lanes. They see each other's accesses to shared memory before it. */
+  __device__ __forceinline__ static void sync_warp() { __syncwarp(); }
 
   template <typename T>
   __device__ __forceinline__ static T& shared(std::uint32_t offset) {

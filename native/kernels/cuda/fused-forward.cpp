@@ -1,21 +1,20 @@
 // Turns the parameters of a forward into kernel launches. See token-learner-cuda.hpp for the contracts.
 //
-// The ladder of kernels for the maps. Every step stays usable. The times are predictions for vit-b (237
-// GFLOP) in bfloat16, calculated from an H200's 132 multiprocessors, 788 TFLOP/s and 4.3 TB/s. Nothing has
-// been measured yet, on any GPU.
+// The ladder of kernels for the maps. Every step stays usable. The times are for vit-b (237 GFLOP) in
+// bfloat16. Those of mma and wgmma are the whole forward, as measured on an H100 SXM (80 GB HBM3). That of
+// eager is a prediction, calculated from an H200's 132 multiprocessors, 788 TFLOP/s and 4.3 TB/s.
 //
 //   eager      PyTorch: moves the hidden layer through memory 4 times.   0.30 ms product + 0.29 ms moving
-//   mma        The product itself by mma.sync; the hidden layer in       0.5 to 0.8 ms on Hopper, where
-//              registers; half the instructions per GELU.                mma.sync is the slower way
-//   wgmma      wgmma on packed tile images, bulk copies, a producer      0.40 to 0.50 ms: 60 to 75 % of
-//              warp; one warpgroup's epilogue overlaps the other's       the bare product's rate
-//              product.
-//   small      Maps and tokens in one launch.                            doc-1, zeta-test: 2 device
-//                                                                        operations instead of 3 or 4
+//   mma        The product itself by mma.sync; the hidden layer in       0.693 ms: mma.sync is the slower
+//              registers; half the instructions per GELU.                way on Hopper
+//   wgmma      wgmma on packed tile images, bulk copies, a producer      0.390 ms: 607 TFLOP/s of the first
+//              warp; one warpgroup's epilogue overlaps the other's       product. 20 us are the tokens kernel,
+//              product.                                                  8 us the pack kernel (ncu)
+//   small      Maps and tokens in one launch.                            doc-1: 0.015 ms, with wgmma 0.025 ms
 //
-// Later steps, with the gain that the SASS and the clocks of the units predict. The measured gain of each one:
-// not yet, no GPU. Before them the prediction for vit-b in bfloat16 on an H100 was 0.46 to 0.51 ms, of which
-// 0.33 ms are the bare product at cuBLAS's rate.
+// Later steps, with the gain that the SASS and the clocks of the units predict. Only `cluster` was measured
+// with and without it. Before them the prediction for vit-b in bfloat16 on an H100 was 0.46 to 0.51 ms, of
+// which 0.33 ms are the bare product at cuBLAS's rate.
 //
 //   tokens     A lane owns an output: 31 shuffles instead of 160, one      40 to 15 us: from 3,000 to 810
 //              store instead of 32; pairs of pixels by one load.           instructions a pass of a warp
@@ -28,11 +27,8 @@
 //                                                                          epilogue: 2 to 3 %
 //   mma        128 x 128 instead of 64 x 128 per thread block, 16 warps    An A100's shared memory: from 112 to
 //              on a multiprocessor instead of 8.                           100 % of the product's time
-//   cluster    Two thread blocks share W1: Note [Two thread blocks         From 48 to 32 bytes a clock that a
-//              share W1]. A stage of the wide shape in 16 bits takes      multiprocessor asks of L2 at the tensor
-//              2 UBLKCP and 2 UBLKCP.MULTICAST instead of 6 UBLKCP.       cores' full rate. Where L2 limits the
-//                                                                         kernel, up to a third off its time;
-//                                                                         where it does not, nothing
+//   cluster    Two thread blocks shared W1 by multicast. It was slower,    None. vit-b in bfloat16 on an H100:
+//              so it was removed.                                         0.443 ms with it, 0.390 ms without
 //   launch     The limit of shared memory is raised once per kernel and   2 calls of the CUDA runtime for each
 //              device, not at each launch.                                launch
 //   counters   The small kernel's last thread block sets the counters     A memset for each launch: 1 device
@@ -146,9 +142,9 @@ Status run_packed(const Pass& pass) {
   pack.blocks = reinterpret_cast<std::uint8_t*>(pass.workspace + pass.layout.x_blocks);
   Status status = launch_pack_pixels(pass.plan.precision, pack, pass.stream);
   if (status != Status::ok) return status;
-  status = pass.plan.variant == Variant::wgmma ? launch_maps_wgmma(pass.plan.precision, pass.plan.hidden_tile,
-                                                                   pass.plan.cluster, maps, pass.stream)
-                                               : launch_maps_mma(pass.plan.precision, maps, pass.stream);
+  status = pass.plan.variant == Variant::wgmma
+               ? launch_maps_wgmma(pass.plan.precision, pass.plan.hidden_tile, maps, pass.stream)
+               : launch_maps_mma(pass.plan.precision, maps, pass.stream);
   return status == Status::ok ? launch_tokens(pass.tokens(), pass.images, pass.stream) : status;
 }
 

@@ -15,8 +15,7 @@ Status launch_pack_rows(Precision precision, const PackWeightsArgs& args, void* 
 Status launch_widen(const WidenArgs& args, void* stream);
 Status launch_pack_simt_weights(const PackWeightsArgs& args, void* stream);
 Status launch_maps_mma(Precision precision, const MapsArgs& args, void* stream);
-Status launch_maps_wgmma(Precision precision, int hidden_tile, int cluster, const MapsArgs& args,
-                         void* stream);
+Status launch_maps_wgmma(Precision precision, int hidden_tile, const MapsArgs& args, void* stream);
 Status launch_maps_simt(const SimtArgs& args, int tokens, void* stream);
 Status launch_small(Precision precision, const SmallArgs& args, std::int64_t images, void* stream);
 Status launch_tokens(const TokensArgs& args, std::int64_t images, void* stream);

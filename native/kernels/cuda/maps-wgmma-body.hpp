@@ -206,19 +206,14 @@ struct MapsWgmma {
   TOKENLEARNER_KERNEL_BODY void run() {
     pipeline.initialise();
     if (machine.thread() < 128 * Traits::kConsumers) {
-      if (pipeline.has_pixels()) {
-        consume();
-      } else {
-        pipeline.return_all();
-      }
+      consume();
     } else if (machine.thread() % 32 == 0) {
       pipeline.produce();
     }
-    if constexpr (Traits::kCluster > 1) machine.cluster_sync();
   }
 };
 
-/** Grid: (tiles of 128 pixels, rounded up to whole clusters; splits; groups). A cluster is (kCluster, 1, 1). */
+/** Grid: (tiles of 128 pixels, splits, groups). */
 template <class Traits, class Machine>
 TOKENLEARNER_KERNEL_BODY void maps_wgmma_body(Machine& machine, const MapsArgs& args) {
   const int first = machine.block_y() * args.tiles_per_split;

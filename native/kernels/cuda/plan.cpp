@@ -17,7 +17,12 @@ constexpr std::size_t kAlignment = 1024;
 constexpr std::size_t kWorkspaceTarget = 48u << 20;
 /** Images are the z dimension of a grid, which has this limit. */
 constexpr std::int64_t kMostImages = 65535;
-constexpr double kSmallOperations = 0.25e9;
+/**
+ * Measured on an H100, whole forwards in ms. doc-1, 0.134e9 operations: small 0.0149 and wgmma 0.0254 in
+ * bfloat16, 0.0171 and 0.0261 in float32. zeta-test, 0.21e9 operations: small 0.0321 and wgmma 0.0221 in
+ * bfloat16, 0.0384 and 0.0291 in float32.
+ */
+constexpr double kSmallOperations = 0.15e9;
 /** An image of at least so many pixels fills most of a 128-pixel tile, so a batch gains little. */
 constexpr std::int64_t kSmallPixels = 96;
 /**
@@ -42,16 +47,7 @@ std::int64_t blocks_of(const CudaShape& shape, const Plan& plan, std::int64_t im
   if (plan.variant == Variant::small)
     return images * ceil_div<std::int64_t>(shape.pixels, kSmallTilePixels) * shape.tokens;
   const int tile = plan.variant == Variant::wgmma ? kWgmmaTilePixels : mma_tile_pixels(plan.precision);
-  return round_up<std::int64_t>(ceil_div<std::int64_t>(pixels, tile), plan.cluster) * shape.tokens;
-}
-
-/** Clusters, if the empty tile that completes the last one is at most an eighth of all tiles. */
-int choose_cluster(const CudaShape& shape, const Plan& plan) {
-  if (plan.variant != Variant::wgmma) return 1;
-  const std::int64_t pixels = std::min(shape.batch, plan.images_per_pass) * shape.pixels;
-  const std::int64_t tiles = ceil_div<std::int64_t>(pixels, kWgmmaTilePixels);
-  const std::int64_t rounded = round_up<std::int64_t>(tiles, kMostCluster);
-  return (rounded - tiles) * 8 <= rounded ? kMostCluster : 1;
+  return ceil_div<std::int64_t>(pixels, tile) * shape.tokens;
 }
 
 int choose_splits(const CudaShape& shape, const Plan& plan, const DeviceProperties& device) {
@@ -259,7 +255,6 @@ Plan plan_forward(const CudaShape& shape, Precision precision, Variant variant,
     if (workspace_layout(shape, plan, more).total > kWorkspaceTarget) break;
     plan.images_per_pass = more;
   }
-  plan.cluster = choose_cluster(shape, plan);
   plan.splits = choose_splits(shape, plan, device);
   set_images_per_pass(plan, shape, plan.images_per_pass);
   return plan;

@@ -68,8 +68,6 @@ struct Plan {
   int hidden_tile = 128;
   /** Thread blocks that share one group's hidden rows. */
   int splits = 1;
-  /** Thread blocks in a cluster, 1 or 2. Only wgmma has 2. */
-  int cluster = 1;
   /** The number of images that are packed and computed at a time. It limits the workspace. */
   std::int64_t images_per_pass = 0;
   std::size_t workspace_bytes = 0;
@@ -94,7 +92,7 @@ struct CudaPackedWeights {
  * The rule that chooses a variant. It ignores the batch, so an image has the same bits in every batch.
  * The first line that applies decides:
  * - float32 with C <= 16: simt (a chunk of 32 channels would be mostly padding).
- * - At most 0.25 GFLOP for the first product of one image, P >= 96, and the image's tile fits in shared
+ * - At most 0.15 GFLOP for the first product of one image, P >= 96, and the image's tile fits in shared
  *   memory: small.
  * - Compute capability 9.0: wgmma.
  * - Otherwise: mma.

@@ -65,6 +65,8 @@ struct V11Share {
       TOKENLEARNER_UNROLL
       for (int width = 16; width > 0; width /= 2) total += machine.shuffle_xor(total, width);
       stored = weight;
+      // Every lane has read `largest` before lane 0 writes it.
+      machine.sync_warp();
       if (rows.lane != 0) continue;
       const float scale = is_first ? 0.0f : exponential(before - next);
       sum(token) = is_first ? total : fmaf(sum(token), scale, total);

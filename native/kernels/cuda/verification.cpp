@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/cuda/maps-wgmma-body.hpp"
 #include "kernels/cuda/plan.hpp"
 #include "kernels/cuda/tiling.hpp"
 
@@ -12,7 +11,7 @@ namespace tokenlearner::kernels::cuda {
 namespace {
 
 constexpr std::int64_t kImages = 3;
-/** 299 pixels. One image has 3 tiles of 128, two have 5, three have 8: odd and even for clusters. */
+/** 299 pixels: no tile divides them. */
 constexpr std::int64_t kHeight = 13, kWidth = 23;
 /** 1056 pixels: two segments. */
 constexpr std::int64_t kLongHeight = 33, kLongWidth = 32;
@@ -31,10 +30,8 @@ std::size_t product(std::int64_t a, std::int64_t b) {
   return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
 }
 
-Plan plan_of(const CudaShape& shape, const Plan& base, std::int64_t splits, std::int64_t images,
-             int cluster) {
+Plan plan_of(const CudaShape& shape, const Plan& base, std::int64_t splits, std::int64_t images) {
   Plan plan = base;
-  plan.cluster = cluster;
   plan.splits = static_cast<int>(splits);
   set_images_per_pass(plan, shape, images);
   return plan;
@@ -52,12 +49,10 @@ std::vector<Plan> plans_of(const CudaShape& shape, Precision precision, Variant 
     }
   }
   std::vector<Plan> plans;
-  for (int cluster = 1; cluster <= (variant == Variant::wgmma ? kMostCluster : 1); ++cluster) {
-    for (const std::int64_t parts : splits) {
-      plans.push_back(plan_of(shape, base, parts, shape.batch, cluster));
-      // The last pass has fewer images than the first.
-      if (shape.batch > 1) plans.push_back(plan_of(shape, base, parts, shape.batch - 1, cluster));
-    }
+  for (const std::int64_t parts : splits) {
+    plans.push_back(plan_of(shape, base, parts, shape.batch));
+    // The last pass has fewer images than the first.
+    if (shape.batch > 1) plans.push_back(plan_of(shape, base, parts, shape.batch - 1));
   }
   return plans;
 }

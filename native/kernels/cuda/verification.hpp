@@ -28,8 +28,8 @@ struct Verification {
   std::int64_t height = 0;
   std::int64_t width = 0;
   /**
-   * They must all give the same bits. Together they divide the hidden rows in no, two and many parts, compute
-   * the images in one pass and in several, and have thread blocks alone and, in wgmma, in clusters.
+   * They must all give the same bits. Together they divide the hidden rows in no, two and many parts, and
+   * compute the images in one pass and in several.
    */
   std::vector<Plan> plans;
   /**

@@ -36,7 +36,7 @@ class WgmmaMachine : public DeviceMachine {
    */
   __device__ __forceinline__ static void finish_reads() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-    __syncwarp();
+    sync_warp();
   }
   /** Waits until the phase with this parity has completed. */
   __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_t parity) const {
@@ -56,54 +56,6 @@ class WgmmaMachine : public DeviceMachine {
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
             shared_base_ + target),
         "l"(source), "r"(bytes), "r"(shared_base_ + barrier)
-        : "memory");
-  }
-
-  // Clusters: see Note [Two thread blocks share W1] in maps-wgmma-pipeline.hpp.
-
-  /** This block's number in its cluster. */
-  __device__ __forceinline__ static int cluster_rank() {
-    std::uint32_t rank;
-    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return static_cast<int>(rank);
-  }
-  /**
-   * Waits for all threads of the cluster. Of what they wrote before, only the initial state of barriers is
-   * visible after it, by fence_barriers().
-   */
-  __device__ __forceinline__ static void cluster_sync() {
-    asm volatile(
-        "barrier.cluster.arrive.relaxed;\n"
-        "barrier.cluster.wait.acquire;\n" ::
-            : "memory");
-  }
-  /**
-   * Arrives at the same barrier of block `rank` of the cluster, which can be this block. It orders no ordinary
-   * accesses between blocks: a stage is only written by bulk copies and only read by wgmma, which has ended
-   * before. So the default scope, .cta, is enough, as in CUTLASS. Scope .cluster would add MEMBAR.ALL.GPU to
-   * each arrival and CCTL.IVALL to each wait.
-   */
-  __device__ __forceinline__ void barrier_arrive_in(int rank, std::uint32_t barrier) const {
-    asm volatile(
-        "{\n"
-        ".reg .b32 remote;\n"
-        "mapa.shared::cluster.u32 remote, %0, %1;\n"
-        "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
-        "}\n" ::"r"(shared_base_ + barrier),
-        "r"(rank)
-        : "memory");
-  }
-  /**
-   * A bulk copy to the same place in each block of the cluster whose bit is set in `blocks`. It completes on the
-   * same barrier of each.
-   */
-  __device__ __forceinline__ void bulk_copy_multicast(std::uint32_t target, const void* source,
-                                                      std::uint32_t bytes, std::uint32_t barrier,
-                                                      std::uint16_t blocks) const {
-    asm volatile(
-        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster"
-        " [%0], [%1], %2, [%3], %4;" ::"r"(shared_base_ + target),
-        "l"(source), "r"(bytes), "r"(shared_base_ + barrier), "h"(blocks)
         : "memory");
   }
 

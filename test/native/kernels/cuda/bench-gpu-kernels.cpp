@@ -115,35 +115,27 @@ class Bench {
   CudaPackedWeights weights_;
 };
 
-/** `chosen`: forwards run this plan. */
-void time_plan(const Workload& workload, const Plan& plan, bool chosen, void* stream, std::FILE* json) {
+void time_variant(const Workload& workload, Precision precision, Variant variant,
+                  const DeviceProperties& device, void* stream, std::FILE* json) {
   const CudaShape& shape = workload.shape;
+  const Plan plan = plan_forward(shape, precision, variant, device);
   const double milliseconds = Bench(shape, plan, stream).median();
   const double operations = 2.0 * static_cast<double>(shape.batch * shape.pixels) *
                             static_cast<double>(shape.tokens * shape.hidden) *
                             static_cast<double>(shape.channels);
+  const bool chosen = choose_variant(shape, precision, device) == variant;
   if (json != nullptr) {
     std::fprintf(json,
-                 R"({"workload":"%s","precision":"%s","variant":"%s","tile":%d,"splits":%d,"cluster":%d,)"
-                 R"("ms":%.6g,"tflops":%.6g,"chosen":%s})"
+                 R"({"workload":"%s","precision":"%s","variant":"%s","tile":%d,"splits":%d,"ms":%.6g,)"
+                 R"("tflops":%.6g,"chosen":%s})"
                  "\n",
-                 workload.name, name_of(plan.precision), name_of(plan.variant), plan.hidden_tile, plan.splits,
-                 plan.cluster, milliseconds, operations / milliseconds * 1e-9, chosen ? "true" : "false");
+                 workload.name, name_of(precision), name_of(variant), plan.hidden_tile, plan.splits,
+                 milliseconds, operations / milliseconds * 1e-9, chosen ? "true" : "false");
     std::fflush(json);
   }
-  std::printf("%-10s %-8s %-5s tile %3d splits %2d cluster %d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name,
-              name_of(plan.precision), name_of(plan.variant), plan.hidden_tile, plan.splits, plan.cluster,
-              milliseconds, operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
-}
-
-/** A variant's plan, and for wgmma also the one with clusters instead of none, or none instead of clusters. */
-void time_variant(const Workload& workload, Precision precision, Variant variant,
-                  const DeviceProperties& device, void* stream, std::FILE* json) {
-  Plan plan = plan_forward(workload.shape, precision, variant, device);
-  time_plan(workload, plan, choose_variant(workload.shape, precision, device) == variant, stream, json);
-  if (variant != Variant::wgmma) return;
-  plan.cluster = plan.cluster == 1 ? 2 : 1;
-  time_plan(workload, plan, false, stream, json);
+  std::printf("%-10s %-8s %-5s tile %3d splits %2d  %8.4f ms  %7.1f TFLOP/s%s\n", workload.name,
+              name_of(precision), name_of(variant), plan.hidden_tile, plan.splits, milliseconds,
+              operations / milliseconds * 1e-9, chosen ? "  <- chosen" : "");
 }
 
 /** `only`, `only_precision`: null for all. */
@@ -195,7 +187,8 @@ int main(int argc, char** argv) {
   });
   std::FILE* json = file == nullptr ? nullptr : std::fopen(file, "a");
   if (!known || (file != nullptr && json == nullptr)) {
-    std::fprintf(stderr, "Expected [WORKLOAD [PRECISION]] [--json FILE]: a workload of test/bench/workloads.json\n");
+    std::fprintf(stderr,
+                 "Expected [WORKLOAD [PRECISION]] [--json FILE]: a workload of test/bench/workloads.json\n");
     return 2;
   }
   try {

@@ -6,11 +6,8 @@
 
 namespace tokenlearner::kernels::cuda::test {
 
-Fibers::Fibers(int count, std::function<void(int)> body, std::function<bool()> idle, FiberGroups groups)
-    : fibers_(static_cast<std::size_t>(count)),
-      body_(std::move(body)),
-      idle_(std::move(idle)),
-      groups_(groups) {}
+Fibers::Fibers(int count, std::function<void(int)> body, std::function<bool()> idle)
+    : fibers_(static_cast<std::size_t>(count)), body_(std::move(body)), idle_(std::move(idle)) {}
 
 void Fibers::enter(unsigned high, unsigned low) {
   const auto address = (static_cast<std::uintptr_t>(high) << 32) | low;
@@ -27,10 +24,9 @@ void Fibers::enter(unsigned high, unsigned low) {
 
 void Fibers::yield() { swapcontext(&fibers_[static_cast<std::size_t>(current_)].context, &scheduler_); }
 
-bool Fibers::run_group(std::size_t group) {
-  const auto size = static_cast<std::size_t>(groups_.size);
+bool Fibers::run_round() {
   progress_ = false;
-  for (std::size_t i = group * size; i < (group + 1) * size; ++i) {
+  for (std::size_t i = 0; i < fibers_.size(); ++i) {
     if (fibers_[i].finished) continue;
     current_ = static_cast<int>(i);
     swapcontext(&scheduler_, &fibers_[i].context);
@@ -50,15 +46,12 @@ bool Fibers::run() {
     makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Fibers::enter), 2,
                 static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
   }
-  const std::size_t count = fibers_.size() / static_cast<std::size_t>(groups_.size);
+  const auto finished = [](const Fiber& fiber) { return fiber.finished; };
   for (;;) {
-    bool progress = false;
-    for (std::size_t i = 0; i < count; ++i) {
-      while (run_group((static_cast<std::size_t>(groups_.ahead) + i) % count)) progress = true;
+    while (run_round()) {
     }
-    const auto finished = [](const Fiber& fiber) { return fiber.finished; };
     if (std::all_of(fibers_.begin(), fibers_.end(), finished)) return true;
-    if (!progress && !idle_()) return false;
+    if (!idle_()) return false;
   }
 }
 

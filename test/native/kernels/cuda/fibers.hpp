@@ -1,5 +1,4 @@
-// The threads of a thread block, or of a cluster of them, as fibers of one host thread: deterministic, and a
-// deadlock is detected.
+// The threads of a thread block as fibers of one host thread: deterministic, and a deadlock is detected.
 // Use no doctest macro inside a fiber: it keeps its context per host thread, and fibers interleave.
 #pragma once
 
@@ -13,20 +12,11 @@
 
 namespace tokenlearner::kernels::cuda::test {
 
-/** The order of fibers in groups of `size`: group `ahead` runs until all its fibers wait, then the next ones. */
-struct FiberGroups {
-  int size = 0;
-  int ahead = 0;
-};
-
 /** Runs `count` functions in turn; each hands over with yield(). */
 class Fibers {
  public:
-  /**
-   * `idle` is called when all fibers have waited in vain; false means that nothing more will come. `groups`
-   * divides `count`.
-   */
-  Fibers(int count, std::function<void(int)> body, std::function<bool()> idle, FiberGroups groups);
+  /** `idle` is called when all fibers have waited in vain; false means that nothing more will come. */
+  Fibers(int count, std::function<void(int)> body, std::function<bool()> idle);
 
   /** False on a deadlock: every fiber waits. Throws the first exception of a fiber. */
   bool run();
@@ -55,13 +45,12 @@ class Fibers {
 
   static void enter(unsigned high, unsigned low);
   void yield();
-  /** Runs each unfinished fiber of a group once. False if none could go on. */
-  bool run_group(std::size_t group);
+  /** Runs each unfinished fiber once. False if none could go on. */
+  bool run_round();
 
   std::vector<Fiber> fibers_;
   std::function<void(int)> body_;
   std::function<bool()> idle_;
-  FiberGroups groups_;
   ucontext_t scheduler_ = {};
   int current_ = 0;
   bool progress_ = false;

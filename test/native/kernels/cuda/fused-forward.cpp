@@ -9,7 +9,6 @@
 
 #include "host-forward.hpp"
 #include "host-machine.hpp"
-#include "kernels/cuda/maps-wgmma-body.hpp"
 #include "kernels/cuda/plan.hpp"
 #include "stringify.hpp"
 
@@ -119,58 +118,23 @@ void check_batch_invariance(Variant variant) {
 }
 
 /**
- * Thread blocks in clusters give the bits that they give alone, which the other cases compare with the oracle:
- * one to three pixel tiles, for all hidden rows and for unequal splits of them.
- */
-void check_clusters(Precision precision, int hidden_tile) {
-  for (const int pixel_tiles : {1, 2, 3}) {
-    const std::int64_t channels = 2 * channels_per_chunk(precision) - 5;
-    const Problem problem({1, channels, 3 * hidden_tile, 3, 1, pixel_tiles * 128 - 5},
-                          element_dtype(precision), Layout::channels_first, 3);
-    for (const int splits : {1, 2}) {
-      CAPTURE(pixel_tiles);
-      CAPTURE(splits);
-      Plan plan;
-      plan.precision = precision;
-      plan.variant = Variant::wgmma;
-      plan.hidden_tile = hidden_tile;
-      plan.splits = splits;
-      set_images_per_pass(plan, problem.shape(), 1);
-      try {
-        const Result alone = run_forward(problem, precision, Variant::wgmma, plan);
-        plan.cluster = kMostCluster;
-        const Result clusters = run_forward(problem, precision, Variant::wgmma, plan);
-        CHECK(clusters.attention == alone.attention);
-        CHECK(clusters.tokens == alone.tokens);
-      } catch (const std::runtime_error& error) {
-        FAIL_CHECK(std::string(error.what()));
-      }
-    }
-  }
-}
-
-/**
  * Few iterations and many, from one chunk in one tile on: the number of stages and the head start of the first
  * warpgroup must not matter. `hidden_tile` is forced: a plan has 256 only with many channels.
  */
 void check_iterations(Precision precision, int hidden_tile) {
   for (const int tiles : {1, 2, 3, 5}) {
     for (const int chunks : {1, 2, 3, 4, 5}) {
-      // One thread block, and a cluster of two.
-      for (const std::int64_t pixels : {65, 129}) {
-        const std::int64_t channels = chunks * channels_per_chunk(precision) - 1;
-        const Case c{{1, channels, tiles * hidden_tile, 1, 1, pixels}, Layout::channels_first};
-        const CudaShape shape{1, channels, tiles * hidden_tile, 1, pixels};
-        DeviceProperties device = kHopper;
-        device.multiprocessors = 1;
-        Plan plan = plan_forward(shape, precision, Variant::wgmma, device);
-        CHECK(plan.cluster == (pixels > 128 ? 2 : 1));
-        plan.hidden_tile = hidden_tile;
-        plan.splits = 1;
-        CAPTURE(tiles);
-        CAPTURE(chunks);
-        check_case(c, precision, Variant::wgmma, plan);
-      }
+      const std::int64_t channels = chunks * channels_per_chunk(precision) - 1;
+      const Case c{{1, channels, tiles * hidden_tile, 1, 1, 65}, Layout::channels_first};
+      const CudaShape shape{1, channels, tiles * hidden_tile, 1, 65};
+      DeviceProperties device = kHopper;
+      device.multiprocessors = 1;
+      Plan plan = plan_forward(shape, precision, Variant::wgmma, device);
+      plan.hidden_tile = hidden_tile;
+      plan.splits = 1;
+      CAPTURE(tiles);
+      CAPTURE(chunks);
+      check_case(c, precision, Variant::wgmma, plan);
     }
   }
 }
@@ -229,10 +193,6 @@ TEST_SUITE("cuda/fused-forward-wgmma") {
   TEST_CASE("wgmma: few iterations and many, tiles of 256") { check_iterations(Precision::bfloat16, 256); }
   TEST_CASE("wgmma: few iterations and many, tiles of 128") { check_iterations(Precision::bfloat16, 128); }
   TEST_CASE("wgmma: few iterations and many, two planes") { check_iterations(Precision::float32, 128); }
-
-  TEST_CASE("wgmma: clusters change no bits, tiles of 256") { check_clusters(Precision::bfloat16, 256); }
-  TEST_CASE("wgmma: clusters change no bits, tiles of 128") { check_clusters(Precision::tf32, 128); }
-  TEST_CASE("wgmma: clusters change no bits, two planes") { check_clusters(Precision::float32, 128); }
 
   TEST_CASE("wgmma: the second warpgroup starts two chunks after the first") {
     const CudaShape shape{1, 384, 512, 1, 128};

@@ -10,6 +10,7 @@
 #include "family-device.hpp"
 #include "fuser-device.hpp"
 #include "gpu-options.hpp"
+#include "images-for.hpp"
 #include "kernels/cuda/portable.hpp"
 #include "v10-device.hpp"
 
@@ -45,11 +46,6 @@ std::vector<V11Case> quick_cases() {
       {.batch = 2, .channels = 24, .height = 5, .width = 7, .layout = Layout::padded},
       {.channels = 129, .height = 7, .width = 7, .tokens = 5, .hidden = 33, .layout = Layout::channels_last},
       {.batch = 2, .channels = 3, .height = 27, .width = 42, .tokens = 11, .hidden = 70}};
-}
-
-/** The error of a few numbers is a matter of luck: so many images that there are at least 64 tokens and maps. */
-std::int64_t images_for(std::int64_t channels, std::int64_t tokens, std::int64_t pixels) {
-  return std::max<std::int64_t>(2, ceil_div<std::int64_t>(64, tokens * std::min(channels, pixels)));
 }
 
 std::vector<V11Case> all_cases() {

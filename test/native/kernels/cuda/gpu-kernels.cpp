@@ -18,6 +18,7 @@
 
 #include "device-memory.hpp"
 #include "gpu-options.hpp"
+#include "images-for.hpp"
 #include "kernels/cuda/numerics.hpp"
 #include "kernels/cuda/plan.hpp"
 #include "problem-cache.hpp"
@@ -125,23 +126,18 @@ void check_case(const Gpu& gpu, const ProblemCache::Entry& expected, Precision p
   const CudaShape shape = problem.shape();
   const Plan plan = plan_forward(shape, precision, variant, gpu.properties());
   INFO("B ", shape.batch, " C ", shape.channels, " K ", shape.hidden, " G ", shape.tokens, " P ",
-       shape.pixels, " hidden tile ", plan.hidden_tile, " splits ", plan.splits, " cluster ", plan.cluster);
+       shape.pixels, " hidden tile ", plan.hidden_tile, " splits ", plan.splits);
   const Result result = gpu.run(problem, precision, variant, plan);
   check_errors(result, expected, precision);
 
-  // One image per pass, one block for all hidden rows, clusters or none: each gives the same bits.
+  // One image per pass, and one block for all hidden rows: each gives the same bits.
   Plan alone = plan;
   alone.images_per_pass = 1;
   DeviceProperties one_multiprocessor = gpu.properties();
   one_multiprocessor.multiprocessors = 1;
   const Plan unsplit = plan_forward(shape, precision, variant, one_multiprocessor);
-  std::vector<Plan> others{alone, unsplit};
-  if (variant == Variant::wgmma) {
-    others.push_back(plan);
-    others.back().cluster = plan.cluster == 1 ? 2 : 1;
-  }
-  for (const Plan& other : others) {
-    INFO("images per pass ", other.images_per_pass, " splits ", other.splits, " cluster ", other.cluster);
+  for (const Plan& other : {alone, unsplit}) {
+    INFO("images per pass ", other.images_per_pass, " splits ", other.splits);
     const Result again = gpu.run(problem, precision, variant, other);
     const bool same_attention = again.attention == result.attention;
     const bool same_tokens = again.tokens == result.tokens;
@@ -164,8 +160,7 @@ std::vector<Case> all_cases() {
     for (const std::int64_t channels : {1, 3, 24, 129}) {
       for (const std::int64_t tokens : {1, 5, 16}) {
         for (const std::int64_t pixels : {1, 7, 129, 1134}) {
-          // The error of a single number is a matter of luck: many images where there are few pixels.
-          const std::int64_t batch = pixels < 10 ? 32 : 2;
+          const std::int64_t batch = images_for(channels, tokens, pixels);
           cases.push_back({{batch, channels, 2 * channels, tokens, 1, pixels}, layout});
         }
       }

@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "host-cluster.hpp"
+#include "host-block.hpp"
 #include "kernels/cuda/token-learner-cuda.hpp"
 #include "kernels/cuda/with-precision.hpp"
 

@@ -28,19 +28,12 @@ void pack_vectors(const PackWeightsArgs& args) {
          [&](HostMachine& machine) { pack_vectors_body(machine, args); });
 }
 
-template <Precision kPrecision, int kHiddenTile, int kCluster>
-void run_clusters(const MapsArgs& args) {
-  using Traits = WgmmaTraits<kPrecision, kHiddenTile, kCluster>;
-  const std::int64_t tiles = ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels);
-  launch(
-      grid(round_up<std::int64_t>(tiles, kCluster), args.splits, args.tokens), Traits::kThreads,
-      Traits::kSharedBytes, [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); }, kCluster);
-}
-
 template <Precision kPrecision, int kHiddenTile>
-void run_wgmma(int cluster, const MapsArgs& args) {
-  if (cluster == kMostCluster) return run_clusters<kPrecision, kHiddenTile, kMostCluster>(args);
-  run_clusters<kPrecision, kHiddenTile, 1>(args);
+void run_wgmma(const MapsArgs& args) {
+  using Traits = WgmmaTraits<kPrecision, kHiddenTile>;
+  launch(grid(ceil_div<std::int64_t>(args.pixel_count, kWgmmaTilePixels), args.splits, args.tokens),
+         Traits::kThreads, Traits::kSharedBytes,
+         [&](HostMachine& machine) { maps_wgmma_body<Traits>(machine, args); });
 }
 
 }  // namespace
@@ -101,13 +94,13 @@ Status launch_maps_mma(Precision precision, const MapsArgs& args, void*) {
   });
 }
 
-Status launch_maps_wgmma(Precision precision, int hidden_tile, int cluster, const MapsArgs& args, void*) {
+Status launch_maps_wgmma(Precision precision, int hidden_tile, const MapsArgs& args, void*) {
   return run_with_precision(precision, [&](auto constant) {
     constexpr Precision kPrecision = decltype(constant)::value;
     if constexpr (kPrecision != Precision::float32) {
-      if (hidden_tile == kWideHiddenTile) return run_wgmma<kPrecision, kWideHiddenTile>(cluster, args);
+      if (hidden_tile == kWideHiddenTile) return run_wgmma<kPrecision, kWideHiddenTile>(args);
     }
-    run_wgmma<kPrecision, kHiddenGranule>(cluster, args);
+    run_wgmma<kPrecision, kHiddenGranule>(args);
   });
 }
 

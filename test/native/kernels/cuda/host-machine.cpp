@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "host-cluster.hpp"
+#include "host-block.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
 
@@ -11,7 +11,6 @@ int HostMachine::block_x() const { return block_->index_.x; }
 int HostMachine::block_y() const { return block_->index_.y; }
 int HostMachine::block_z() const { return block_->index_.z; }
 int HostMachine::grid_x() const { return block_->grid_.x; }
-int HostMachine::cluster_rank() const { return block_->rank_; }
 
 std::uint8_t* HostMachine::shared_bytes(std::uint32_t offset, std::size_t bytes) const {
   if (offset + bytes > block_->shared_size_) throw std::runtime_error("outside shared memory");
@@ -20,14 +19,16 @@ std::uint8_t* HostMachine::shared_bytes(std::uint32_t offset, std::size_t bytes)
 }
 
 void HostMachine::gather(int first, int size, const std::function<void()>& last) {
-  block_->cluster_.gather(block_->gatherings_[{first, size}], size, last);
+  block_->gather(first, size, last);
 }
 
 void HostMachine::sync() {
   gather(0, static_cast<int>(block_->machines_.size()), [] {});
 }
 
-void HostMachine::cluster_sync() { block_->cluster_.sync(); }
+void HostMachine::sync_warp() {
+  gather(thread_ / 32 * 32, 32, [] {});
+}
 
 void HostMachine::copy16(std::uint32_t target, const void* source) {
   if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0)
@@ -97,9 +98,9 @@ void HostMachine::multiply_warp(MmaKind kind, float (&sums)[4], const std::uint3
 float HostMachine::shuffle_xor(float value, int mask) {
   value_ = value;
   const int warp = thread_ / 32 * 32;
-  gather(warp, 32, [] {});
+  sync_warp();
   const float other = block_->machines_[static_cast<std::size_t>(warp + ((thread_ % 32) ^ mask))].value_;
-  gather(warp, 32, [] {});
+  sync_warp();
   return other;
 }
 
@@ -113,36 +114,27 @@ void HostMachine::barrier_expect(std::uint32_t barrier, std::uint32_t bytes) {
   block_->arrive(barrier);
 }
 
-void HostMachine::barrier_arrive(std::uint32_t barrier) { barrier_arrive_in(block_->rank_, barrier); }
-
-void HostMachine::barrier_arrive_in(int rank, std::uint32_t barrier) {
-  block_->cluster_.block(rank).arrive(barrier);
+void HostMachine::barrier_arrive(std::uint32_t barrier) {
+  block_->arrive(barrier);
   // A thread that waited for this may run before this thread's next instruction.
-  block_->cluster_.pause();
+  block_->fibers_->pause();
 }
 
 void HostMachine::finish_reads() {
-  gather(thread_ / 32 * 32, 32, [] {});
+  sync_warp();
   reading_.reset();
 }
 
 void HostMachine::barrier_wait(std::uint32_t barrier, std::uint32_t parity) {
   const Block::Barrier& state = block_->barrier(barrier);
-  block_->cluster_.wait_until([&] { return state.phase != parity; });
+  block_->fibers_->wait_until([&] { return state.phase != parity; });
 }
 
 void HostMachine::bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes,
                             std::uint32_t barrier) {
-  bulk_copy_multicast(target, source, bytes, barrier, static_cast<std::uint16_t>(1u << block_->rank_));
-}
-
-void HostMachine::bulk_copy_multicast(std::uint32_t target, const void* source, std::uint32_t bytes,
-                                      std::uint32_t barrier, std::uint16_t blocks) {
   if (reinterpret_cast<std::uintptr_t>(source) % 16 != 0 || bytes % 16 != 0)
     throw std::runtime_error("misaligned bulk copy");
-  for (int rank = 0; blocks >> rank != 0; ++rank) {
-    if ((blocks >> rank) % 2 == 1) block_->cluster_.start_copy(rank, {target, source, bytes, barrier});
-  }
+  block_->start_copy({target, source, bytes, barrier});
 }
 
 bool HostMachine::reads(std::uint32_t target, std::uint32_t bytes) const {

@@ -1,13 +1,13 @@
-// A Machine (see Note [Machines] in portable.hpp) on the host: one thread block or one cluster of them at a time,
-// a thread a fiber. host-cluster.hpp has the blocks and the order in which they run.
+// A Machine (see Note [Machines] in portable.hpp) on the host: one thread block at a time, a thread a
+// fiber. host-block.hpp has the block.
 //
 // It uses every freedom that the contracts give. Shared memory starts as NaN. An asynchronous copy arrives
 // only when its thread waits for it. A bulk copy makes its target NaN at once; its bytes arrive at once in every
-// second cluster, and in the others only when every thread waits. A wgmma reads its operands only when its group
+// second block, and in the others only when every thread waits. A wgmma reads its operands only when its group
 // is waited for. So a missing wait, or a buffer reused too early, gives wrong numbers. These throw: a bulk copy to
 // memory that a thread has read without calling finish_reads(), or to an operand of a wgmma that is not waited
-// for; a copy or an arrival that reaches a block that has ended, or a barrier that is not initialised. Tensor
-// cores add with truncation.
+// for; a copy that arrives after its block has ended; a use of a barrier that is not initialised. Tensor cores
+// add with truncation.
 #pragma once
 
 #include <array>
@@ -57,6 +57,7 @@ class HostMachine {
   int block_z() const;
   int grid_x() const;
   void sync();
+  void sync_warp();
 
   template <typename T>
   T& shared(std::uint32_t offset) const {
@@ -86,13 +87,6 @@ class HostMachine {
   void barrier_arrive(std::uint32_t barrier);
   void barrier_wait(std::uint32_t barrier, std::uint32_t parity);
   void bulk_copy(std::uint32_t target, const void* source, std::uint32_t bytes, std::uint32_t barrier);
-
-  // Clusters.
-  int cluster_rank() const;
-  void cluster_sync();
-  void barrier_arrive_in(int rank, std::uint32_t barrier);
-  void bulk_copy_multicast(std::uint32_t target, const void* source, std::uint32_t bytes,
-                           std::uint32_t barrier, std::uint16_t blocks);
 
   template <MmaKind kKind, int kColumns>
   void wgmma(float (&sums)[kColumns / 2], std::uint32_t a, std::uint32_t b, bool accumulate) {

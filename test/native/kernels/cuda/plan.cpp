@@ -59,12 +59,12 @@ void check_shared_memory() {
   constexpr int kHopperBlock = 227 * 1024;
   constexpr int kHopperMultiprocessor = 228 * 1024;
   constexpr int kReserved = 1024;
-  using Narrow = WgmmaTraits<kPrecision, kHiddenGranule, kMostCluster>;
+  using Narrow = WgmmaTraits<kPrecision, kHiddenGranule>;
   constexpr int kNarrowBytes = Narrow::kSharedBytes;
   CHECK(kNarrowBytes <= kHopperBlock);
   CHECK(Narrow::kBlocksPerMultiprocessor * (kNarrowBytes + kReserved) <= kHopperMultiprocessor);
   if constexpr (kPrecision != Precision::float32) {
-    constexpr int kWideBytes = WgmmaTraits<kPrecision, kWideHiddenTile, kMostCluster>::kSharedBytes;
+    constexpr int kWideBytes = WgmmaTraits<kPrecision, kWideHiddenTile>::kSharedBytes;
     CHECK(kWideBytes <= kHopperBlock);
   }
 }
@@ -93,7 +93,10 @@ TEST_SUITE("cuda/plan") {
 
   TEST_CASE("small problems: the small variant") {
     CHECK(choose_variant({1, 64, 128, 8, 1024}, Precision::float32, kHopper) == Variant::small);
-    CHECK(choose_variant({1, 256, 512, 8, 100}, Precision::float32, kHopper) == Variant::small);
+    CHECK(choose_variant({1, 64, 128, 8, 1144}, Precision::float32, kHopper) == Variant::small);
+    CHECK(choose_variant({1, 64, 128, 8, 1145}, Precision::float32, kHopper) == Variant::wgmma);
+    CHECK(choose_variant({1, 256, 512, 8, 100}, Precision::bfloat16, kHopper) == Variant::wgmma);
+    CHECK(choose_variant({1, 256, 512, 8, 100}, Precision::bfloat16, kAmpere) == Variant::mma);
   }
 
   TEST_CASE("few channels: simt in float32, mma in tf32") {
@@ -109,28 +112,14 @@ TEST_SUITE("cuda/plan") {
     CHECK(tile({2, 128, 512, 16, 4096}) == 128);
   }
 
-  TEST_CASE("wgmma has clusters unless the tile that completes the last one is more than an eighth of all") {
-    const auto cluster = [](std::int64_t batch, std::int64_t pixels, Variant variant = Variant::wgmma) {
-      return plan_forward({batch, 768, 1536, 16, pixels}, Precision::bfloat16, variant, kHopper).cluster;
-    };
-    CHECK(cluster(1, 128) == 1);
-    CHECK(cluster(1, 129) == 2);
-    CHECK(cluster(1, 257) == 1);
-    CHECK(cluster(1, 5 * 128) == 1);
-    CHECK(cluster(1, 7 * 128) == 2);
-    CHECK(cluster(32, 196) == 2);
-    CHECK(cluster(0, 196) == 1);
-    for (const Variant variant : {Variant::small, Variant::mma}) CHECK(cluster(32, 196, variant) == 1);
-  }
-
-  TEST_CASE("a tile that completes a cluster counts as a thread block") {
-    // 7 pixel tiles, so 8 thread blocks a split.
+  TEST_CASE("wgmma with wide tiles: as many thread blocks as multiprocessors") {
+    // 7 pixel tiles, 12 tiles of hidden rows.
     DeviceProperties device = kHopper;
     device.multiprocessors = 28;
     const CudaShape shape{1, 768, 12 * 256, 1, 7 * 128};
-    const Plan plan = plan_forward(shape, Precision::bfloat16, Variant::wgmma, device);
-    CHECK(plan.cluster == 2);
-    CHECK(plan.splits == 3);
+    CHECK(plan_forward(shape, Precision::bfloat16, Variant::wgmma, device).splits == 4);
+    device.multiprocessors = 27;
+    CHECK(plan_forward(shape, Precision::bfloat16, Variant::wgmma, device).splits == 3);
   }
 
   TEST_CASE("float32: tiles fit into shared memory") { check_shared_memory<Precision::float32>(); }

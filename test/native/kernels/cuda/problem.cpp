@@ -148,6 +148,8 @@ double relative_error(const std::vector<double>& got, const std::vector<double>&
 }
 
 double allowed_error(Precision precision, double pytorch) {
+  // One rounding of an operand. With few weights PyTorch's own roundings can cancel each other by luck.
+  if (precision == Precision::tf32) return std::fmax(0x1p-11, 2.0 * pytorch);
   if (precision != Precision::float32) return 2.0 * pytorch;
   return std::fmin(2e-6, std::fmax(2.5e-7, 2.0 * pytorch));
 }

@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-#include "host-cluster.hpp"
+#include "host-block.hpp"
 #include "kernels/cuda/warp-tile.hpp"
 
 namespace tokenlearner::kernels::cuda::test {
@@ -63,7 +63,7 @@ template <MmaKind kKind>
 Product warp_product() {
   Product product;
   for (auto& row : product) row.fill(NAN);
-  Cluster({}, {}, 1, 32, 2 * kBlockBytes, {}).run([&](HostMachine& machine) {
+  Block({}, {}, 32, 2 * kBlockBytes, Landing::at_once).run([&](HostMachine& machine) {
     if (machine.thread() == 0) {
       std::uint8_t* base = &machine.shared<std::uint8_t>(0);
       for (int k = 0; k < kDepth<kKind>; ++k) {

@@ -134,31 +134,6 @@ TEST_SUITE("cuda/verification") {
     }
   }
 
-  TEST_CASE("wgmma has each plan with clusters and without, on odd and even numbers of pixel tiles") {
-    const CudaShape shape{1, 64, 1100, 8, 196};
-    const Verification verification = plan_verification(shape, Precision::bfloat16, Variant::wgmma, false);
-    const std::int64_t pixels = verification.height * verification.width;
-    CHECK((verification.batch * pixels + 127) / 128 % 2 == 0);
-    CHECK(((verification.batch - 1) * pixels + 127) / 128 % 2 == 1);
-    CHECK((pixels + 127) / 128 % 2 == 1);
-    for (const int cluster : {1, 2}) {
-      for (const int splits : {1, 2, 9}) {
-        for (const std::int64_t count : {1, 2}) {
-          CAPTURE(cluster);
-          CAPTURE(splits);
-          CAPTURE(count);
-          CHECK(has_plan(verification, [&](const Plan& plan) {
-            return plan.cluster == cluster && plan.splits == splits && passes(verification, plan) == count;
-          }));
-        }
-      }
-    }
-    for (const Variant variant : {Variant::small, Variant::mma}) {
-      for (const Plan& plan : plan_verification(shape, Precision::bfloat16, variant, false).plans)
-        CHECK(plan.cluster == 1);
-    }
-  }
-
   TEST_CASE("simt and a single tile are never split") {
     for (const Plan& plan :
          plan_verification({1, 3, 1100, 8, 49}, Precision::float32, Variant::simt, false).plans)
