@@ -34,8 +34,8 @@ class PromiseQueue::PromiseCompletion final : public Completion {
 
  private:
   void post() noexcept {
-    auto one = std::make_unique<Settlements>();
-    one->push_back(std::move(settlement_));
+    Settlements one;
+    one.push_back(std::move(settlement_));
     queue_.post(std::move(one));
   }
 
@@ -46,46 +46,81 @@ class PromiseQueue::PromiseCompletion final : public Completion {
 PromiseQueue::PromiseQueue(Napi::Env env, StorageRegistry& storages, const TensorFactory& tensors,
                            const ErrorFactory& errors)
     : env_(env), storages_(storages), tensors_(tensors), errors_(errors) {
-  const auto call = [](napi_env e, napi_value, void* context, void* data) {
-    const std::unique_ptr<Settlements> settlements(static_cast<Settlements*>(data));
+  const auto call = [](napi_env e, napi_value, void* context, void*) {
     // If there is no environment, Node is only emptying the queue.
-    if (e != nullptr) static_cast<PromiseQueue*>(context)->settle(Napi::Env(e), *settlements);
+    if (e == nullptr) return;
+    auto* const queue = static_cast<PromiseQueue*>(context);
+    Settlements settlements = queue->take();
+    queue->settle(Napi::Env(e), settlements);
+    queue->pass_on();
   };
   const auto name = Napi::String::New(env, "tokenlearner.forward");
-  NAPI_THROW_IF_FAILED_VOID(env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr,
-                                                                 nullptr, this, call, &function_));
-  napi_unref_threadsafe_function(env, function_);
+  for (napi_threadsafe_function& function : functions_) {
+    NAPI_THROW_IF_FAILED_VOID(env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr,
+                                                                   nullptr, this, call, &function));
+    napi_unref_threadsafe_function(env, function);
+  }
 }
 
+PromiseQueue::~PromiseQueue() = default;
+
 void PromiseQueue::close() {
-  if (function_ != nullptr) napi_release_threadsafe_function(function_, napi_tsfn_abort);
-  function_ = nullptr;
+  const std::lock_guard lock(mutex_);
+  for (napi_threadsafe_function& function : functions_) {
+    if (function != nullptr) napi_release_threadsafe_function(function, napi_tsfn_abort);
+    function = nullptr;
+  }
 }
 
 PromiseQueue::Pending PromiseQueue::add(Napi::Env env) {
   auto settlement = std::unique_ptr<Settlement>(new Settlement{Napi::Promise::Deferred::New(env), {}, {}});
   const Napi::Promise promise = settlement->deferred.Promise();
   auto completion = std::make_unique<PromiseCompletion>(*this, std::move(settlement));
-  if (pending_++ == 0) napi_ref_threadsafe_function(env_, function_);
+  if (pending_++ == 0) {
+    for (const napi_threadsafe_function function : functions_) napi_ref_threadsafe_function(env_, function);
+  }
   return {promise, std::move(completion)};
 }
 
 void PromiseQueue::deliver(std::vector<RequestOutcome> outcomes) noexcept {
-  auto settlements = std::make_unique<Settlements>();
-  settlements->reserve(outcomes.size());
+  Settlements settlements;
+  settlements.reserve(outcomes.size());
   for (RequestOutcome& outcome : outcomes)
-    settlements->push_back(static_cast<PromiseCompletion&>(*outcome.completion).settlement(outcome));
+    settlements.push_back(static_cast<PromiseCompletion&>(*outcome.completion).settlement(outcome));
   post(std::move(settlements));
 }
 
-void PromiseQueue::post(std::unique_ptr<Settlements> settlements) noexcept {
-  Settlements* const raw = settlements.release();
-  if (napi_call_threadsafe_function(function_, raw, napi_tsfn_nonblocking) != napi_ok) delete raw;
+void PromiseQueue::post(Settlements settlements) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (std::unique_ptr<Settlement>& settlement : settlements) waiting_.push_back(std::move(settlement));
+  if (!called_) call_next();
+}
+
+void PromiseQueue::call_next() noexcept {
+  const napi_threadsafe_function function = functions_[next_];
+  called_ = function != nullptr &&
+            napi_call_threadsafe_function(function, nullptr, napi_tsfn_nonblocking) == napi_ok;
+  // The environment ends: nothing waits for the results.
+  if (!called_) waiting_.clear();
+}
+
+PromiseQueue::Settlements PromiseQueue::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(waiting_, {});
+}
+
+void PromiseQueue::pass_on() noexcept {
+  const std::lock_guard lock(mutex_);
+  next_ = 1 - next_;
+  called_ = false;
+  if (!waiting_.empty()) call_next();
 }
 
 void PromiseQueue::settle(Napi::Env env, Settlements& settlements) noexcept {
   pending_ -= static_cast<int64_t>(settlements.size());
-  if (pending_ == 0) napi_unref_threadsafe_function(env, function_);
+  if (pending_ == 0) {
+    for (const napi_threadsafe_function function : functions_) napi_unref_threadsafe_function(env, function);
+  }
   try {
     const Napi::HandleScope outer(env);
     storages_.collect(env);

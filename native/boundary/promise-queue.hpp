@@ -3,7 +3,9 @@
 
 #include <napi.h>
 
+#include <array>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "boundary/errors.hpp"
@@ -13,11 +15,21 @@
 
 namespace tokenlearner {
 
+// Note: [A turn of the event loop]
+// Node calls a thread-safe function again and again, up to a thousand times, before timers and sockets get their turn. Settled promises
+// run JavaScript that submits the next requests, and a fast device answers these before their callers are done: the event loop would
+// stand still. So results gather in a list of our own, and a call settles those that were there when it began. What came meanwhile
+// takes a second thread-safe function, in turns with the first: libuv calls each once before it goes on.
+
 /// Settles promises on the environment's thread. Keeps the event loop alive while requests are in progress.
 class PromiseQueue final : public CompletionSink {
  public:
   PromiseQueue(Napi::Env env, StorageRegistry& storages, const TensorFactory& tensors,
                const ErrorFactory& errors);
+  ~PromiseQueue() override;
+  PromiseQueue(const PromiseQueue&) = delete;
+  PromiseQueue& operator=(const PromiseQueue&) = delete;
+
   /// Must be called after the last executor is destroyed. The environment's thread only.
   void close();
 
@@ -39,7 +51,13 @@ class PromiseQueue final : public CompletionSink {
   using Settlements = std::vector<std::unique_ptr<Settlement>>;
 
   /// Any thread.
-  void post(std::unique_ptr<Settlements> settlements) noexcept;
+  void post(Settlements settlements) noexcept;
+  /// Precondition: the lock is held. The next call will settle what waits.
+  void call_next() noexcept;
+  /// What waits, at the start of a call.
+  Settlements take();
+  /// At its end.
+  void pass_on() noexcept;
   void settle(Napi::Env env, Settlements& settlements) noexcept;
   void conclude(Napi::Env env, Settlement& settlement);
 
@@ -47,8 +65,14 @@ class PromiseQueue final : public CompletionSink {
   StorageRegistry& storages_;
   const TensorFactory& tensors_;
   const ErrorFactory& errors_;
-  napi_threadsafe_function function_ = nullptr;
   int64_t pending_ = 0;
+  /// See Note [A turn of the event loop].
+  std::array<napi_threadsafe_function, 2> functions_ = {};
+  std::mutex mutex_;
+  // Guarded by mutex_:
+  Settlements waiting_;
+  std::size_t next_ = 0;
+  bool called_ = false;
 };
 
 }  // namespace tokenlearner
