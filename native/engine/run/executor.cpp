@@ -116,9 +116,9 @@ bool Executor::cancel(uint64_t id) {
 std::unique_ptr<Job> Executor::next_request() {
   std::unique_lock lock(mutex_);
   if (queue_.empty() && !closing_) {
-    const auto started = std::chrono::steady_clock::now();
+    idle_since_ = std::chrono::steady_clock::now();
     await_request(lock, last_wait_was_short_ && !spinning_);
-    last_wait_was_short_ = std::chrono::steady_clock::now() - started < kShortWait;
+    last_wait_was_short_ = std::chrono::steady_clock::now() - idle_since_ < kShortWait;
   }
   if (closing_) return nullptr;
   std::unique_ptr<Job> request = std::move(queue_.front());

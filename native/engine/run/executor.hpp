@@ -19,7 +19,7 @@ namespace tokenlearner {
 // Note: [Waiting for the next request]
 // On a virtual machine it takes tens of microseconds to wake a sleeping thread on a sleeping core: twice the
 // total time of a small request. So a thread without requests spins for a while before it sleeps. It spins
-// only if all of these hold: its last wait was short (a client that sends one request after the other), no
+// only if all of these hold: the executor's last wait was short (a client that sends one request after the other), no
 // other thread of this executor spins, and the compute pool has a core to spare. After one long wait it
 // sleeps at once, so an idle server costs nothing.
 
@@ -88,6 +88,8 @@ class Executor {
   /// See Note [Waiting for the next request].
   bool spinning_ = false;
   bool last_wait_was_short_ = false;
+  /// When a thread last began to wait. The thread that a request wakes may have slept for long, while others ran the requests before.
+  std::chrono::steady_clock::time_point idle_since_;
   /// Increases with each request and when the executor closes. A spinning thread watches it.
   std::atomic<unsigned> events_ = 0;
   std::vector<platform::ThreadHandle> threads_;  // The last member: the threads use all others.
