@@ -8,11 +8,9 @@
 #include "boundary/marshal.hpp"
 #include "engine/cuda/probe.hpp"
 #include "engine/cuda/staging.hpp"
-#include "engine/cuda/stream.hpp"
 #include "engine/run/copy-op.hpp"
 #include "engine/run/random-op.hpp"
 #include "engine/run/shared-values.hpp"
-#include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
@@ -142,10 +140,7 @@ Napi::Value Addon::copy(const Napi::CallbackInfo& info) {
     const DType dtype = to_dtype(info[1]);
     const Device device = to_device(info[2]);
     const Tensor source = bind_tensor(storages_, std::move(argument));
-    const Tensor target = aten::to_copy(source, dtype, device);
-    // Wait: JavaScript must get complete data.
-    synchronize(target.device().is_cuda() ? target.device() : source.device());
-    return tensors_.make(env, target);
+    return tensors_.make(env, completed_copy(source, dtype, device));
   });
 }
 

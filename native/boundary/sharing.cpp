@@ -6,7 +6,6 @@
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
 #include "engine/run/shared-values.hpp"
-#include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
 
@@ -85,7 +84,7 @@ Napi::Value Addon::share_tensor(const Napi::CallbackInfo& info) {
       value.tensor = narrowed(tensor);
       value.frozen = *frozen;
     } else {
-      value.tensor = aten::clone(tensor);
+      value.tensor = completed_copy(tensor, tensor.dtype, tensor.device());
       value.frozen = !once;
     }
     const std::string id = SharedValues::process().add(std::move(value));

@@ -8,10 +8,20 @@ const AT_ONCE = 16;
 /** What the allocators may still grow by. One leaked input a forward would be 1.5 GB. */
 const SLACK_BYTES = 64e6;
 
+function ask(...query) {
+  return execFileSync('nvidia-smi', [...query, '--format=csv,noheader,nounits', '--id=0'], {
+    encoding: 'utf8',
+  });
+}
+
+/** The GPU's memory that this process has; where nvidia-smi does not list processes, what all have. */
 function deviceBytes(device) {
   if (device === 'cpu') return 0;
-  const query = ['--query-gpu=memory.used', '--format=csv,noheader,nounits', '--id=0'];
-  return Number(execFileSync('nvidia-smi', query, { encoding: 'utf8' })) * 2 ** 20;
+  const rows = ask('--query-compute-apps=pid,used_memory').trim().split('\n');
+  const own = rows.map((row) => row.split(',').map(Number)).find(([pid]) => pid === process.pid);
+  return (
+    (own === undefined || Number.isNaN(own[1]) ? Number(ask('--query-gpu=memory.used')) : own[1]) * 2 ** 20
+  );
 }
 
 async function forwards(count, run) {

@@ -106,7 +106,7 @@ export async function checkLostDevice(check, device) {
   const gone = ['first', 'second', 'other', 'copy', 'fresh'].filter(
     (name) => found[name] !== 'ERR_DEVICE_LOST',
   );
-  check('a lost device: every use of it is ERR_DEVICE_LOST', gone.length === 0, output.slice(0, 500));
+  check('a lost device: every use of it is ERR_DEVICE_LOST', gone.length === 0, last.slice(0, 500));
   check(
     "a lost device: a batcher's other device takes over",
     found.overs?.join() === 'none',

@@ -9,24 +9,27 @@ const MOST_PER_ROUND = 10;
 
 /**
  * @param contenders - [{id, run}], warm already. `run(iterations, queue)` resolves to {latency_ms, throughput_ms}, `iterations`
- *   samples each: the time of one forward alone, and that of `queue` forwards submitted together, divided by `queue`.
+ *   samples each: the time of one forward alone, and that of `queue` forwards submitted together, divided by `queue`. Ours have
+ *   awaited_ms too: one forward alone whose promise is awaited.
  * @param milliseconds - about how long all of it may take. Each contender takes at least one sample a round.
- * @returns id -> {latencyMs, throughputMs, samples}: the medians.
+ * @returns id -> {latencyMs, throughputMs, awaitedMs, samples}: the medians.
  */
 export async function timeAll(contenders, milliseconds) {
   const iterations = await samplesPerRound(contenders, milliseconds);
-  const times = new Map(contenders.map(({ id }) => [id, { latency: [], throughput: [] }]));
+  const times = new Map(contenders.map(({ id }) => [id, { latency: [], throughput: [], awaited: [] }]));
   for (let round = 0; round < ROUNDS; round++) {
     for (let i = 0; i < contenders.length; i++) {
       const { id, run } = contenders[(round + i) % contenders.length];
-      const { latency_ms: latency, throughput_ms: throughput } = await run(iterations, QUEUE);
+      const { latency_ms: latency, throughput_ms: throughput, awaited_ms } = await run(iterations, QUEUE);
       times.get(id).latency.push(...latency);
       times.get(id).throughput.push(...throughput);
+      times.get(id).awaited.push(...(awaited_ms ?? []));
     }
   }
-  const summary = ({ latency, throughput }) => ({
+  const summary = ({ latency, throughput, awaited }) => ({
     latencyMs: median(latency),
     throughputMs: median(throughput),
+    ...(awaited.length > 0 && { awaitedMs: median(awaited) }),
     samples: latency.length,
   });
   return Object.fromEntries([...times].map(([id, measured]) => [id, summary(measured)]));

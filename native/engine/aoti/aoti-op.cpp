@@ -190,11 +190,13 @@ bool AotiOp::is_parameter(const AotiConstant& constant) {
 std::vector<Tensor> AotiOp::host_parameters() const {
   const std::shared_ptr<const AotiProgram> program = opened();
   std::vector<Tensor> values;
-  for (const AotiConstant& constant : program->constants()) {
-    if (!is_parameter(constant)) continue;
-    const Tensor value = program->value(constant);
-    values.push_back(aten::to_copy(value, value.dtype, Device::cpu()));
-  }
+  guarded_run(source_.device, [&] {
+    for (const AotiConstant& constant : program->constants()) {
+      if (!is_parameter(constant)) continue;
+      const Tensor value = program->value(constant);
+      values.push_back(aten::to_copy(value, value.dtype, Device::cpu()));
+    }
+  });
   return values;
 }
 
@@ -207,7 +209,7 @@ std::shared_ptr<const Op> AotiOp::with_values(const std::vector<Tensor>& values)
   if (positions.size() != values.size())
     throw Error(ErrorCode::ERR_STATE_DICT, "Expected " + std::to_string(positions.size()) + " parameters");
   auto updated = std::make_shared<AotiOp>(source_, signature_, placement());
-  updated->program_ = program->with_values(positions, values);
+  updated->program_ = guarded_run(source_.device, [&] { return program->with_values(positions, values); });
   updated->trial_ = trial_;
   return updated;
 }

@@ -1,7 +1,8 @@
 // Copies between host memory and a GPU. They use page-locked memory, so that they run in parallel with
-// computation. The pool is libtorch's caching host allocator: it reuses a block when the copies that read or
-// wrote it are done.
+// computation. The pool is libtorch's caching host allocator: it reuses a block that was freed.
 #pragma once
+
+#include <vector>
 
 #include "engine/memory/tensor.hpp"
 
@@ -10,11 +11,44 @@ namespace tokenlearner {
 /// New page-locked host memory. Precondition: CUDA is available. Throws ERR_OUT_OF_MEMORY.
 Tensor empty_pinned(const Dims& shape, DType dtype);
 
-/// `host` itself if it is page-locked and contiguous, otherwise such a copy of it.
-Tensor staged(const Tensor& host);
+/// Fills a contiguous tensor on a GPU from tensors in host memory, one after the other. Page-locked memory is read where it is. Other
+/// memory is first gathered in page-locked memory, by several threads if there is much of it, while the part before is on its way.
+/// All on this thread's stream: complete only after synchronize(device). Throws ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST or ERR_LIBTORCH.
+class Upload {
+ public:
+  explicit Upload(Tensor target);
 
-/// A contiguous copy on `device`, made on this thread's stream: complete only after synchronize(device).
-/// Pageable memory is first copied to page-locked memory.
+  /// The next elements. `part` has the target's dtype. Its memory lives until finish().
+  void add(const Tensor& part);
+  /// Starts what is left.
+  void finish() { flush(); }
+
+ private:
+  struct Piece {
+    Tensor to, from;
+  };
+
+  /// The elements of `memory` from the `first` one on, as a contiguous tensor of this shape.
+  Tensor view(const Tensor& memory, int64_t first, Dims shape) const;
+  int64_t bytes_of(int64_t count) const;
+  void add_rows(const Tensor& source, int64_t rows_per_task);
+  /// Copies all pieces to page-locked memory.
+  void gather();
+  /// Starts the copy of the next `count` elements, from page-locked memory.
+  void send(const Tensor& from, int64_t count);
+  void flush();
+
+  Tensor target_;
+  /// As many elements as the target. Not there before it is needed.
+  Tensor host_;
+  bool starts_copies_;
+  std::vector<Piece> pieces_;
+  /// The elements that were sent, and those that were sent or are in `pieces_`.
+  int64_t sent_ = 0;
+  int64_t filled_ = 0;
+};
+
+/// A contiguous copy on `device`, as by Upload.
 Tensor upload(const Tensor& host, Device device);
 
 /// A contiguous copy in page-locked host memory, made on this thread's stream: complete only after

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "engine/error.hpp"
 #include "engine/torch/abi.hpp"
@@ -14,6 +15,26 @@ constexpr int kTrackedDevices = 64;
 
 /// One bit per device. A broken CUDA context is broken for the whole process.
 std::atomic<uint64_t> lost_devices = 0;
+
+struct Kept {
+  Device device;
+  Storage host;
+};
+
+thread_local std::vector<Kept> kept;
+
+class Release {
+ public:
+  explicit Release(Device device) : device_(device) {}
+  ~Release() {
+    std::erase_if(kept, [this](const Kept& each) { return each.device == device_; });
+  }
+  Release(const Release&) = delete;
+  Release& operator=(const Release&) = delete;
+
+ private:
+  Device device_;
+};
 
 uint64_t bit_of(Device device) { return uint64_t{1} << (device.index % kTrackedDevices); }
 
@@ -33,8 +54,16 @@ void* current_stream(Device device) {
   return stream;
 }
 
+void keep_until_synchronized(Device device, const Storage& host) {
+  // One of a request's copies after the other is often of the same memory.
+  if (kept.empty() || kept.back().host.owner() != host.owner() || kept.back().device != device)
+    kept.push_back({device, host});
+}
+
 void synchronize(Device device) {
   if (device.is_cpu()) return;
+  // Also if this fails: a broken device copies no more.
+  const Release release(device);
   check_torch(torch().torch_cuda_stream_synchronize(current_stream(device), device.index), "synchronize");
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "engine/memory/device.hpp"
+#include "engine/memory/storage.hpp"
 
 namespace tokenlearner {
 
@@ -19,6 +20,9 @@ bool adopt_stream(Device device) noexcept;
 /// Waits for this thread's stream. Throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY or ERR_LIBTORCH if work on it
 /// failed.
 void synchronize(Device device);
+
+/// Keeps host memory that a copy on this thread's stream uses, until this thread's next synchronize(device).
+void keep_until_synchronized(Device device, const Storage& host);
 
 /// This thread's stream: a cudaStream_t. Null for the CPU.
 void* current_stream(Device device);

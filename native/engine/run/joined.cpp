@@ -11,6 +11,7 @@
 #include "engine/run/join-trial.hpp"
 #include "engine/torch/abi.hpp"
 #include "engine/torch/aten.hpp"
+#include "kernels/cpu/compute-pool.hpp"
 
 namespace tokenlearner {
 
@@ -24,7 +25,8 @@ Tensor rows(const Tensor& tensor, int64_t first, int64_t count) {
   return view;
 }
 
-/// Outputs on their way to the requests: on the device of each request's input, in memory of their own.
+/// Outputs on their way to the requests: on the device of each request's input. Those that come from a device to the host still
+/// share memory: separate() gives them their own.
 class Delivery {
  public:
   Delivery(const std::vector<Outputs>& all, RequestList list) {
@@ -38,12 +40,11 @@ class Delivery {
 
   Tensor deliver(const Tensor& output, Device target) {
     const bool shared = users_[output.storage.owner().get()] > 1;
-    if (output.device().is_cuda() && target.is_cpu()) {
-      const Tensor host = downloaded(output);
-      return shared ? copied(host, host.dtype) : host;
-    }
+    if (output.device().is_cuda() && target.is_cpu()) return downloaded(output);
     return shared || output.device() != target ? aten::to_copy(output, output.dtype, target) : output;
   }
+
+  bool has_downloads() const { return !hosts_.empty(); }
 
  private:
   /// The same view of a copy of the whole storage. Each storage comes from the device once.
@@ -67,6 +68,41 @@ class Delivery {
   std::map<const void*, Tensor> hosts_;
 };
 
+/// From so many bytes on, several threads copy.
+constexpr std::size_t kParallelBytes = 1 << 20;
+/// Memory is what limits them.
+constexpr int kCopyThreads = 8;
+
+/// Gives outputs that share memory their own. They are in host memory, and complete.
+void separate(std::vector<Outputs>& all) {
+  std::map<const void*, int> users;
+  for (const Outputs& outputs : all) {
+    for (const Tensor& output : outputs) ++users[output.storage.owner().get()];
+  }
+  std::vector<Tensor*> shared;
+  std::vector<Tensor> own;
+  std::size_t bytes = 0;
+  for (Outputs& outputs : all) {
+    for (Tensor& output : outputs) {
+      if (!output.device().is_cpu() || users[output.storage.owner().get()] == 1) continue;
+      shared.push_back(&output);
+      own.push_back(Tensor::empty(output.shape, output.dtype));
+      bytes += output.byte_length();
+    }
+  }
+  const auto copy = [&](int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    copy_into(own[at], *shared[at]);
+  };
+  const auto count = static_cast<int64_t>(own.size());
+  if (bytes >= kParallelBytes) {
+    kernels::ComputePool::shared().run(count, kCopyThreads, copy);
+  } else {
+    for (int64_t i = 0; i < count; ++i) copy(i);
+  }
+  for (std::size_t i = 0; i < own.size(); ++i) *shared[i] = std::move(own[i]);
+}
+
 std::vector<Outputs> run_list_guarded(const Op& op, Device device, RequestList list) {
   const TorchDeviceGuard guard(device);
   std::vector<Outputs> all = op.run_list(list);
@@ -81,7 +117,17 @@ std::vector<Outputs> run_list_guarded(const Op& op, Device device, RequestList l
     }
   }
   synchronize(device);
+  if (delivery.has_downloads()) separate(all);
   return all;
+}
+
+/// Device memory with all parts that are in host memory.
+Tensor uploaded(std::span<const Tensor> parts, Dims shape, Device device) {
+  Tensor joined = aten::empty(shape, parts.front().dtype, device, false);
+  Upload upload(joined);
+  for (const Tensor& part : parts) upload.add(part);
+  upload.finish();
+  return joined;
 }
 
 }  // namespace
@@ -91,6 +137,9 @@ Tensor join(std::span<const Tensor> parts, Device device) {
   shape[0] = 0;
   for (const Tensor& part : parts) shape[0] += part.shape[0];
   const DType dtype = parts.front().dtype;
+  const auto on_host = [](const Tensor& part) { return part.device().is_cpu(); };
+  if (device.is_cuda() && std::all_of(parts.begin(), parts.end(), on_host))
+    return uploaded(parts, std::move(shape), device);
   const Tensor joined =
       device.is_cpu() ? Tensor::empty(std::move(shape), dtype) : aten::empty(shape, dtype, device, false);
   int64_t first = 0;
@@ -101,7 +150,7 @@ Tensor join(std::span<const Tensor> parts, Device device) {
     if (device.is_cpu() && part.device().is_cpu()) {
       copy_into(target, part);
     } else {
-      aten::copy(target, part.device().is_cpu() ? staged(part) : part);
+      aten::copy(target, part.device().is_cpu() ? upload(part, device) : part);
     }
   }
   return joined;

@@ -37,15 +37,28 @@ const Tensor& only(Inputs inputs) {
   return inputs.front();
 }
 
+namespace {
+
+/// The GPU that takes part in a copy, or the CPU.
+Device gpu_of(Device source, Device target) { return target.is_cuda() ? target : source; }
+
+}  // namespace
+
 std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement placement) {
   std::vector<Tensor> placed;
+  if (parameters.empty()) return placed;
   placed.reserve(parameters.size());
-  for (const Tensor& parameter : parameters) {
-    placed.push_back(aten::to_copy(parameter, placement.dtype, placement.device));
-  }
-  // Other threads will read them on their own streams.
-  if (!placed.empty()) synchronize(placement.device);
+  const Device gpu = gpu_of(parameters.front().device(), placement.device);
+  guarded_run(gpu, [&] {
+    for (const Tensor& parameter : parameters)
+      placed.push_back(aten::to_copy(parameter, placement.dtype, placement.device));
+    synchronize(gpu);
+  });
   return placed;
+}
+
+Tensor completed_copy(const Tensor& tensor, DType dtype, Device device) {
+  return place({tensor}, {dtype, device}).front();
 }
 
 std::vector<Tensor> Op::host_parameters() const {

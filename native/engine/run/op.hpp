@@ -146,8 +146,11 @@ std::size_t byte_length(Inputs inputs);
 /// The only input. Throws ERR_INVALID_ARG_VALUE if there are none or several.
 const Tensor& only(Inputs inputs);
 
-/// Copies parameters to a placement. The copies are contiguous.
+/// Copies parameters to a placement. The copies are contiguous and complete. Throws ERR_DEVICE_LOST too.
 std::vector<Tensor> place(const std::vector<Tensor>& parameters, Placement placement);
+
+/// A contiguous copy that is complete: other threads may use it on their own streams. Throws ERR_DEVICE_LOST too.
+Tensor completed_copy(const Tensor& tensor, DType dtype, Device device);
 
 /// The device on which `op` runs if its first input is on `input`.
 Device device_for(const Op& op, Device input);

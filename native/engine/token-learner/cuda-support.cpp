@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "engine/cuda/faults.hpp"
 #include "engine/torch/aten.hpp"
 #include "kernels/cuda/device.hpp"
 
@@ -18,10 +19,7 @@ void check_cuda(Status status) {
   const cuda::LastError last = cuda::last_error();
   const std::string text = std::string(last.text) + " (" + last.name + ")";
   if (last.fault == cuda::Fault::launch_refused) throw Refused(text);
-  const ErrorCode code = last.fault == cuda::Fault::out_of_memory ? ErrorCode::ERR_OUT_OF_MEMORY
-                         : last.fault == cuda::Fault::device_lost ? ErrorCode::ERR_DEVICE_LOST
-                                                                  : ErrorCode::ERR_LIBTORCH;
-  throw Error(code, "The fused CUDA engine failed: " + text);
+  throw Error(code_of(last.fault), "The fused CUDA engine failed: " + text);
 }
 
 DeviceBytes::DeviceBytes(std::size_t bytes, Device device)

@@ -61,6 +61,7 @@ describe('run.sh', () => {
   function run(
     letter: string,
     codes: { kernels?: number; node?: number; sanitizer?: number },
+    ...options: string[]
   ): ReturnType<typeof spawnSync> {
     const program = (name: string, code = 0): void => {
       writeFileSync(path.join(folder, name), `#!/bin/sh\necho ${path.basename(name)} "$@"\nexit ${code}\n`, {
@@ -79,45 +80,56 @@ describe('run.sh', () => {
       OUT: path.join(folder, 'out'),
       TOKENLEARNER_LIBTORCH: '/nowhere',
     };
-    return spawnSync('bash', [path.join(folder, 'run.sh'), letter], { env, encoding: 'utf8' });
+    return spawnSync('bash', [path.join(folder, 'run.sh'), letter, ...options], { env, encoding: 'utf8' });
   }
 
-  const steps = (): unknown[] =>
+  const steps = (): { step: string; exit: number }[] =>
     readFileSync(path.join(folder, 'out', 'steps.jsonl'), 'utf8')
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as unknown);
+      .map((line) => JSON.parse(line) as { step: string; exit: number });
 
-  it('runs every tool on the kernels, and fails when one fails', () => {
-    expect(run('a', {}).status).toBe(0);
-    const names = ['kernels', 'memcheck', 'racecheck', 'synccheck', 'initcheck', 'bench-kernels'];
-    expect(steps()).toMatchObject(names.map((step) => ({ step, exit: 0 })));
+  const RIGHT = ['kernels', 'memcheck', 'racecheck', 'synccheck', 'initcheck', 'parity', 'faults'];
+  const FULL = ['float32', 'tf32', 'bfloat16', 'float16'].flatMap((name) => [`full ${name}`, `full ${name}`]);
+
+  it('a runs every tool on the kernels, all sizes, parity and faults, and fails when one fails', () => {
+    const { status, stdout } = run('a', {});
+    expect(status).toBe(0);
+    const names = steps().map(({ step }) => step);
+    expect(names.sort()).toEqual([...RIGHT, ...FULL].sort());
+    expect(steps().every(({ exit }) => exit === 0)).toBe(true);
+    for (const command of [
+      `initcheck: compute-sanitizer --tool initcheck --error-exitcode 1 ${folder}/bin/cuda-gpu-kernels quick --no-poison`,
+      'racecheck: compute-sanitizer --tool racecheck --racecheck-indirect-barrier-dependency yes --error-exitcode 1',
+      'full tf32: cuda-gpu-kernels --test-suite=cuda/gpu-kernels/full --test-case=the official layers* --subcase=* tf32',
+      `parity: node ${folder}/test/gpu/check.mjs --output ${folder}/out/parity.json --parity`,
+      `faults: node ${folder}/test/gpu/check.mjs --output ${folder}/out/faults.json --faults`,
+    ])
+      expect(stdout).toContain(command);
     expect(readFileSync(path.join(folder, 'out', 'run.log'), 'utf8')).toContain(
-      `compute-sanitizer --tool initcheck --error-exitcode 1 ${folder}/bin/cuda-gpu-kernels quick --no-poison`,
+      'memcheck: compute-sanitizer',
     );
     expect(run('a', { sanitizer: 1 }).status).toBe(1);
-    expect(steps()).toHaveLength(12);
-  });
-
-  it('f runs all sizes', () => {
-    expect(run('f', {}).stdout).toContain('cuda-gpu-kernels --test-suite=cuda/gpu-kernels/full');
   });
 
   it('ends at once without a GPU', () => {
     expect(run('a', { kernels: 77 }).status).toBe(77);
     expect(steps()).toMatchObject([{ step: 'kernels', exit: 77 }]);
-    expect(run('b', { node: 77 }).status).toBe(77);
+    expect(run('c', { node: 77 }).status).toBe(77);
   });
 
-  it.each([
-    ['b', 'check.mjs --output OUT/parity.json --parity'],
-    ['c', 'check.mjs --output OUT/faults.json --faults'],
-    ['d', 'check.mjs --output OUT/bench.json --bench --no-compile --time-limit 480'],
-    ['e', 'check.mjs --output OUT/compile.json --bench --only zeta-test,rt1-batch,vit-b --modes bfloat16'],
-  ])('%s runs %s', (letter, command) => {
-    const { status, stdout } = run(letter, {});
-    expect(stdout).toContain(command.replace('OUT', path.join(folder, 'out')));
+  it('b times the kernels, the batcher and the bench', () => {
+    const { status, stdout } = run('b', {});
     expect(status).toBe(0);
+    expect(steps().map(({ step }) => step)).toEqual(['bench-kernels', 'batcher', 'bench']);
+    expect(stdout).toContain('batcher.mjs --device cuda');
+    expect(stdout).toContain(`check.mjs --output ${folder}/out/bench.json --bench --no-compile`);
+  });
+
+  it('c takes options', () => {
+    const { stdout } = run('c', {}, '--modes', 'tf32');
+    expect(stdout).toContain(`--output ${folder}/out/compile.json --bench --only doc-1,rt1-step,vit-b`);
+    expect(stdout).toContain('--modes tf32');
   });
 
   it('refuses other commands', () => {
