@@ -16,7 +16,7 @@ const PEERS = ['eager', 'compile', 'matmul'];
 const WARM_UPS = 3;
 
 /** About how long the timing of one row may take, without the set-up. */
-const ROW_MILLISECONDS = 2500;
+const ROW_MILLISECONDS = 1500;
 
 async function timed(work, count) {
   const started = performance.now();
