@@ -14,8 +14,8 @@ const PEERS = ['grouped-conv', 'eager', 'compile', 'matmul'];
 
 /** Markdown: a section of BENCHMARKS.md. */
 export function gpuMarkdown(results) {
-  const { card, computeCapability, driver, versions, libtorch, date, commit, queue, rows, compileRows } =
-    results;
+  const { card, computeCapability, driver, versions, libtorch, date, commit, checks, queue } = results;
+  const { rows, compileRows, host, batcher, kernels } = results;
   const { cuda, cudnn, torch, ...others } = versions;
   const software = Object.entries({ ...others, libtorch, torch }).map(
     ([name, version]) => `${name} ${version}`,
@@ -34,12 +34,21 @@ export function gpuMarkdown(results) {
     `- **Machine**: ${card}, compute capability ${computeCapability}; driver ${driver}, CUDA ${cuda}, cuDNN ${cudnn}`,
     `- **Software**: ${software.join(', ')}`,
     `- **Run**: ${date.slice(0, 16).replace('T', ' ')} UTC, commit ${commit ?? 'unknown'}`,
+    `- **Right**: ${checks.parity} checks of parity and ${checks.faults} of faults passed in the same run`,
     '',
     `Median milliseconds by the wall clock, from a tensor on the GPU to a tensor on the GPU, and how many times that of \`fused\` this is. Latency is the time`,
-    `of one forward; throughput is the time per forward when ${queue} are submitted together. All contenders of a row have the same number of samples.`,
+    `of one forward that the thread waits for (ours by \`forwardSync\`; "awaited" is ours by \`await forward\`); throughput is the time per forward when ${queue} are`,
+    'submitted together. All contenders of a row have the same number of samples. `matmul` is the first of the two products alone, by cuBLAS.',
     '',
     ...table(rows),
+    '',
+    'Geometric means over the workloads, PyTorch eager by `fused`:',
+    '',
+    ...meansTable(rows),
     ...(compileRows.length > 0 ? compiled : []),
+    ...(host.length > 0 ? hostTable(host) : []),
+    ...(batcher.length > 0 ? batcherTable(batcher) : []),
+    ...(kernels.length > 0 ? kernelTable(kernels) : []),
     '',
   ].join('\n');
 }
@@ -53,14 +62,77 @@ function table(rows) {
   const columns = ['latencyMs', 'throughputMs'].flatMap((key) =>
     ['fused', ...peers].map((id) => ({ id, key })),
   );
+  const awaited = rows.some(({ contenders }) => contenders.fused.awaitedMs !== undefined);
   const head = columns.map(({ id, key }) => `${id}, ${key === 'latencyMs' ? 'latency' : 'throughput'}`);
   const cells = rows.map((row) => [
     `${row.workload} ${row.mode}`,
+    ...(awaited ? [milliseconds(row.contenders.fused.awaitedMs)] : []),
     ...columns.map((column) => cell(row.contenders, column)),
     row.tflops.toFixed(1),
     row.contenders.fused.samples,
   ]);
-  return markdownTable(['workload', ...head, 'TFLOP/s of its first product', 'samples'], cells);
+  return markdownTable(
+    ['workload', ...(awaited ? ['fused, awaited'] : []), ...head, 'TFLOP/s of its first product', 'samples'],
+    cells,
+  );
+}
+
+/** One row a mode. */
+function meansTable(rows) {
+  const times = (key) => (row) => row.contenders.eager[key] / row.contenders.fused[key];
+  const mean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+  const modes = [...new Set(rows.map(({ mode }) => mode))];
+  return markdownTable(
+    ['precision', 'latency', 'throughput', 'least, of both'],
+    modes.map((mode) => {
+      const own = rows.filter((row) => row.mode === mode);
+      const ratios = ['latencyMs', 'throughputMs'].map((key) => own.map(times(key)));
+      return [mode, ...[...ratios.map(mean), Math.min(...ratios.flat())].map((x) => `${x.toFixed(2)}×`)];
+    }),
+  );
+}
+
+/** Tables of objects with the same keys, one a row. */
+function plainTable(text, head, cells) {
+  return ['', text, '', ...markdownTable(head, cells)];
+}
+
+function hostTable(host) {
+  const ids = Object.keys(host[0].us);
+  return plainTable(
+    "Microseconds from a tensor in the host's memory to one there. `copies` are PyTorch's two copies alone, from and to page-locked memory; `eager-host` is PyTorch eager with its own copies:",
+    ['workload', ...ids],
+    host.map(({ workload, mode, us }) => [`${workload} ${mode}`, ...ids.map((id) => us[id].toFixed(0))]),
+  );
+}
+
+function batcherTable(batcher) {
+  const ids = Object.keys(batcher[0]).filter((id) => id !== 'case');
+  return plainTable(
+    "The batcher in float32, with 64 callers whose inputs are in the host's memory, against forwards of all 64 inputs that are already joined in memory (mixed sizes: one forward for each size):",
+    ['case', ...ids],
+    batcher.map((row) => [row.case, ...ids.map((id) => row[id])]),
+  );
+}
+
+/** One row a workload, one column a precision. */
+function kernelTable(kernels) {
+  const unique = (key) => [...new Set(kernels.map((each) => each[key]))];
+  const precisions = unique('precision');
+  const of = (workload, precision) =>
+    kernels.find((each) => each.workload === workload && each.precision === precision);
+  const shown = ({ variant, ms, tflops }) => `${ms.toFixed(4)} (${variant}, ${tflops.toFixed(0)} TFLOP/s)`;
+  return plainTable(
+    'The kernels alone, by device events: milliseconds of a forward, its kernel, and the rate of its first product:',
+    ['workload', ...precisions],
+    unique('workload').map((workload) => [
+      workload,
+      ...precisions.map((precision) => {
+        const found = of(workload, precision);
+        return found === undefined ? '–' : shown(found);
+      }),
+    ]),
+  );
 }
 
 function cell(contenders, { id, key }) {

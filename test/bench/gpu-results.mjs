@@ -23,22 +23,34 @@ export function readGpuResults(folder) {
     .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')));
 }
 
-/** Reads parity.json, faults.json, bench.json and, where there is one, compile.json: {parity, faults, bench, compile}. */
-export function readReports(folder) {
-  const read = (name) => {
-    const file = path.join(folder, `${name}.json`);
-    return existsSync(file) ? [[name, JSON.parse(readFileSync(file, 'utf8'))]] : [];
+/**
+ * Reads the reports parity.json, faults.json, bench.json and, where there is one, compile.json: {parity, faults, bench, compile}; and the
+ * times batcher.json and kernels.jsonl, where they are there: {batcher, kernels}.
+ */
+export function readFolder(folder) {
+  const read = (name, parse) => {
+    const file = path.join(folder, name);
+    return existsSync(file) ? [[path.parse(name).name, parse(readFileSync(file, 'utf8'))]] : [];
   };
-  return Object.fromEntries([...REQUIRED, 'compile'].flatMap(read));
+  const lines = (text) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  return {
+    reports: Object.fromEntries([...REQUIRED, 'compile'].flatMap((name) => read(`${name}.json`, JSON.parse))),
+    times: Object.fromEntries([...read('batcher.json', JSON.parse), ...read('kernels.jsonl', lines)]),
+  };
 }
 
 /**
- * One record out of the reports of one card: {card, driver, libtorch, commit, ..., rows, compileRows}. Throws a SetupError unless parity,
- * faults and the bench ran to their ends on the same card, libtorch and commit, without a failure.
+ * One record out of the reports of one card: {card, driver, libtorch, commit, ..., checks, rows, compileRows, host, batcher, kernels}. Throws
+ * a SetupError unless parity, faults and the bench ran to their ends on the same card, libtorch and commit, without a failure.
  *
  * @param reports - {parity, faults, bench, compile}: what test/gpu/check.mjs writes; `compile` may be missing.
+ * @param times - {batcher, kernels} of the same run; each may be missing.
  */
-export function combineReports(reports) {
+export function combineReports(reports, times = {}) {
   for (const name of REQUIRED)
     if (reports[name] === undefined) throw new SetupError(`${name}.json is missing`);
   for (const [name, report] of Object.entries(reports)) checkReport(name, report);
@@ -54,9 +66,13 @@ export function combineReports(reports) {
     commit,
     date,
     versions: { tokenlearner: info.version, node: info.node, torch, cuda, cudnn },
+    checks: { parity: reports.parity.checks, faults: reports.faults.checks },
     queue: bench.queue,
     rows: bench.rows,
     compileRows: reports.compile?.bench.rows ?? [],
+    host: bench.host ?? [],
+    batcher: times.batcher?.results ?? [],
+    kernels: (times.kernels ?? []).filter(({ chosen }) => chosen),
   };
 }
 

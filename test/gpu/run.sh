@@ -17,6 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=${OUT:-out}
 failed=0
 skipped=0
+begun=()
 
 say() { echo "$*" | tee -a "$out/run.log"; }
 
@@ -39,10 +40,16 @@ note() {
   esac
 }
 
-# The steps that were started in the background.
+# Starts a step in the background.
+begin() {
+  "$@" &
+  begun+=($!)
+}
+
+# Waits for all of them. bash remembers the exit codes of those that have ended.
 join() {
   local job
-  for job in $(jobs -p); do
+  for job in "${begun[@]}"; do
     wait "$job"
     note $?
   done
@@ -99,19 +106,19 @@ right() {
   step kernels 100 "$here/bin/cuda-gpu-kernels" quick
   note $?
   [ "$skipped" = 0 ] || finish
-  sanitize memcheck &
+  begin sanitize memcheck
   # The threads of a warp return a slot through one of them: a dependency of two steps.
-  sanitize racecheck --racecheck-indirect-barrier-dependency yes &
-  sanitize synccheck &
-  sanitize initcheck -- --no-poison &
+  begin sanitize racecheck --racecheck-indirect-barrier-dependency
+  begin sanitize synccheck
+  begin sanitize initcheck -- --no-poison
   local precision part
   for precision in float32 tf32 bfloat16 float16; do
     for part in 'all sizes' 'the official layers'; do
-      step "full $precision" 400 "$here/bin/cuda-gpu-kernels" --test-suite=cuda/gpu-kernels/full "--test-case=$part*" "--subcase=* $precision" &
+      begin step "full $precision" 400 "$here/bin/cuda-gpu-kernels" --test-suite=cuda/gpu-kernels/full "--test-case=$part*" "--subcase=* $precision"
     done
   done
-  check parity 400 --parity &
-  check faults 400 --faults &
+  begin check parity 400 --parity
+  begin check faults 400 --faults
   join
 }
 

@@ -1,8 +1,11 @@
 import { evaluate } from './evaluate';
-import { REPORTS } from './gpu-sample';
+import { REPORTS, TIMES } from './gpu-sample';
 import { SAMPLE } from './sample';
 
-const results = evaluate('gpu-results', `it.combineReports(${JSON.stringify(REPORTS)})`);
+const results = evaluate(
+  'gpu-results',
+  `it.combineReports(${JSON.stringify(REPORTS)}, ${JSON.stringify(TIMES)})`,
+);
 const text = JSON.stringify(results);
 const markdown = evaluate('gpu-report', `it.gpuMarkdown(${text})`) as string;
 
@@ -16,13 +19,32 @@ describe('gpuMarkdown', () => {
 
   it('compares latency with latency and throughput with throughput', () => {
     expect(markdown).toContain(
-      '| vit-b bfloat16 | **2.00** | 8.00 (4.00×) | 8.00 (4.00×) | 1.00 (0.50×) ' +
+      '| vit-b bfloat16 | 2.50 | **2.00** | 8.00 (4.00×) | 8.00 (4.00×) | 1.00 (0.50×) ' +
         '| **1.00** | 6.00 (6.00×) | 7.00 (7.00×) | 0.500 (0.50×) | 123.4 | 50 |',
     );
   });
 
+  it('has the geometric means of eager by fused, by precision', () => {
+    expect(markdown).toContain('| float32 | 4.00× | 7.00× | 4.00× |');
+    expect(markdown).toContain('| bfloat16 | 4.00× | 7.00× | 4.00× |');
+  });
+
+  it('has the latency from host to host, the batcher and the kernels, where they were measured', () => {
+    expect(markdown).toContain('| doc-1 float32 | 70 | 27 |');
+    expect(markdown).toContain('| cifar | 1000 | 95.5 |');
+    expect(markdown).toContain('| doc-1 | 0.0150 (small, 9 TFLOP/s) | – |');
+    expect(markdown).toContain('| vit-b | – | 0.3900 (wgmma, 607 TFLOP/s) |');
+    expect(markdown).not.toContain('0.4430');
+    const bare = { ...(results as object), host: [], batcher: [], kernels: [] };
+    const without = evaluate('gpu-report', `it.gpuMarkdown(${JSON.stringify(bare)})`) as string;
+    for (const part of ['Microseconds from', 'The batcher', 'The kernels alone'])
+      expect(without).not.toContain(part);
+  });
+
   it('has torch.compile in a table of its own, if it was measured', () => {
-    expect(markdown).toContain('| vit-b bfloat16 | **2.00** | 5.00 (2.50×) | **1.00** | 3.00 (3.00×) |');
+    expect(markdown).toContain(
+      '| vit-b bfloat16 | 2.50 | **2.00** | 5.00 (2.50×) | **1.00** | 3.00 (3.00×) |',
+    );
     const without = evaluate('gpu-report', `it.gpuMarkdown({ ...${text}, compileRows: [] })`);
     expect(without).not.toContain('torch.compile');
   });

@@ -18,6 +18,10 @@ describe('combineReports', () => {
       versions: { torch: '2.11.0+cu130', cuda: '13.0', node: 'v20' },
       rows: REPORTS.bench.bench.rows,
       compileRows: REPORTS.compile.bench.rows,
+      checks: { parity: 3, faults: 3 },
+      host: REPORTS.bench.bench.host,
+      batcher: [],
+      kernels: [],
     });
   });
 
@@ -47,6 +51,15 @@ describe('files', () => {
       'gpu-nvidia-h100-80gb-hbm3',
     );
     expect(evaluate('gpu-results', "it.baseNameOf('Made-up Card (1 GB)')")).toBe('gpu-made-up-card-1-gb');
+  });
+
+  it('are read from one folder', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'gpu-results-'));
+    writeFileSync(path.join(folder, 'bench.json'), '{"a":1}');
+    writeFileSync(path.join(folder, 'kernels.jsonl'), '{"ms":1}\n{"ms":2}\n');
+    const found = evaluate('gpu-results', `it.readFolder(${JSON.stringify(folder)})`);
+    rmSync(folder, { recursive: true });
+    expect(found).toEqual({ reports: { bench: { a: 1 } }, times: { kernels: [{ ms: 1 }, { ms: 2 }] } });
   });
 
   it('are found beside those of the CPU', () => {

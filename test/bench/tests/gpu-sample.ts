@@ -12,7 +12,7 @@ const row = (workload: string, mode: string): object => ({
   workload,
   mode,
   contenders: {
-    fused: times(2, 1),
+    fused: { ...times(2, 1), awaitedMs: 2.5 },
     'grouped-conv': times(8, 6),
     eager: times(8, 7),
     matmul: times(1, 0.5),
@@ -45,7 +45,7 @@ const versions = {
 const compiled = {
   workload: 'vit-b',
   mode: 'bfloat16',
-  contenders: { fused: times(2, 1), compile: times(5, 3) },
+  contenders: { fused: { ...times(2, 1), awaitedMs: 2.5 }, compile: times(5, 3) },
   tflops: 99,
 };
 
@@ -60,7 +60,33 @@ export const REPORTS = {
       queue: 8,
       rows: [row('doc-1', 'float32'), row('doc-1', 'bfloat16'), row('vit-b', 'bfloat16')],
       left: [] as string[],
+      host: [{ workload: 'doc-1', mode: 'float32', us: { sync: 70, copies: 27 } }],
     },
   },
   compile: { ...head, finished: false, bench: { versions, queue: 8, rows: [compiled], left: [] } },
+};
+
+const kernel = (
+  workload: string,
+  precision: string,
+  variant: string,
+  ms: number,
+  tflops: number,
+): object => ({
+  workload,
+  precision,
+  variant,
+  ms,
+  tflops,
+  chosen: true,
+});
+
+/** The times of the same run: batcher.json and kernels.jsonl. */
+export const TIMES = {
+  batcher: { results: [{ case: 'cifar', 'batcher /s': 1000, 'ratio %': 95.5 }] },
+  kernels: [
+    kernel('doc-1', 'float32', 'small', 0.015, 9),
+    kernel('vit-b', 'bfloat16', 'wgmma', 0.39, 607),
+    { ...kernel('vit-b', 'bfloat16', 'mma', 0.443, 300), chosen: false },
+  ],
 };

@@ -100,7 +100,7 @@ describe('run.sh', () => {
     expect(steps().every(({ exit }) => exit === 0)).toBe(true);
     for (const command of [
       `initcheck: compute-sanitizer --tool initcheck --error-exitcode 1 ${folder}/bin/cuda-gpu-kernels quick --no-poison`,
-      'racecheck: compute-sanitizer --tool racecheck --racecheck-indirect-barrier-dependency yes --error-exitcode 1',
+      'racecheck: compute-sanitizer --tool racecheck --racecheck-indirect-barrier-dependency --error-exitcode 1',
       'full tf32: cuda-gpu-kernels --test-suite=cuda/gpu-kernels/full --test-case=the official layers* --subcase=* tf32',
       `parity: node ${folder}/test/gpu/check.mjs --output ${folder}/out/parity.json --parity`,
       `faults: node ${folder}/test/gpu/check.mjs --output ${folder}/out/faults.json --faults`,
