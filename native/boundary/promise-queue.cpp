@@ -66,6 +66,7 @@ PromiseQueue::~PromiseQueue() = default;
 
 void PromiseQueue::close() {
   const std::lock_guard lock(mutex_);
+  ended_ = true;
   for (napi_threadsafe_function& function : functions_) {
     if (function != nullptr) napi_release_threadsafe_function(function, napi_tsfn_abort);
     function = nullptr;
@@ -97,11 +98,12 @@ void PromiseQueue::post(Settlements settlements) noexcept {
 }
 
 void PromiseQueue::call_next() noexcept {
-  const napi_threadsafe_function function = functions_[next_];
-  called_ = function != nullptr &&
-            napi_call_threadsafe_function(function, nullptr, napi_tsfn_nonblocking) == napi_ok;
-  // The environment ends: nothing waits for the results.
-  if (!called_) waiting_.clear();
+  called_ =
+      !ended_ && napi_call_threadsafe_function(functions_[next_], nullptr, napi_tsfn_nonblocking) == napi_ok;
+  if (called_) return;
+  // The environment ends: nothing waits for the results. A function that has refused a call must not be called again.
+  ended_ = true;
+  waiting_.clear();
 }
 
 PromiseQueue::Settlements PromiseQueue::take() {

@@ -73,6 +73,7 @@ class PromiseQueue final : public CompletionSink {
   Settlements waiting_;
   std::size_t next_ = 0;
   bool called_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace tokenlearner
