@@ -93,6 +93,34 @@ async function checkWorkers(check, device) {
   check('workers exit cleanly during a forward', clean === 10, `${clean} of 10`);
 }
 
+/** Workers run one model of the main thread at the same time as it does, on its parameters. */
+async function checkShared(check, device) {
+  const model = new TokenLearner({ dim: 96, device });
+  const x = Tensor.randn([3, 96, 12, 11]);
+  const expected = (await model.forward(x)).data.slice();
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData.url).then(async ({ openShared }) => {
+      const model = openShared(workerData.model);
+      const x = openShared(workerData.x);
+      const results = await Promise.all(Array.from({ length: 20 }, () => model.forward(x)));
+      parentPort.postMessage(results.map((tokens) => tokens.data.slice()));
+    });`;
+  const url = new URL('../../dist/index.mjs', import.meta.url).href;
+  const workerData = { url, model: model.share(), x: x.share() };
+  const answers = Array.from({ length: 4 }, () => {
+    const worker = new Worker(source, { eval: true, workerData });
+    return new Promise((resolve, reject) => {
+      worker.on('message', resolve);
+      worker.on('error', reject);
+    });
+  });
+  const own = Array.from({ length: 20 }, async () => (await model.forward(x)).data);
+  const all = [...(await Promise.all(answers)).flat(), ...(await Promise.all(own))];
+  const same = all.filter((tokens) => tokens.every((value, i) => value === expected[i])).length;
+  check('workers share a model and its results have the same bits', same === 100, `${same} of 100`);
+}
+
 export async function runFaults(check, { device, libtorchVersion }) {
   // The memory of a CPU can be promised without being there, and a trial must not use it up.
   if (device !== 'cpu') {
@@ -101,6 +129,7 @@ export async function runFaults(check, { device, libtorchVersion }) {
   await attempt(check, 'lifetimes', () => checkLifetimes(check, device));
   await attempt(check, 'concurrency', () => checkConcurrency(check, device));
   await attempt(check, 'workers', () => checkWorkers(check, device));
+  await attempt(check, 'a shared model', () => checkShared(check, device));
   await attempt(check, 'memory', () => checkMemory(check, device));
   await attempt(check, 'exits', () => checkExits(check, device));
   if (device !== 'cpu') await attempt(check, 'a lost device', () => checkLostDevice(check, device));
