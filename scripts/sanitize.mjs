@@ -28,7 +28,13 @@ const OPTIONS = {
 };
 
 /** What --quick runs. */
-const QUICK_TARGETS = ['tokenlearner', 'engine-tests', 'kernels-tests', 'platform-tests'];
+const QUICK_TARGETS = [
+  'tokenlearner',
+  'engine-tests',
+  'engine-staging-tests',
+  'kernels-tests',
+  'platform-tests',
+];
 
 function build(kind, folder, includeDir, targets) {
   configure(folder, {
