@@ -54,9 +54,9 @@ class PromiseQueue final : public CompletionSink {
   void post(Settlements settlements) noexcept;
   /// Precondition: the lock is held. The next call will settle what waits.
   void call_next() noexcept;
-  /// What waits, at the start of a call.
+  /// A call begins: takes all settlements that wait.
   Settlements take();
-  /// At its end.
+  /// The call ends: requests the next one if more settlements wait.
   void pass_on() noexcept;
   void settle(Napi::Env env, Settlements& settlements) noexcept;
   void conclude(Napi::Env env, Settlement& settlement);

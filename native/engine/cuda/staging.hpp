@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "engine/memory/tensor.hpp"
+#include "engine/memory/copy.hpp"
 
 namespace tokenlearner {
 
@@ -24,25 +24,19 @@ class Upload {
   void finish() { flush(); }
 
  private:
-  struct Piece {
-    Tensor to, from;
-  };
-
-  /// The elements of `memory` from the `first` one on, as a contiguous tensor of this shape.
-  Tensor view(const Tensor& memory, int64_t first, Dims shape) const;
   int64_t bytes_of(int64_t count) const;
   void add_rows(const Tensor& source, int64_t rows_per_task);
-  /// Copies all pieces to page-locked memory.
-  void gather();
   /// Starts the copy of the next `count` elements, from page-locked memory.
   void send(const Tensor& from, int64_t count);
+  /// Gathers and sends what was added.
   void flush();
 
   Tensor target_;
   /// As many elements as the target. Not there before it is needed.
   Tensor host_;
   bool starts_copies_;
-  std::vector<Piece> pieces_;
+  /// To page-locked memory.
+  std::vector<CopyPair> pieces_;
   /// The elements that were sent, and those that were sent or are in `pieces_`.
   int64_t sent_ = 0;
   int64_t filled_ = 0;

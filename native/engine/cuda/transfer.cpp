@@ -2,7 +2,6 @@
 
 #include <array>
 #include <atomic>
-#include <string>
 
 #include "engine/cuda/faults.hpp"
 #include "engine/cuda/stream.hpp"
@@ -39,9 +38,7 @@ void start_copy(Device device, const Storage& host, void* target, const void* so
   if (bytes == 0) return;
   keep_until_synchronized(device, host);
   if (cuda::copy_async(target, source, bytes, current_stream(device)) == kernels::Status::ok) return;
-  const cuda::LastError last = cuda::last_error();
-  throw Error(code_of(last.fault), std::string("A copy between host and ") + device.to_string() +
-                                       " failed: " + last.text + " (" + last.name + ")");
+  throw error_of("A copy between host and " + device.to_string(), cuda::last_error());
 }
 
 }  // namespace tokenlearner

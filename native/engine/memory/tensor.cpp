@@ -78,6 +78,13 @@ bool merge_leading(const Tensor& tensor, int64_t count, Tensor& merged) {
   return true;
 }
 
+Tensor rows(const Tensor& tensor, int64_t first, int64_t count) {
+  Tensor view = tensor;
+  view.shape[0] = count;
+  view.offset += first * tensor.strides[0];
+  return view;
+}
+
 Tensor reshaped(Tensor tensor, Dims shape) {
   tensor.strides = contiguous_strides(shape);
   tensor.shape = std::move(shape);

@@ -40,6 +40,9 @@ int64_t extent(const Dims& shape, const Dims& strides);
 /// that.
 bool merge_leading(const Tensor& tensor, int64_t count, Tensor& merged);
 
+/// Rows `first` to `first + count - 1` of axis 0. Precondition: there is an axis 0.
+Tensor rows(const Tensor& tensor, int64_t first, int64_t count);
+
 /// The same data with another shape. Precondition: contiguous, and the same number of elements.
 Tensor reshaped(Tensor tensor, Dims shape);
 

@@ -11,19 +11,10 @@
 #include "engine/run/join-trial.hpp"
 #include "engine/torch/abi.hpp"
 #include "engine/torch/aten.hpp"
-#include "kernels/cpu/compute-pool.hpp"
 
 namespace tokenlearner {
 
 namespace {
-
-/// Rows `first` to `first + count - 1` of axis 0.
-Tensor rows(const Tensor& tensor, int64_t first, int64_t count) {
-  Tensor view = tensor;
-  view.shape[0] = count;
-  view.offset += first * tensor.strides[0];
-  return view;
-}
 
 /// Outputs on their way to the requests: on the device of each request's input. Those that come from a device to the host still
 /// share memory: separate() gives them their own.
@@ -68,11 +59,6 @@ class Delivery {
   std::map<const void*, Tensor> hosts_;
 };
 
-/// From so many bytes on, several threads copy.
-constexpr std::size_t kParallelBytes = 1 << 20;
-/// Memory is what limits them.
-constexpr int kCopyThreads = 8;
-
 /// Gives outputs that share memory their own. They are in host memory, and complete.
 void separate(std::vector<Outputs>& all) {
   std::map<const void*, int> users;
@@ -80,27 +66,16 @@ void separate(std::vector<Outputs>& all) {
     for (const Tensor& output : outputs) ++users[output.storage.owner().get()];
   }
   std::vector<Tensor*> shared;
-  std::vector<Tensor> own;
-  std::size_t bytes = 0;
+  std::vector<CopyPair> copies;
   for (Outputs& outputs : all) {
     for (Tensor& output : outputs) {
       if (!output.device().is_cpu() || users[output.storage.owner().get()] == 1) continue;
       shared.push_back(&output);
-      own.push_back(Tensor::empty(output.shape, output.dtype));
-      bytes += output.byte_length();
+      copies.push_back({Tensor::empty(output.shape, output.dtype), output});
     }
   }
-  const auto copy = [&](int64_t i) {
-    const auto at = static_cast<std::size_t>(i);
-    copy_into(own[at], *shared[at]);
-  };
-  const auto count = static_cast<int64_t>(own.size());
-  if (bytes >= kParallelBytes) {
-    kernels::ComputePool::shared().run(count, kCopyThreads, copy);
-  } else {
-    for (int64_t i = 0; i < count; ++i) copy(i);
-  }
-  for (std::size_t i = 0; i < own.size(); ++i) *shared[i] = std::move(own[i]);
+  copy_all(copies);
+  for (std::size_t i = 0; i < shared.size(); ++i) *shared[i] = std::move(copies[i].target);
 }
 
 std::vector<Outputs> run_list_guarded(const Op& op, Device device, RequestList list) {

@@ -17,9 +17,8 @@ void check_cuda(Status status) {
   if (status != Status::device_error && status != Status::out_of_memory)
     throw Error(ErrorCode::ERR_LIBTORCH, std::string("The fused CUDA engine answered: ") + name_of(status));
   const cuda::LastError last = cuda::last_error();
-  const std::string text = std::string(last.text) + " (" + last.name + ")";
-  if (last.fault == cuda::Fault::launch_refused) throw Refused(text);
-  throw Error(code_of(last.fault), "The fused CUDA engine failed: " + text);
+  if (last.fault == cuda::Fault::launch_refused) throw Refused(text_of(last));
+  throw error_of("The fused CUDA engine", last);
 }
 
 DeviceBytes::DeviceBytes(std::size_t bytes, Device device)
