@@ -4,6 +4,7 @@
 
 #include <ucontext.h>
 
+#include <csetjmp>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -17,6 +18,9 @@ class Fibers {
  public:
   /** `idle` is called when all fibers have waited in vain; false means that nothing more will come. */
   Fibers(int count, std::function<void(int)> body, std::function<bool()> idle);
+  ~Fibers();
+  Fibers(const Fibers&) = delete;
+  Fibers& operator=(const Fibers&) = delete;
 
   /** False on a deadlock: every fiber waits. Throws the first exception of a fiber. */
   bool run();
@@ -38,12 +42,18 @@ class Fibers {
   static constexpr std::size_t kStackBytes = 128 * 1024;
 
   struct Fiber {
+    /** Where it starts. */
     ucontext_t context;
+    /** Where it goes on. */
+    std::jmp_buf place;
     std::unique_ptr<char[]> stack;
+    bool started = false;
     bool finished = false;
   };
 
   static void enter(unsigned high, unsigned low);
+  /** From the scheduler: until the fiber yields or ends. */
+  void resume(Fiber& fiber);
   void yield();
   /** Runs each unfinished fiber once. False if none could go on. */
   bool run_round();
@@ -51,7 +61,7 @@ class Fibers {
   std::vector<Fiber> fibers_;
   std::function<void(int)> body_;
   std::function<bool()> idle_;
-  ucontext_t scheduler_ = {};
+  std::jmp_buf scheduler_ = {};
   int current_ = 0;
   bool progress_ = false;
   std::exception_ptr failure_;
