@@ -20,10 +20,15 @@ export class Lifecycle {
     this.#phase = phase;
   }
 
-  /** Counts a request in. Throws a Problem unless the server serves. */
-  enter(): void {
+  /** Throws a Problem unless the server serves. */
+  demandServing(): void {
     if (this.#phase === 'starting') throw new Problem('unavailable', 'The server is not ready yet');
     if (this.#phase !== 'serving') throw new Problem('unavailable', 'The server is closing');
+  }
+
+  /** Counts a request in. Throws a Problem unless the server serves. */
+  enter(): void {
+    this.demandServing();
     this.#underWay += 1;
   }
 

@@ -1,11 +1,12 @@
 /** What can go wrong with a request, and the status that HTTP, gRPC and the metrics have for it. */
+import { status } from '@grpc/grpc-js';
 import { TokenLearnerError } from 'tokenlearner';
 
 interface Kind {
   /** The HTTP status. */
   http: number;
   /** The gRPC status code. */
-  grpc: number;
+  grpc: status;
   /** The `reason` of nv_inference_request_failure. */
   reason: FailureReason;
 }
@@ -14,19 +15,19 @@ interface Kind {
 export type FailureReason = 'REJECTED' | 'CANCELED' | 'BACKEND' | 'OTHER';
 
 const KINDS = {
-  invalid: { http: 400, grpc: 3, reason: 'OTHER' },
-  unauthenticated: { http: 401, grpc: 16, reason: 'OTHER' },
-  forbidden: { http: 403, grpc: 7, reason: 'OTHER' },
-  'not-found': { http: 404, grpc: 5, reason: 'OTHER' },
-  'too-slow': { http: 408, grpc: 4, reason: 'OTHER' },
-  'too-large': { http: 413, grpc: 8, reason: 'OTHER' },
-  'unsupported-media': { http: 415, grpc: 3, reason: 'OTHER' },
-  busy: { http: 429, grpc: 8, reason: 'REJECTED' },
+  invalid: { http: 400, grpc: status.INVALID_ARGUMENT, reason: 'OTHER' },
+  unauthenticated: { http: 401, grpc: status.UNAUTHENTICATED, reason: 'OTHER' },
+  forbidden: { http: 403, grpc: status.PERMISSION_DENIED, reason: 'OTHER' },
+  'not-found': { http: 404, grpc: status.NOT_FOUND, reason: 'OTHER' },
+  'too-slow': { http: 408, grpc: status.DEADLINE_EXCEEDED, reason: 'OTHER' },
+  'too-large': { http: 413, grpc: status.RESOURCE_EXHAUSTED, reason: 'OTHER' },
+  'unsupported-media': { http: 415, grpc: status.INVALID_ARGUMENT, reason: 'OTHER' },
+  busy: { http: 429, grpc: status.RESOURCE_EXHAUSTED, reason: 'REJECTED' },
   // What nginx logs for a client that has gone. Nobody reads it.
-  cancelled: { http: 499, grpc: 1, reason: 'CANCELED' },
-  internal: { http: 500, grpc: 13, reason: 'BACKEND' },
-  unavailable: { http: 503, grpc: 14, reason: 'REJECTED' },
-  timeout: { http: 504, grpc: 4, reason: 'REJECTED' },
+  cancelled: { http: 499, grpc: status.CANCELLED, reason: 'CANCELED' },
+  internal: { http: 500, grpc: status.INTERNAL, reason: 'BACKEND' },
+  unavailable: { http: 503, grpc: status.UNAVAILABLE, reason: 'REJECTED' },
+  timeout: { http: 504, grpc: status.DEADLINE_EXCEEDED, reason: 'REJECTED' },
 } as const satisfies Record<string, Kind>;
 
 export type ProblemKind = keyof typeof KINDS;
@@ -45,7 +46,7 @@ export class Problem extends Error {
     return KINDS[this.kind].http;
   }
 
-  get grpc(): number {
+  get grpc(): status {
     return KINDS[this.kind].grpc;
   }
 

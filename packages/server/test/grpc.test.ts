@@ -4,7 +4,7 @@ import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
-import { bytes, CHANNELS, floats, Gate, GROUPS, smallModel, start, until } from './support';
+import { bytes, CHANNELS, floats, Gate, GROUPS, smallModel, start, until, urlOf } from './support';
 
 const PROTO = path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto');
 const definition = loadSync(PROTO, { keepCase: true, longs: Number, defaults: true });
@@ -161,6 +161,82 @@ it('refuses what is too large, and what the queue cannot hold', async () => {
   await expect(tight('ModelInfer', request())).rejects.toMatchObject({
     code: grpc.status.RESOURCE_EXHAUSTED,
   });
+});
+
+/** The status of an inference of which only the metadata are sent, after at most `ms`. */
+function statusWithoutMessage(server: InferenceServer, ms = 5000): Promise<grpc.ServiceError | null> {
+  const client = new grpc.Client(
+    `127.0.0.1:${server.address?.grpcPort ?? 0}`,
+    grpc.credentials.createInsecure(),
+  );
+  clients.push(client);
+  const same = (buffer: Buffer): Buffer => buffer;
+  return new Promise((resolve) => {
+    client.makeClientStreamRequest(
+      '/inference.GRPCInferenceService/ModelInfer',
+      same,
+      same,
+      new grpc.Metadata(),
+      { deadline: Date.now() + ms },
+      resolve,
+    );
+  });
+}
+
+it('refuses before the message while the queue of the only model is full', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, maxQueueSize: 2 });
+  const call = clientOf(server);
+  // Eight run at a time.
+  const accepted = Array.from({ length: 10 }, () => call('ModelInfer', request()));
+  const metrics = async (): Promise<string> => (await fetch(urlOf(server, '/metrics'))).text();
+  while (!(await metrics()).includes('nv_inference_pending_request_count{model="m",version="1"} 2'));
+  expect(await statusWithoutMessage(server)).toMatchObject({
+    code: grpc.status.RESOURCE_EXHAUSTED,
+    details: 'The queue is full; try again later',
+  });
+  await expect(call('ModelInfer', request())).rejects.toMatchObject({
+    code: grpc.status.RESOURCE_EXHAUSTED,
+  });
+  expect(await metrics()).toContain(
+    'nv_inference_request_failure{model="m",version="1",reason="REJECTED"} 2',
+  );
+  gate.open();
+  expect(await Promise.all(accepted)).toHaveLength(10);
+  expect(await statusWithoutMessage(server, 300)).toMatchObject({ code: grpc.status.DEADLINE_EXCEEDED });
+});
+
+it('refuses before the message while it drains', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate, other: model } });
+  const call = clientOf(server);
+  const accepted = call('ModelInfer', request());
+  await until(() => gate.started.length === 1);
+  const closed = server.close();
+  const refusals = await Promise.all([
+    statusWithoutMessage(server),
+    call('ModelInfer', request()).catch((error: unknown) => error),
+  ]);
+  for (const refusal of refusals) expect(refusal).toMatchObject({ code: grpc.status.UNAVAILABLE });
+  gate.open();
+  await accepted;
+  await closed;
+});
+
+it('looks at the queue of the model that the message names, of several', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate, other: model }, maxQueueSize: 2 });
+  const call = clientOf(server);
+  const accepted = Array.from({ length: 10 }, () => call('ModelInfer', request()));
+  const metrics = async (): Promise<string> => (await fetch(urlOf(server, '/metrics'))).text();
+  while (!(await metrics()).includes('nv_inference_pending_request_count{model="m",version="1"} 2'));
+  await expect(call('ModelInfer', request())).rejects.toMatchObject({
+    code: grpc.status.RESOURCE_EXHAUSTED,
+  });
+  const other = await call('ModelInfer', request({ model_name: 'other' }));
+  expect(other.raw_output_contents).toEqual([bytes(tokens)]);
+  gate.open();
+  await Promise.all(accepted);
 });
 
 it('tells its health by grpc.health.v1, and its services by reflection', async () => {
