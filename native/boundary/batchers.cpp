@@ -127,10 +127,10 @@ Napi::Value Addon::batch_forward(const Napi::CallbackInfo& info) {
     const Device device = device_for(*op, inputs.front().device());
     // See Note [Inline runs] in engine/run/executor.hpp.
     options.runs_inline = may_run_inline && op->runs_inline(inputs) && batcher->is_free();
-    batcher->check_room(byte_length(inputs));
-    if (!options.runs_inline) {
-      for (Tensor& input : inputs) input = owned(input, device.is_cuda());
-    }
+    const bool is_copied = !options.runs_inline && inputs.front().storage.owner() == nullptr;
+    // Before a copy, which may be large; submit() checks too.
+    if (options.runs_inline || is_copied) batcher->check_room(byte_length(inputs));
+    if (is_copied) inputs.front() = owned(inputs.front(), device.is_cuda());
     Executor& executor = executor_of(device, op->lanes());
     PromiseQueue::Pending pending = promises_.add(env);
     auto request = std::make_shared<BatchRequest>(std::move(op), device, std::move(inputs),

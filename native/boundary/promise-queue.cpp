@@ -9,6 +9,7 @@ struct PromiseQueue::Settlement {
   Napi::Promise::Deferred deferred;
   Outputs outputs;
   std::optional<Failure> failure;
+  std::shared_ptr<const void> request;
 };
 
 /// Holds no Node object: it may be destroyed on any thread, together with its request.
@@ -29,6 +30,7 @@ class PromiseQueue::PromiseCompletion final : public Completion {
   std::unique_ptr<Settlement> settlement(RequestOutcome& outcome) {
     settlement_->outputs = std::move(outcome.outputs);
     settlement_->failure = std::move(outcome.failure);
+    settlement_->request = std::move(outcome.request);
     return std::move(settlement_);
   }
 
@@ -74,7 +76,8 @@ void PromiseQueue::close() {
 }
 
 PromiseQueue::Pending PromiseQueue::add(Napi::Env env) {
-  auto settlement = std::unique_ptr<Settlement>(new Settlement{Napi::Promise::Deferred::New(env), {}, {}});
+  auto settlement =
+      std::unique_ptr<Settlement>(new Settlement{Napi::Promise::Deferred::New(env), {}, {}, {}});
   const Napi::Promise promise = settlement->deferred.Promise();
   auto completion = std::make_unique<PromiseCompletion>(*this, std::move(settlement));
   if (pending_++ == 0) {

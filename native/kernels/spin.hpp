@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <mutex>
 
 namespace tokenlearner::kernels {
 
@@ -24,6 +25,13 @@ bool spin_for(std::chrono::nanoseconds limit, const Condition& done) {
     }
   } while (std::chrono::steady_clock::now() < end);
   return done();
+}
+
+/** Locks a mutex that each thread holds for microseconds: to sleep and be woken would take longer than to spin. */
+inline std::unique_lock<std::mutex> lock_soon(std::mutex& mutex) {
+  std::unique_lock lock(mutex, std::try_to_lock);
+  if (!lock && !spin_for(std::chrono::microseconds(20), [&] { return lock.try_lock(); })) lock.lock();
+  return lock;
 }
 
 }  // namespace tokenlearner::kernels

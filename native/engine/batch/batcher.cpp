@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/batch/run-batch.hpp"
+#include "kernels/spin.hpp"
 
 namespace tokenlearner {
 
@@ -24,6 +25,7 @@ class Batcher::Turn final : public Job {
   Turn(std::shared_ptr<Batcher> batcher, Lane& lane) : batcher_(std::move(batcher)), lane_(lane) {}
 
   void compute() noexcept override {
+    batcher_->arrivals_.await_burst();
     batch_ = batcher_->take(lane_);
     if (batch_.empty()) return;
     began_ = Clock::now();
@@ -43,7 +45,9 @@ class Batcher::Turn final : public Job {
     }
   }
 
-  void settle() noexcept override { batcher_->finish(lane_, batch_, std::move(results_), began_, computed_); }
+  void settle() noexcept override {
+    batcher_->finish(lane_, std::move(batch_), std::move(results_), began_, computed_);
+  }
 
   void fail(ErrorCode code, const char* message) noexcept override {
     batcher_->abandon(lane_, code, message);
@@ -83,7 +87,7 @@ void Batcher::add_replica(Device device, Executor& executor) {
 }
 
 void Batcher::check_room(std::size_t bytes) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock = kernels::lock_soon(mutex_);
   require_room(bytes);
 }
 
@@ -99,7 +103,7 @@ void Batcher::require_room(std::size_t bytes) {
 }
 
 void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock = kernels::lock_soon(mutex_);
   require_room(request->bytes);
   if (request->deadline || delay_.count() > 0) start_timer();
   if (!has_replicas_ && lane_of(request->device) == nullptr)
@@ -108,6 +112,7 @@ void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) 
   if (request->deadline) deadlines_.insert(request.get());
   queue_.add(std::move(request));
   const Clock::time_point now = Clock::now();
+  arrivals_.add(now);
   schedule(now);
   if (!timer_) return;
   const std::optional<Clock::time_point> event = next_event(now);
@@ -115,7 +120,7 @@ void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) 
 }
 
 bool Batcher::is_free() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock = kernels::lock_soon(mutex_);
   return queue_.size() == 0 && !queue_.held() && running_.empty() && delay_.count() == 0 && !has_replicas_;
 }
 
@@ -130,7 +135,7 @@ void Batcher::run_inline(BatchRequest& request) {
   }
   const Clock::duration time = Clock::now() - request.arrival;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock = kernels::lock_soon(mutex_);
     BatcherStatistics& s = statistics_;
     ++s.requests;
     ++s.batches;
@@ -188,7 +193,7 @@ void Batcher::schedule(Clock::time_point now) {
 }
 
 BatchRequests Batcher::take(Lane& lane) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock = kernels::lock_soon(mutex_);
   const Clock::time_point now = Clock::now();
   --lane.idle_turns;
   BatchRequests batch;
@@ -232,11 +237,11 @@ bool Batcher::conclude_on_lost(Lane& lane, const std::shared_ptr<BatchRequest>& 
   return true;
 }
 
-void Batcher::finish(Lane& lane, const BatchRequests& batch, std::vector<BatchResult> results,
+void Batcher::finish(Lane& lane, BatchRequests batch, std::vector<BatchResult> results,
                      Clock::time_point began, Clock::time_point computed) {
   std::vector<RequestOutcome> outcomes;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock = kernels::lock_soon(mutex_);
     --lane.turns;
     if (!batch.empty()) statistics_.compute_ms.add(milliseconds(computed - began));
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -262,6 +267,7 @@ void Batcher::finish(Lane& lane, const BatchRequests& batch, std::vector<BatchRe
         statistics_.request_time += now - request.arrival + request.input_time;
       }
       outcomes.push_back(concluded(request, std::move(results[i].outputs), std::move(failure)));
+      outcomes.back().request = std::move(batch[i]);
     }
     if (all_lost()) {
       for (RequestOutcome& outcome : fail_all(ErrorCode::ERR_DEVICE_LOST, kAllLost))

@@ -4,7 +4,7 @@
 // A batcher owns no computing thread. While a batch is ready it keeps a turn, a Job, in the queue of a device's
 // executor: one for the CPU, two for a CUDA device, so that one batch is copied while another computes. A turn
 // takes its batch only when the executor's thread starts it. So a batch holds all that arrived while the device
-// was busy, and a device with work never waits. A plain forward on the same device takes its place between turns.
+// was busy, and a device with work never waits (but for some microseconds: see Note [Bursts] in arrivals.hpp). A plain forward on the same device takes its place between turns.
 //
 // A thread of its own, started at the first need, waits for deadlines and for the end of delays.
 #pragma once
@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/batch/arrivals.hpp"
 #include "engine/batch/queue.hpp"
 #include "engine/batch/replicas.hpp"
 #include "engine/batch/statistics.hpp"
@@ -131,7 +132,7 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
 
   // Called by turns, without the lock.
   BatchRequests take(Lane& lane);
-  void finish(Lane& lane, const BatchRequests& batch, std::vector<struct BatchResult> results,
+  void finish(Lane& lane, BatchRequests batch, std::vector<struct BatchResult> results,
               Clock::time_point began, Clock::time_point computed);
   void abandon(Lane& lane, ErrorCode code, const char* message);
 
@@ -140,6 +141,7 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   void timer_loop();
 
   CompletionSink& sink_;
+  Arrivals arrivals_;
   mutable std::mutex mutex_;
   std::condition_variable wake_timer_;
   // Guarded by mutex_:

@@ -27,6 +27,8 @@ struct RequestOutcome {
   Outputs outputs;
   /// If there is one, there are no outputs.
   std::optional<Failure> failure = std::nullopt;
+  /// What the sink frees afterwards: an allocator works best if the thread that made a thing frees it.
+  std::shared_ptr<const void> request = nullptr;
 };
 
 /// Takes the outcomes of several requests at once. Any thread.
