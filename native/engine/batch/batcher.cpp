@@ -11,6 +11,8 @@ namespace tokenlearner {
 
 namespace {
 
+/// A turn that finds fewer waits for a burst to end: see Note [Bursts] in arrivals.hpp.
+constexpr std::size_t kFewRequests = 16;
 constexpr char kCancelled[] = "The request was cancelled";
 constexpr char kAllLost[] = "All devices of the batcher are lost";
 constexpr char kClosed[] = "The batcher was closed; the request was not run";
@@ -25,7 +27,7 @@ class Batcher::Turn final : public Job {
   Turn(std::shared_ptr<Batcher> batcher, Lane& lane) : batcher_(std::move(batcher)), lane_(lane) {}
 
   void compute() noexcept override {
-    batcher_->arrivals_.await_burst();
+    batcher_->arrivals_.await_burst(batcher_->enough_);
     batch_ = batcher_->take(lane_);
     if (batch_.empty()) return;
     began_ = Clock::now();
@@ -69,7 +71,10 @@ class Batcher::Turn final : public Job {
 };
 
 Batcher::Batcher(const BatchLimits& limits, CompletionSink& sink)
-    : sink_(sink), queue_(limits), delay_(limits.delay) {}
+    : sink_(sink),
+      enough_(std::min(kFewRequests, static_cast<std::size_t>(std::max<int64_t>(limits.images, 1)))),
+      queue_(limits),
+      delay_(limits.delay) {}
 
 Batcher::~Batcher() {
   {
@@ -112,7 +117,7 @@ void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) 
   if (request->deadline) deadlines_.insert(request.get());
   queue_.add(std::move(request));
   const Clock::time_point now = Clock::now();
-  arrivals_.add(now);
+  arrivals_.add(now, queue_.size());
   schedule(now);
   if (!timer_) return;
   const std::optional<Clock::time_point> event = next_event(now);
@@ -198,6 +203,7 @@ BatchRequests Batcher::take(Lane& lane) {
   --lane.idle_turns;
   BatchRequests batch;
   if (!lane.state.lost) batch = queue_.take(now, [&](Device device) { return fits(lane, device); });
+  arrivals_.left(queue_.size());
   if (!batch.empty()) begin(lane, batch, now);
   // Requests beyond the limits, or for another device, may still wait.
   schedule(now);

@@ -142,6 +142,8 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
 
   CompletionSink& sink_;
   Arrivals arrivals_;
+  /// A turn takes so many requests without waiting for a burst to end.
+  const std::size_t enough_;
   mutable std::mutex mutex_;
   std::condition_variable wake_timer_;
   // Guarded by mutex_:

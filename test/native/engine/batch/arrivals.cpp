@@ -2,6 +2,7 @@
 
 #include <doctest.h>
 
+#include <atomic>
 #include <thread>
 
 namespace tokenlearner {
@@ -14,28 +15,31 @@ TEST_CASE("requests that come closely are a burst, until none has come for a whi
   Arrivals arrivals;
   const Clock::time_point start = Clock::now();
   CHECK_FALSE(arrivals.is_burst(start));
-  arrivals.add(start);
+  arrivals.add(start, 1);
   CHECK_FALSE(arrivals.is_burst(start));
-  arrivals.add(start + 5us);
+  arrivals.add(start + 5us, 2);
   CHECK(arrivals.is_burst(start + 5us));
   CHECK(arrivals.is_burst(start + 15us));
   CHECK_FALSE(arrivals.is_burst(start + 1ms));
-  arrivals.add(start + 2ms);
+  arrivals.add(start + 2ms, 3);
   CHECK_FALSE(arrivals.is_burst(start + 2ms));
-  arrivals.add(start + 2ms + 5us);
+  arrivals.add(start + 2ms + 5us, 4);
   CHECK(arrivals.is_burst(start + 2ms + 5us));
 }
 
-TEST_CASE("the wait for a burst ends, with and without further requests") {
+TEST_CASE("the wait for a burst ends: without requests, with enough of them, and with requests without end") {
   Arrivals arrivals;
-  arrivals.await_burst();
+  arrivals.await_burst(16);
   const Clock::time_point start = Clock::now();
-  for (int i = 0; i < 4; ++i) arrivals.add(start + i * 1us);
-  arrivals.await_burst();
+  for (std::size_t i = 0; i < 4; ++i) arrivals.add(start + std::chrono::microseconds(i), i + 1);
+  arrivals.await_burst(4);
+  arrivals.await_burst(16);
+  std::atomic<bool> stop = false;
   std::thread submitter([&] {
-    for (int i = 0; i < 1000; ++i) arrivals.add(Clock::now());
+    while (!stop) arrivals.add(Clock::now(), 1);
   });
-  for (int i = 0; i < 100; ++i) arrivals.await_burst();
+  for (int i = 0; i < 100; ++i) arrivals.await_burst(16);
+  stop = true;
   submitter.join();
 }
 
