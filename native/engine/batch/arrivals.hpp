@@ -1,4 +1,4 @@
-// Whether requests are just coming in.
+// Records when requests arrive, and tells a turn whether more will follow at once.
 //
 // Note: [Bursts]
 // JavaScript answers the callers of a batch one after the other, and each sends its next request a few microseconds

@@ -4,7 +4,8 @@
 // A batcher owns no computing thread. While a batch is ready it keeps a turn, a Job, in the queue of a device's
 // executor: one for the CPU, two for a CUDA device, so that one batch is copied while another computes. A turn
 // takes its batch only when the executor's thread starts it. So a batch holds all that arrived while the device
-// was busy, and a device with work never waits (but for some microseconds: see Note [Bursts] in arrivals.hpp). A plain forward on the same device takes its place between turns.
+// was busy, and a device with work never waits (but for some microseconds: see Note [Bursts] in arrivals.hpp). A
+// plain forward on the same device takes its place between turns.
 //
 // A thread of its own, started at the first need, waits for deadlines and for the end of delays.
 #pragma once

@@ -27,7 +27,7 @@ struct RequestOutcome {
   Outputs outputs;
   /// If there is one, there are no outputs.
   std::optional<Failure> failure = std::nullopt;
-  /// What the sink frees afterwards: an allocator works best if the thread that made a thing frees it.
+  /// The request itself, or null. The sink frees it on the thread that allocated it, which is faster than on another.
   std::shared_ptr<const void> request = nullptr;
 };
 

@@ -1,6 +1,18 @@
 /** What is refused before its body is read, what is cancelled, and what happens at the end. */
 import { Tensor } from 'tokenlearner';
-import { binaryMessage, CHANNELS, Gate, INFER, RawClient, smallModel, start, until, urlOf } from './support';
+import {
+  binaryMessage,
+  CHANNELS,
+  Gate,
+  INFER,
+  metricsOf,
+  RawClient,
+  smallModel,
+  start,
+  until,
+  untilWaiting,
+  urlOf,
+} from './support';
 
 const x = Tensor.randn([1, CHANNELS, 8, 8]);
 const message = binaryMessage(x);
@@ -73,8 +85,7 @@ it('answers 429 with Retry-After while the queue is full, before the body comes'
   const running = await fill(port, RUNNING);
   await until(() => gate.started.length === RUNNING);
   const waiting = await fill(port, 2);
-  const metrics = async (): Promise<string> => (await fetch(urlOf(server, '/metrics'))).text();
-  while (!(await metrics()).includes('nv_inference_pending_request_count{model="m",version="1"} 2'));
+  await untilWaiting(server, 2);
   const refused = new RawClient(port);
   await refused.send(headOf(1000));
   expect(await refused.reply()).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
@@ -84,7 +95,7 @@ it('answers 429 with Retry-After while the queue is full, before the body comes'
     expect((await client.reply()).status).toBe(200);
     client.close();
   }
-  expect(await metrics()).toContain(
+  expect(await metricsOf(server)).toContain(
     'nv_inference_request_failure{model="m",version="1",reason="REJECTED"} 1',
   );
 });
@@ -136,7 +147,7 @@ it('cancels what a client no longer waits for', async () => {
   await until(() => gate.started.length === 1);
   client.close();
   await until(() => gate.aborted === 1);
-  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const metrics = await metricsOf(server);
   expect(metrics).toContain('nv_inference_request_failure{model="m",version="1",reason="CANCELED"} 1');
   gate.open();
 });

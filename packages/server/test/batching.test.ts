@@ -8,6 +8,7 @@ import {
   bytes,
   CHANNELS,
   INFER,
+  metricsOf,
   post,
   RawClient,
   smallModel,
@@ -40,7 +41,7 @@ it('gives each of many clients what it would get alone, whatever the sizes', asy
     const expected = i % 4 === 0 ? [bytes(tokens), bytes(attention)] : [bytes(tokens)];
     expect(binaryReply(reply).binary).toEqual(Buffer.concat(expected));
   });
-  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const metrics = await metricsOf(server);
   const images = inputs.reduce((sum, { shape }, i) => sum + (i % 8 === 7 ? 0 : (shape[0] ?? 0)), 0);
   expect(metrics).toContain(`nv_inference_count{model="m",version="1"} ${images}\n`);
   expect(metrics).toContain('nv_inference_request_success{model="m",version="1"} 42\n');

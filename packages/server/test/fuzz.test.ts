@@ -8,10 +8,10 @@ import {
   bytes,
   CHANNELS,
   INFER,
+  metricsOf,
   RawClient,
   smallModel,
   start,
-  urlOf,
 } from './support';
 
 const RUNS = 150;
@@ -33,7 +33,7 @@ async function checkServer(): Promise<void> {
   await last.post(INFER, good);
   expect(binaryReply(await last.reply()).binary).toEqual(bytes(model.forwardSync(x)));
   last.close();
-  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const metrics = await metricsOf(server);
   expect(metrics).toContain('tokenlearner_requests_under_way{model="m",version="1"} 0');
 }
 

@@ -4,7 +4,18 @@ import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
-import { bytes, CHANNELS, floats, Gate, GROUPS, smallModel, start, until, urlOf } from './support';
+import {
+  bytes,
+  CHANNELS,
+  floats,
+  Gate,
+  GROUPS,
+  metricsOf,
+  smallModel,
+  start,
+  until,
+  untilWaiting,
+} from './support';
 
 const PROTO = path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto');
 const definition = loadSync(PROTO, { keepCase: true, longs: Number, defaults: true });
@@ -189,8 +200,7 @@ it('refuses before the message while the queue of the only model is full', async
   const call = clientOf(server);
   // Eight run at a time.
   const accepted = Array.from({ length: 10 }, () => call('ModelInfer', request()));
-  const metrics = async (): Promise<string> => (await fetch(urlOf(server, '/metrics'))).text();
-  while (!(await metrics()).includes('nv_inference_pending_request_count{model="m",version="1"} 2'));
+  await untilWaiting(server, 2);
   expect(await statusWithoutMessage(server)).toMatchObject({
     code: grpc.status.RESOURCE_EXHAUSTED,
     details: 'The queue is full; try again later',
@@ -198,7 +208,7 @@ it('refuses before the message while the queue of the only model is full', async
   await expect(call('ModelInfer', request())).rejects.toMatchObject({
     code: grpc.status.RESOURCE_EXHAUSTED,
   });
-  expect(await metrics()).toContain(
+  expect(await metricsOf(server)).toContain(
     'nv_inference_request_failure{model="m",version="1",reason="REJECTED"} 2',
   );
   gate.open();
@@ -228,8 +238,7 @@ it('looks at the queue of the model that the message names, of several', async (
   const server = await start({ models: { m: gate, other: model }, maxQueueSize: 2 });
   const call = clientOf(server);
   const accepted = Array.from({ length: 10 }, () => call('ModelInfer', request()));
-  const metrics = async (): Promise<string> => (await fetch(urlOf(server, '/metrics'))).text();
-  while (!(await metrics()).includes('nv_inference_pending_request_count{model="m",version="1"} 2'));
+  await untilWaiting(server, 2);
   await expect(call('ModelInfer', request())).rejects.toMatchObject({
     code: grpc.status.RESOURCE_EXHAUSTED,
   });

@@ -10,6 +10,7 @@ import {
   jsonInput,
   jsonMessage,
   type Message,
+  metricsOf,
   post as send,
   RawClient,
   type Reply,
@@ -183,7 +184,7 @@ it('gives back the memory of what it refuses', async () => {
     expect((await client.reply()).status).toBe(400);
   }
   client.close();
-  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const metrics = await metricsOf(server);
   expect(metrics).toContain('tokenlearner_requests_under_way{model="m",version="1"} 0');
   expect(metrics).toContain('nv_inference_request_failure{model="m",version="1",reason="OTHER"} 200');
 });

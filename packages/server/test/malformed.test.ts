@@ -19,10 +19,10 @@ import {
   INFER,
   jsonInput,
   type Message,
+  metricsOf,
   RawClient,
   smallModel,
   start,
-  urlOf,
 } from './support';
 
 const COUNT = process.env.TOKENLEARNER_SOAK === undefined ? 2000 : 30_000;
@@ -348,7 +348,7 @@ async function checkServer(server: InferenceServer): Promise<void> {
   await client.post(INFER, good);
   expect(binaryReply(await client.reply()).binary).toEqual(bytes(model.forwardSync(x)));
   client.close();
-  const metrics = await (await fetch(urlOf(server, '/metrics'))).text();
+  const metrics = await metricsOf(server);
   expect(metrics).toContain('nv_inference_pending_request_count{model="m",version="1"} 0');
 }
 

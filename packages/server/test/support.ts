@@ -20,6 +20,16 @@ export function urlOf(server: InferenceServer, path = ''): string {
   return `http://127.0.0.1:${server.address?.httpPort ?? 0}${path}`;
 }
 
+export async function metricsOf(server: InferenceServer): Promise<string> {
+  return (await fetch(urlOf(server, '/metrics'))).text();
+}
+
+/** Returns once that many requests wait in the queue of the model `m`. */
+export async function untilWaiting(server: InferenceServer, count: number): Promise<void> {
+  const line = `nv_inference_pending_request_count{model="m",version="1"} ${count}`;
+  while (!(await metricsOf(server)).includes(line));
+}
+
 export const CHANNELS = 4;
 export const GROUPS = 2;
 
