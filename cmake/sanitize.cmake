@@ -15,7 +15,16 @@ elseif(TOKENLEARNER_SANITIZE)
   message(FATAL_ERROR "Expected address or thread for TOKENLEARNER_SANITIZE but received ${TOKENLEARNER_SANITIZE}")
 endif()
 
+# How far the compiler goes in the kernels.
+set(TOKENLEARNER_OPTIMIZATION O3)
 if(TOKENLEARNER_SANITIZE)
+  # The instrumented kernels take minutes at -O3. Contraction to fused multiply-adds, which the kernels need for bits that do not
+  # depend on the batch, is one of GCC's expensive optimizations and not part of -O1.
+  set(TOKENLEARNER_OPTIMIZATION O1)
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    string(APPEND CMAKE_CXX_FLAGS_RELEASE " -fexpensive-optimizations")
+  endif()
   add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${sanitizers})
   # In a folder of its own, so that nothing mistakes it for the addon that is shipped. Linked as the toolchain

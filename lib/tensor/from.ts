@@ -8,8 +8,8 @@ import { checkShape, contiguousStrides, elementCount } from '../shape';
 import { checkInteger, checkOneOf, checkOptions, isPlainObject, unexpected } from '../validate';
 import { makeTensor } from './access';
 import { arrayDType, checkLength, fillValue, withOptions } from './arguments';
-import { tensorOf } from './elements';
-import { flattened, fromJsonElement } from './numbers';
+import { encoded, tensorOfRaw } from './elements';
+import { fromJsonElement, nestedShape, visitElements } from './numbers';
 import { Storage } from './storage';
 import type { AnyTensor } from './tensor';
 import { bufferBytes, lengthOf, typedArrayOf } from './typed-array';
@@ -57,11 +57,24 @@ function dtypeOf(value: unknown): DType {
 }
 
 function fromNumbers(data: unknown, shape: unknown, asked: DType | undefined): AnyTensor {
-  const given = flattened(data);
-  const dtype = asked ?? dtypeOf(given.values[0]);
-  const sizes = shape === undefined ? given.shape : checkLength(given.values.length, shape);
-  const values = given.values.map((value) => fillValue('data', fromJsonElement(value, dtype), dtype));
-  return tensorOf(values, dtype, sizes);
+  const given = nestedShape(data);
+  const dtype = asked ?? dtypeOf(given.first);
+  const count = elementCount(given.shape);
+  const sizes = shape === undefined ? given.shape : checkLength(count, shape);
+  const elements = typedArrayOf(count, dtype);
+  const convert = (value: unknown): number | bigint =>
+    encoded(fillValue('data', fromJsonElement(value, dtype), dtype), dtype);
+  // The usual case has a function of its own, which V8 then compiles for one kind of array.
+  const put =
+    elements instanceof Float32Array
+      ? (value: unknown, i: number) => {
+          elements[i] = typeof value === 'number' ? value : Number(convert(value));
+        }
+      : (value: unknown, i: number) => {
+          elements[i] = convert(value);
+        };
+  visitElements(data, given.shape, put);
+  return tensorOfRaw(elements, dtype, sizes);
 }
 
 export function fromBuffer(buffer: unknown, dtype: unknown, shape: unknown, byteOffset: unknown): AnyTensor {

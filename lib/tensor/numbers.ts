@@ -2,7 +2,7 @@
 import type { DType, TypedArray } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { fromBFloat16, fromFloat16 } from '../formats/small-floats';
-import { contiguousStrides, countElements, elementCount, MAX_DIMENSIONS, type Shape } from '../shape';
+import { contiguousStrides, countElements, MAX_DIMENSIONS, type Shape } from '../shape';
 
 const MOST_ELEMENTS = 2 ** 27;
 
@@ -72,20 +72,23 @@ export function nested<T>(at: (index: number) => T, shape: Shape): Nested<T> {
   const level = (dimension: number, offset: number): Nested<T> => {
     const size = shape[dimension];
     if (size === undefined) return at(offset);
-    return Array.from({ length: size }, (_, i) =>
-      level(dimension + 1, offset + i * (strides[dimension] ?? 1)),
-    );
+    const row: Nested<T>[] = [];
+    if (dimension === shape.length - 1) for (let i = 0; i < size; i++) row.push(at(offset + i));
+    else
+      for (let i = 0; i < size; i++) row.push(level(dimension + 1, offset + i * (strides[dimension] ?? 1)));
+    return row;
   };
   return level(0, 0);
 }
 
 /**
- * The elements of nested arrays, row by row, and their shape. Throws ERR_SHAPE_MISMATCH if rows differ in length or depth, and
- * ERR_OUT_OF_RANGE for too many levels or elements.
+ * The shape of nested arrays, by the first element of each level, and the first element. It ends at the first empty level: [[], []]
+ * has shape (2, 0). Throws ERR_OUT_OF_RANGE for too many levels or elements.
  */
-export function flattened(data: unknown): { values: unknown[]; shape: number[] } {
+export function nestedShape(data: unknown): { shape: number[]; first: unknown } {
   const shape: number[] = [];
-  for (let level = data; Array.isArray(level); level = level[0] as unknown) {
+  let level = data;
+  for (; Array.isArray(level); level = level[0] as unknown) {
     if (shape.length === MAX_DIMENSIONS)
       throw new TokenLearnerError(
         'ERR_OUT_OF_RANGE',
@@ -100,20 +103,43 @@ export function flattened(data: unknown): { values: unknown[]; shape: number[] }
       `Expected at most ${MOST_ELEMENTS} numbers in \`data\`; pass a typed array`,
     );
   }
-  // The shape ends at the first empty level: [[], []] has shape (2, 0).
-  let level = [data];
-  for (const size of shape) {
-    const rows = level;
-    level = [];
-    for (const row of rows) {
-      if (!Array.isArray(row) || row.length !== size) throw unequalLengths(row, size);
-      // The elements by index: an iterator of the caller's could give others.
-      for (let i = 0; i < size; i += 1) level.push(row[i]);
+  return { shape, first: level };
+}
+
+/**
+ * Calls `put` with each element of nested arrays of this shape, row by row. Throws ERR_SHAPE_MISMATCH if rows differ in length or
+ * depth.
+ */
+export function visitElements(
+  data: unknown,
+  shape: readonly number[],
+  put: (value: unknown, index: number) => void,
+): void {
+  let index = 0;
+  const visit = (level: unknown, dimension: number): void => {
+    const size = shape[dimension];
+    if (size === undefined) {
+      if (typeof level === 'object' && Array.isArray(level)) throw unequalDepths();
+      put(level, index++);
+      return;
     }
-  }
-  if (elementCount(shape) > 0 && level.some(Array.isArray))
-    throw new TokenLearnerError('ERR_SHAPE_MISMATCH', 'Expected nested arrays of equal depths for `data`');
-  return { values: level, shape };
+    if (!Array.isArray(level) || level.length !== size) throw unequalLengths(level, size);
+    // The elements by index: an iterator of the caller's could give others.
+    if (dimension < shape.length - 1) {
+      for (let i = 0; i < size; i++) visit(level[i], dimension + 1);
+      return;
+    }
+    for (let i = 0; i < size; i++) {
+      const value: unknown = level[i];
+      if (typeof value === 'object' && Array.isArray(value)) throw unequalDepths();
+      put(value, index++);
+    }
+  };
+  visit(data, 0);
+}
+
+function unequalDepths(): TokenLearnerError {
+  return new TokenLearnerError('ERR_SHAPE_MISMATCH', 'Expected nested arrays of equal depths for `data`');
 }
 
 function unequalLengths(row: unknown, size: number): TokenLearnerError {

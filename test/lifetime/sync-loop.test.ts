@@ -2,8 +2,6 @@ import { resultOf } from './run';
 
 // 128 kB each: 800 MB in total. During the first half memory may grow, by what waits for the event loop and by garbage.
 const COUNT = 6000;
-// A millisecond each: 400 MB in total.
-const SLOW = new Map([['from numbers', 3000]]);
 const ALLOWED = 128;
 // On Node 24 their memory levels off after some 200,000.
 const LATE = new Map([['small modules', 300_000]]);
@@ -30,7 +28,7 @@ describe.each(['main', 'worker'])('in the %s thread, a loop that never yields', 
   ])(
     'reads data of %s and keeps nothing: resident memory levels off',
     async (what) => {
-      const memory = await growth(what, SLOW.get(what) ?? COUNT, where);
+      const memory = await growth(what, COUNT, where);
       expect(memory.growth).toBeLessThan(ALLOWED);
       expect(memory.peak).toBeLessThan(800);
     },
