@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/error.hpp"
-#include "platform/platform.hpp"
+#include "engine/memory/host-blocks.hpp"
 
 namespace tokenlearner {
 
@@ -15,8 +15,6 @@ namespace {
 // The maximum number of bytes of lent memory that may wait for the event loop.
 constexpr int64_t kMostWaiting = 64 << 20;
 constexpr int64_t kLoanCost = 2048;
-// From this number of freed bytes on, memory is returned to the system.
-constexpr int64_t kTrimBytes = 16 << 20;
 
 /// True if the host allows ArrayBuffers over native memory. Node does, Electron does not.
 bool allows_external_buffers(Napi::Env env) {
@@ -201,7 +199,7 @@ void StorageRegistry::sweep(Napi::Env env) {
   js_memory_.collect(env);
   // Only after the sweep: this call may start a garbage collection.
   if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
-  if (change < -kTrimBytes) platform::return_free_memory();
+  trim_freed();
 }
 
 }  // namespace tokenlearner
