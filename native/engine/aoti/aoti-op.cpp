@@ -168,8 +168,8 @@ std::vector<Outputs> AotiOp::run_list(RequestList list) const {
   for (std::size_t first = 0; first < list.size();) {
     std::size_t end = first;
     int64_t size = 0;
-    do size += only(list[end++].inputs).shape.at(0);
-    while (end < list.size() && size + only(list[end].inputs).shape.at(0) <= most);
+    do size += only(list[end++].inputs).shape.front();
+    while (end < list.size() && size + only(list[end].inputs).shape.front() <= most);
     if (end - first == 1) {
       const Tensor input = moved(only(list[first].inputs), placement().device);
       results.push_back(run({&input, 1}, CallOptions()));

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "engine/memory/dims.hpp"
 #include "engine/memory/dtype.hpp"
 #include "engine/memory/storage.hpp"
 
 namespace tokenlearner {
-
-using Dims = std::vector<int64_t>;
 
 /// A strided view of a storage. Strides and offset are in elements, not bytes.
 struct Tensor {
