@@ -65,10 +65,11 @@ function fromNumbers(data: unknown, shape: unknown, asked: DType | undefined): A
   const convert = (value: unknown): number | bigint =>
     encoded(fillValue('data', fromJsonElement(value, dtype), dtype), dtype);
   // The usual case has a function of its own, which V8 then compiles for one kind of array.
+  const floats = dtype === 'float32' ? (elements as Float32Array) : undefined;
   const put =
-    elements instanceof Float32Array
+    floats !== undefined
       ? (value: unknown, i: number) => {
-          elements[i] = typeof value === 'number' ? value : Number(convert(value));
+          floats[i] = typeof value === 'number' ? value : Number(convert(value));
         }
       : (value: unknown, i: number) => {
           elements[i] = convert(value);
