@@ -73,9 +73,7 @@ export function nested<T>(at: (index: number) => T, shape: Shape): Nested<T> {
     const size = shape[dimension];
     if (size === undefined) return at(offset);
     const row: Nested<T>[] = [];
-    if (dimension === shape.length - 1) for (let i = 0; i < size; i++) row.push(at(offset + i));
-    else
-      for (let i = 0; i < size; i++) row.push(level(dimension + 1, offset + i * (strides[dimension] ?? 1)));
+    for (let i = 0; i < size; i++) row.push(level(dimension + 1, offset + i * (strides[dimension] ?? 1)));
     return row;
   };
   return level(0, 0);
@@ -115,31 +113,31 @@ export function visitElements(
   shape: readonly number[],
   put: (value: unknown, index: number) => void,
 ): void {
+  if (shape.length === 0) {
+    put(data, 0);
+    return;
+  }
   let index = 0;
   const visit = (level: unknown, dimension: number): void => {
-    const size = shape[dimension];
-    if (size === undefined) {
-      if (typeof level === 'object' && Array.isArray(level)) throw unequalDepths();
-      put(level, index++);
-      return;
-    }
+    const size = shape[dimension] ?? 0;
     if (!Array.isArray(level) || level.length !== size) throw unequalLengths(level, size);
     // The elements by index: an iterator of the caller's could give others.
     if (dimension < shape.length - 1) {
       for (let i = 0; i < size; i++) visit(level[i], dimension + 1);
       return;
     }
+    // A call of its own for each element would take half as long again.
     for (let i = 0; i < size; i++) {
       const value: unknown = level[i];
-      if (typeof value === 'object' && Array.isArray(value)) throw unequalDepths();
+      if (typeof value === 'object' && Array.isArray(value))
+        throw new TokenLearnerError(
+          'ERR_SHAPE_MISMATCH',
+          'Expected nested arrays of equal depths for `data`',
+        );
       put(value, index++);
     }
   };
   visit(data, 0);
-}
-
-function unequalDepths(): TokenLearnerError {
-  return new TokenLearnerError('ERR_SHAPE_MISMATCH', 'Expected nested arrays of equal depths for `data`');
 }
 
 function unequalLengths(row: unknown, size: number): TokenLearnerError {

@@ -20,7 +20,7 @@ constexpr bool kKeeps = false;
 constexpr bool kKeeps = true;
 #endif
 
-/// If malloc got back so many bytes at once, its free memory goes to the system.
+/// trim_freed() does something from so many bytes on.
 constexpr std::size_t kTrimBytes = 16 << 20;
 /// Blocks of malloc have sizes in steps of this.
 constexpr std::size_t kStep = 256;
@@ -107,7 +107,7 @@ Kept& kept() {
   return *instance;
 }
 
-/// What malloc got back since the last trim_freed().
+/// The bytes that give_back() has passed to free() since the last call of trim_freed().
 std::atomic<std::size_t> freed_bytes = 0;
 
 bool is_kept(std::size_t bytes) { return kKeeps && bytes >= kLeastKept && bytes <= kMostKept; }
