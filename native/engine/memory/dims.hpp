@@ -68,7 +68,6 @@ class Dims {
     if (count > size_) std::fill(data_ + size_, data_ + count, value);
     size_ = count;
   }
-  void clear() { size_ = 0; }
   void push_back(int64_t value) {
     if (size_ == capacity_) grow(2 * capacity_);
     data_[size_++] = value;
