@@ -111,10 +111,10 @@ export function compareVersions(a, b) {
 }
 
 /**
- * The folders, below the checkout, of the npm packages that the package needs when it runs, in a parsed package-lock.json. Those of its
- * workspaces are not among them.
+ * The folders, below the checkout, of the npm packages that the packages in `roots` need when they run, in a parsed package-lock.json. By default
+ * that is the package alone, without its workspaces.
  */
-export function runtimePackages({ packages }) {
+export function runtimePackages({ packages }, roots = ['']) {
   const found = new Set();
   const add = (folder) => {
     for (const name of Object.keys(packages[folder].dependencies ?? {})) {
@@ -124,7 +124,7 @@ export function runtimePackages({ packages }) {
       add(needed);
     }
   };
-  add('');
+  for (const folder of roots) add(folder);
   return [...found].sort();
 }
 

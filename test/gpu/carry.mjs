@@ -13,6 +13,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -50,9 +51,15 @@ const FILES = [
   'package.json',
   'dist',
   ADDON,
+  'python/export.py',
+  'packages/server/package.json',
+  'packages/server/dist',
+  'packages/server/proto',
+  'scripts/python-env.mjs',
   'scripts/tools.mjs',
+  'test/bench/install-peers.mjs',
   'test/bench/machine.mjs',
-  'test/bench/serve/batcher.mjs',
+  'test/bench/serve',
   'test/bench/statistics.mjs',
   'test/bench/workloads.json',
   'test/bench/workloads.mjs',
@@ -61,10 +68,16 @@ const FILES = [
   'test/gpu',
 ];
 
+/** The load generator's HTTP client. */
+const CLIENT = 'node_modules/undici';
+
 /** run.sh's commands. */
 const COMMANDS = [
-  ['a', 'right: the kernels alone and under compute-sanitizer, parity, faults'],
-  ['b', "fast: the kernels, the batcher, the bench against PyTorch eager and cuBLAS's product"],
+  [
+    'a',
+    'right: the kernels alone and under compute-sanitizer, parity, faults, the server, compiled programs',
+  ],
+  ['b', "fast: the kernels, the batcher, the server, the bench against PyTorch eager and cuBLAS's product"],
   ['c', 'the bench against torch.compile, for a few workloads'],
 ];
 
@@ -118,14 +131,23 @@ async function build() {
   buildTargets(cmakeFolder, [...PROGRAMS, LIBRARY]);
 }
 
+/** Packs files and folders of one folder. */
+function pack(archive, folder, names) {
+  run('tar', ['--create', '--use-compress-program=xz -6 --threads=0', `--file=${archive}`, ...names], {
+    cwd: folder,
+  });
+}
+
 /** This Node, packed: kept in build/gpu-node, since it takes a while. */
 function packNode(target) {
-  const kept = path.join(root, 'build', 'gpu-node', `${process.version}-${process.arch}.xz`);
+  const kept = path.join(root, 'build', 'gpu-node', `${process.version}-${process.arch}.tar.xz`);
   if (!existsSync(kept)) {
     say('Packing Node');
-    mkdirSync(path.dirname(kept), { recursive: true });
-    cpSync(process.execPath, kept.slice(0, -3), { dereference: true });
-    run('xz', ['-6', '--threads=0', '--force', kept.slice(0, -3)]);
+    const folder = path.dirname(kept);
+    mkdirSync(folder, { recursive: true });
+    cpSync(process.execPath, path.join(folder, 'node'), { dereference: true });
+    pack(kept, folder, ['node']);
+    rmSync(path.join(folder, 'node'));
   }
   cpSync(kept, target);
 }
@@ -136,23 +158,34 @@ function copyPrograms(folder) {
     const foreign = foreignLibraries(program);
     if (foreign.length > 0) throw new SetupError(`${name} needs ${foreign.join(', ')}`);
     cpSync(program, path.join(folder, 'bin', name));
+    chmodSync(path.join(folder, 'bin', name), 0o755);
   }
+}
+
+/** All files but Node, as they are unpacked. */
+function collectFiles(folder) {
+  const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
+  const packages = runtimePackages(lock, ['', 'packages/server', CLIENT]);
+  for (const name of [...FILES, ...packages, CLIENT])
+    cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
+  symlinkSync('..', path.join(folder, 'node_modules', 'tokenlearner'));
+  for (const name of ['carry.mjs', 'run.sh', 'tests'])
+    rmSync(path.join(folder, 'test', 'gpu', name), { recursive: true, force: true });
+  copyPrograms(folder);
 }
 
 /** Fills the folder anew. Returns its size in bytes. */
 function collect(folder) {
   rmSync(folder, { recursive: true, force: true });
-  const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
-  for (const name of [...FILES, ...runtimePackages(lock)]) {
-    cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
-  }
-  for (const name of ['carry.mjs', 'run.sh', 'tests'])
-    rmSync(path.join(folder, 'test', 'gpu', name), { recursive: true, force: true });
+  const files = path.join(folder, 'files');
+  mkdirSync(files, { recursive: true });
+  collectFiles(files);
+  pack(path.join(folder, 'files.tar.xz'), files, readdirSync(files));
+  rmSync(files, { recursive: true });
   cpSync(path.join(root, 'test', 'gpu', 'run.sh'), path.join(folder, 'run.sh'));
   chmodSync(path.join(folder, 'run.sh'), 0o755);
   writeFileSync(path.join(folder, 'COMMIT'), `${describeCommit() ?? 'unknown'}\n`);
-  copyPrograms(folder);
-  packNode(path.join(folder, 'node.xz'));
+  packNode(path.join(folder, 'node.tar.xz'));
   return demandSize(folder);
 }
 

@@ -1,11 +1,12 @@
 /**
- * Checks a built package on a GPU: parity, faults, and the bench against PyTorch. It needs Node, libtorch, the built package
- * (dist/ and the addon with its run-time dependencies) and test/bench/workloads.json. The bench also needs Python with torch.
+ * Checks a built package on a GPU: parity, faults, the server, compiled programs, and the bench against PyTorch. It needs Node, libtorch, the
+ * built packages (dist/ and the addon with the run-time dependencies) and test/bench/workloads.json; programs and the bench also need Python with
+ * torch.
  * carry.mjs takes all of it to a machine that has no Node and no network.
  *
- *     node test/gpu/check.mjs [--parity] [--faults] [--bench] [OPTION]...
+ *     node test/gpu/check.mjs [--parity] [--faults] [--server] [--programs] [--bench] [OPTION]...
  *
- * Without a choice it runs all three. USAGE lists the options. Exit codes: 0 if all checks pass, 1 if one fails, 2 for a wrong
+ * Without a choice it runs all. USAGE lists the options. Exit codes: 0 if all checks pass, 1 if one fails, 2 for a wrong
  * command line, 77 if there is no usable GPU.
  */
 import { runtime } from '../../dist/index.mjs';
@@ -15,7 +16,9 @@ import { runBench } from './bench.mjs';
 import { runFaults } from './faults.mjs';
 import { parseOptions, USAGE } from './options.mjs';
 import { runParity } from './parity.mjs';
+import { runPrograms } from './programs.mjs';
 import { Report } from './report.mjs';
+import { runServer } from './server.mjs';
 
 const WRONG_USAGE = 2;
 const SKIPPED = 77;
@@ -51,6 +54,8 @@ if (options.parity) {
   await attempt(check, 'parity', () => runParity(check, { ...options, save }));
 }
 if (options.faults) await runFaults(check, { ...options, libtorchVersion: info.libtorch.version });
+if (options.server) await attempt(check, 'server', () => runServer(check, options));
+if (options.programs) await attempt(check, 'programs', () => runPrograms(check, options));
 if (options.bench) {
   const save = (results) => report.set('bench', results);
   await attempt(check, 'bench', () => runBench(check, { ...options, save }));

@@ -4,28 +4,28 @@ import { chooseRows } from './workloads.mjs';
 
 export const USAGE = `npm run test:gpu -- [OPTION]...
 
-  --parity, --faults, --bench   only these (default: all three)
+  --parity, --faults, --server, --programs, --bench
+                                only these (default: all)
   --output FILE                 the results, as JSON, written again after each of them
   --only A,B                    bench: only these workloads of test/bench/workloads.json
   --modes A,B                   bench: only these of float32, tf32, bfloat16, float16
   --no-compile                  bench: without torch.compile, which takes minutes for each row
   --time-limit SECONDS          bench: begin no row later than this
-  --python PROGRAM              bench: a Python with torch (default: python3)
+  --python PROGRAM              programs, bench: a Python with torch (default: python3)
   --seed N                      parity: of the random weights and inputs (default: 0)
   --device cuda|cpu             cpu: a trial of this program on a machine without a GPU`;
 
+const PARTS = ['parity', 'faults', 'server', 'programs', 'bench'];
 const DEVICES = ['cuda', 'cpu'];
 
-/** {parity, faults, bench, output, rows, compile, seconds, python, seed, device}; throws an error that says what is wrong. */
+/** {parity, faults, server, programs, bench, output, rows, compile, seconds, python, seed, device}; throws an error that says what is wrong. */
 export function parseOptions(args) {
   const flag = { type: 'boolean', default: false };
   const string = { type: 'string' };
   const { values } = parseArgs({
     args,
     options: {
-      parity: flag,
-      faults: flag,
-      bench: flag,
+      ...Object.fromEntries(PARTS.map((part) => [part, flag])),
       output: string,
       only: string,
       modes: string,
@@ -36,14 +36,12 @@ export function parseOptions(args) {
       device: { ...string, default: 'cuda' },
     },
   });
-  const { parity, faults, bench, output, python, device } = values;
+  const { output, python, device } = values;
   if (!DEVICES.includes(device))
     throw new RangeError(`Expected cuda or cpu for --device but received ${device}`);
-  const all = !parity && !faults && !bench;
+  const all = !PARTS.some((part) => values[part]);
   return {
-    parity: all || parity,
-    faults: all || faults,
-    bench: all || bench,
+    ...Object.fromEntries(PARTS.map((part) => [part, all || values[part]])),
     output,
     rows: chooseRows({ only: values.only?.split(','), modes: values.modes?.split(',') }),
     compile: !values['no-compile'],

@@ -4,8 +4,9 @@
 #
 #     bash run.sh a|b|c [OPTION]...
 #
-#   a  right: the kernels against the oracle, then at the same time the kernels under compute-sanitizer and at all sizes, parity, faults
-#   b  fast: the kernels' times, the batcher, and the bench against PyTorch eager and cuBLAS's product
+#   a  right: the kernels against the oracle, then at the same time the kernels under compute-sanitizer and at all sizes, parity, faults,
+#      the server, compiled programs
+#   b  fast: the kernels' times, the batcher, the server, and the bench against PyTorch eager and cuBLAS's product
 #   c  the bench against torch.compile, for a few workloads
 #
 # Each takes less than ten minutes, and much less with 16 cores. The results go to ${OUT:-./out}: run.log, a line of steps.jsonl for each
@@ -65,19 +66,19 @@ finish() {
   exit 0
 }
 
-unpack_node() {
-  [ -x "$here/node" ] && return
-  if command -v xz >/dev/null; then
-    xz -dc "$here/node.xz" >"$here/node.next"
-  else
-    python3 -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), sys.stdout.buffer)' "$here/node.xz" >"$here/node.next"
-  fi
-  chmod +x "$here/node.next" && mv "$here/node.next" "$here/node"
+# Node and all files, each archive once.
+unpack() {
+  local archive
+  for archive in "$here"/*.tar.xz; do
+    [ -e "$archive" ] || continue
+    [ -e "$archive.unpacked" ] && continue
+    python3 -W ignore -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$archive" "$here" || return
+    touch "$archive.unpacked"
+  done
 }
 
 prepare() {
-  chmod +x "$here"/bin/*
-  unpack_node || { say 'node.xz cannot be unpacked'; exit 1; }
+  unpack || { say 'The archives cannot be unpacked'; exit 1; }
   if [ -z "${TOKENLEARNER_LIBTORCH:-}" ]; then
     TOKENLEARNER_LIBTORCH=$(python3 -c 'import importlib.util as i; print(i.find_spec("torch").submodule_search_locations[0])') ||
       { say 'python3 has no torch; name a libtorch in TOKENLEARNER_LIBTORCH'; exit 1; }
@@ -119,6 +120,8 @@ right() {
   done
   begin check parity 400 --parity
   begin check faults 400 --faults
+  begin check server 100 --server
+  begin check programs 400 --programs
   join
 }
 
@@ -128,7 +131,9 @@ fast() {
   [ "$skipped" = 0 ] || finish
   step batcher 60 "$here/node" "$here/test/bench/serve/batcher.mjs" --device cuda --rounds 4 --seconds 0.5 --output "$out/batcher.json"
   note $?
-  check bench 450 --bench --no-compile --time-limit 400 "$@"
+  step serve 180 "$here/node" "$here/test/bench/serve/bench.mjs" --device cuda --closed --output "$out"
+  note $?
+  check bench 300 --bench --no-compile --time-limit 250 "$@"
   note $?
 }
 

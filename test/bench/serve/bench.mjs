@@ -2,9 +2,10 @@
  * The serving benchmark: each contender in a process of its own, under a closed loop and then an open loop at multiples of its own
  * saturation, from a load generator in another process on loopback.
  *
- *   npm run bench:serve [-- --quick] [--output FOLDER] [--only NAME,...]
+ *   npm run bench:serve [-- --quick] [--output FOLDER] [--only NAME,...] [--device cuda] [--closed]
  *
- * A full run takes less than 15 minutes and writes serve-cpu.json and serve-cpu.svg; --quick takes less than a minute, to see that all works.
+ * A full run takes less than 15 minutes and writes serve-cpu.json and serve-cpu.svg; --quick takes less than a minute, to see that all works;
+ * --closed leaves the open loop out, and so the chart. On a GPU the files are serve-cuda.*, and requests come from the host's memory.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,6 +14,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { runtime } from '../../../dist/index.mjs';
 import { root, say } from '../../../scripts/tools.mjs';
 import { ensurePeers } from '../install-peers.mjs';
 import { describeCommit, describeMachine } from '../machine.mjs';
@@ -35,14 +37,21 @@ const CONTENDERS = [
   { id: 'grpc', process: 'server', protocol: 'grpc' },
 ];
 
-/** One image a request. */
-const CASES = ['cifar', 'doc-1'].map((name) => {
-  const { shape, dim, ffMult, numOutputTokens } = WORKLOADS.find((each) => each.name === name);
-  return { name, shape: [1, ...shape.slice(1)], model: { dim, ffMult, numOutputTokens, device: 'cpu' } };
-});
+/** One image a request; of RT-1 the six of a step. */
+const CASES = { cpu: ['cifar', 'doc-1'], cuda: ['cifar', 'doc-1', 'rt1-step'] };
 
-const FULL = { closedSeconds: 6, openSeconds: 8, warmSeconds: 2, loads: LOADS, cases: CASES };
-const QUICK = { closedSeconds: 0.5, openSeconds: 0.5, warmSeconds: 0.2, loads: [0.5, 3], cases: [CASES[0]] };
+function casesOn(device) {
+  return CASES[device].map((name) => {
+    const { shape, dim, ffMult, numOutputTokens } = WORKLOADS.find((each) => each.name === name);
+    const images = name === 'rt1-step' ? shape : [1, ...shape.slice(1)];
+    return { name, shape: images, model: { dim, ffMult, numOutputTokens, device } };
+  });
+}
+
+const FULL = { closedSeconds: 6, openSeconds: 8, warmSeconds: 2, loads: LOADS, cases: Infinity };
+const QUICK = { closedSeconds: 0.5, openSeconds: 0.5, warmSeconds: 0.2, loads: [0.5, 3], cases: 1 };
+/** The seconds of the closed loops of --closed. */
+const CLOSED = { closedSeconds: 1.5, warmSeconds: 0.5, loads: [] };
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -123,13 +132,13 @@ async function measure({ process: program, protocol }, { model, shape }, plan, g
 }
 
 /** Runs all. @returns {workloads, machine, ...}, as it is written. */
-async function run(plan, contenders) {
-  const { onnxruntime } = ensurePeers({ install: false });
+async function run(plan, contenders, device) {
+  const { onnxruntime } = device === 'cpu' ? ensurePeers({ install: false }) : { onnxruntime: null };
   const generator = new Child('load.mjs');
   const workloads = [];
   const before = loadavg()[0];
   try {
-    for (const each of plan.cases) {
+    for (const each of casesOn(device).slice(0, plan.cases)) {
       const found = {};
       for (const contender of contenders) {
         if (contender.id === 'onnxruntime' && onnxruntime === null) continue;
@@ -147,7 +156,9 @@ async function run(plan, contenders) {
   }
   const machine = { ...describeMachine(), load: Number(before.toFixed(2)) };
   return {
-    commit: describeCommit(),
+    commit: process.env.TOKENLEARNER_COMMIT ?? describeCommit(),
+    device,
+    card: device === 'cpu' ? undefined : runtime.info().devices[1]?.name,
     machine,
     deadlineMs: DEADLINE_MS,
     maxQueueSize: MAX_QUEUE,
@@ -161,18 +172,24 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     output: { type: 'string' },
     only: { type: 'string' },
+    device: { type: 'string', default: 'cpu' },
+    closed: { type: 'boolean', default: false },
   },
 });
+const { device } = values;
+if (CASES[device] === undefined) throw new Error(`Expected cpu or cuda for --device but received ${device}`);
 const only = values.only?.split(',');
 const stranger = only?.find((name) => !CONTENDERS.some(({ id }) => id === name));
 if (stranger !== undefined)
   throw new Error(`Expected --only of ${CONTENDERS.map(({ id }) => id).join(', ')} but received ${stranger}`);
 const contenders = CONTENDERS.filter(({ id }) => only === undefined || only.includes(id));
-const results = await run(values.quick ? QUICK : FULL, contenders);
+const plan = { ...(values.quick ? QUICK : FULL), ...(values.closed ? CLOSED : {}) };
+const results = await run(plan, contenders, device);
 const published = path.join(root, 'test', 'bench', 'results');
 const unpublished = path.join(root, 'build', 'bench');
-const folder = values.output ?? (values.quick || only !== undefined ? unpublished : published);
+const isWhole = !values.quick && !values.closed && only === undefined;
+const folder = values.output ?? (isWhole ? published : unpublished);
 mkdirSync(folder, { recursive: true });
-writeFileSync(path.join(folder, 'serve-cpu.json'), `${JSON.stringify(results, null, 1)}\n`);
-writeFileSync(path.join(folder, 'serve-cpu.svg'), drawServeChart(results));
-say(`Wrote ${path.relative(root, folder)}/serve-cpu.json and serve-cpu.svg`);
+writeFileSync(path.join(folder, `serve-${device}.json`), `${JSON.stringify(results, null, 1)}\n`);
+if (!values.closed) writeFileSync(path.join(folder, `serve-${device}.svg`), drawServeChart(results));
+say(`Wrote ${path.relative(root, folder)}/serve-${device}.*`);

@@ -83,7 +83,7 @@ function plot({ name, contenders }, present, y) {
 }
 
 /** The text of the SVG file. */
-export function drawServeChart({ workloads, machine, deadlineMs }) {
+export function drawServeChart({ workloads, machine, card, deadlineMs }) {
   const present = SERIES.map((each, index) => ({ ...each, index })).filter(({ id }) =>
     workloads.some(({ contenders }) => contenders[id]?.open !== undefined),
   );
@@ -99,7 +99,7 @@ export function drawServeChart({ workloads, machine, deadlineMs }) {
     text(
       MARGIN,
       52,
-      `load in multiples of each contender's own saturation; float32, ${machine.cores} cores, ${machine.cpu}`,
+      `load in multiples of each contender's own saturation; float32, ${card === undefined ? '' : `${card}, `}${machine.cores} cores, ${machine.cpu}`,
       'font-size="12" class="muted"',
     ),
     ...keys,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { evaluate } from './evaluate';
@@ -27,6 +27,9 @@ describe('carry', () => {
       'node_modules/a',
       'node_modules/a/node_modules/c',
       'node_modules/d',
+    ]);
+    expect(evaluate('../../scripts/tools', `it.runtimePackages(${lock}, ['packages/server'])`)).toEqual([
+      'node_modules/c',
     ]);
   });
 
@@ -89,10 +92,20 @@ describe('run.sh', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as { step: string; exit: number });
 
-  const RIGHT = ['kernels', 'memcheck', 'racecheck', 'synccheck', 'initcheck', 'parity', 'faults'];
+  const RIGHT = [
+    'kernels',
+    'memcheck',
+    'racecheck',
+    'synccheck',
+    'initcheck',
+    'parity',
+    'faults',
+    'server',
+    'programs',
+  ];
   const FULL = ['float32', 'tf32', 'bfloat16', 'float16'].flatMap((name) => [`full ${name}`, `full ${name}`]);
 
-  it('a runs every tool on the kernels, all sizes, parity and faults, and fails when one fails', () => {
+  it('a runs every tool on the kernels, all sizes, parity, faults, the server and programs, and fails when one fails', () => {
     const { status, stdout } = run('a', {});
     expect(status).toBe(0);
     const names = steps().map(({ step }) => step);
@@ -104,6 +117,8 @@ describe('run.sh', () => {
       'full tf32: cuda-gpu-kernels --test-suite=cuda/gpu-kernels/full --test-case=the official layers* --subcase=* tf32',
       `parity: node ${folder}/test/gpu/check.mjs --output ${folder}/out/parity.json --parity`,
       `faults: node ${folder}/test/gpu/check.mjs --output ${folder}/out/faults.json --faults`,
+      `server: node ${folder}/test/gpu/check.mjs --output ${folder}/out/server.json --server`,
+      `programs: node ${folder}/test/gpu/check.mjs --output ${folder}/out/programs.json --programs`,
     ])
       expect(stdout).toContain(command);
     expect(readFileSync(path.join(folder, 'out', 'run.log'), 'utf8')).toContain(
@@ -118,12 +133,28 @@ describe('run.sh', () => {
     expect(run('c', { node: 77 }).status).toBe(77);
   });
 
-  it('b times the kernels, the batcher and the bench', () => {
+  it('b times the kernels, the batcher, the server and the bench', () => {
     const { status, stdout } = run('b', {});
     expect(status).toBe(0);
-    expect(steps().map(({ step }) => step)).toEqual(['bench-kernels', 'batcher', 'bench']);
+    expect(steps().map(({ step }) => step)).toEqual(['bench-kernels', 'batcher', 'serve', 'bench']);
     expect(stdout).toContain('batcher.mjs --device cuda');
+    expect(stdout).toContain('bench.mjs --device cuda --closed');
     expect(stdout).toContain(`check.mjs --output ${folder}/out/bench.json --bench --no-compile`);
+  });
+
+  it('unpacks what it is carried with', () => {
+    mkdirSync(path.join(folder, 'packed'));
+    writeFileSync(path.join(folder, 'packed', 'tool'), '', { mode: 0o755 });
+    const archive = path.join(folder, 'files.tar.xz');
+    spawnSync('tar', ['-cJf', archive, '-C', path.join(folder, 'packed'), 'tool']);
+    expect(run('c', {}).status).toBe(0);
+    expect(statSync(path.join(folder, 'tool')).mode & 0o777).toBe(0o755);
+    writeFileSync(archive, 'no archive');
+    expect(run('c', {}).status).toBe(0); // It was unpacked before.
+    rmSync(`${archive}.unpacked`);
+    const { status, stdout } = run('c', {});
+    expect(status).toBe(1);
+    expect(stdout).toContain('The archives cannot be unpacked');
   });
 
   it('c takes options', () => {

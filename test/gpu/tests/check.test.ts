@@ -58,6 +58,14 @@ describe('check.mjs', () => {
     expect(run.status).toBe(0);
   });
 
+  it('runs the server with the CPU in the place of a GPU', () => {
+    const { status, stdout } = spawnSync(process.execPath, [script, '--server', '--device', 'cpu'], {
+      encoding: 'utf8',
+    });
+    expect(stdout).toContain('All passed');
+    expect(status).toBe(0);
+  });
+
   it('says what is wrong with its command line', () => {
     const { status, stderr } = spawnSync(process.execPath, [script, '--only', 'x'], { encoding: 'utf8' });
     expect(status).toBe(2);

@@ -3,6 +3,7 @@ import { evaluate } from './evaluate';
 interface Options {
   parity: boolean;
   faults: boolean;
+  programs: boolean;
   bench: boolean;
   compile: boolean;
   seconds: number | null;
@@ -14,8 +15,15 @@ const parse = (...args: string[]): Options =>
 
 describe('parseOptions', () => {
   it('runs all without a choice', () => {
-    expect(parse()).toMatchObject({ parity: true, faults: true, bench: true, compile: true, device: 'cuda' });
-    expect(parse('--faults')).toMatchObject({ parity: false, faults: true, bench: false });
+    expect(parse()).toMatchObject({
+      parity: true,
+      faults: true,
+      programs: true,
+      bench: true,
+      compile: true,
+      device: 'cuda',
+    });
+    expect(parse('--faults')).toMatchObject({ parity: false, faults: true, programs: false, bench: false });
   });
 
   it('chooses rows of the bench', () => {
