@@ -15,7 +15,7 @@ const PEERS = ['grouped-conv', 'eager', 'compile', 'matmul'];
 /** Markdown: a section of BENCHMARKS.md. */
 export function gpuMarkdown(results) {
   const { card, computeCapability, driver, versions, libtorch, date, commit, checks, queue } = results;
-  const { rows, compileRows, host, batcher, kernels } = results;
+  const { rows, compileRows, host, batcher, serve = [], kernels } = results;
   const { cuda, cudnn, torch, ...others } = versions;
   const software = Object.entries({ ...others, libtorch, torch }).map(
     ([name, version]) => `${name} ${version}`,
@@ -34,7 +34,7 @@ export function gpuMarkdown(results) {
     `- **Machine**: ${card}, compute capability ${computeCapability}; driver ${driver}, CUDA ${cuda}, cuDNN ${cudnn}`,
     `- **Software**: ${software.join(', ')}`,
     `- **Run**: ${date.slice(0, 16).replace('T', ' ')} UTC, commit ${commit ?? 'unknown'}`,
-    `- **Right**: ${checks.parity} checks of parity and ${checks.faults} of faults passed in the same run`,
+    `- **Right**: ${inWords(Object.entries(checks).map(([name, count]) => `${count} of ${name}`))}: all checks passed in the same run`,
     '',
     `Median milliseconds by the wall clock, from a tensor on the GPU to a tensor on the GPU, and how many times that of \`fused\` this is. Latency is the time`,
     `of one forward that the thread waits for (ours by \`forwardSync\`; "awaited" is ours by \`await forward\`); throughput is the time per forward when ${queue} are`,
@@ -48,9 +48,14 @@ export function gpuMarkdown(results) {
     ...(compileRows.length > 0 ? compiled : []),
     ...(host.length > 0 ? hostTable(host) : []),
     ...(batcher.length > 0 ? batcherTable(batcher) : []),
+    ...(serve.length > 0 ? serveTable(serve) : []),
     ...(kernels.length > 0 ? kernelTable(kernels) : []),
     '',
   ].join('\n');
+}
+
+function inWords(items) {
+  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
 
 function image(card) {
@@ -112,6 +117,20 @@ function batcherTable(batcher) {
     "The batcher in float32, with 64 callers whose inputs are in the host's memory, against forwards of all 64 inputs that are already joined in memory (mixed sizes: one forward for each size):",
     ['case', ...ids],
     batcher.map((row) => [row.case, ...ids.map((id) => row[id])]),
+  );
+}
+
+/** One row a workload, one column a contender of bench:serve. */
+function serveTable(serve) {
+  const ids = Object.keys(serve[0].contenders);
+  const figures = ({ closed }) => `${closed.throughput.toFixed(0)} (${closed.p99Ms.toFixed(1)} ms)`;
+  return plainTable(
+    'Answers per second to 64 clients of another process over loopback, and the 99th percentile of their latency. `batcher` and `forward` are a plain HTTP server around the Batcher and around `model.forward`; the others are the server:',
+    ['case', ...ids],
+    serve.map(({ name, shape, contenders }) => [
+      `${name} (${shape.join('×')})`,
+      ...ids.map((id) => figures(contenders[id])),
+    ]),
   );
 }
 

@@ -4,7 +4,10 @@ import path from 'node:path';
 import { SetupError } from '../../scripts/tools.mjs';
 
 /** The checks without which no times are published: wrong results can be fast. */
-const REQUIRED = ['parity', 'faults', 'bench'];
+const REQUIRED = ['parity', 'faults', 'server', 'programs', 'bench'];
+
+/** Those of them that count checks. */
+const CHECKS = REQUIRED.filter((name) => name !== 'bench');
 
 /** Such as 'gpu-nvidia-h100-80gb-hbm3', for the files of a card. */
 export function baseNameOf(card) {
@@ -24,8 +27,8 @@ export function readGpuResults(folder) {
 }
 
 /**
- * Reads the reports parity.json, faults.json, bench.json and, where there is one, compile.json: {parity, faults, bench, compile}; and the
- * times batcher.json and kernels.jsonl, where they are there: {batcher, kernels}.
+ * Reads the reports parity.json, faults.json, server.json, programs.json, bench.json and, where there is one, compile.json: {parity, ...}; and
+ * the times batcher.json, serve-cuda.json and kernels.jsonl, where they are there: {batcher, serve, kernels}.
  */
 export function readFolder(folder) {
   const read = (name, parse) => {
@@ -39,16 +42,20 @@ export function readFolder(folder) {
       .map((line) => JSON.parse(line));
   return {
     reports: Object.fromEntries([...REQUIRED, 'compile'].flatMap((name) => read(`${name}.json`, JSON.parse))),
-    times: Object.fromEntries([...read('batcher.json', JSON.parse), ...read('kernels.jsonl', lines)]),
+    times: Object.fromEntries([
+      ...read('batcher.json', JSON.parse),
+      ...read('serve-cuda.json', JSON.parse).map(([, serve]) => ['serve', serve]),
+      ...read('kernels.jsonl', lines),
+    ]),
   };
 }
 
 /**
- * One record out of the reports of one card: {card, driver, libtorch, commit, ..., checks, rows, compileRows, host, batcher, kernels}. Throws
- * a SetupError unless parity, faults and the bench ran to their ends on the same card, libtorch and commit, without a failure.
+ * One record out of the reports of one card: {card, driver, libtorch, commit, ..., checks, rows, compileRows, host, batcher, serve,
+ * kernels}. Throws a SetupError unless all but `compile` ran to their ends on the same card, libtorch and commit, without a failure.
  *
- * @param reports - {parity, faults, bench, compile}: what test/gpu/check.mjs writes; `compile` may be missing.
- * @param times - {batcher, kernels} of the same run; each may be missing.
+ * @param reports - {parity, faults, server, programs, bench, compile}: what test/gpu/check.mjs writes; `compile` may be missing.
+ * @param times - {batcher, serve, kernels} of the same run; each may be missing.
  */
 export function combineReports(reports, times = {}) {
   for (const name of REQUIRED)
@@ -66,12 +73,13 @@ export function combineReports(reports, times = {}) {
     commit,
     date,
     versions: { tokenlearner: info.version, node: info.node, torch, cuda, cudnn },
-    checks: { parity: reports.parity.checks, faults: reports.faults.checks },
+    checks: Object.fromEntries(CHECKS.map((name) => [name, reports[name].checks])),
     queue: bench.queue,
     rows: bench.rows,
     compileRows: reports.compile?.bench.rows ?? [],
     host: bench.host ?? [],
     batcher: times.batcher?.results ?? [],
+    serve: times.serve?.workloads ?? [],
     kernels: (times.kernels ?? []).filter(({ chosen }) => chosen),
   };
 }

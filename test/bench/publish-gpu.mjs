@@ -1,6 +1,6 @@
 /**
- * `npm run gpu:publish -- FOLDER`: takes the results of the GPU checks, parity.json, faults.json, bench.json and perhaps compile.json,
- * batcher.json and kernels.jsonl, into test/bench/results, BENCHMARKS.md and README.md.
+ * `npm run gpu:publish -- FOLDER`: takes the results of the GPU checks, parity.json, faults.json, server.json, programs.json, bench.json and
+ * perhaps compile.json, batcher.json, serve-cuda.json and kernels.jsonl, into test/bench/results, BENCHMARKS.md and README.md.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -32,12 +32,13 @@ describe('gpuMarkdown', () => {
   it('has the latency from host to host, the batcher and the kernels, where they were measured', () => {
     expect(markdown).toContain('| doc-1 float32 | 70 | 27 |');
     expect(markdown).toContain('| cifar | 1000 | 95.5 |');
+    expect(markdown).toContain('| cifar (1×128×8×8) | 20000 (4.0 ms) | 5000 (12.0 ms) |');
     expect(markdown).toContain('| doc-1 | 0.0150 (small, 9 TFLOP/s) | – |');
     expect(markdown).toContain('| vit-b | – | 0.3900 (wgmma, 607 TFLOP/s) |');
     expect(markdown).not.toContain('0.4430');
-    const bare = { ...(results as object), host: [], batcher: [], kernels: [] };
+    const bare = { ...(results as object), host: [], batcher: [], serve: [], kernels: [] };
     const without = evaluate('gpu-report', `it.gpuMarkdown(${JSON.stringify(bare)})`) as string;
-    for (const part of ['Microseconds from', 'The batcher', 'The kernels alone'])
+    for (const part of ['Microseconds from', 'The batcher', 'Answers per second', 'The kernels alone'])
       expect(without).not.toContain(part);
   });
 

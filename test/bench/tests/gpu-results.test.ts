@@ -18,20 +18,21 @@ describe('combineReports', () => {
       versions: { torch: '2.11.0+cu130', cuda: '13.0', node: 'v20' },
       rows: REPORTS.bench.bench.rows,
       compileRows: REPORTS.compile.bench.rows,
-      checks: { parity: 3, faults: 3 },
+      checks: { parity: 3, faults: 3, server: 3, programs: 3 },
       host: REPORTS.bench.bench.host,
       batcher: [],
+      serve: [],
       kernels: [],
     });
   });
 
   it('needs no run of torch.compile', () => {
-    const { parity, faults, bench } = REPORTS;
-    expect(combine({ parity, faults, bench })).toMatchObject({ compileRows: [] });
+    expect(combine({ ...REPORTS, compile: undefined })).toMatchObject({ compileRows: [] });
   });
 
   it.each([
     ['parity.json is missing', { parity: undefined }],
+    ['programs.json is missing', { programs: undefined }],
     ['faults.json has failures, such as x', { faults: { ...REPORTS.faults, failures: [{ name: 'x' }] } }],
     ['parity.json is a trial on the CPU', { parity: { ...REPORTS.parity, device: 'cpu' } }],
     ['bench.json is of a run that was cut short', { bench: { ...REPORTS.bench, finished: false } }],
@@ -56,10 +57,14 @@ describe('files', () => {
   it('are read from one folder', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'gpu-results-'));
     writeFileSync(path.join(folder, 'bench.json'), '{"a":1}');
+    writeFileSync(path.join(folder, 'serve-cuda.json'), '{"workloads":[]}');
     writeFileSync(path.join(folder, 'kernels.jsonl'), '{"ms":1}\n{"ms":2}\n');
     const found = evaluate('gpu-results', `it.readFolder(${JSON.stringify(folder)})`);
     rmSync(folder, { recursive: true });
-    expect(found).toEqual({ reports: { bench: { a: 1 } }, times: { kernels: [{ ms: 1 }, { ms: 2 }] } });
+    expect(found).toEqual({
+      reports: { bench: { a: 1 } },
+      times: { serve: { workloads: [] }, kernels: [{ ms: 1 }, { ms: 2 }] },
+    });
   });
 
   it('are found beside those of the CPU', () => {

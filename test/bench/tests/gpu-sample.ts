@@ -53,6 +53,8 @@ const compiled = {
 export const REPORTS = {
   parity: { ...head, parity: [] },
   faults: head,
+  server: head,
+  programs: head,
   bench: {
     ...head,
     bench: {
@@ -81,9 +83,21 @@ const kernel = (
   chosen: true,
 });
 
-/** The times of the same run: batcher.json and kernels.jsonl. */
+/** The times of the same run: batcher.json, serve-cuda.json and kernels.jsonl. */
 export const TIMES = {
   batcher: { results: [{ case: 'cifar', 'batcher /s': 1000, 'ratio %': 95.5 }] },
+  serve: {
+    workloads: [
+      {
+        name: 'cifar',
+        shape: [1, 128, 8, 8],
+        contenders: {
+          batcher: { closed: { throughput: 20_000.4, p99Ms: 4.04 } },
+          grpc: { closed: { throughput: 5000, p99Ms: 12 } },
+        },
+      },
+    ],
+  },
   kernels: [
     kernel('doc-1', 'float32', 'small', 0.015, 9),
     kernel('vit-b', 'bfloat16', 'wgmma', 0.39, 607),
