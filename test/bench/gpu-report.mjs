@@ -34,7 +34,7 @@ export function gpuMarkdown(results) {
     `- **Machine**: ${card}, compute capability ${computeCapability}; driver ${driver}, CUDA ${cuda}, cuDNN ${cudnn}`,
     `- **Software**: ${software.join(', ')}`,
     `- **Run**: ${date.slice(0, 16).replace('T', ' ')} UTC, commit ${commit ?? 'unknown'}`,
-    `- **Right**: ${inWords(Object.entries(checks).map(([name, count]) => `${count} of ${name}`))}: all checks passed in the same run`,
+    `- **Right**: all checks passed in the same run: ${inWords(Object.entries(checks).map(([name, count]) => `${count} of ${name}`))}`,
     '',
     `Median milliseconds by the wall clock, from a tensor on the GPU to a tensor on the GPU, and how many times that of \`fused\` this is. Latency is the time`,
     `of one forward that the thread waits for (ours by \`forwardSync\`; "awaited" is ours by \`await forward\`); throughput is the time per forward when ${queue} are`,
