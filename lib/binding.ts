@@ -11,6 +11,7 @@ import { findAddon } from './libtorch/addon-file';
 import type { LibtorchLocation } from './libtorch/locate';
 import type { NativeBinding, NativeTensor, TensorConstructor } from './native-interface';
 import { once } from './once';
+import type { Shape } from './shape';
 
 const PACKAGE_ROOT = path.join(__dirname, '..');
 
@@ -56,16 +57,28 @@ function resolveAddon(): string {
   return file;
 }
 
+/** The sizes and strides of the last tensor. Results come in few shapes, so most share these frozen arrays. */
+let latest = {
+  sizes: [] as readonly number[],
+  shape: Object.freeze([]) as Shape,
+  strides: Object.freeze([]) as Shape,
+};
+
+function viewOf(sizes: readonly number[]): { shape: Shape; strides: Shape } {
+  const { length } = sizes;
+  if (length === latest.sizes.length) {
+    let i = 0;
+    while (i < length && sizes[i] === latest.sizes[i]) i += 1;
+    if (i === length) return latest;
+  }
+  const [shape, strides] = [sizes.slice(0, length / 2), sizes.slice(length / 2)];
+  latest = { sizes, shape: Object.freeze(shape), strides: Object.freeze(strides) };
+  return latest;
+}
+
 const createTensor: TensorConstructor = (id, dtype, device, offset, ...sizes) => {
-  const rank = sizes.length / 2;
-  return {
-    id,
-    dtype,
-    device,
-    shape: sizes.slice(0, rank),
-    strides: sizes.slice(rank),
-    offset,
-  } as NativeTensor;
+  const { shape, strides } = viewOf(sizes);
+  return { id, dtype, device, shape, strides, offset } as NativeTensor;
 };
 
 function load(): Loaded {

@@ -52,12 +52,12 @@ export interface TensorArg {
 /** The inputs of a forward, flat: of each its storage (or a handle's number), dtype, offset, rank, shape and strides. */
 export type FlatTensors = readonly (ArrayBufferView | number)[];
 
-/** A tensor that native code created. It is the handle of its storage. */
+/** A tensor that native code created, with frozen arrays. It is the handle of its storage. */
 export interface NativeTensor extends StorageHandle {
   dtype: DTypeCode;
   device: DeviceCode;
-  shape: number[];
-  strides: number[];
+  shape: readonly number[];
+  strides: readonly number[];
   offset: number;
 }
 

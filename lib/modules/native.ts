@@ -61,6 +61,9 @@ function placementOf(code: PlacementCode): Placement {
   return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
 }
 
+/** How often layers were moved: only that changes placements. */
+let moves = 0;
+
 /** Anything that native code runs as one request. */
 export abstract class Runnable {
   readonly handle: LayerHandle;
@@ -68,6 +71,9 @@ export abstract class Runnable {
   readonly hasParameters: boolean;
   /** The dtype of its input, if that is not the one of its placement. */
   readonly inputDType: DType | undefined;
+  #placement = ANYWHERE;
+  /** The value of `moves` when the placement was asked for. */
+  #placed = -1;
 
   constructor(handle: LayerHandle, hasParameters: boolean, inputDType?: DType) {
     this.handle = handle;
@@ -86,9 +92,13 @@ export abstract class Runnable {
     return this.outputShape(input, how);
   }
 
-  /** Asks native code, the only owner of this fact. For a graph it is the placement of the first layer with parameters. */
-  placement(): Placement {
-    return placementOf(binding().placement(this.handle));
+  /** Asks native code after each move of layers. For a graph it is the placement of the first layer with parameters. */
+  placement(): Readonly<Placement> {
+    if (this.#placed !== moves) {
+      this.#placement = placementOf(binding().placement(this.handle));
+      this.#placed = moves;
+    }
+    return this.#placement;
   }
 
   /** Frees the native layer once no run uses it. */
@@ -168,15 +178,16 @@ export class NativeGraph extends Runnable {
  * they run on their input's device.
  */
 export function moveLayers(layers: readonly NativeLayer[], target: Partial<Placement>): void {
-  const moves = layers
+  const moving = layers
     .filter(({ hasParameters }) => hasParameters)
     .map((layer) => ({ layer, now: layer.placement() }))
     .map(({ layer, now }) => ({ layer, now, next: { ...now, ...target } }))
     .filter(({ now, next }) => next.dtype !== now.dtype || next.device !== now.device);
+  moves += 1;
   binding().moveLayers(
-    moves.map(({ layer }) => layer.handle),
-    moves.map(({ next }) => dtypeInfo(next.dtype).code),
-    moves.map(({ next }) => deviceCode(next.device)),
+    moving.map(({ layer }) => layer.handle),
+    moving.map(({ next }) => dtypeInfo(next.dtype).code),
+    moving.map(({ next }) => deviceCode(next.device)),
   );
 }
 

@@ -78,10 +78,14 @@ export function checkTensor(name: string, value: unknown): TensorState {
 
 /** Creates a tensor with a view of its own. */
 export function makeTensor<D extends DType>(view: View): Tensor<D> {
-  view.storage.acquire();
-  const { storage, dtype, device, offset } = view;
   const [shape, strides] = [Object.freeze([...view.shape]), Object.freeze([...view.strides])];
-  return construct({ storage, dtype, device, shape, strides, offset, disposed: false }) as Tensor<D>;
+  return viewTensor({ ...view, shape, strides }) as Tensor<D>;
+}
+
+/** The same for frozen sizes and strides. */
+function viewTensor({ storage, dtype, device, shape, strides, offset }: View): AnyTensor {
+  storage.acquire();
+  return construct({ storage, dtype, device, shape, strides, offset, disposed: false });
 }
 
 /** A view as an argument of native code. Throws ERR_DETACHED. */
@@ -106,7 +110,7 @@ export function adoptTensor(native: NativeTensor): AnyTensor {
   const dtype = dtypeFromCode(code);
   const { itemSize } = dtypeInfo(dtype);
   const bytes = elementCount(shape, itemSize) * itemSize;
-  return makeTensor({
+  return viewTensor({
     storage: Storage.native(native, bytes),
     dtype,
     device: deviceFromCode(device),

@@ -20,12 +20,12 @@ import { elementValue, type Nested, nested, type TensorJSON, tensorJSON, unreada
 import { moveTensor, shareTensor } from './share';
 import type { AnyTensor, Tensor } from './tensor';
 
+const CLONING = uncloneable('a Tensor; send tensor.share() or tensor.move(), and call openShared() there');
+
 /** The state, memory and elements of a {@link Tensor}. */
 export abstract class TensorBase<D extends DType> {
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
-  readonly cloning = uncloneable(
-    'a Tensor; send tensor.share() or tensor.move(), and call openShared() there',
-  );
+  readonly cloning = CLONING;
   readonly #state: TensorState;
   #data: TypedArray | undefined;
 

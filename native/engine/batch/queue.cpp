@@ -98,7 +98,7 @@ void BatchQueue::add(std::shared_ptr<BatchRequest> request) {
   entry.group = &*groups_.try_emplace(key_of(entry)).first;
   Group& group = entry.group->second;
   group.by_urgency.insert(group.by_urgency.end(), &entry);
-  group.by_due.insert(group.by_due.end(), &entry);
+  if (limits_.delay.count() > 0) group.by_due.insert(group.by_due.end(), &entry);
   group.size.images = sum_of(group.size.images, entry.request->size.images);
   group.size.pixels = sum_of(group.size.pixels, entry.request->size.pixels);
   if (entry.level < limits_.levels - 1) ageing_.insert(ageing_.end(), &entry);

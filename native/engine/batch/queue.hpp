@@ -112,6 +112,7 @@ class BatchQueue {
   };
   struct Group {
     std::set<Entry*, MoreUrgent> by_urgency;
+    /// Empty if there is no delay.
     std::set<Entry*, DueFirst> by_due;
     BatchSize size;
   };
