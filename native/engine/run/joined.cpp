@@ -1,8 +1,10 @@
 #include "engine/run/joined.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "engine/cuda/staging.hpp"
 #include "engine/cuda/stream.hpp"
@@ -16,23 +18,43 @@ namespace tokenlearner {
 
 namespace {
 
+/// Counts the tensors of each storage. One block of memory for all: a batch has hundreds.
+class Users {
+ public:
+  void add(std::span<const Tensor> tensors) {
+    for (const Tensor& tensor : tensors) owners_.push_back(tensor.storage.owner().get());
+  }
+  void reserve(std::size_t count) { owners_.reserve(count); }
+  /// Call it after the last add().
+  void sort() { std::sort(owners_.begin(), owners_.end(), std::less<>()); }
+  /// True if another tensor that was added has the same storage.
+  bool are_several(const Tensor& tensor) const {
+    const auto [first, last] =
+        std::equal_range(owners_.begin(), owners_.end(),
+                         static_cast<const void*>(tensor.storage.owner().get()), std::less<>());
+    return last - first > 1;
+  }
+
+ private:
+  std::vector<const void*> owners_;
+};
+
 /// Outputs on their way to the requests: on the device of each request's input. Those that come from a device to the host still
 /// share memory: separate() gives them their own.
 class Delivery {
  public:
   Delivery(const std::vector<Outputs>& all, RequestList list) {
-    for (const Outputs& outputs : all) {
-      for (const Tensor& output : outputs) ++users_[output.storage.owner().get()];
-    }
-    for (const ListedRequest& request : list) {
-      for (const Tensor& input : request.inputs) ++users_[input.storage.owner().get()];
-    }
+    users_.reserve(2 * list.size());
+    for (const Outputs& outputs : all) users_.add(outputs);
+    for (const ListedRequest& request : list) users_.add(request.inputs);
+    users_.sort();
   }
 
   Tensor deliver(const Tensor& output, Device target) {
-    const bool shared = users_[output.storage.owner().get()] > 1;
     if (output.device().is_cuda() && target.is_cpu()) return downloaded(output);
-    return shared || output.device() != target ? aten::to_copy(output, output.dtype, target) : output;
+    return users_.are_several(output) || output.device() != target
+               ? aten::to_copy(output, output.dtype, target)
+               : output;
   }
 
   bool has_downloads() const { return !hosts_.empty(); }
@@ -54,22 +76,21 @@ class Delivery {
     return view;
   }
 
-  /// The number of inputs and outputs in each storage.
-  std::map<const void*, int> users_;
+  /// Of inputs and outputs.
+  Users users_;
   std::map<const void*, Tensor> hosts_;
 };
 
 /// Gives outputs that share memory their own. They are in host memory, and complete.
 void separate(std::vector<Outputs>& all) {
-  std::map<const void*, int> users;
-  for (const Outputs& outputs : all) {
-    for (const Tensor& output : outputs) ++users[output.storage.owner().get()];
-  }
+  Users users;
+  for (const Outputs& outputs : all) users.add(outputs);
+  users.sort();
   std::vector<Tensor*> shared;
   std::vector<CopyPair> copies;
   for (Outputs& outputs : all) {
     for (Tensor& output : outputs) {
-      if (!output.device().is_cpu() || users[output.storage.owner().get()] == 1) continue;
+      if (!output.device().is_cpu() || !users.are_several(output)) continue;
       shared.push_back(&output);
       copies.push_back({Tensor::empty(output.shape, output.dtype), output});
     }
