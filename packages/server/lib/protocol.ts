@@ -1,5 +1,7 @@
 /** The JSON of an inference request and of its answer, checked. */
-import { checkDepth } from './json-depth';
+import { randomUUID } from 'node:crypto';
+import type { JsonNumbers } from './json-numbers';
+import { scanJson } from './json-scan';
 import { invalid } from './problem';
 
 /** One input as the request describes it. */
@@ -9,7 +11,7 @@ export interface InputHeader {
   shape: number[];
   /** The bytes of its data after the JSON; undefined if the data is in the JSON. */
   binarySize?: number;
-  /** Flat or nested. */
+  /** Flat or nested: of JSON, or JsonNumbers. */
   data?: unknown;
 }
 
@@ -50,13 +52,38 @@ const REFUSED = [
 const MICROSECONDS = 1000;
 const MOST_TENSORS = 64;
 
-/** Parses JSON. Throws a Problem: 400. */
+/** Stands for long arrays of numbers in what JSON.parse gets. */
+const NUMBERS = `numbers ${randomUUID()} `;
+
+/** Parses JSON. Long arrays of numbers under the key `data` of an input become JsonNumbers. Throws a Problem: 400. */
 export function parseJson(bytes: Buffer, maxDepth: number): unknown {
-  checkDepth(bytes, maxDepth);
+  const found = scanJson(bytes, maxDepth);
+  const values = new Map<unknown, JsonNumbers>();
+  let text = '';
+  let from = 0;
+  for (const { start, end, numbers } of found) {
+    const name = `${NUMBERS}${values.size}`;
+    values.set(name, numbers);
+    text += `${bytes.toString('utf8', from, start)}"${name}"`;
+    from = end;
+  }
+  text += bytes.toString('utf8', from);
   try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
+    const json = JSON.parse(text) as unknown;
+    if (values.size > 0) putBack(json, values);
+    return json;
   } catch (error) {
     throw invalid(`The request is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Puts the numbers into the inputs of a request. */
+function putBack(json: unknown, values: ReadonlyMap<unknown, JsonNumbers>): void {
+  const { inputs } = Object(json) as Json;
+  if (!Array.isArray(inputs)) return;
+  for (const input of inputs as unknown[]) {
+    const { data } = Object(input) as Json;
+    if (typeof data === 'string' && values.has(data)) (input as Json).data = values.get(data);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Tensors from the data of JSON, and back. */
 import { type AnyTensor, type DType, Tensor } from 'tokenlearner';
+import { JsonNumbers } from './json-numbers';
 import { invalid } from './problem';
 
 /** How JSON holds numbers that it has no form for, in requests and in answers. */
@@ -16,6 +17,7 @@ export function count(shape: readonly number[]): number {
 
 /** A new tensor with the numbers of JSON, flat or nested as the shape. Throws a Problem: 400. */
 export function tensorOfJson(name: string, data: unknown, shape: readonly number[], dtype: DType): AnyTensor {
+  if (data instanceof JsonNumbers) return tensorOfNumbers(name, data, shape, dtype);
   if (!Array.isArray(data)) throw invalid(`Expected an array for the data of \`${name}\``);
   const values: unknown[] = Array.isArray(data[0]) ? flattened(name, data, shape) : data;
   if (values.length !== count(shape))
@@ -26,6 +28,28 @@ export function tensorOfJson(name: string, data: unknown, shape: readonly number
     dtype: dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype,
   });
   fill(name, values, tensor);
+  return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
+}
+
+/** The same of numbers that were not parsed yet. */
+function tensorOfNumbers(
+  name: string,
+  numbers: JsonNumbers,
+  shape: readonly number[],
+  dtype: DType,
+): AnyTensor {
+  if (RANGES[dtype] !== undefined) {
+    const values = new Float64Array(count(shape));
+    numbers.fill(name, shape, values);
+    return tensorOfJson(name, Array.from(values), shape, dtype);
+  }
+  const tensor = Tensor.empty(shape, { dtype: dtype === 'float64' ? 'float64' : 'float32' });
+  try {
+    numbers.fill(name, shape, tensor.data);
+  } catch (error) {
+    tensor.dispose();
+    throw error;
+  }
   return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
 }
 
