@@ -120,6 +120,7 @@ export class JsonNumbers {
       this.#at += 1;
       return 0;
     }
+    if (size === 0) return 1;
     for (let i = 0; i < size; i++) {
       if (i > 0 && !this.#skip(COMMA)) {
         if (this.#next() === CLOSE) return i;

@@ -148,6 +148,12 @@ describe('shapes', () => {
   });
 });
 
+it('numbers for a tensor without elements are refused', () => {
+  const text = JSON.stringify(Array.from({ length: 600 }, (_, i) => i));
+  expect(() => read(text, [0])).toThrow('Expected 0 numbers for `x` of shape [0] but received 600');
+  expect(() => read(`[${text}]`, [1, 0])).toThrow('dimension 1 is not 0');
+});
+
 it('other dtypes are converted and checked as numbers that JSON.parse gave', () => {
   const make = (
     numbers: readonly (number | string)[],
