@@ -7,7 +7,7 @@ import { attempt } from './attempt.mjs';
 import { numbers, sameBits } from './numbers.mjs';
 
 /** The batcher's own switch for tests: no batch begins until so many requests wait. */
-const HOLD = Symbol.for('tokenlearner.batcher.hold');
+export const HOLD = Symbol.for('tokenlearner.batcher.hold');
 
 const REQUESTS = 48;
 

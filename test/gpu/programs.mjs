@@ -19,6 +19,7 @@ import {
   TokenLearner,
 } from '../../dist/index.mjs';
 import { attempt } from './attempt.mjs';
+import { HOLD } from './batching.mjs';
 import { numbers, relativeError, sameBits } from './numbers.mjs';
 
 const SCRIPT = fileURLToPath(new URL('programs.py', import.meta.url));
@@ -27,8 +28,6 @@ const BATCHES = [1, 2, 5];
 const DIM = 96;
 /** The error below which none is too large: a rounding of the result, or of each operand in float32. */
 const FLOORS = { float32: 1e-6, bfloat16: 2 ** -8 };
-/** The batcher's own switch for tests: no batch begins until so many requests wait. */
-const HOLD = Symbol.for('tokenlearner.batcher.hold');
 
 const execute = promisify(execFile);
 
@@ -45,19 +44,25 @@ async function compile(folder, { python, device, dtype }) {
   return { file, reference: await loadWeights(results) };
 }
 
+/** Twice the error of PyTorch itself, or the floor. */
+function boundOf(reference, batch, dtype) {
+  const [eager, exact] = ['eager', 'exact'].map((key) => numbers(reference[`${batch}.${key}`]));
+  return Math.max(2 * relativeError(eager, exact), FLOORS[dtype]);
+}
+
 async function checkNumbers(check, name, model, reference, { device, dtype }) {
   for (const batch of BATCHES) {
-    const of = (key) => reference[`${batch}.${key}`];
-    const exact = numbers(of('exact'));
-    const bound = Math.max(2 * relativeError(numbers(of('eager')), exact), FLOORS[dtype]);
-    const output = await model.forward(of('input'));
-    const error = relativeError(numbers(output), exact);
+    const input = reference[`${batch}.input`];
+    const bound = boundOf(reference, batch, dtype);
+    const output = await model.forward(input);
+    const error = relativeError(numbers(output), numbers(reference[`${batch}.exact`]));
     const text = `${error.toExponential(1)}, bound ${bound.toExponential(1)}`;
     check(`${name}, batch ${batch}: close to float64`, error <= bound, text);
-    const there = await model.forward(of('input').to(device));
+    const moved = input.to(device);
+    const there = await model.forward(moved);
     check(
       `${name}, batch ${batch}: an input on the device gives the same bits there`,
-      there.device === of('input').to(device).device && sameBits(numbers(there), numbers(output)),
+      there.device === moved.device && sameBits(numbers(there), numbers(output)),
     );
   }
 }
@@ -110,10 +115,7 @@ async function checkBatcher(check, name, model, reference, { dtype }) {
   }
   const { batches, succeeded } = batcher.stats();
   await batcher.close();
-  const eager = BATCHES.map((batch) =>
-    relativeError(numbers(reference[`${batch}.eager`]), numbers(reference[`${batch}.exact`])),
-  );
-  const bound = Math.max(2 * Math.max(...eager), FLOORS[dtype]);
+  const bound = Math.max(...BATCHES.map((batch) => boundOf(reference, batch, dtype)));
   const text = `${worst.toExponential(1)}, bound ${bound.toExponential(1)}; ${succeeded} requests in ${batches} batches`;
   check(`${name}: requests that share runs`, worst <= bound && batches < succeeded, text);
 }

@@ -17,7 +17,7 @@ BATCHES = (1, 2, 5)
 
 
 def make():
-    """A small ViT and an example input: (B, 3, 64, 64) to the feature map (B, 96, 8, 8)."""
+    """A small ViT: (B, 3, 64, 64) to the feature map (B, 96, 8, 8)."""
     torch.manual_seed(0)
     module = PlainViT(image=64, patch=8, dim=96, depth=2, heads=3)
     return module.eval()

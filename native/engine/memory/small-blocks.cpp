@@ -89,7 +89,6 @@ struct Own {
 
 struct OwnBlocks {
   std::array<Own, kClasses> classes{};
-  bool is_watched = false;
   /// The thread is ending: what it still frees goes to malloc.
   bool is_over = false;
 };
@@ -108,11 +107,7 @@ struct Watch {
   }
 };
 
-void watch_thread() {
-  if (own.is_watched) return;
-  own.is_watched = true;
-  thread_local const Watch watch;
-}
+void watch_thread() { thread_local const Watch watch; }
 
 void* refilled(std::size_t of_class) {
   if (!own.is_over) {

@@ -2,7 +2,7 @@
  * Arrays of numbers in JSON, read from its bytes into a typed array. JSON.parse needs the whole text as one string and makes an array of all
  * numbers first: for the data of a feature map both are large, in memory that is new each time.
  */
-import { invalid } from './problem';
+import { invalid, type Problem } from './problem';
 
 const [TAB, NEWLINE, RETURN, SPACE, COMMA, MINUS, PLUS, DOT, ZERO, NINE] = [
   0x09, 0x0a, 0x0d, 0x20, 0x2c, 0x2d, 0x2b, 0x2e, 0x30, 0x39,
@@ -42,6 +42,29 @@ const MOST_DIGITS = 19;
 /** Many times that error, and that of the last operation. */
 const [LESS, MORE] = [1 - 2 ** -49, 1 + 2 ** -49];
 
+// What is wrong with an input's data, also where JSON.parse gave it: values.ts.
+
+export function wrongCount(
+  name: string,
+  shape: readonly number[],
+  expected: number,
+  received: number,
+): Problem {
+  return invalid(
+    `Expected ${expected} numbers for \`${name}\` of shape [${shape.join(', ')}] but received ${received}`,
+  );
+}
+
+export function wrongNesting(name: string, shape: readonly number[], dimension: number): Problem {
+  return invalid(
+    `Expected nested data of shape [${shape.join(', ')}] for \`${name}\`; dimension ${dimension} is not ${shape[dimension]}`,
+  );
+}
+
+export function outOfRange(name: string, number: number, index: number): Problem {
+  return invalid(`The number ${number} at index ${index} of \`${name}\` is out of range`);
+}
+
 /** An array of numbers in the text of a request. */
 export class JsonNumbers {
   readonly #bytes: Buffer;
@@ -75,9 +98,7 @@ export class JsonNumbers {
   #flat(name: string, shape: readonly number[], target: Float32Array | Float64Array): void {
     const read = this.#row(name, target, 0, target.length);
     if (read === target.length) return;
-    throw invalid(
-      `Expected ${target.length} numbers for \`${name}\` of shape [${shape.join(', ')}] but received ${this.#count()}`,
-    );
+    throw wrongCount(name, shape, target.length, this.#count());
   }
 
   /** Reads the part of the target from `from` on. Returns the position behind it. */
@@ -89,10 +110,7 @@ export class JsonNumbers {
     from: number,
   ): number {
     const size = shape[axis] ?? 0;
-    const wrong = (dimension: number): Error =>
-      invalid(
-        `Expected nested data of shape [${shape.join(', ')}] for \`${name}\`; dimension ${dimension} is not ${shape[dimension]}`,
-      );
+    const wrong = (dimension: number): Problem => wrongNesting(name, shape, dimension);
     if (axis === shape.length - 1) {
       if (this.#row(name, target, from, size) !== size) throw wrong(axis);
       return from + size;
@@ -192,8 +210,7 @@ export class JsonNumbers {
     }
     const value = Number(bytes.toString('latin1', start, at));
     target[index] = value;
-    if (Number.isFinite(value) && !Number.isFinite(target[index]))
-      throw invalid(`The number ${value} at index ${index} of \`${name}\` is out of range`);
+    if (Number.isFinite(value) && !Number.isFinite(target[index])) throw outOfRange(name, value, index);
   }
 
   /** Skips space. Returns the byte there. */
@@ -218,7 +235,7 @@ export class JsonNumbers {
     return commas + 1;
   }
 
-  #unexpected(at = this.#at): Error {
+  #unexpected(at = this.#at): Problem {
     const byte = this.#bytes[at];
     const what = byte === undefined ? 'end' : `token '${String.fromCharCode(byte)}'`;
     return invalid(`The request is not JSON: Unexpected ${what} at position ${at}`);

@@ -1,6 +1,6 @@
 /** Tensors from the data of JSON, and back. */
 import { type AnyTensor, type DType, Tensor } from 'tokenlearner';
-import { JsonNumbers } from './json-numbers';
+import { JsonNumbers, outOfRange, wrongCount, wrongNesting } from './json-numbers';
 import { invalid } from './problem';
 
 /** How JSON holds numbers that it has no form for, in requests and in answers. */
@@ -15,42 +15,44 @@ export function count(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** A new tensor with the numbers of JSON, flat or nested as the shape. Throws a Problem: 400. */
+/**
+ * A new tensor with the numbers of JSON, flat or nested as the shape. Throws a Problem: 400.
+ *
+ * @param data - arrays, or JsonNumbers.
+ */
 export function tensorOfJson(name: string, data: unknown, shape: readonly number[], dtype: DType): AnyTensor {
-  if (data instanceof JsonNumbers) return tensorOfNumbers(name, data, shape, dtype);
-  if (!Array.isArray(data)) throw invalid(`Expected an array for the data of \`${name}\``);
-  const values: unknown[] = Array.isArray(data[0]) ? flattened(name, data, shape) : data;
-  if (values.length !== count(shape))
-    throw invalid(
-      `Expected ${count(shape)} numbers for \`${name}\` of shape [${shape.join(', ')}] but received ${values.length}`,
-    );
+  const values = valuesOf(name, data, shape, dtype);
   const tensor = Tensor.empty(shape, {
     dtype: dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype,
   });
-  fill(name, values, tensor);
-  return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
-}
-
-/** The same of numbers that were not parsed yet. */
-function tensorOfNumbers(
-  name: string,
-  numbers: JsonNumbers,
-  shape: readonly number[],
-  dtype: DType,
-): AnyTensor {
-  if (RANGES[dtype] !== undefined) {
-    const values = new Float64Array(count(shape));
-    numbers.fill(name, shape, values);
-    return tensorOfJson(name, Array.from(values), shape, dtype);
-  }
-  const tensor = Tensor.empty(shape, { dtype: dtype === 'float64' ? 'float64' : 'float32' });
   try {
-    numbers.fill(name, shape, tensor.data);
+    if (values instanceof JsonNumbers) values.fill(name, shape, tensor.data as Float32Array | Float64Array);
+    else fill(name, values, tensor);
   } catch (error) {
     tensor.dispose();
     throw error;
   }
   return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
+}
+
+/** The elements in their order: JsonNumbers only for a floating dtype. */
+function valuesOf(
+  name: string,
+  data: unknown,
+  shape: readonly number[],
+  dtype: DType,
+): JsonNumbers | ArrayLike<unknown> {
+  const length = count(shape);
+  if (data instanceof JsonNumbers) {
+    if (RANGES[dtype] === undefined) return data;
+    const numbers = new Float64Array(length);
+    data.fill(name, shape, numbers);
+    return numbers;
+  }
+  if (!Array.isArray(data)) throw invalid(`Expected an array for the data of \`${name}\``);
+  const values: unknown[] = Array.isArray(data[0]) ? flattened(name, data, shape) : data;
+  if (values.length !== length) throw wrongCount(name, shape, length, values.length);
+  return values;
 }
 
 function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
@@ -59,7 +61,7 @@ function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
   return result;
 }
 
-function fill(name: string, values: readonly unknown[], tensor: AnyTensor): void {
+function fill(name: string, values: ArrayLike<unknown>, tensor: AnyTensor): void {
   const { data, dtype } = tensor;
   if (dtype === 'float32' || dtype === 'float64') fillFloats(name, values, data as Float32Array);
   else for (let i = 0; i < values.length; i++) data[i] = integer(name, values[i], i, dtype);
@@ -84,32 +86,26 @@ function integer(name: string, value: unknown, i: number, dtype: DType): never {
   return (dtype === 'int64' ? BigInt(number) : number) as never;
 }
 
-function fillFloats(name: string, values: readonly unknown[], target: Float32Array | Float64Array): void {
+function fillFloats(name: string, values: ArrayLike<unknown>, target: Float32Array | Float64Array): void {
   for (let i = 0; i < target.length; i++) {
     const value = values[i];
     const number = typeof value === 'number' ? value : SPECIAL.get(value);
     if (number === undefined) throw invalid(`Expected a number at index ${i} of \`${name}\``);
     target[i] = number;
-    if (Number.isFinite(number) && !Number.isFinite(target[i]))
-      throw invalid(`The number ${number} at index ${i} of \`${name}\` is out of range`);
+    if (Number.isFinite(number) && !Number.isFinite(target[i])) throw outOfRange(name, number, i);
   }
 }
 
 /** The elements of nested arrays that have exactly this shape. */
 function flattened(name: string, data: unknown[], shape: readonly number[]): unknown[] {
   let level = data;
-  for (const [axis, size] of shape.entries()) {
+  for (const axis of shape.keys()) {
     const expected = count(shape.slice(0, axis + 1));
-    if (level.length !== expected)
-      throw invalid(
-        `Expected nested data of shape [${shape.join(', ')}] for \`${name}\`; dimension ${axis} is not ${size}`,
-      );
+    if (level.length !== expected) throw wrongNesting(name, shape, axis);
     if (axis === shape.length - 1) break;
     const below = shape[axis + 1] ?? 0;
     if (!level.every((each) => Array.isArray(each) && each.length === below))
-      throw invalid(
-        `Expected nested data of shape [${shape.join(', ')}] for \`${name}\`; dimension ${axis + 1} is not ${below}`,
-      );
+      throw wrongNesting(name, shape, axis + 1);
     level = level.flat();
   }
   return level;
