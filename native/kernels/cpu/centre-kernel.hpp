@@ -12,7 +12,8 @@
 constexpr std::int64_t kSumChains = 4;
 
 // Where the pixels of a panel are adjacent in memory, both passes read x itself: the second finds it in a cache, and the
-// panel is written once.
+// panel is written once. Channels that are a multiple of 4096 bytes apart share few sets of the caches and are not found there:
+// then the first pass copies them to the panel.
 
 /** The rows of a panel that is packed already. */
 template <typename T, int kLanes, int kWide>
@@ -115,7 +116,7 @@ struct Centre {
     if constexpr (std::is_same_v<Stored, T>) {
       // Whole vectors, or a few pixels in the narrowest panel.
       const Stored* const x = adjacent_pixels<Stored>(tile.source, tile.first, tile.pixels);
-      if (x != nullptr && missing == 0) return from_source<kLanes, kWide, 0>(x);
+      if (x != nullptr && missing == 0 && !shares_sets()) return from_source<kLanes, kWide, 0>(x);
       if constexpr (kWide == 1) {
         if (x != nullptr && tile.pixels <= kFew<kLanes>) return few_from_source<kLanes, 1>(x);
       }
@@ -130,6 +131,10 @@ struct Centre {
   }
 
  private:
+  bool shares_sets() const {
+    return tile.source.channel_stride * static_cast<std::int64_t>(sizeof(Stored)) % 4096 == 0;
+  }
+
   /** So few pixels have an instance each, as in run_few_pixels(). */
   template <int kLanes>
   static constexpr int kFew = kLanes > 4 ? 4 : kLanes - 1;

@@ -37,6 +37,16 @@ struct PackedLayer {
   const void* bias;
 };
 
+/**
+ * Memory that a product fetches into the caches while it computes: for each of its inputs a row, `stride` bytes after the one before,
+ * of which `lines` cache lines from `first` on. See Note [Fetching ahead].
+ */
+struct RowsAhead {
+  const char* first = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t lines = 0;
+};
+
 /** Arguments for the product of a layer's weights and a block of pixels. */
 struct ProductTile {
   /** Panels of pixels: pack_pixels() or layer() wrote them. */
@@ -50,6 +60,7 @@ struct ProductTile {
   ProductBlocks blocks;
   /** Of sums_bytes(). */
   void* sums;
+  RowsAhead ahead = {};
 };
 
 /** Arguments for A of one group and a block of pixels. */

@@ -93,7 +93,8 @@ void logits_of(const LogitsTile& tile) {
         .layer = {static_cast<const T*>(mlp.first_weight) + first * channels, mlp.zeros},
         // One panel of pixels, and few rows: blocks of inputs would not pay.
         .blocks = {rows, channels},
-        .sums = logits};
+        .sums = logits,
+        .ahead = {tile.ahead.first + k * channels * tile.ahead.stride, tile.ahead.stride, tile.ahead.lines}};
     run_product<T>(product, [&](std::int64_t row, std::int64_t) {
       return AddToLogits<T, kActivation>{
           .bias = static_cast<const T*>(mlp.first_bias) + first + row,

@@ -64,6 +64,8 @@ struct LogitsTile {
   /** Token g has its row at logits + g * logits_stride. */
   void* logits;
   std::int64_t logits_stride;
+  /** Rows for all channels. */
+  RowsAhead ahead;
 };
 
 /** Arguments for one block of the softmax. See Note [Online softmax]. */

@@ -54,6 +54,26 @@ struct BlockPlan {
   std::int64_t pixel_bytes;
 };
 
+/** The memory of `pixels` pixels from `first` on, for a product to fetch: none if they are not adjacent. `item` is the size of an element. */
+inline RowsAhead rows_ahead(const PixelSource& source, std::int64_t channels, std::int64_t item,
+                            std::int64_t first, std::int64_t pixels) {
+  const bool is_whole = source.row_stride == source.width * source.pixel_stride;
+  const std::int64_t run = is_whole ? source.height * source.width : source.width;
+  if (pixels <= 0 || first % run + pixels > run) return {};
+  const std::int64_t offset =
+      first / source.width * source.row_stride + first % source.width * source.pixel_stride;
+  const char* const from = static_cast<const char*>(source.x) + offset * item;
+  std::int64_t stride = 0;
+  if (source.pixel_stride == 1) stride = source.channel_stride * item;
+  // The pixels are one run of memory: a row is the part of a channel's share.
+  if (source.channel_stride == 1 && source.pixel_stride == channels) stride = pixels * item;
+  if (stride == 0) return {};
+  constexpr std::int64_t kLine = 64;
+  const bool is_aligned =
+      (reinterpret_cast<std::uintptr_t>(from) | static_cast<std::uintptr_t>(stride)) % kLine == 0;
+  return {from, stride, (pixels * item + (is_aligned ? kLine - 1 : 2 * kLine - 2)) / kLine};
+}
+
 /** One block in scratch memory. */
 class PixelBlock {
  public:
@@ -77,14 +97,15 @@ class PixelBlock {
     stride_ = (lanes_ + plan.lane - 1) / plan.lane * plan.lane;
   }
 
-  /** Packs the pixels from `first` on, and subtracts their means. */
-  void pack(const PixelSource& source, std::int64_t first, double eps) const {
-    for (std::int64_t i = 0; i < count_; ++i) {
-      const PanelView& panel = panels_[i];
-      kernels_.centre({source, channels_, first, panel.pixels, eps, const_cast<void*>(panel.x),
-                       at(mean_, panel), at(scale_, panel), at(shift_, panel)});
-      first += panel.pixels;
-    }
+  /** Packs the pixels of a panel, from `first` on, and subtracts their means. */
+  void pack(const PanelView& panel, const PixelSource& source, std::int64_t first, double eps) const {
+    kernels_.centre({source, channels_, first, panel.pixels, eps, const_cast<void*>(panel.x),
+                     at(mean_, panel), at(scale_, panel), at(shift_, panel)});
+  }
+
+  /** The pixels of the panel behind panel `i`, which start at `first`; none behind the last one. */
+  RowsAhead behind(std::int64_t i, const PixelSource& source, std::int64_t first, std::int64_t item) const {
+    return i + 1 < count_ ? rows_ahead(source, channels_, item, first, panels_[i + 1].pixels) : RowsAhead{};
   }
 
   const PanelView* panels() const { return panels_; }

@@ -23,17 +23,26 @@ constexpr bool kDividesInputs = TOKENLEARNER_VECTOR_BYTES != 64;
 template <typename T, int kLanes, int kWide>
 using Tile = Vector<T, kLanes>[kRows][kWide];
 
-/**
- * acc += one outer product per input. Advances x and weight. The next panel of weights lies `next_panel` elements
- * ahead. It is prefetched here, because it comes from memory and the hardware's own prefetching stops at page
- * boundaries.
- */
+// Note: [Fetching ahead]
+// While it computes, a product fetches what is read next: the hardware's own prefetching stops at page boundaries. That is the
+// next panel of weights, or the pixels of the next panel where the caller says so: few rows of weights stay in a cache, but x comes
+// from memory, and LayerNorm would wait for it. The lines of those pixels are spread over the panels of weights, and in each over its
+// blocks of inputs, as evenly as whole blocks can be.
+
+/** Fetches a cache line an input, `step` bytes after the one before. */
+struct Fetch {
+  const char* at;
+  std::int64_t step;
+};
+
+/** acc += one outer product per input. Advances x and weight. */
 template <typename In, int kLanes, int kWide>
 TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<SumOf<In>, kLanes, kWide>& acc, const In*& weight, const In*& x,
-                                         std::int64_t inputs, std::int64_t next_panel) {
+                                         std::int64_t inputs, Fetch fetch) {
   using V = Vector<In, kLanes>;
   for (std::int64_t c = 0; c < inputs; ++c) {
-    __builtin_prefetch(weight + next_panel);
+    __builtin_prefetch(fetch.at);
+    fetch.at += fetch.step;
     V pixels[kWide];
 #pragma GCC unroll 4
     for (int j = 0; j < kWide; ++j) pixels[j] = load<In, kLanes>(x + j * kLanes);
@@ -63,6 +72,26 @@ struct InputBlock {
   bool is_last;
 };
 
+/** What one panel of weights fetches of RowsAhead: a line of each row, in one of `period` blocks of inputs. */
+struct LineAhead {
+  /** Of the first input; null for none. */
+  const char* line = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t period = 1;
+  /** The number of a block less this is a multiple of `period`. */
+  std::int64_t phase = 0;
+};
+
+/** The part of panel `panel` of `panels` panels of weights, from input `input` on. */
+TOKENLEARNER_ALWAYS_INLINE LineAhead line_ahead(const RowsAhead& rows, std::int64_t panel,
+                                                std::int64_t panels, std::int64_t input) {
+  if (rows.lines == 0) return {};
+  const std::int64_t period = panels > rows.lines ? panels / rows.lines : 1;
+  const std::int64_t line = panel / period;
+  if (line >= rows.lines) return {};
+  return {rows.first + input * rows.stride + line * 64, rows.stride, period, panel % period};
+}
+
 /** The panel of weights from `row` on, and one panel of pixels. */
 template <typename In>
 struct PanelPair {
@@ -71,11 +100,18 @@ struct PanelPair {
   const In* x;
   /** [row of the panel][pixel]: the sums of the blocks before this one. If it is not the last one, they will include it. */
   SumOf<In>* sums;
+  LineAhead ahead = {};
 
   const In* weight() const { return block.weight + row * block.row_inputs; }
   const SumOf<In>* bias() const { return block.bias + row; }
   /** Valid rows. */
   int rows() const { return static_cast<int>(block.rows - row < kRows ? block.rows - row : kRows); }
+  /** What block `index` of the inputs fetches. Its weights start at `own`. */
+  Fetch fetch(std::int64_t index, const In* own) const {
+    if (ahead.line != nullptr && index % ahead.period == ahead.phase)
+      return {ahead.line + index * kBlock<In> * ahead.stride, ahead.stride};
+    return {reinterpret_cast<const char*>(own + block.row_inputs * kRows), kRows * sizeof(In)};
+  }
 };
 
 // An epilogue has two functions. Both get the sums of one panel of weights, of which `rows` rows are valid:
@@ -89,8 +125,8 @@ template <typename In, int kLanes, int kWide, typename Epilogue>
   using V = Vector<T, kLanes>;
   const In* weight = pair.weight();
   const In* x = pair.x;
-  const std::int64_t next_panel = pair.block.row_inputs * kRows;
   std::int64_t left = pair.block.inputs;
+  std::int64_t index = 0;
   Tile<T, kLanes, kWide> acc;
   if (pair.block.is_first) {
     const T* const bias = pair.bias();
@@ -99,7 +135,8 @@ template <typename In, int kLanes, int kWide, typename Epilogue>
 #pragma GCC unroll 4
       for (int j = 0; j < kWide; ++j) acc[r][j] = broadcast<T, kLanes>(bias[r]);
     }
-    multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
+    multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>,
+                                pair.fetch(index++, weight));
     left -= kBlock<In>;
   } else {
 #pragma GCC unroll 16
@@ -121,7 +158,8 @@ template <typename In, int kLanes, int kWide, typename Epilogue>
 #pragma GCC unroll 4
         for (int j = 0; j < kWide; ++j) acc[r][j] = V{};
       }
-      multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>, next_panel);
+      multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>,
+                                  pair.fetch(index++, weight));
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -290,7 +328,8 @@ TOKENLEARNER_ALWAYS_INLINE void run_product(const ProductTile& tile, const MakeE
         const In* const x = static_cast<const In*>(tile.x) + pixel * tile.inputs + input * width;
         SumOf<In>* const sums = static_cast<SumOf<In>*>(tile.sums) + pixel * kRows;
         const auto pair = [&](std::int64_t row) {
-          return PanelPair<In>{block, row, x, sums + (row - first_row) * lanes};
+          return PanelPair<In>{block, row, x, sums + (row - first_row) * lanes,
+                               line_ahead(tile.ahead, row / kRows, (tile.rows + kRows - 1) / kRows, input)};
         };
         const auto panel_epilogue = [&](std::int64_t row) { return epilogue(row, pixel); };
         const std::int64_t remaining = tile.pixels - pixel;

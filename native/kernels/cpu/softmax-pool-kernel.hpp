@@ -52,13 +52,13 @@ void softmax_block(const SoftmaxTile& tile) {
 template <typename T, int kLanes, int kSegment>
 TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> fold(Vector<T, kLanes> a, Vector<T, kLanes> b) {
   return [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) __attribute__((always_inline)) {
+    // Each half of b stays in its lanes, so that one of the two is a blend and only the other has to move lanes.
     constexpr int kHalf = kSegment / 2;
-    const auto low = __builtin_shufflevector(
-        a, b, (kIndex / kSegment * kSegment + kIndex % kHalf + (kIndex % kSegment < kHalf ? 0 : kLanes))...);
-    const auto high = __builtin_shufflevector(a, b,
-                                              (kIndex / kSegment * kSegment + kHalf + kIndex % kHalf +
-                                               (kIndex % kSegment < kHalf ? 0 : kLanes))...);
-    return low + high;
+    const auto kept =
+        __builtin_shufflevector(a, b, (kIndex % kSegment < kHalf ? kIndex : kLanes + kIndex)...);
+    const auto moved = __builtin_shufflevector(
+        a, b, (kIndex % kSegment < kHalf ? kIndex + kHalf : kLanes + kIndex - kHalf)...);
+    return kept + moved;
   }(std::make_integer_sequence<int, kLanes>{});
 }
 

@@ -113,13 +113,17 @@ class FuserRun {
     const PixelBlock block(plan_, typed_, kernels_, mlp_.channels,
                            std::min(plan_.block, image.pixels() - first), memory);
     char* const weights = memory + plan_.bytes();
-    block.pack(source_of(image), first, mlp_.eps);
+    const PixelSource source = source_of(image);
     std::int64_t at = first;
     for (std::int64_t i = 0; i < block.count(); ++i) {
       const PanelView& panel = block.panels()[i];
+      block.pack(panel, source, at, mlp_.eps);
+      at += panel.pixels;
       kernels_.logits({&mlp_, panel.x, panel.pixels, block.scale(panel), block.shift(panel),
-                       weights + panel.lane * element_, block.stride()});
+                       weights + panel.lane * element_, block.stride(),
+                       block.behind(i, source, at, stored_)});
     }
+    at = first;
     kernels_.sigmoid(weights, mlp_.tokens * block.stride());
     for (std::int64_t i = 0; i < block.count(); ++i) {
       const PanelView& panel = block.panels()[i];

@@ -144,12 +144,15 @@ class V10Run {
                            std::min(plan_.block, image.pixels() - first), memory);
     char* const products = memory + plan_.bytes();
     char* const sums = products + product_bytes;
-    block.pack(source_of(image), first, first_.eps);
+    const PixelSource source = source_of(image);
     for (std::int64_t i = 0; i < block.count(); ++i) {
       const PanelView& panel = block.panels()[i];
+      block.pack(panel, source, first, first_.eps);
       const PackedLayer layer{first_.first_weight, first_.zeros};
-      typed_.layer(
-          {{panel.x, panel.pixels, first_.channels, first_.hidden, layer, blocks, sums}, false, products});
+      typed_.layer({{panel.x, panel.pixels, first_.channels, first_.hidden, layer, blocks, sums,
+                     block.behind(i, source, first + panel.pixels, stored_)},
+                    false,
+                    products});
       kernels_.write_taps({
           .products = products,
           .panel_width = panel.width,

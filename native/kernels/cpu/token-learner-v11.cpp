@@ -55,7 +55,12 @@ class V11Run {
     const bool is_split = shares_ > images;
     if (is_split && !partial_.reserve(static_cast<std::size_t>(shares_ * share_bytes())))
       return Status::out_of_memory;
-    parallel.run(shares_, threads, [&](std::int64_t task) { share_task(task); });
+    // Some shares in a row, so that one fetches the pixels of the next.
+    const std::int64_t chunk = std::max<std::int64_t>(1, shares_ / (8 * threads));
+    parallel.run(divide_up(shares_, chunk), threads, [&](std::int64_t task) {
+      const std::int64_t end = std::min(shares_, (task + 1) * chunk);
+      for (std::int64_t share = task * chunk; share < end; ++share) share_task(share, share + 1 < end);
+    });
     if (is_split && !out_of_memory_)
       parallel.run(images, threads, [&](std::int64_t task) { merge_task(task); });
     return out_of_memory_ ? Status::out_of_memory : Status::ok;
@@ -85,15 +90,21 @@ class V11Run {
     return *(after - 1);
   }
 
-  /** Any thread. */
-  void share_task(std::int64_t task) {
-    const Image& image = image_of(task);
+  /** The first pixel of share `i` of an image, or the end of its pixels. */
+  std::int64_t bound(const Image& image, std::int64_t i) const {
     const std::int64_t pixels = image.params->height * image.params->width;
-    const std::int64_t panels = pixels / plan_.panel;
+    return i == image.shares ? pixels : i * (pixels / plan_.panel) / image.shares * plan_.panel;
+  }
+
+  /** The pixels from `first` to `end` that are packed next. */
+  RowsAhead ahead(const Image& image, std::int64_t first, std::int64_t end) const {
+    return rows_ahead(source_of(image), mlp_.channels, stored_, first, std::min(plan_.panel, end - first));
+  }
+
+  /** Any thread. */
+  void share_task(std::int64_t task, bool is_followed) {
+    const Image& image = image_of(task);
     const std::int64_t share = task - image.first_share;
-    const auto bound = [&](std::int64_t i) {
-      return i == image.shares ? pixels : i * panels / image.shares * plan_.panel;
-    };
     const std::int64_t own = image.shares == 1 ? share_bytes() : 0;
     char* const memory = static_cast<char*>(
         scratch(plan_.bytes() + logits_bytes() + round_up(mlp_.tokens) * element_ + own + finish_bytes()));
@@ -106,8 +117,20 @@ class V11Run {
                            : static_cast<char*>(partial_.data()) + task * share_bytes();
     const PoolShare result = share_at(kept);
     clear_largest(result);
-    for (std::int64_t first = bound(share), end = bound(share + 1), at = first; at < end; at += plan_.block)
-      block(image, at, std::min(plan_.block, end - at), at == first, memory, result);
+    RowsAhead next;
+    if (is_followed) {
+      const Image& other = image_of(task + 1);
+      const std::int64_t after = task + 1 - other.first_share;
+      next = ahead(other, bound(other, after), bound(other, after + 1));
+    }
+    const std::int64_t first = bound(image, share);
+    const std::int64_t end = bound(image, share + 1);
+    for (std::int64_t at = first; at < end;) {
+      const std::int64_t pixels = std::min(plan_.block, end - at);
+      const bool is_last = at + pixels == end;
+      block(image, at, pixels, at == first, memory, result, is_last ? next : ahead(image, at + pixels, end));
+      at += pixels;
+    }
     if (image.shares == 1) finish(image, result, kept + own);
   }
 
@@ -124,17 +147,21 @@ class V11Run {
     }
   }
 
-  /** Packs, normalises, multiplies and pools one block of an image's pixels. */
+  /** Packs, normalises, multiplies and pools one block of an image's pixels. `next` is what comes after it. */
   void block(const Image& image, std::int64_t first, std::int64_t pixels, bool is_first, char* memory,
-             const PoolShare& share) {
+             const PoolShare& share, const RowsAhead& next) {
     const PixelBlock block(plan_, typed_, kernels_, mlp_.channels, pixels, memory);
     char* const logits = memory + plan_.bytes();
     void* const scale = logits + logits_bytes();
-    block.pack(source_of(image), first, mlp_.eps);
+    const PixelSource source = source_of(image);
+    std::int64_t at = first;
     for (std::int64_t i = 0; i < block.count(); ++i) {
       const PanelView& panel = block.panels()[i];
+      block.pack(panel, source, at, mlp_.eps);
+      at += panel.pixels;
       kernels_.logits({&mlp_, panel.x, panel.pixels, block.scale(panel), block.shift(panel),
-                       logits + panel.lane * element_, block.stride()});
+                       logits + panel.lane * element_, block.stride(),
+                       at < first + pixels ? block.behind(i, source, at, stored_) : next});
     }
     if (image.params->attention != nullptr) write_logits(image, block, first, logits);
     kernels_.softmax_block({block.panels(), block.count(), block.lanes(), block.stride(), mlp_.tokens, logits,
