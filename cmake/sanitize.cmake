@@ -15,12 +15,15 @@ elseif(TOKENLEARNER_SANITIZE)
   message(FATAL_ERROR "Expected address or thread for TOKENLEARNER_SANITIZE but received ${TOKENLEARNER_SANITIZE}")
 endif()
 
-# How far the compiler goes in the kernels.
+# How far the compiler goes in the kernels, and options for everything that does no arithmetic.
 set(TOKENLEARNER_OPTIMIZATION O3)
+set(TOKENLEARNER_LOGIC_OPTIONS "")
 if(TOKENLEARNER_SANITIZE)
   # The instrumented kernels take minutes at -O3. Contraction to fused multiply-adds, which the kernels need for bits that do not
   # depend on the batch, is one of GCC's expensive optimizations and not part of -O1.
   set(TOKENLEARNER_OPTIMIZATION O1)
+  # Instrumented templates of the C++ library take the compiler twice the time with any optimization.
+  set(TOKENLEARNER_LOGIC_OPTIONS -O0)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     string(APPEND CMAKE_CXX_FLAGS_RELEASE " -fexpensive-optimizations")

@@ -1,4 +1,4 @@
-/* global document, getComputedStyle, innerWidth, NodeFilter, window */
+/* global document, DOMParser, getComputedStyle, innerWidth, NodeFilter, window */
 /** Runs in the browser: what is wrong with the page as it is shown. Each check gives a list of texts. */
 window.checks = (() => {
   const nameOf = (element) => {
@@ -77,8 +77,21 @@ window.checks = (() => {
     return [...found];
   }
 
+  /**
+   * Shows another page of the site in place of this one, without its scripts: they and the style sheets are the same in all pages, and to load
+   * them takes most of the time.
+   */
+  function show(html, address) {
+    const { body, title } = new DOMParser().parseFromString(html, 'text/html');
+    const base = document.querySelector('base') ?? document.head.appendChild(document.createElement('base'));
+    base.href = address;
+    document.title = title;
+    document.body.replaceWith(document.adoptNode(body));
+  }
+
   /** Pictures that did not load. */
-  function pictures() {
+  async function pictures() {
+    await Promise.allSettled([...document.images].map((image) => image.decode()));
     return [...document.images].filter((image) => image.naturalWidth === 0).map((image) => image.src);
   }
 
@@ -106,5 +119,5 @@ window.checks = (() => {
     return [...outside.map((shape) => `outside: ${nameOf(shape)}`), ...covered];
   }
 
-  return { overflow, contrast, pictures, drawing };
+  return { show, overflow, contrast, pictures, drawing };
 })();

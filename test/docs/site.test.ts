@@ -19,7 +19,8 @@ import {
 const CLASS = 128;
 const FUNCTION = 64;
 const VARIABLE = 32;
-const WIDTHS = [360, 768, 1280];
+const WIDEST = 1280;
+const WIDTHS = [360, 768, WIDEST];
 const SCHEMES = ['light', 'dark'] as const;
 
 beforeAll(buildSite, 300_000);
@@ -90,65 +91,76 @@ seen(chromium === undefined ? 'in a browser: SKIPPED, Chromium is not installed'
     await browser.close();
   });
 
-  /**
-   * Opens pages in two windows, one after the other in each. The navigation of the site is the same on all of them, and takes most of the time:
-   * without `navigation` it is left out.
-   */
-  async function visit(
-    files: readonly string[],
-    look: (page: Page, file: string) => Promise<void>,
-    { navigation = true } = {},
-  ): Promise<void> {
-    const waiting = [...files];
-    const window = async (): Promise<void> => {
-      const context = await browser.newContext({ reducedMotion: 'reduce' });
-      await context.addInitScript({ path: path.join(__dirname, 'in-page.js') });
-      if (!navigation) await context.route(/\/(?:navigation|search)\.js/, (route) => route.abort());
-      const page = await context.newPage();
-      for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-        await page.goto(pathToFileURL(file).href);
-        if (file.endsWith('.html')) await page.addStyleTag({ content: '* { transition: none !important }' });
-        await look(page, file);
-      }
-      await context.close();
-    };
-    await Promise.all(files.length > 1 ? [window(), window()] : [window()]);
+  /** Opens a file in a window of its own. */
+  async function visit(file: string, look: (page: Page) => Promise<void>): Promise<void> {
+    const context = await browser.newContext({ reducedMotion: 'reduce' });
+    await context.addInitScript({ path: path.join(__dirname, 'in-page.js') });
+    const page = await context.newPage();
+    await page.goto(pathToFileURL(file).href);
+    if (file.endsWith('.html')) await page.addStyleTag({ content: '* { transition: none !important }' });
+    await look(page);
+    await context.close();
   }
 
   const check = (page: Page, name: 'overflow' | 'contrast' | 'pictures' | 'drawing'): Promise<string[]> =>
     page.evaluate<string[]>(`checks.${name}()`);
 
-  /** What is wrong with pages of the site on every screen. */
-  async function problemsOf(names: string[], options: { navigation: boolean }): Promise<string[]> {
+  /** What is wrong with the page that is open, at this width. The widest shows all that has a colour. */
+  async function problemsAt(page: Page, width: number): Promise<string[]> {
+    const found = [(await check(page, 'overflow')).map((each) => `${width} pixels: ${each}`)];
+    for (const colorScheme of width === WIDEST ? SCHEMES : []) {
+      await page.emulateMedia({ colorScheme });
+      found.push((await check(page, 'contrast')).map((each) => `${colorScheme}: ${each}`));
+    }
+    if (width === WIDEST) found.push((await check(page, 'pictures')).map((each) => `pictures: ${each}`));
+    return found.flatMap((each) => each.slice(0, 5));
+  }
+
+  test.each(['index.html', 'classes/Tensor.html', 'documents/Errors.html'])(
+    '%s is not wider than the window, and every text of it can be read',
+    async (name) => {
+      await visit(path.join(site, name), async (page) => {
+        for (const width of WIDTHS) {
+          await page.setViewportSize({ width, height: 900 });
+          expect(await problemsAt(page, width)).toEqual([]);
+        }
+      });
+    },
+  );
+
+  /** What is wrong with pages at some widths, without the navigation, which is the same on all. */
+  async function problemsOf(names: string[], widths: number[]): Promise<string[]> {
     const wrong: string[] = [];
-    const files = names.map((name) => path.join(site, name));
-    const look = async (page: Page, file: string): Promise<void> => {
-      const add = (what: string, found: string[]): void => {
-        wrong.push(...found.slice(0, 5).map((each) => `${path.relative(site, file)}, ${what}: ${each}`));
-      };
-      for (const width of WIDTHS) {
+    await visit(path.join(site, 'index.html'), async (page) => {
+      for (const width of widths) {
         await page.setViewportSize({ width, height: 900 });
-        add(`${width} pixels`, await check(page, 'overflow'));
+        for (const name of names) {
+          const address = pathToFileURL(path.join(site, name)).href;
+          await page.evaluate(`checks.show(${JSON.stringify(html(name))}, ${JSON.stringify(address)})`);
+          wrong.push(...(await problemsAt(page, width)).map((each) => `${name}, ${each}`));
+        }
       }
-      for (const colorScheme of SCHEMES) {
-        await page.emulateMedia({ colorScheme });
-        add(colorScheme, await check(page, 'contrast'));
-      }
-      add('pictures', await check(page, 'pictures'));
-    };
-    await visit(files, look, options);
+    });
     return wrong;
   }
 
-  test('nothing is wider than the window, and every text can be read', async () => {
-    const some = ['index.html', 'classes/Tensor.html', 'documents/Errors.html'];
-    expect(await problemsOf(some, { navigation: true })).toEqual([]);
-    const others = sitePages().filter((name) => !some.includes(name));
-    expect(await problemsOf(others, { navigation: false })).toEqual([]);
+  // Pages of one template. Those of the classes have all that is in them.
+  const isSmall = (name: string): boolean => /^(?:interfaces|types|functions|variables)\//.test(name);
+
+  test('neither are the other guides and classes', async () => {
+    const names = sitePages().filter((name) => !isSmall(name));
+    expect(names.length).toBeGreaterThan(40);
+    expect(await problemsOf(names, WIDTHS)).toEqual([]);
+  }, 600_000);
+
+  test('the pages of interfaces, types and functions are not wider than a phone', async () => {
+    const names = sitePages().filter(isSmall);
+    expect(names.length).toBeGreaterThan(100);
+    expect(await problemsOf(names, WIDTHS.slice(0, 1))).toEqual([]);
   }, 600_000);
 
   test.each(pictures)('%s has everything inside, and no text over another', async (name) => {
-    await visit([path.join(root, 'test', 'bench', 'results', name)], async (page) => {
+    await visit(path.join(root, 'test', 'bench', 'results', name), async (page) => {
       for (const colorScheme of SCHEMES) {
         await page.emulateMedia({ colorScheme });
         expect(await check(page, 'drawing')).toEqual([]);
@@ -166,19 +178,19 @@ seen(chromium === undefined ? 'in a browser: SKIPPED, Chromium is not installed'
     const texts =
       '<text x="10" y="20">one</text><text x="12" y="20">two</text><text x="95" y="50">outside</text>';
     writeFileSync(drawing, `<svg xmlns="http://www.w3.org/2000/svg" width="100" height="100">${texts}</svg>`);
-    await visit([file], async (page) => {
+    await visit(file, async (page) => {
       expect(await check(page, 'overflow')).toHaveLength(2);
       expect(await check(page, 'contrast')).toHaveLength(1);
       expect(await check(page, 'pictures')).toHaveLength(1);
     });
-    await visit([drawing], async (page) => {
+    await visit(drawing, async (page) => {
       const found = await check(page, 'drawing');
       expect(found).toEqual([expect.stringContaining('outside'), 'one covers two']);
     });
   });
 
   test('the navigation leads somewhere, the search finds, and the theme can be chosen', async () => {
-    await visit([path.join(site, 'index.html')], async (page) => {
+    await visit(path.join(site, 'index.html'), async (page) => {
       await page.setViewportSize({ width: 1280, height: 900 });
       await page.waitForSelector('#tsd-nav-container a');
       const links = await page.evaluate<string[]>(
