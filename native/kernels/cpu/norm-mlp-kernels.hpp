@@ -84,7 +84,7 @@ struct SoftmaxTile {
   void* largest;
   double* sum;
   double* offset;
-  /** Receives the factor of all older sums. */
+  /** Receives the factor of all older sums, four times for each token. See Note [Tiles of pooled sums]. */
   void* scale;
 };
 
@@ -98,9 +98,8 @@ struct PoolTile {
   std::int64_t stride;
   bool is_first;
   const void* scale;
-  /** [G][y_stride]; y_stride is a multiple of token_channels. */
+  /** See Note [Tiles of pooled sums]. */
   void* y;
-  std::int64_t y_stride;
 };
 
 /** The sums of a share of an image: what one task computes. */
@@ -108,6 +107,7 @@ struct PoolShare {
   void* largest;
   double* sum;
   double* offset;
+  /** See Note [Tiles of pooled sums]. */
   void* y;
 };
 
@@ -115,16 +115,15 @@ struct PoolShare {
 struct MergeTile {
   PoolShare into;
   PoolShare other;
+  std::int64_t channels;
   std::int64_t tokens;
-  std::int64_t y_stride;
 };
 
-/** Arguments to write the tokens of an image. */
+/** Arguments to write the tokens of an image. Overwrites the sums and offsets of the share. */
 struct FinishTile {
   PoolShare share;
   std::int64_t channels;
   std::int64_t tokens;
-  std::int64_t y_stride;
   /** V transposed in each group, [group][channel][output], or null. */
   const void* value;
   std::int64_t groups;
@@ -134,7 +133,7 @@ struct FinishTile {
   void* out;
   std::int64_t out_channel_stride;
   std::int64_t out_token_stride;
-  /** 2 * channels values of Compute. */
+  /** 3 * channels values of Compute. */
   void* scratch;
 };
 

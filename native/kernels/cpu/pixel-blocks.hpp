@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/cpu/aligned-buffer.hpp"
 #include "kernels/cpu/norm-mlp-kernels.hpp"
@@ -95,6 +96,9 @@ class PixelBlock {
       x += bytes;
     }
     stride_ = (lanes_ + plan.lane - 1) / plan.lane * plan.lane;
+    // Nothing writes the means of lanes that fill up a row.
+    std::memset(mean_ + lanes_ * plan.element, 0,
+                static_cast<std::size_t>((stride_ - lanes_) * plan.element));
   }
 
   /** Packs the pixels of a panel, from `first` on, and subtracts their means. */

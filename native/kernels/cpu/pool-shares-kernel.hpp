@@ -12,11 +12,13 @@ void merge(const MergeTile& tile) {
     tile.into.sum[g] = tile.into.sum[g] * before + tile.other.sum[g] * after;
     tile.into.offset[g] = tile.into.offset[g] * before + tile.other.offset[g] * after;
     largest[g] = next;
-    T* const y = static_cast<T*>(tile.into.y) + g * tile.y_stride;
-    const T* const more = static_cast<const T*>(tile.other.y) + g * tile.y_stride;
     const T first = static_cast<T>(before);
     const T second = static_cast<T>(after);
-    for (std::int64_t c = 0; c < tile.y_stride; ++c) y[c] = y[c] * first + more[c] * second;
+    for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) {
+      T* const y = static_cast<T*>(tile.into.y) + y_at(tile.tokens, g, c);
+      const T* const more = static_cast<const T*>(tile.other.y) + y_at(tile.tokens, g, c);
+      for (std::int64_t i = 0; i < kTokenChannels; ++i) y[i] = y[i] * first + more[i] * second;
+    }
   }
 }
 
@@ -43,36 +45,74 @@ void convolve_token(const T* value, std::int64_t groups, std::int64_t n, T* toke
   }
 }
 
-/** y = (sum of weights times centred x, plus sum of weights times means) / sum of weights. */
+/** The sum of weights times centred x, and with a factor and an offset y = (that sum + the sum of weights times means) / sum of weights. */
+template <typename T>
+struct TokenSums {
+  const FinishTile& tile;
+
+  /** The factor and the offset take the place of the two sums. */
+  void normalise() const {
+    for (std::int64_t g = 0; g < tile.tokens; ++g) {
+      const double sum = tile.share.sum[g];
+      tile.share.sum[g] = static_cast<T>(1 / sum);
+      tile.share.offset[g] = static_cast<T>(tile.share.offset[g] / sum);
+    }
+  }
+  T factor(std::int64_t token) const { return static_cast<T>(tile.share.sum[token]); }
+  T offset(std::int64_t token) const { return static_cast<T>(tile.share.offset[token]); }
+  /** write(i, y) for up to four channels from `channel` on. */
+  template <typename Write>
+  TOKENLEARNER_ALWAYS_INLINE void each(std::int64_t token, std::int64_t channel, const Write& write) const {
+    const T* const y = static_cast<const T*>(tile.share.y) + y_at(tile.tokens, token, channel);
+    for (std::int64_t i = 0; i < kTokenChannels && channel + i < tile.channels; ++i)
+      write(i, y[i] * factor(token) + offset(token));
+  }
+};
+
+/** One token as a row of C values: what the pixel or the value convolution makes of it. */
+template <typename Stored, typename T>
+void finish_token(const FinishTile& tile, const TokenSums<T>& sums, std::int64_t token, T* y, T* scratch) {
+  if (tile.only_pixel != nullptr) {
+    // 1, or NaN for a pixel without a finite sum.
+    const T weight = sums.factor(token) / sums.factor(token);
+    const Stored* const pixel = static_cast<const Stored*>(tile.only_pixel);
+    for (std::int64_t c = 0; c < tile.channels; ++c)
+      y[c] = widen(pixel[c * tile.pixel_channel_stride]) * weight;
+  } else {
+    for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels)
+      sums.each(token, c, [&](std::int64_t i, T value) { y[c + i] = value; });
+  }
+  if (tile.value != nullptr)
+    convolve_token<T>(static_cast<const T*>(tile.value), tile.groups, tile.channels / tile.groups, y,
+                      scratch);
+}
+
 template <typename Stored, typename T>
 void finish(const FinishTile& tile) {
-  for (std::int64_t g = 0; g < tile.tokens; ++g) {
-    T* const y = static_cast<T*>(tile.share.y) + g * tile.y_stride;
-    const double sum = tile.share.sum[g];
-    const T factor = static_cast<T>(1 / sum);
-    const T offset = static_cast<T>(tile.share.offset[g] / sum);
-    for (std::int64_t c = 0; c < tile.channels; ++c) y[c] = y[c] * factor + offset;
-    if (tile.only_pixel != nullptr) {
-      const Stored* const pixel = static_cast<const Stored*>(tile.only_pixel);
-      const T weight = static_cast<T>(sum / sum);
-      for (std::int64_t c = 0; c < tile.channels; ++c)
-        y[c] = widen(pixel[c * tile.pixel_channel_stride]) * weight;
-    }
-    if (tile.value != nullptr)
-      convolve_token<T>(static_cast<const T*>(tile.value), tile.groups, tile.channels / tile.groups, y,
-                        static_cast<T*>(tile.scratch));
-  }
+  const TokenSums<T> sums{tile};
+  sums.normalise();
   Stored* const out = static_cast<Stored*>(tile.out);
-  const T* const y = static_cast<const T*>(tile.share.y);
-  if (tile.out_channel_stride == 1) {
+  if (tile.only_pixel != nullptr || tile.value != nullptr) {
+    T* const y = static_cast<T*>(tile.scratch);
     for (std::int64_t g = 0; g < tile.tokens; ++g) {
+      finish_token<Stored>(tile, sums, g, y, y + tile.channels);
       for (std::int64_t c = 0; c < tile.channels; ++c)
-        out[g * tile.out_token_stride + c] = narrow<Stored>(y[g * tile.y_stride + c]);
+        out[c * tile.out_channel_stride + g * tile.out_token_stride] = narrow<Stored>(y[c]);
     }
     return;
   }
-  for (std::int64_t c = 0; c < tile.channels; ++c) {
-    for (std::int64_t g = 0; g < tile.tokens; ++g)
-      out[c * tile.out_channel_stride + g * tile.out_token_stride] = narrow<Stored>(y[g * tile.y_stride + c]);
+  const auto write = [&](std::int64_t g, std::int64_t c) __attribute__((always_inline)) {
+    Stored* const to = out + c * tile.out_channel_stride + g * tile.out_token_stride;
+    sums.each(g, c, [&](std::int64_t i, T y) { to[i * tile.out_channel_stride] = narrow<Stored>(y); });
+  };
+  // In the order of the output's memory.
+  if (tile.out_channel_stride == 1) {
+    for (std::int64_t g = 0; g < tile.tokens; ++g) {
+      for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) write(g, c);
+    }
+    return;
+  }
+  for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) {
+    for (std::int64_t g = 0; g < tile.tokens; ++g) write(g, c);
   }
 }

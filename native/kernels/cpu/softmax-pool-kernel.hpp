@@ -6,12 +6,43 @@
 // with those weights. A block with a larger L first scales the old sums down. The shares are merged at the end in
 // the same way. Their bounds depend only on the image's size, so neither threads nor the batch change a bit.
 
+// Note: [Tiles of pooled sums]
+// The pooled sums of a share lie as the kernel has them in its registers: y[g][c] is at y_at(g, c), with four channels of all tokens side
+// by side. The tokens are filled up to four, the channels to those four, with numbers that are never read.
+constexpr std::int64_t kTile = kTokenChannels;
+static_assert(kTile % kTokenGroups == 0);
+
+/** The distance from four channels to the next four. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t tile_stride(std::int64_t tokens) {
+  return (tokens + kTile - 1) / kTile * kTile * kTokenChannels;
+}
+
+TOKENLEARNER_ALWAYS_INLINE std::int64_t y_at(std::int64_t tokens, std::int64_t token, std::int64_t channel) {
+  return channel / kTokenChannels * tile_stride(tokens) + token * kTokenChannels + channel % kTokenChannels;
+}
+
+/** The sums of `count` numbers and of their products with `factors`, in double; the numbers end with a whole vector. */
+template <typename T>
+TOKENLEARNER_ALWAYS_INLINE void add_up(const T* values, const T* factors, std::int64_t count, double& sum,
+                                       double& product) {
+  constexpr int kLanes = static_cast<int>(kLanesOf<T>);
+  using D = Vector<double, kLanes>;
+  D sums{}, products{};
+  for (std::int64_t i = 0; i < count; i += kLanes) {
+    const D value = __builtin_convertvector(load<T, kLanes>(values + i), D);
+    sums += value;
+    products += value * __builtin_convertvector(load<T, kLanes>(factors + i), D);
+  }
+  for (int lane = 0; lane < kLanes; ++lane) sum += sums[lane], product += products[lane];
+}
+
 /** Turns L into exp(L - largest), brings the sums up to date, and gives the factor of the old ones. */
 template <typename T>
 void softmax_block(const SoftmaxTile& tile) {
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
   using V = Vector<T, kLanes>;
   const T* const mean = static_cast<const T*>(tile.mean);
+  T* const scales = static_cast<T*>(tile.scale);
   for (std::int64_t g = 0; g < tile.tokens; ++g) {
     T* const row = static_cast<T*>(tile.logits) + g * tile.stride;
     for (const PanelView* panel = tile.panels; panel != tile.panels + tile.panel_count; ++panel) {
@@ -32,17 +63,15 @@ void softmax_block(const SoftmaxTile& tile) {
     }
     for (std::int64_t i = tile.lanes; i < tile.stride; ++i) row[i] = 0;
     double sum = 0, offset = 0;
-    for (std::int64_t i = 0; i < tile.lanes; ++i) {
-      sum += row[i];
-      offset += static_cast<double>(row[i]) * mean[i];
-    }
+    add_up(row, mean, tile.stride, sum, offset);
     // Before the first block there is nothing to scale: infinity - infinity is NaN.
     const T scale = tile.is_first ? T{0} : factor[0];
     tile.sum[g] = tile.is_first ? sum : tile.sum[g] * scale + sum;
     tile.offset[g] = tile.is_first ? offset : tile.offset[g] * scale + offset;
-    static_cast<T*>(tile.scale)[g] = scale;
+    for (std::int64_t i = 0; i < kTokenChannels; ++i) scales[g * kTokenChannels + i] = scale;
     largest = next;
   }
+  for (std::int64_t i = tile.tokens * kTokenChannels; i < tile_stride(tile.tokens); ++i) scales[i] = 0;
 }
 
 /**
@@ -125,10 +154,11 @@ template <typename T>
 void pool(const PoolTile& tile) {
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
   constexpr int kAll = kTokenChannels * kTokenGroups;
-  constexpr int kPart = kLanes < kTokenChannels ? kLanes : kTokenChannels;
   static_assert(kAll % kLanes == 0);
   using V = Vector<T, kLanes>;
-  for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) {
+  const T* const scales = static_cast<const T*>(tile.scale);
+  T* y = static_cast<T*>(tile.y);
+  for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels, y += tile_stride(tile.tokens)) {
     // The last tile repeats the last channel or token to fill up.
     std::int64_t channels[kTokenChannels];
     for (std::int64_t i = 0; i < kTokenChannels; ++i)
@@ -141,18 +171,12 @@ void pool(const PoolTile& tile) {
       }
       V acc[kAll] = {};
       pool_tile<T>(tile, channels, weights, acc);
-      T sums[kAll];
 #pragma GCC unroll 8
-      for (int i = 0; i < kAll; i += kLanes) store<T, kLanes>(sums + i, sums_of<T, kLanes>(acc + i));
-      for (std::int64_t j = 0; j < kTokenGroups && g + j < tile.tokens; ++j) {
-        const T scale = static_cast<const T*>(tile.scale)[g + j];
-        T* const y = static_cast<T*>(tile.y) + (g + j) * tile.y_stride + c;
-#pragma GCC unroll 4
-        for (int i = 0; i < kTokenChannels; i += kPart) {
-          const auto share = load<T, kPart>(sums + j * kTokenChannels + i);
-          const auto before = load<T, kPart>(y + i);
-          store<T, kPart>(y + i, tile.is_first ? share : before * broadcast<T, kPart>(scale) + share);
-        }
+      for (int i = 0; i < kAll; i += kLanes) {
+        const std::int64_t at = g * kTokenChannels + i;
+        const V share = sums_of<T, kLanes>(acc + i);
+        const V before = load<T, kLanes>(y + at) * load<T, kLanes>(scales + at);
+        store<T, kLanes>(y + at, tile.is_first ? share : before + share);
       }
     }
   }

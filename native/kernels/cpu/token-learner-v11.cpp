@@ -35,7 +35,7 @@ class V11Run {
         plan_(typed_, mlp_.channels, item_size(weights.compute())),
         element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         stored_(static_cast<std::int64_t>(item_size(dtype))),
-        y_stride_(round_up(mlp_.channels)) {
+        y_bytes_(divide_up(mlp_.tokens, 4) * 4 * round_up(mlp_.channels) * element_) {
     for (const ForwardParams& params : list) {
       const std::int64_t pixels = params.height * params.width;
       for (std::int64_t i = 0; i < params.batch; ++i) {
@@ -70,7 +70,7 @@ class V11Run {
   /** Bytes of a PoolShare, in whole cache lines. */
   std::int64_t share_bytes() const {
     const std::int64_t tokens = round_up(mlp_.tokens);
-    return tokens * (element_ + 2 * 8) + mlp_.tokens * y_stride_ * element_;
+    return tokens * (element_ + 2 * 8) + y_bytes_;
   }
 
   PoolShare share_at(char* memory) const {
@@ -106,15 +106,14 @@ class V11Run {
     const Image& image = image_of(task);
     const std::int64_t share = task - image.first_share;
     const std::int64_t own = image.shares == 1 ? share_bytes() : 0;
-    char* const memory = static_cast<char*>(
-        scratch(plan_.bytes() + logits_bytes() + round_up(mlp_.tokens) * element_ + own + finish_bytes()));
+    char* const memory =
+        static_cast<char*>(scratch(plan_.bytes() + logits_bytes() + scale_bytes() + own + finish_bytes()));
     if (memory == nullptr) {
       out_of_memory_ = true;
       return;
     }
-    char* const kept = image.shares == 1
-                           ? memory + plan_.bytes() + logits_bytes() + round_up(mlp_.tokens) * element_
-                           : static_cast<char*>(partial_.data()) + task * share_bytes();
+    char* const kept = image.shares == 1 ? memory + plan_.bytes() + logits_bytes() + scale_bytes()
+                                         : static_cast<char*>(partial_.data()) + task * share_bytes();
     const PoolShare result = share_at(kept);
     clear_largest(result);
     RowsAhead next;
@@ -135,7 +134,8 @@ class V11Run {
   }
 
   std::int64_t logits_bytes() const { return round_up(mlp_.tokens * plan_.lanes()) * element_; }
-  std::int64_t finish_bytes() const { return round_up(2 * mlp_.channels) * element_; }
+  std::int64_t scale_bytes() const { return 4 * round_up(mlp_.tokens) * element_; }
+  std::int64_t finish_bytes() const { return round_up(3 * mlp_.channels) * element_; }
 
   void clear_largest(const PoolShare& share) const {
     for (std::int64_t g = 0; g < mlp_.tokens; ++g) {
@@ -167,7 +167,7 @@ class V11Run {
     kernels_.softmax_block({block.panels(), block.count(), block.lanes(), block.stride(), mlp_.tokens, logits,
                             block.mean(), is_first, share.largest, share.sum, share.offset, scale});
     kernels_.pool({block.panels(), block.count(), mlp_.channels, mlp_.tokens, logits, block.stride(),
-                   is_first, scale, share.y, y_stride_});
+                   is_first, scale, share.y});
   }
 
   /** A row of the image's attention. */
@@ -199,7 +199,7 @@ class V11Run {
     }
     char* const first = static_cast<char*>(partial_.data()) + image.first_share * share_bytes();
     for (std::int64_t i = 1; i < image.shares; ++i)
-      kernels_.merge({share_at(first), share_at(first + i * share_bytes()), mlp_.tokens, y_stride_});
+      kernels_.merge({share_at(first), share_at(first + i * share_bytes()), mlp_.channels, mlp_.tokens});
     finish(image, share_at(first), memory);
   }
 
@@ -216,7 +216,6 @@ class V11Run {
         .share = share,
         .channels = mlp_.channels,
         .tokens = mlp_.tokens,
-        .y_stride = y_stride_,
         .value = weights_.value(),
         .groups = mlp_.groups,
         .only_pixel = pixels == 1 ? x : nullptr,
@@ -240,7 +239,8 @@ class V11Run {
   /** Bytes of one Compute value, and of one Stored value. */
   const std::int64_t element_;
   const std::int64_t stored_;
-  const std::int64_t y_stride_;
+  /** The pooled sums of a share. See Note [Tiles of pooled sums]. */
+  const std::int64_t y_bytes_;
   std::vector<Image> images_;
   std::int64_t shares_ = 0;
   std::int64_t pixels_ = 0;
