@@ -94,6 +94,8 @@ const MACHINE_FOLDER = new RegExp(
   String.raw`(?<![\w.~$}/@:-])/(?:${['work', 'tmp', 'opt', 'root'].join('|')})/\w`,
 );
 
+const MERGE_MARKER = /^(?:<{7}|>{7})(?: |$)/;
+
 /** The complaints about a tree, each `file:line: what is wrong`. */
 export async function checkTree(root) {
   const folder = realpathSync(root);
@@ -123,6 +125,7 @@ function checkTexts(lines, complain) {
   for (const [i, line] of lines.entries()) {
     const registry = REGISTRIES.find((host) => line.includes(host));
     if (registry !== undefined) complain(i + 1, `names the package registry ${registry}`);
+    if (MERGE_MARKER.test(line)) complain(i + 1, 'is a marker of a merge conflict');
     if (MACHINE_FOLDER.test(line)) complain(i + 1, `names a folder of one machine: ${line.trim()}`);
   }
 }

@@ -216,7 +216,8 @@ export abstract class Module {
 
   /**
    * Replaces parameters with those of a state dict, and converts them to the module's dtype and device. If it throws, no
-   * parameter has changed. Forwards that were called before keep the old parameters.
+   * parameter has changed. Forwards that were called before keep the old parameters; of a Sequential around a module with a forward of its
+   * own, the steps that have not begun take the new ones.
    *
    * @param dict - tensors by name: an object or a Map. Of the entries of a shared parameter, the last one counts.
    * @param options - `strict` (default true): missing and unexpected keys are errors.

@@ -53,6 +53,8 @@ export class Plan {
   readonly steps: readonly Step[];
   readonly #modules: readonly Module[];
   readonly #runnables: readonly (Runnable | undefined)[];
+  #runs = 0;
+  #isDisposed = false;
 
   constructor(modules: readonly Module[], runnables: readonly (Runnable | undefined)[]) {
     this.#modules = modules;
@@ -79,7 +81,24 @@ export class Plan {
     return this.steps.length === 1 && first instanceof NativeGraph ? first : undefined;
   }
 
+  /** Runs the steps with {@link runSteps}. A plan that is disposed meanwhile keeps its graphs until then. */
+  async run<D extends FloatDType>(input: Tensor<D>, control: RequestOptions): Promise<Tensor<D>> {
+    this.#runs += 1;
+    try {
+      return await runSteps(this.steps, input, control);
+    } finally {
+      this.#runs -= 1;
+      this.#release();
+    }
+  }
+
   dispose(): void {
+    this.#isDisposed = true;
+    this.#release();
+  }
+
+  #release(): void {
+    if (!this.#isDisposed || this.#runs > 0) return;
     for (const step of this.steps) if (step instanceof NativeGraph) step.dispose();
   }
 }
@@ -88,7 +107,7 @@ export class Plan {
  * Runs steps one after the other. Each gets the signal and the time that is left. No step starts after the request was aborted.
  * Errors of users' modules pass unchanged.
  */
-export function runSteps<D extends FloatDType>(
+function runSteps<D extends FloatDType>(
   steps: readonly Step[],
   input: Tensor<D>,
   control: RequestOptions,

@@ -5,7 +5,7 @@ import { checkInteger, checkOptions, type NoOptions, unexpected } from '../valid
 import type { FloatDType } from '../dtype';
 import { registerClass } from './classes';
 import { Module } from './module';
-import { markBuiltIn, Plan, runnableOf, runSteps, runStepsSync } from './plan';
+import { markBuiltIn, Plan, runnableOf, runStepsSync } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
 import { runSync, submit } from './run';
 import { assertThis, assertUsable, className, demandState, isModule } from './state';
@@ -89,6 +89,9 @@ export class Sequential extends Module {
    * Runs all modules, without blocking the event loop. `signal` and `timeoutMs` reach each of them; the timeout is for all modules
    * together. A TokenLearner in it returns only its tokens.
    *
+   * Where a module with a forward of its own stands between others, those that follow it are run with the parameters that they have
+   * by then, as in PyTorch. Where there is none, the whole forward has those of its call.
+   *
    * @throws TokenLearnerError (as a rejection) the errors of the modules' own forwards; ERR_INVALID_ARG_TYPE if the forward of your
    * own module does not return a tensor; ERR_NOT_IMPLEMENTED if it has no forward.
    */
@@ -99,7 +102,7 @@ export class Sequential extends Module {
     assertUsable(this, Sequential);
     const control = checkRequest(checkOptions('options', options, REQUEST_OPTIONS));
     const plan = this.#current();
-    if (plan.graph === undefined) return runSteps(plan.steps, input, control);
+    if (plan.graph === undefined) return plan.run(input, control);
     return (await submit(plan.graph, input, undefined, control))[0];
   }
 

@@ -1,6 +1,7 @@
 // The symbols that libstdc++ needs and that only a glibc above the floor has. See Note [glibc floor] in
 // cmake/glibc-floor.cmake. Names and signatures are glibc's. The addon's export map does not export them.
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -39,11 +40,15 @@ int stat(const char* path, struct stat* status) {
 
 int fstat64(int file, struct stat64* status) { return static_cast<int>(syscall(SYS_fstat, file, status)); }
 
-// Since 2.30. std::condition_variable::wait_until calls it for std::chrono::steady_clock. The wait is by the
-// real-time clock, which can be set, and lasts at most a second: then it ends too early, which callers of
-// wait_until must expect in any case.
+// Since 2.30. std::condition_variable::wait_until calls it for std::chrono::steady_clock. An older glibc waits by the
+// real-time clock, which can be set, and at most a second: then the wait ends too early, which callers of wait_until
+// must expect in any case.
 int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                            const timespec* deadline) {
+  using Wait = int (*)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*);
+  // The addon exports none of its own.
+  static const auto system = reinterpret_cast<Wait>(dlsym(RTLD_DEFAULT, "pthread_cond_clockwait"));
+  if (system != nullptr) return system(condition, mutex, clock, deadline);
   const std::int64_t left = std::clamp<std::int64_t>(nanoseconds(*deadline) - now(clock), 0, kSecond);
   const std::int64_t end = now(CLOCK_REALTIME) + left;
   const timespec real{end / kSecond, end % kSecond};

@@ -77,10 +77,12 @@ Napi::Value Addon::share_tensor(const Napi::CallbackInfo& info) {
     const bool once = info[1].ToBoolean();
     const bool is_only_view = info[2].ToBoolean();
     const int64_t handle = argument.view.IsEmpty() ? argument.handle : -1;
+    // Before the tensor below holds it too.
+    const bool is_alone = once && is_only_view && storages_.is_alone(handle);
     const Tensor tensor = bind_tensor(storages_, std::move(argument));
     SharedValue value;
     value.once = once;
-    if (const auto frozen = storages_.freeze(handle, once && is_only_view)) {
+    if (const auto frozen = storages_.freeze(handle, is_alone)) {
       value.tensor = narrowed(tensor);
       value.frozen = *frozen;
     } else {

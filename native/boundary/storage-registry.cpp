@@ -112,12 +112,17 @@ std::optional<bool> StorageRegistry::freeze(int64_t handle, bool alone) {
       JsMemory::owns(entry->block->storage))
     return std::nullopt;
   Block& block = *entry->block;
-  if (alone && !block.frozen && block.storage.owner().use_count() == 1) {
-    // Runs on other threads have read the memory before they released it.
-    std::atomic_thread_fence(std::memory_order_acquire);
-    return false;
-  }
+  if (alone && !block.frozen) return false;
   block.frozen = true;
+  return true;
+}
+
+bool StorageRegistry::is_alone(int64_t handle) {
+  Entry* const entry = entries_.find(handle);
+  if (entry == nullptr || entry->block == nullptr || entry->block->storage.owner().use_count() != 1)
+    return false;
+  // Runs on other threads have read the memory before they released it.
+  std::atomic_thread_fence(std::memory_order_acquire);
   return true;
 }
 

@@ -88,9 +88,12 @@ class StorageRegistry {
   /// Shows the storage's memory to JavaScript. Call it once per handle: lib/ keeps the buffer.
   Shared share(Napi::Env env, int64_t handle);
 
-  /// Prepares the memory for another environment. True if the memory is frozen from now on; with `alone`, false
-  /// if only this handle holds it, so that who gets it may write. Nothing if the memory cannot leave this
-  /// environment: V8 owns it or JavaScript has seen it. `alone` says that the handle will be disposed.
+  /// True if only this handle holds its memory.
+  bool is_alone(int64_t handle);
+
+  /// Prepares the memory for another environment. True if the memory is frozen from now on; with `alone`, the handle is
+  /// alone and will be disposed, false if it was not frozen before, so that who gets it may write. Nothing if the memory cannot leave this
+  /// environment: V8 owns it or JavaScript has seen it.
   std::optional<bool> freeze(int64_t handle, bool alone);
 
   /// Replaces frozen memory by a copy, for a write. Running requests keep the old memory.

@@ -87,8 +87,10 @@ double quota_of(const std::string& folder, bool is_v2) {
  * shows the container's own cgroup.
  */
 std::string below_mount(const std::string& cgroup, const Hierarchy& hierarchy) {
-  const bool is_prefix = hierarchy.cgroup != "/" && cgroup.rfind(hierarchy.cgroup, 0) == 0;
-  const std::string below = is_prefix ? cgroup.substr(hierarchy.cgroup.size()) : cgroup;
+  const std::size_t length = hierarchy.cgroup.size();
+  const bool is_inside = hierarchy.cgroup != "/" && cgroup.rfind(hierarchy.cgroup, 0) == 0 &&
+                         (cgroup.size() == length || cgroup[length] == '/');
+  const std::string below = is_inside ? cgroup.substr(length) : cgroup;
   return below.empty() || below.rfind("/..", 0) == 0 ? "/" : below;
 }
 
@@ -101,8 +103,9 @@ double cgroup_cpus(const std::string& root) {
     // Start at the process's own cgroup and go up to the one at the mount point.
     for (;;) {
       least = std::min(least, quota_of(root + hierarchy.folder + path, hierarchy.is_v2));
-      if (path.empty() || path == "/") break;
-      path.erase(path.rfind('/'));
+      const std::size_t last = path.rfind('/');
+      if (path == "/" || last == std::string::npos) break;
+      path.erase(last);
     }
   }
   return least;

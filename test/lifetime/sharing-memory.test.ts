@@ -6,3 +6,9 @@ test('8 workers open a model of some hundred MB, and the process grows by less t
   expect(model).toBeGreaterThan(250e6);
   expect(growth).toBeLessThan(model ?? 0);
 }, 120_000);
+
+test('who opens a moved tensor of 64 MB writes into its memory: nothing is copied', async () => {
+  const { growth, values } = (await resultOf('moved-memory')) as { growth: number; values: number[] };
+  expect(values).toEqual([1, 7, 1]);
+  expect(growth).toBeLessThan(32);
+});

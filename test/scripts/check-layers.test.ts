@@ -131,6 +131,7 @@ const VIOLATIONS: [string, string, string, string][] = [
   ],
   ['a file of no room', 'native/engine/a.cpp', '', 'belongs to no room'],
   ['a long file', 'lib/dtype.ts', '\n'.repeat(401), 'has 401 lines'],
+  ['half a merge', 'README.md', `a\n${'<'.repeat(7)} HEAD\nb`, 'is a marker of a merge conflict'],
   ['a registry', 'README.md', `https://${host('registry', 'npmjs', 'org')}/x`, 'names the package registry'],
   ['a machine folder', 'scripts/a.mjs', `open('${machine('tmp', 'x')}')`, 'names a folder of one machine'],
 ];

@@ -55,6 +55,8 @@ class Batcher::Turn final : public Job {
     batcher_->abandon(lane_, code, message);
   }
 
+  bool is_limited() const override { return false; }
+
  private:
   bool may_fail_over(const BatchRequest& request) const {
     const std::optional<Failure>& failure = results_.front().failure;
@@ -119,9 +121,6 @@ void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) 
   const Clock::time_point now = Clock::now();
   arrivals_.add(now, queue_.size());
   schedule(now);
-  if (!timer_) return;
-  const std::optional<Clock::time_point> event = next_event(now);
-  if (event && *event < timer_wakes_) wake_timer_.notify_one();
 }
 
 bool Batcher::is_free() const {
@@ -188,9 +187,17 @@ Batcher::Lane* Batcher::least_loaded(Clock::time_point now) {
 }
 
 void Batcher::schedule(Clock::time_point now) {
+  start_turns(now);
+  if (!timer_) return;
+  // A group that is ready hides the later times of the others from next_event(): each turn that ends comes here again.
+  const std::optional<Clock::time_point> event = next_event(now);
+  if (event && *event < timer_wakes_) wake_timer_.notify_one();
+}
+
+void Batcher::start_turns(Clock::time_point now) {
   // With one replica idle, one turn is enough: the batch that it takes may be all that waits.
   while (Lane* const lane = least_loaded(now)) {
-    lane->executor.submit_unbounded(std::make_unique<Turn>(shared_from_this(), *lane));
+    lane->executor.submit(std::make_unique<Turn>(shared_from_this(), *lane));
     ++lane->turns;
     ++lane->idle_turns;
     if (has_replicas_) return;

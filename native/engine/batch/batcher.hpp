@@ -120,8 +120,9 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   bool all_lost() const;
   bool fits(const Lane& lane, Device device) const;
   Lane* lane_of(Device device);
-  /// Gives turns to the lanes while batches are ready.
+  /// Gives turns to the lanes while batches are ready, and lets the timer know what comes next. Call it after each change.
   void schedule(Clock::time_point now);
+  void start_turns(Clock::time_point now);
   Lane* least_loaded(Clock::time_point now);
   void start_timer();
   std::optional<Clock::time_point> next_event(Clock::time_point now);

@@ -71,9 +71,9 @@ bool is_lost(Device device) { return device.is_cuda() && (lost_devices.load() & 
 
 void check_not_lost(Device device) {
   if (!is_lost(device)) return;
-  throw Error(ErrorCode::ERR_DEVICE_LOST, "Device " + device.to_string() +
-                                              " failed in a way that CUDA cannot recover from in this "
-                                              "process; restart the process to use it again");
+  throw DeviceLost(device, "Device " + device.to_string() +
+                               " failed in a way that CUDA cannot recover from in this process; restart the "
+                               "process to use it again");
 }
 
 void mark_lost(Device device) {

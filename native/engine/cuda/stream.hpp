@@ -8,6 +8,9 @@
 // complete when JavaScript gets them, so no events or dependencies between requests are needed.
 #pragma once
 
+#include <string>
+
+#include "engine/error.hpp"
 #include "engine/memory/device.hpp"
 #include "engine/memory/storage.hpp"
 
@@ -30,7 +33,18 @@ void* current_stream(Device device);
 /// True if mark_lost() was called for the device. Any thread.
 bool is_lost(Device device);
 
-/// Throws ERR_DEVICE_LOST if mark_lost() was called for the device. Any thread.
+/// ERR_DEVICE_LOST of a device that is known: a run on several devices must not blame another one.
+class DeviceLost : public Error {
+ public:
+  DeviceLost(Device device, const std::string& message)
+      : Error(ErrorCode::ERR_DEVICE_LOST, message), device_(device) {}
+  Device device() const { return device_; }
+
+ private:
+  Device device_;
+};
+
+/// Throws DeviceLost if mark_lost() was called for the device. Any thread.
 void check_not_lost(Device device);
 
 /// From now on every request for the device fails at once, instead of waiting for a broken context.

@@ -102,9 +102,19 @@ class Kept {
   std::size_t bytes_ = 0;
 };
 
+Kept* kept_blocks = nullptr;
+
+/// In the child of fork() the lock may be held by a thread that it does not have, and the lists be half changed: their blocks are lost.
+void forget_after_fork() { ::new (kept_blocks) Kept; }
+
 Kept& kept() {
-  static Kept* const instance = new Kept;
-  return *instance;
+  static const bool made = [] {
+    kept_blocks = new Kept;
+    platform::call_after_fork(forget_after_fork);
+    return true;
+  }();
+  static_cast<void>(made);
+  return *kept_blocks;
 }
 
 /// The bytes that give_back() has passed to free() since the last call of trim_freed().

@@ -3,9 +3,11 @@
 #include <array>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "kernels/spin.hpp"
+#include "platform/platform.hpp"
 
 namespace tokenlearner {
 
@@ -74,9 +76,20 @@ class Shared {
   std::size_t batches_ = 0;
 };
 
-std::array<Shared, kClasses>& shared() {
-  static auto* const instances = new std::array<Shared, kClasses>;
-  return *instances;
+using SharedClasses = std::array<Shared, kClasses>;
+SharedClasses* shared_classes = nullptr;
+
+/// In the child of fork() a lock may be held by a thread that it does not have, and a list be half changed: their blocks are lost.
+void forget_after_fork() { ::new (shared_classes) SharedClasses; }
+
+SharedClasses& shared() {
+  static const bool made = [] {
+    shared_classes = new SharedClasses;
+    platform::call_after_fork(forget_after_fork);
+    return true;
+  }();
+  static_cast<void>(made);
+  return *shared_classes;
 }
 
 /// Freed blocks of one size, of one thread.

@@ -64,8 +64,11 @@ void Executor::require_room(std::size_t bytes) const {
   const std::size_t free = threads_.size() - running_.size();
   if (queue_.size() < free) return;
   std::size_t waiting_bytes = queued_bytes_;
-  for (std::size_t i = 0; i < free; ++i) waiting_bytes -= queue_[i]->input_bytes();
-  const std::size_t waiting = queue_.size() - free;
+  std::size_t waiting = limited_;
+  for (std::size_t i = 0; i < free; ++i) {
+    waiting_bytes -= queue_[i]->input_bytes();
+    waiting -= queue_[i]->is_limited() ? 1 : 0;
+  }
   if (waiting < limits_.requests && waiting_bytes <= limits_.bytes && bytes <= limits_.bytes - waiting_bytes)
     return;
   throw Error(ErrorCode::ERR_QUEUE_FULL, "The queue is full: " + std::to_string(waiting) +
@@ -73,22 +76,23 @@ void Executor::require_room(std::size_t bytes) const {
                                              " bytes wait, and this one has " + std::to_string(bytes));
 }
 
-void Executor::submit(std::unique_ptr<Job> request) { enqueue(std::move(request), true); }
-
-void Executor::submit_unbounded(std::unique_ptr<Job> job) { enqueue(std::move(job), false); }
-
-void Executor::enqueue(std::unique_ptr<Job> job, bool bounded) {
+void Executor::submit(std::unique_ptr<Job> job) {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    if (bounded) require_room(job->input_bytes());
-    queued_bytes_ += job->input_bytes();
+    count(*job, 1);
     queue_.push_back(std::move(job));
     events_.fetch_add(1, std::memory_order_release);
     // A spinning thread takes one request without being woken.
     wake = sleeping_ > 0 && queue_.size() > (spinning_ ? 1U : 0U);
   }
   if (wake) wake_.notify_one();
+}
+
+/// A job enters the queue (1) or leaves it (-1). Precondition: the lock is held.
+void Executor::count(const Job& job, int sign) {
+  queued_bytes_ += static_cast<std::size_t>(sign) * job.input_bytes();
+  limited_ += static_cast<std::size_t>(job.is_limited() ? sign : 0);
 }
 
 bool Executor::cancel(uint64_t id) {
@@ -100,7 +104,7 @@ bool Executor::cancel(uint64_t id) {
     if (queued != queue_.end()) {
       waiting = std::move(*queued);
       queue_.erase(queued);
-      queued_bytes_ -= waiting->input_bytes();
+      count(*waiting, -1);
     } else {
       const auto running =
           std::find_if(running_.begin(), running_.end(), [id](const Job* r) { return r->id() == id; });
@@ -123,7 +127,7 @@ std::unique_ptr<Job> Executor::next_request() {
   if (closing_) return nullptr;
   std::unique_ptr<Job> request = std::move(queue_.front());
   queue_.pop_front();
-  queued_bytes_ -= request->input_bytes();
+  count(*request, -1);
   running_.push_back(request.get());
   return request;
 }

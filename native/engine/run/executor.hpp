@@ -51,15 +51,12 @@ class Executor {
   /// Sets the limits for waiting requests. Any thread.
   void set_queue_limits(QueueLimits limits);
 
-  /// Throws ERR_QUEUE_FULL if a further request with `bytes` of inputs may not wait. Only the thread that
-  /// submits can rely on the result.
+  /// Throws ERR_QUEUE_FULL if a further request with `bytes` of inputs may not wait. Requests come from one thread, which can
+  /// rely on the result; the jobs of batchers come from others and do not count.
   void check_room(std::size_t bytes) const;
 
-  /// Adds a request to the queue. Throws ERR_QUEUE_FULL; then the request is not completed. Any thread.
-  void submit(std::unique_ptr<Job> request);
-
-  /// Adds a job to the queue, whatever its limits: a batcher has limits of its own. Any thread.
-  void submit_unbounded(std::unique_ptr<Job> job);
+  /// Adds a job to the queue, whatever its limits. Any thread.
+  void submit(std::unique_ptr<Job> job);
 
   /// Removes a waiting request from the queue; it fails with ERR_CLOSED. Makes a running request drop its
   /// outputs. False if there is no such request. Any thread.
@@ -68,7 +65,7 @@ class Executor {
  private:
   static void thread_main(void* executor);
   void loop();
-  void enqueue(std::unique_ptr<Job> job, bool bounded);
+  void count(const Job& job, int sign);
   /// Throws ERR_QUEUE_FULL. Precondition: the lock is held.
   void require_room(std::size_t bytes) const;
   std::unique_ptr<Job> next_request();
@@ -82,6 +79,8 @@ class Executor {
   std::deque<std::unique_ptr<Job>> queue_;
   std::vector<Job*> running_;
   std::size_t queued_bytes_ = 0;
+  /// Those of queue_ that are limited.
+  std::size_t limited_ = 0;
   QueueLimits limits_;
   bool closing_ = false;
   int sleeping_ = 0;

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/cuda/stream.hpp"
 #include "engine/error.hpp"
 #include "engine/run/joined.hpp"
 #include "engine/torch/abi.hpp"
@@ -75,6 +76,16 @@ int GraphOp::lanes() const {
   return most;
 }
 
+namespace {
+
+/// Runs a node. Its failure is that of its device; who runs the graph watches the first node's, `own`.
+template <typename F>
+auto run_on_node(Device device, Device own, F&& run) -> decltype(run()) {
+  return device == own ? run() : guarded_run(device, run);
+}
+
+}  // namespace
+
 Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
   if (inputs.size() != graph_.inputs) {
     throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected " + std::to_string(graph_.inputs) +
@@ -82,6 +93,7 @@ Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
                                                       std::to_string(inputs.size()));
   }
   const CallOptions defaults;
+  Device own = Device::cpu();
   std::vector<Tensor> slots(inputs.begin(), inputs.end());
   slots.reserve(last_use_.size());
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -98,7 +110,8 @@ Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
     for (const uint32_t slot : node.inputs) {
       if (last_use_[slot] == i) slots[slot] = Tensor();
     }
-    Outputs outputs = node.op->run(arguments, defaults);
+    if (i == 0) own = device;
+    Outputs outputs = run_on_node(device, own, [&] { return node.op->run(arguments, defaults); });
     if (outputs.size() < node.outputs)
       throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A node gave fewer outputs than its graph says");
     std::move(outputs.begin(), outputs.begin() + node.outputs, std::back_inserter(slots));
@@ -143,10 +156,9 @@ struct GraphOp::ListedValue {
 };
 
 /// Runs a node for all requests: as a list, or joined. Its values stay joined from node to node.
-std::vector<GraphOp::ListedValue> GraphOp::run_node(const Graph::Node& node,
+std::vector<GraphOp::ListedValue> GraphOp::run_node(const Graph::Node& node, Device device,
                                                     std::vector<ListedValue>& slots) const {
   ListedValue& input = slots[node.inputs.front()];
-  const Device device = device_for(*node.op, input.each.front().device());
   const TorchDeviceGuard guard(device);
   const CallOptions defaults;
   std::vector<ListedValue> values(node.outputs);
@@ -178,14 +190,22 @@ std::vector<Outputs> GraphOp::run_list(RequestList list) const {
   std::vector<ListedValue> slots(1);
   slots.reserve(last_use_.size());
   for (const ListedRequest& request : list) slots[0].each.push_back(only(request.inputs));
+  Device own = Device::cpu();
+  std::vector<Device> others;
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Graph::Node& node = graph_.nodes[i];
-    std::vector<ListedValue> values = run_node(node, slots);
+    const Device device = device_for(*node.op, slots[node.inputs.front()].each.front().device());
+    if (i == 0) own = device;
+    if (device != own && std::find(others.begin(), others.end(), device) == others.end())
+      others.push_back(device);
+    std::vector<ListedValue> values = run_on_node(device, own, [&] { return run_node(node, device, slots); });
     for (const uint32_t slot : node.inputs) {
       if (last_use_[slot] == i) slots[slot] = {};
     }
     std::move(values.begin(), values.end(), std::back_inserter(slots));
   }
+  // Copies to them may still read memory of the host.
+  for (const Device device : others) guarded_run(device, [&] { synchronize(device); });
   std::vector<Outputs> results(list.size());
   for (const uint32_t slot : graph_.outputs) {
     for (std::size_t i = 0; i < results.size(); ++i) results[i].push_back(slots[slot].each[i]);

@@ -47,7 +47,8 @@ class GraphOp final : public Op {
 
  private:
   struct ListedValue;
-  std::vector<ListedValue> run_node(const Graph::Node& node, std::vector<ListedValue>& slots) const;
+  std::vector<ListedValue> run_node(const Graph::Node& node, Device device,
+                                    std::vector<ListedValue>& slots) const;
   friend std::shared_ptr<const Op> relocated(const std::shared_ptr<const Op>& op, Device device);
 
   Graph graph_;

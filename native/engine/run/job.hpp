@@ -26,6 +26,8 @@ class Job {
   virtual void cancel() {}
   /// The bytes that the job holds while it waits.
   virtual std::size_t input_bytes() const { return 0; }
+  /// True if it counts among the requests that may wait: those of a batcher have limits of their own.
+  virtual bool is_limited() const { return true; }
 };
 
 }  // namespace tokenlearner

@@ -39,8 +39,8 @@ bool agree(const Tensor& alone, const Tensor& joined) {
       continue;
     }
     largest = std::max(largest, std::abs(x[i]));
-    // Not std::max, which would drop a NaN.
-    if (!(std::abs(x[i] - y[i]) <= difference)) difference = std::abs(x[i] - y[i]);
+    if (!std::isfinite(y[i])) return false;
+    difference = std::max(difference, std::abs(x[i] - y[i]));
   }
   return difference <= tolerance(alone.dtype) * largest;
 }
@@ -69,13 +69,23 @@ std::vector<Outputs> JoinTrial::run(const Op& op, Device device, RequestList lis
     alone.push_back(run_on(op, device, request.inputs, *request.options));
   if (has_failed() || all_equal(list)) return alone;
   try {
-    state_ = agree(alone, run_joined(op, device, list)) ? State::passed : State::failed;
+    conclude(agree(alone, run_joined(op, device, list)) ? State::passed : State::failed);
   } catch (const Error& error) {
     // Memory may suffice for a smaller batch. Anything else shows that the program does not take a batch.
-    if (error.code() != ErrorCode::ERR_OUT_OF_MEMORY) state_ = State::failed;
+    if (error.code() != ErrorCode::ERR_OUT_OF_MEMORY) conclude(State::failed);
     check_not_lost(device);
   }
   return alone;
+}
+
+void JoinTrial::conclude(State verdict) {
+  // Several run at a time on a GPU. One that failed counts.
+  State open = State::open;
+  if (verdict == State::failed) {
+    state_ = verdict;
+  } else {
+    state_.compare_exchange_strong(open, verdict);
+  }
 }
 
 }  // namespace tokenlearner

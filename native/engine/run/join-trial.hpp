@@ -23,6 +23,8 @@ class JoinTrial {
  private:
   enum class State { open, passed, failed };
 
+  void conclude(State verdict);
+
   std::atomic<State> state_ = State::open;
 };
 

@@ -109,7 +109,7 @@ std::vector<Outputs> run_list_guarded(const Op& op, Device device, RequestList l
       // A graph may end on a different device than it started on.
       const Device made_on = output.device();
       output = delivery.deliver(output, target);
-      if (made_on != device) synchronize(made_on);
+      if (made_on != device) guarded_run(made_on, [&] { synchronize(made_on); });
     }
   }
   synchronize(device);

@@ -103,7 +103,7 @@ Outputs run_guarded(const Op& op, Device device, Inputs inputs, const CallOption
     // A graph may end on a different device than it started on.
     const Device made_on = output.device();
     if (!op.places_outputs()) output = deliver(output, inputs);
-    if (made_on != device) synchronize(made_on);
+    if (made_on != device) guarded_run(made_on, [&] { synchronize(made_on); });
   }
   synchronize(device);
   return outputs;
@@ -123,9 +123,10 @@ void drain(Device device) noexcept {
 }  // namespace
 
 void fail_run(Device device, const Error& error) {
-  if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(device);
+  const auto* const lost = dynamic_cast<const DeviceLost*>(&error);
+  if (error.code() == ErrorCode::ERR_DEVICE_LOST) mark_lost(lost != nullptr ? lost->device() : device);
   drain(device);
-  if (is_lost(device)) throw Error(ErrorCode::ERR_DEVICE_LOST, error.what());
+  if (is_lost(device)) throw DeviceLost(device, error.what());
 }
 
 Outputs run_on(const Op& op, Device device, Inputs inputs, const CallOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 
 #include "kernels/cpu/topology.hpp"
 #include "kernels/spin.hpp"
@@ -16,8 +17,11 @@ constexpr auto kSpin = std::chrono::microseconds(40);
 std::atomic<ComputePool*> shared_pool = nullptr;
 std::mutex shared_mutex;
 
-/** The child of fork() has the pool's memory but none of its threads, so it makes a new pool. */
-void forget_after_fork() { shared_pool.store(nullptr, std::memory_order_relaxed); }
+/** The child of fork() has the pool's memory but none of its threads, one of which may hold the lock: it makes a new pool. */
+void forget_after_fork() {
+  shared_pool.store(nullptr, std::memory_order_relaxed);
+  ::new (&shared_mutex) std::mutex;
+}
 
 }  // namespace
 

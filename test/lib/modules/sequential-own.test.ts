@@ -36,6 +36,32 @@ test('nested Sequentials call it too', async () => {
   expect(values(model.forwardSync(x()))).toEqual([9.5, 9.5]);
 });
 
+test('a forward that waits in a module of one’s own finishes, though a module after it is replaced and its graph is freed', async () => {
+  let open = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  class Gate extends Module {
+    override async forward(input: Tensor): Promise<Tensor> {
+      await gate;
+      return input;
+    }
+  }
+  const before = runtime.memory().liveLayers;
+  const model = new Sequential(times(2), new Gate(), times(3));
+  const first = model.forward(x());
+  const other = times(5);
+  const old = model.at(2);
+  model.registerModule('2', other);
+  const second = model.forward(x());
+  open();
+  expect(values(await second)).toEqual([10, 10]);
+  expect(values(await first)).toEqual([6, 6]);
+  model.dispose();
+  old?.dispose();
+  expect(runtime.memory().liveLayers).toBe(before);
+});
+
 test('a method that is replaced later is called, and no longer once it is put back', async () => {
   const relu = new ReLU();
   const model = new Sequential(new Sequential(relu), times(2));

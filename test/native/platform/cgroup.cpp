@@ -86,6 +86,12 @@ TEST_SUITE("platform/cgroup") {
                    {"sys/fs/cgroup/cpu.max", "200000 100000"}}) == 2);
   }
 
+  TEST_CASE("a cgroup beside the mounted one whose name begins with the same letters") {
+    CHECK(cpus_of({{"proc/self/mountinfo", "30 24 0:26 /kubepods/ctr /sys/fs/cgroup ro - cgroup2 cgroup rw"},
+                   {"proc/self/cgroup", "0::/kubepods/ctr-app"},
+                   {"sys/fs/cgroup/cpu.max", "200000 100000"}}) == 2);
+  }
+
   TEST_CASE("a cgroup outside the mounted tree") {
     CHECK(cpus_of({{"proc/self/mountinfo", kV2},
                    {"proc/self/cgroup", "0::/../other"},

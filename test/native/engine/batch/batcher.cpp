@@ -117,6 +117,19 @@ TEST_CASE("a deadline fires while nothing else happens, and a long one does not"
   CHECK(f.batcher->state().statistics.timed_out == 1);
 }
 
+TEST_CASE("a group whose delay ends while another one is taken is taken too, without a further request") {
+  BatchLimits limits;
+  limits.delay = 100ms;
+  Fixture f(limits);
+  // Operators of their own, so groups of their own. The first one's turn begins before the second one is due.
+  auto first = f.submit(list_op(), 1);
+  std::this_thread::sleep_for(50ms);
+  auto second = f.submit(list_op(), 2);
+  CHECK(is(first, 2.0F));
+  REQUIRE(second.wait_for(10s) == std::future_status::ready);
+  CHECK(is(second, 3.0F));
+}
+
 TEST_CASE("a running request can be cancelled, or time out: its result is dropped") {
   // On a slow machine the deadline can pass before all three wait, so that no batch of three begins: then a longer one is tried.
   bool begun = false;

@@ -29,14 +29,28 @@ class Blocker {
   std::promise<void> release_;
 };
 
-ErrorCode code_of_submit(Executor& executor, std::unique_ptr<Request> request) {
+bool has_room(const Executor& executor, std::size_t bytes = sizeof(float)) {
   try {
-    executor.submit(std::move(request));
+    executor.check_room(bytes);
   } catch (const Error& error) {
-    return error.code();
+    CHECK(error.code() == ErrorCode::ERR_QUEUE_FULL);
+    return false;
   }
-  return ErrorCode::ERR_INVALID_THIS;
+  return true;
 }
+
+/// As that of a batcher.
+class Unlimited final : public Job {
+ public:
+  explicit Unlimited(std::promise<void>& done) : done_(done) {}
+  void compute() noexcept override {}
+  void settle() noexcept override { done_.set_value(); }
+  void fail(ErrorCode, const char*) noexcept override { done_.set_value(); }
+  bool is_limited() const override { return false; }
+
+ private:
+  std::promise<void>& done_;
+};
 
 }  // namespace
 
@@ -114,7 +128,7 @@ TEST_CASE("a running request that is cancelled drops its outputs") {
   CHECK(std::get<ErrorCode>(running.outcome.get()) == ErrorCode::ERR_CLOSED);
 }
 
-TEST_CASE("the queue's limit is exact, and a request beyond it is not completed") {
+TEST_CASE("the queue's limit is exact") {
   Executor executor(Device::cpu());
   executor.set_queue_limits({.requests = 2});
   Blocker blocker;
@@ -123,15 +137,31 @@ TEST_CASE("the queue's limit is exact, and a request beyond it is not completed"
   blocker.wait_until_begun();
   Made first = make_request(plus(1));
   Made second = make_request(plus(1));
-  Made third = make_request(plus(1));
   executor.submit(std::move(first.request));
+  CHECK(has_room(executor));
   executor.submit(std::move(second.request));
-  CHECK(code_of_submit(executor, std::move(third.request)) == ErrorCode::ERR_QUEUE_FULL);
+  CHECK_FALSE(has_room(executor));
   blocker.release();
   CHECK(std::get<float>(first.outcome.get()) == 1);
   CHECK(std::get<float>(second.outcome.get()) == 1);
-  // The request was destroyed, not settled: its promise is broken.
-  CHECK_THROWS_AS(third.outcome.get(), std::future_error);
+}
+
+TEST_CASE("jobs with limits of their own take no room from requests") {
+  Executor executor(Device::cpu());
+  executor.set_queue_limits({.requests = 1});
+  Blocker blocker;
+  Made running = make_request(blocker.op());
+  executor.submit(std::move(running.request));
+  blocker.wait_until_begun();
+  std::promise<void> done;
+  executor.submit(std::make_unique<Unlimited>(done));
+  CHECK(has_room(executor));
+  Made waiting = make_request(plus(1));
+  executor.submit(std::move(waiting.request));
+  CHECK_FALSE(has_room(executor));
+  blocker.release();
+  done.get_future().wait();
+  CHECK(std::get<float>(waiting.outcome.get()) == 1);
 }
 
 TEST_CASE("an idle executor takes a request with any limit; requests that wait are counted by their bytes") {
@@ -148,7 +178,7 @@ TEST_CASE("an idle executor takes a request with any limit; requests that wait a
   accepted.push_back(make_request(blocker.op()));
   for (int i = 0; i < 2; ++i) accepted.push_back(make_request(plus(1)));
   for (Made& made : accepted) executor.submit(std::move(made.request));
-  CHECK(code_of_submit(executor, make_request(plus(1)).request) == ErrorCode::ERR_QUEUE_FULL);
+  CHECK_FALSE(has_room(executor));
   blocker.release();
   for (Made& made : accepted) made.outcome.get();
   // Their bytes are free again.

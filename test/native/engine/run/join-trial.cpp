@@ -2,6 +2,7 @@
 
 #include <doctest.h>
 
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -127,6 +128,19 @@ TEST_CASE("outputs that do not grow with the batch, and failures, are no passes"
   const TriedOp limited(small);
   CHECK(run_all(limited, kRequests) == alone(small));
   CHECK(limited.join_trial()->has_failed());
+}
+
+TEST_CASE("a NaN or an infinity in the joined run alone is no pass, whatever follows it") {
+  for (const float wrong : {NAN, INFINITY}) {
+    const auto first_wrong = [wrong](const Numbers& x) {
+      Numbers result = x;
+      if (x.size() > 3) result[3] += 5, result[4] = wrong;
+      return result;
+    };
+    const TriedOp op(first_wrong);
+    CHECK(run_all(op, kRequests) == alone(first_wrong));
+    CHECK(op.join_trial()->has_failed());
+  }
 }
 
 TEST_CASE("a request that fails alone fails, and decides nothing") {
