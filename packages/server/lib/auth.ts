@@ -30,7 +30,7 @@ export class Auth {
   /** Throws ERR_FILE_IO, or ERR_FILE_FORMAT for a file without a token. */
   constructor(file: string | undefined) {
     this.#file = file;
-    this.reload();
+    this.read()();
   }
 
   /** True if requests need a token. */
@@ -38,9 +38,12 @@ export class Auth {
     return this.#tokens !== undefined;
   }
 
-  /** Reads the file again. If it throws, the old tokens stay. */
-  reload(): void {
-    if (this.#file !== undefined) this.#tokens = readTokens(this.#file);
+  /** Reads the file. Returns what puts its tokens in place of the old ones. Throws as the constructor does. */
+  read(): () => void {
+    const tokens = this.#file === undefined ? undefined : readTokens(this.#file);
+    return () => {
+      this.#tokens = tokens;
+    };
   }
 
   /** True if the field's value allows a request: a bearer token, or Basic with a token as the password, as browsers ask for it. */

@@ -1,6 +1,9 @@
 /** Guards of options, with the messages of the main package. */
 import { TokenLearnerError } from 'tokenlearner';
 
+/** The longest delay of a timer, in milliseconds. */
+export const LONGEST_DELAY = 2 ** 31 - 1;
+
 type Code = 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE';
 
 function shown(value: unknown): string {
@@ -55,4 +58,12 @@ export function checkInteger(
   if (!Number.isSafeInteger(value) || value < min || value > max)
     throw unexpected('ERR_OUT_OF_RANGE', name, expected, value);
   return value;
+}
+
+/** Checks for a time in milliseconds, as the Batcher does. */
+export function checkTime(name: string, value: unknown): number {
+  const expected = `a number from 0 to ${LONGEST_DELAY}`;
+  if (typeof value !== 'number') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
+  if (value >= 0 && value <= LONGEST_DELAY) return value;
+  throw unexpected('ERR_OUT_OF_RANGE', name, expected, value);
 }

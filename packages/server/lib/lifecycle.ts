@@ -6,7 +6,11 @@ type Phase = 'starting' | 'serving' | 'draining' | 'closed';
 export class Lifecycle {
   #phase: Phase = 'starting';
   #underWay = 0;
-  #onIdle: (() => void) | undefined;
+  /** Ends {@link idle}. */
+  #end: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #deadline = Infinity;
+  #isExpired = false;
 
   get phase(): Phase {
     return this.#phase;
@@ -35,21 +39,30 @@ export class Lifecycle {
   /** Counts a request out. */
   leave(): void {
     this.#underWay -= 1;
-    if (this.#underWay === 0) this.#onIdle?.();
+    if (this.#underWay === 0) this.#end?.();
   }
 
-  /** Resolves to true once no request is under way, or to false after `timeoutMs`. */
-  idle(timeoutMs: number): Promise<boolean> {
-    if (this.#underWay === 0) return Promise.resolve(true);
+  /** Makes {@link idle} give up after `timeoutMs`, or earlier where an earlier call says so. */
+  limit(timeoutMs: number): void {
+    const deadline = performance.now() + timeoutMs;
+    if (deadline >= this.#deadline) return;
+    this.#deadline = deadline;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#isExpired = true;
+      this.#end?.();
+    }, timeoutMs);
+  }
+
+  /** Resolves to true once no request is under way, or to false at the time that {@link limit} sets. */
+  idle(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#onIdle = undefined;
-        resolve(false);
-      }, timeoutMs);
-      this.#onIdle = () => {
-        clearTimeout(timer);
-        resolve(true);
+      this.#end = () => {
+        clearTimeout(this.#timer);
+        this.#deadline = -Infinity;
+        resolve(this.#underWay === 0);
       };
+      if (this.#underWay === 0 || this.#isExpired) this.#end();
     });
   }
 }

@@ -1,7 +1,15 @@
 /** The options of a server: their types, defaults and guards. */
 import { type BatcherOptions, type LearnerStateDictOptions, Module, TokenLearnerError } from 'tokenlearner';
 import type { Logger } from 'pino';
-import { checkBoolean, checkInteger, checkObject, checkString, unexpected } from './check';
+import {
+  checkBoolean,
+  checkInteger,
+  checkObject,
+  checkString,
+  checkTime,
+  LONGEST_DELAY,
+  unexpected,
+} from './check';
 
 /** How requests are queued and batched: the options of each model's Batcher. */
 export interface BatchingOptions extends BatcherOptions {
@@ -116,7 +124,6 @@ export type CheckedOptions = Omit<ServerOptions, Defaulted> & Required<Pick<Serv
 
 const KIB = 1024;
 const MIB = KIB * KIB;
-const LONGEST_DELAY = 2 ** 31 - 1;
 const PORTS = 65_535;
 
 const DEFAULTS = {
@@ -135,7 +142,7 @@ const DEFAULTS = {
   logger: 'silent',
 } as const;
 
-/** The ranges of the integers that the server itself uses. The Batcher checks its own. */
+/** The ranges of the integers that the server itself uses. The Batcher checks those that are for batches alone. */
 const RANGES: readonly (readonly [key: keyof ServerOptions, min: number, max?: number])[] = [
   ['httpPort', 0, PORTS],
   ['metricsPort', 0, PORTS],
@@ -167,7 +174,9 @@ const ALLOWED = [...BATCHING, ...Object.keys(DEFAULTS), 'models', 'metricsPort',
 
 /** Names that are parts of the protocol's paths. */
 const RESERVED = new Set(['stats', 'ready', 'infer', 'versions']);
-const NAME = /^[A-Za-z0-9][\w.-]{0,127}$/;
+/** The most characters of a model's name. */
+export const LONGEST_NAME = 128;
+const NAME = new RegExp(String.raw`^[A-Za-z0-9][\w.-]{0,${LONGEST_NAME - 1}}$`);
 
 /** Checks a caller's options. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE. */
 export function checkOptions(options: unknown): CheckedOptions {
@@ -177,6 +186,7 @@ export function checkOptions(options: unknown): CheckedOptions {
   for (const [key, min, max] of RANGES)
     if (merged[key] !== undefined) checkInteger(`options.${key}`, merged[key], min, max);
   if (merged.grpcPort !== false) checkInteger('options.grpcPort', merged.grpcPort, 0, PORTS);
+  if (merged.timeoutMs !== undefined) checkTime('options.timeoutMs', merged.timeoutMs);
   checkString('options.host', merged.host);
   checkBoolean('options.insecure', merged.insecure);
   if (merged.tokenFile !== undefined) checkString('options.tokenFile', merged.tokenFile);

@@ -1,5 +1,6 @@
 /** The JSON of an inference request and of its answer, checked. */
 import { randomUUID } from 'node:crypto';
+import { LONGEST_DELAY } from './check';
 import type { JsonNumbers } from './json-numbers';
 import { scanJson } from './json-scan';
 import { invalid } from './problem';
@@ -160,15 +161,15 @@ function outputHeader(value: unknown, index: number): OutputHeader {
 }
 
 /**
- * The parameters that a request may choose: `timeout` in microseconds (0 is none) and `priority`, as in Triton. The names are the same in
- * JSON and in gRPC.
+ * The parameters that a request may choose: `timeout` in microseconds (0 is none) and `priority`, as in Triton. A longer time than
+ * timers have is the longest. The names are the same in JSON and in gRPC.
  */
 export function requestParameters(given: Json): RequestParameters {
   const { binary_data_output: binary, timeout, priority } = given;
   const microseconds = timeout === undefined ? 0 : size('parameters.timeout', timeout);
   return {
     binaryOutput: binary !== undefined && flag('parameters.binary_data_output', binary),
-    ...(microseconds === 0 ? {} : { timeoutMs: microseconds / MICROSECONDS }),
+    ...(microseconds === 0 ? {} : { timeoutMs: Math.min(LONGEST_DELAY, microseconds / MICROSECONDS) }),
     ...(priority === undefined ? {} : { priority: size('parameters.priority', priority) }),
   };
 }

@@ -3,9 +3,11 @@ import { createServer, type InferenceServer } from './server';
 import type { ServerOptions } from './options';
 import { createLogger } from './observe/logging';
 
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
 /**
  * Serves until SIGTERM or SIGINT, then drains. SIGHUP loads the models again. Resolves to the exit code: 0 if every request was finished
- * within the grace period, 1 otherwise. A second SIGTERM or SIGINT ends the grace period.
+ * within the grace period, 1 otherwise. A second one of these two signals ends the grace period.
  */
 export async function serve({ logger = 'info', ...options }: ServerOptions): Promise<number> {
   const log = createLogger(logger);
@@ -14,7 +16,17 @@ export async function serve({ logger = 'info', ...options }: ServerOptions): Pro
     void reload(server, log);
   };
   process.on('SIGHUP', onHup);
-  const stopped = stopSignal();
+  let stop: (signal: NodeJS.Signals) => void = () => undefined;
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    stop = resolve;
+  });
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signals += 1;
+    if (signals === 1) stop(signal);
+    else void server.close({ gracePeriodMs: 0 });
+  };
+  for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
   try {
     const listening = server.listen();
     const signal = await Promise.race([listening.then(() => stopped), stopped]);
@@ -23,13 +35,8 @@ export async function serve({ logger = 'info', ...options }: ServerOptions): Pro
     return (await server.close()) ? 0 : 1;
   } finally {
     process.off('SIGHUP', onHup);
+    for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
   }
-}
-
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
-  });
 }
 
 async function reload(server: InferenceServer, log: ReturnType<typeof createLogger>): Promise<void> {

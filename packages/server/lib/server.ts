@@ -7,7 +7,8 @@ import type { FastifyInstance } from 'fastify';
 import { Auth } from './auth';
 import type { Core } from './core';
 import { type GrpcService, grpcService } from './grpc/service';
-import { httpApp, metricsApp, readTls } from './http/app';
+import { httpApp, metricsApp } from './http/app';
+import { type HttpPort, readTls } from './http/http-port';
 import { InputPool } from './input-pool';
 import { Lifecycle } from './lifecycle';
 import { ModelRegistry } from './models/registry';
@@ -26,6 +27,11 @@ export interface ServerAddress {
   metricsPort: number;
 }
 
+/** How long HTTP connections may last once no inference is under way, in milliseconds: longer than an unwanted body is read. */
+const HTTP_END_MS = 3000;
+/** The same for gRPC, where open calls of Health.Watch would keep it from closing. */
+const GRPC_END_MS = 1000;
+
 /** The most memory that is kept for later inputs. */
 const POOL_BYTES = 64 * 1024 * 1024;
 
@@ -37,11 +43,12 @@ function packageVersion(): string {
 /** An inference server. Create it with {@link createServer}. */
 export class InferenceServer {
   readonly #core: Core;
-  readonly #http: FastifyInstance;
+  readonly #http: HttpPort;
   readonly #metrics: Metrics;
-  readonly #metricsHttp: FastifyInstance | undefined;
+  readonly #metricsHttp: HttpPort | undefined;
   readonly #grpc: GrpcService | undefined;
   #address: ServerAddress | undefined;
+  #opening: Promise<ServerAddress> | undefined;
   #closing: Promise<boolean> | undefined;
 
   /** @internal */
@@ -81,20 +88,19 @@ export class InferenceServer {
    * Opens the ports, loads the models, and resolves once they are ready. Until then the server is live and not ready. If it fails,
    * nothing stays open.
    *
-<<<<<<< HEAD
-   * @throws the errors of loadWeights and learnerFromStateDict, and those of the ports, such as EADDRINUSE.
-=======
-   * @throws the errors of loadWeights and TokenLearner.fromStateDict; ERR_INVALID_ARG_VALUE for options of batches where no model has
-   * batches; and the errors of the ports, such as EADDRINUSE.
->>>>>>> offline
+   * @throws the errors of loadWeights and learnerFromStateDict; ERR_INVALID_ARG_VALUE for options of batches where no model has
+   * batches; and the errors of the ports, such as EADDRINUSE. A Problem if the server is closed meanwhile.
    */
   async listen(): Promise<ServerAddress> {
     const { lifecycle, models, log } = this.#core;
-    if (lifecycle.phase !== 'starting' || this.#address !== undefined)
+    if (lifecycle.phase !== 'starting' || this.#opening !== undefined)
       throw new Problem('unavailable', 'The server listens already, or is closed');
     try {
-      this.#address = await this.#open();
+      this.#opening = this.#open();
+      this.#address = await this.#opening;
+      this.#demandOpen();
       await models.start();
+      this.#demandOpen();
     } catch (error) {
       await this.close({ gracePeriodMs: 0 });
       throw error;
@@ -107,23 +113,26 @@ export class InferenceServer {
   }
 
   /**
-   * Loads a model from its path again, or all models, and reads the tokens again. No request is lost: each ends with the model that it
+   * Loads a model from its path again, or all models that have one, and reads the tokens again. No request is lost: each ends with the model that it
    * began with. If it fails, the old model and tokens stay.
    */
   async reload(name?: string): Promise<void> {
-    if (name === undefined) this.#core.auth.reload();
-    await this.#core.models.reload(name);
+    const { auth, models } = this.#core;
+    const useTokens = name === undefined ? auth.read() : undefined;
+    await models.reload(name);
+    useTokens?.();
   }
 
   /**
    * Refuses new requests, finishes those under way, and closes the ports.
    *
    * @param options - `gracePeriodMs`: what is under way after that time is aborted.
-   * @returns true if every request was finished in time. A second call returns the result of the first.
+   * @returns true if every request was finished in time. A second call can shorten the time, and returns the result of the first.
    */
   close({
     gracePeriodMs = this.#core.options.gracePeriodMs,
   }: { gracePeriodMs?: number } = {}): Promise<boolean> {
+    this.#core.lifecycle.limit(gracePeriodMs);
     this.#closing ??= this.#close(gracePeriodMs);
     return this.#closing;
   }
@@ -137,11 +146,12 @@ export class InferenceServer {
     lifecycle.advance('draining');
     this.#grpc?.announce(false);
     log.info('draining');
-    const isDrained = await lifecycle.idle(gracePeriodMs);
-    if (!isDrained) this.#http.server.closeAllConnections();
+    await this.#opening?.catch(() => undefined);
+    const isDrained = await lifecycle.idle();
+    if (!isDrained) this.#http.closeConnections();
     await Promise.all([
-      ...this.#closePorts(isDrained),
-      ...models.all().map((model) => model.close(isDrained)),
+      ...this.#closePorts(isDrained ? gracePeriodMs : 0),
+      ...models.all().map((model) => model.close()),
     ]);
     this.#metrics.close();
     this.#core.pool.clear();
@@ -150,38 +160,38 @@ export class InferenceServer {
     return isDrained;
   }
 
-  #closePorts(isDrained: boolean): Promise<unknown>[] {
+  /** @param mostMs - the longest time for connections to end by themselves. */
+  #closePorts(mostMs: number): Promise<unknown>[] {
     const closeGrpc = new Promise<void>((resolve) => {
       if (this.#grpc === undefined) {
         resolve();
         return;
       }
       const { server } = this.#grpc;
-      // Open calls of Health.Watch would keep it from closing.
       const force = setTimeout(
         () => {
           server.forceShutdown();
         },
-        isDrained ? 1000 : 0,
+        Math.min(GRPC_END_MS, mostMs),
       );
       server.tryShutdown(() => {
         clearTimeout(force);
         resolve();
       });
     });
-    return [this.#http.close(), this.#metricsHttp?.close() ?? Promise.resolve(), closeGrpc];
+    const forHttp = Math.min(HTTP_END_MS, mostMs);
+    return [this.#http.close(forHttp), this.#metricsHttp?.close(forHttp) ?? Promise.resolve(), closeGrpc];
   }
 
   async #open(): Promise<ServerAddress> {
     const { host, httpPort, metricsPort = 0 } = this.#core.options;
-    await this.#http.listen({ host, port: httpPort });
-    const http = portOf(this.#http);
-    await this.#metricsHttp?.listen({ host, port: metricsPort });
+    const http = await this.#http.listen(host, httpPort);
+    const metrics = await this.#metricsHttp?.listen(host, metricsPort);
     return {
       host,
       httpPort: http,
       grpcPort: this.#grpc === undefined ? null : await this.#openGrpc(this.#grpc.server),
-      metricsPort: this.#metricsHttp === undefined ? http : portOf(this.#metricsHttp),
+      metricsPort: metrics ?? http,
     };
   }
 
@@ -205,6 +215,11 @@ export class InferenceServer {
     });
   }
 
+  /** Throws a Problem if the server has begun to close. */
+  #demandOpen(): void {
+    if (this.#core.lifecycle.isDraining) throw new Problem('unavailable', 'The server is closing');
+  }
+
   /** Says what leaves a server open to others. */
   #warn(): void {
     const { options, auth, log } = this.#core;
@@ -213,11 +228,6 @@ export class InferenceServer {
     if (options.tls === undefined)
       log.warn('Tokens and data travel unencrypted: use TLS (--tls-cert, --tls-key), or a proxy that does');
   }
-}
-
-function portOf(app: FastifyInstance): number {
-  const address = app.server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /**

@@ -32,7 +32,7 @@ export function tensorOfJson(name: string, data: unknown, shape: readonly number
     tensor.dispose();
     throw error;
   }
-  return dtype === tensor.dtype ? tensor : converted(tensor, dtype);
+  return dtype === tensor.dtype ? tensor : converted(name, tensor, dtype);
 }
 
 /** The elements in their order: JsonNumbers only for a floating dtype. */
@@ -55,10 +55,23 @@ function valuesOf(
   return values;
 }
 
-function converted(tensor: AnyTensor, dtype: DType): AnyTensor {
+/** The bits of infinity in the dtypes of 16 bits, and those of any number without its sign. */
+const INFINITY: Readonly<Record<string, number>> = { float16: 0x7c00, bfloat16: 0x7f80 };
+const MAGNITUDE = 0x7fff;
+
+/** The tensor in a dtype of 16 bits. Disposes the given one. Throws a Problem: 400. */
+function converted(name: string, tensor: AnyTensor, dtype: DType): AnyTensor {
   const result = tensor.to(dtype as 'float16');
+  const numbers = tensor.data as Float32Array;
+  const infinity = INFINITY[dtype];
+  const index = result.data.findIndex(
+    (bits, i) => (bits & MAGNITUDE) === infinity && Number.isFinite(numbers[i]),
+  );
+  const number = numbers[index];
   tensor.dispose();
-  return result;
+  if (number === undefined) return result;
+  result.dispose();
+  throw outOfRange(name, number, index);
 }
 
 function fill(name: string, values: ArrayLike<unknown>, tensor: AnyTensor): void {

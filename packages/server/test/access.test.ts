@@ -1,6 +1,7 @@
 /** Tokens, TLS, and what the options refuse. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,7 +9,7 @@ import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { Tensor, TokenLearner } from 'tokenlearner';
 import { createServer, type ServerOptions } from '@tokenlearner/server';
-import { binaryMessage, CHANNELS, RawClient, smallModel, start, urlOf } from './support';
+import { binaryMessage, CHANNELS, RawClient, smallModel, start, until, urlOf } from './support';
 
 let folder: string;
 beforeAll(() => {
@@ -153,6 +154,41 @@ describe('with a token file', () => {
   });
 });
 
+it('keeps its tokens if a model cannot be loaded again', async () => {
+  const { saveSafetensors } = jest.requireActual<typeof import('tokenlearner')>('tokenlearner');
+  const weights = path.join(folder, 'kept.safetensors');
+  await saveSafetensors(weights, smallModel().stateDict());
+  const tokenFile = file('kept', 'old-token\n');
+  const server = await start({ models: { m: weights }, tokenFile, grpcPort: false });
+  const allowed = async (): Promise<number[]> => [
+    await statusOf(urlOf(server, '/v2'), 'Bearer old-token'),
+    await statusOf(urlOf(server, '/v2'), 'Bearer new-token'),
+  ];
+  file('kept', 'new-token\n');
+  const whole = readFileSync(weights);
+  writeFileSync(weights, 'nonsense');
+  await expect(server.reload()).rejects.toMatchObject({ code: 'ERR_FILE_FORMAT' });
+  expect(await allowed()).toEqual([200, 401]);
+  writeFileSync(weights, whole);
+  await server.reload();
+  expect(await allowed()).toEqual([401, 200]);
+  file('kept', '');
+  await expect(server.reload()).rejects.toMatchObject({ code: 'ERR_FILE_FORMAT' });
+  expect(await allowed()).toEqual([401, 200]);
+});
+
+it('reads its tokens again where the program made the models', async () => {
+  const tokenFile = file('made', 'old-token\n');
+  const server = await start({ models: { m: smallModel() }, tokenFile, grpcPort: false });
+  file('made', 'new-token\n');
+  await server.reload();
+  expect(await statusOf(urlOf(server, '/v2'), 'Bearer old-token')).toBe(401);
+  expect(await statusOf(urlOf(server, '/v2'), 'Bearer new-token')).toBe(200);
+  await expect(server.reload('m')).rejects.toMatchObject({
+    message: expect.stringContaining('no path') as string,
+  });
+});
+
 it('loads no model over the network without tokens', async () => {
   const server = await start({ models: { m: smallModel() }, grpcPort: false });
   expect(await statusOf(urlOf(server, '/v2/repository/models/m/load'), undefined, 'POST')).toBe(403);
@@ -197,6 +233,11 @@ it('serves HTTPS', async () => {
       .end();
   });
   expect(status).toBe(200);
+  // A connection that never begins with TLS does not keep the server from closing.
+  const silent = new RawClient(server.address?.httpPort ?? 0);
+  await once(silent.socket, 'connect');
+  expect(await server.close({ gracePeriodMs: 50 })).toBe(true);
+  await until(() => silent.closed);
 });
 
 describe('options', () => {
@@ -220,6 +261,10 @@ describe('options', () => {
     [{ models, tokenFile: '/no/file' }, 'ERR_FILE_IO', /token file/],
     [{ models, logger: 'loud' }, 'ERR_INVALID_ARG_VALUE', /logger/],
     [{ models, maxJsonDepth: 1 }, 'ERR_OUT_OF_RANGE', /maxJsonDepth/],
+    [{ models, timeoutMs: '1' }, 'ERR_INVALID_ARG_TYPE', /timeoutMs/],
+    [{ models, timeoutMs: -1 }, 'ERR_OUT_OF_RANGE', /timeoutMs/],
+    [{ models, timeoutMs: NaN }, 'ERR_OUT_OF_RANGE', /timeoutMs/],
+    [{ models, timeoutMs: 2 ** 31 }, 'ERR_OUT_OF_RANGE', /timeoutMs/],
   ])('%j: %s', (options, code, message) => {
     let error: unknown;
     try {

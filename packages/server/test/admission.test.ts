@@ -1,4 +1,6 @@
 /** What is refused before its body is read, what is cancelled, and what happens at the end. */
+import dns from 'node:dns/promises';
+import { once } from 'node:events';
 import { Tensor } from 'tokenlearner';
 import {
   binaryMessage,
@@ -78,6 +80,39 @@ it('says "100 Continue" only to what it takes', async () => {
   taken.close();
 });
 
+it('says "100 Continue" also where it reads small bodies', async () => {
+  const server = await start({ models: { m: smallModel() }, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  const fields = 'Host: t\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n';
+  await client.send(`POST /v2/repository/index HTTP/1.1\r\n${fields}\r\n`);
+  expect((await client.reply()).status).toBe(100);
+  await client.send('{}');
+  expect((await client.reply()).status).toBe(200);
+  client.close();
+});
+
+it('is the same on each address of localhost', async () => {
+  // Of several addresses the first is that of the main server, and this one is added.
+  const addresses = [{ address: '127.0.0.2', family: 4 }];
+  const lookup = jest.spyOn(dns, 'lookup').mockResolvedValue(addresses as never);
+  const server = await start({ models: { m: smallModel() }, host: 'localhost', grpcPort: false });
+  lookup.mockRestore();
+  const port = server.address?.httpPort ?? 0;
+  for (const host of ['localhost', '127.0.0.2']) {
+    const refused = new RawClient(port, host);
+    await refused.send(headOf(10, 'Expect: 100-continue\r\nContent-Encoding: br\r\n'));
+    expect((await refused.reply()).status).toBe(415);
+    refused.close();
+    const wrong = new RawClient(port, host);
+    await wrong.send('nonsense\r\n\r\n');
+    expect((await wrong.reply()).headers['content-type']).toBe('application/json');
+  }
+  const silent = new RawClient(port, '127.0.0.2');
+  await once(silent.socket, 'connect');
+  expect(await server.close({ gracePeriodMs: 50 })).toBe(true);
+  await until(() => silent.closed);
+});
+
 it('answers 429 with Retry-After while the queue is full, before the body comes', async () => {
   const gate = new Gate();
   const server = await start({ models: { m: gate }, maxQueueSize: 2, grpcPort: false });
@@ -123,12 +158,44 @@ it('bounds the bytes that arrive and wait', async () => {
   second.close();
 });
 
+it('bounds JSON that comes in chunks, and what it inflates to', async () => {
+  const { gzipSync } = await import('node:zlib');
+  const server = await start({ models: { m: smallModel() }, maxQueueBytes: 5000, grpcPort: false });
+  const port = server.address?.httpPort ?? 0;
+  const chunk = (size: number): string => `${size.toString(16)}\r\n${' '.repeat(size)}\r\n`;
+  const chunked = `POST ${INFER} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const large = new RawClient(port);
+  await large.send(chunked + chunk(6000));
+  expect((await large.reply()).status).toBe(413);
+  large.close();
+  const inflated = new RawClient(port);
+  await inflated.post(INFER, { head: { 'Content-Encoding': 'gzip' }, body: gzipSync(' '.repeat(6000)) });
+  expect((await inflated.reply()).status).toBe(413);
+  inflated.close();
+  const first = new RawClient(port);
+  await first.send(chunked + chunk(4000));
+  const second = new RawClient(port);
+  let status = 0;
+  while (status !== 429) {
+    await second.post(INFER, message);
+    status = (await second.reply()).status;
+    expect([200, 429]).toContain(status);
+  }
+  second.close();
+  first.close();
+});
+
 it('ends what takes too long with 504, by the request or by the server', async () => {
   const gate = new Gate();
   const server = await start({ models: { m: gate }, grpcPort: false });
   const client = new RawClient(server.address?.httpPort ?? 0);
   await client.post(INFER, binaryMessage(x, {}, { parameters: { timeout: 20_000 } }));
   expect((await client.reply()).status).toBe(504);
+  expect(gate.aborted).toBe(1);
+  // Longer than timers have: no limit in effect, whatever runs the request.
+  await client.post(INFER, binaryMessage(x, {}, { parameters: { timeout: 2 ** 42 } }));
+  await until(() => gate.started.length === 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
   expect(gate.aborted).toBe(1);
   client.close();
   const strict = await start({ models: { m: gate }, timeoutMs: 20, grpcPort: false });
@@ -210,6 +277,7 @@ it('says so when the grace period was too short', async () => {
   await until(() => gate.started.length === 1);
   const closing = server.close({ gracePeriodMs: 10 });
   await until(() => client?.closed === true);
-  gate.open();
+  // It does not wait for a module that goes on.
   expect(await closing).toBe(false);
+  gate.open();
 });

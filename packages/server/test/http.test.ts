@@ -1,6 +1,6 @@
 /** The protocol over HTTP/1.1, by clients that know the protocol alone. */
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
-import { Linear, Tensor } from 'tokenlearner';
+import { Linear, Tensor, TokenLearner } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
 import {
   binaryMessage,
@@ -199,6 +199,38 @@ it('gives and takes numbers that JSON has no form for', async () => {
   const [output] = bodyOf(await post(jsonMessage({ inputs: [input({ data })] }))).outputs;
   expect(output?.data).toContain('NaN');
   expect(output?.data?.slice(-CHANNELS * GROUPS)).toEqual(tokens.slice(-CHANNELS * GROUPS));
+});
+
+it.each([
+  ['float16', 'FP16', [65_519, -65_519], 65_520],
+  ['bfloat16', 'BF16', [3.39e38, -3.39e38], -3.4e38],
+] as const)('refuses numbers that are infinite in %s', async (dtype, datatype, taken, refused) => {
+  const narrow = new TokenLearner({ dim: 1, numOutputTokens: 1, dtype, device: 'cpu' });
+  const other = await start({ models: { m: narrow }, grpcPort: false });
+  const ask = (...numbers: unknown[]): Promise<Reply> => {
+    const data = [...numbers, 'Infinity', 'NaN'];
+    const request = { inputs: [{ name: 'input', shape: [1, 1, data.length], datatype, data }] };
+    return send(other, jsonMessage(request));
+  };
+  expect((await ask(...taken)).status).toBe(200);
+  const reply = await ask(...taken, refused);
+  expect(reply.status).toBe(400);
+  expect(bodyOf(reply).error).toMatch(/at index 2 of `input` is out of range/);
+  // Long arrays of numbers alone are read in another way.
+  const data = Array.from({ length: 1000 }, (_, i) => (i === 700 ? refused : 1));
+  const long = jsonMessage({ inputs: [{ name: 'input', shape: [1, 1, data.length], datatype, data }] });
+  expect(bodyOf(await send(other, long)).error).toMatch(/at index 700 of `input` is out of range/);
+});
+
+it('finds a model by the longest name that it may have', async () => {
+  const name = 'm'.repeat(128);
+  const other = await start({ models: { [name]: model }, grpcPort: false });
+  expect((await fetch(urlOf(other, `/v2/models/${name}`))).status).toBe(200);
+});
+
+it('takes a timeout that is longer than timers have', async () => {
+  const reply = await send(server, binaryMessage(x, {}, { parameters: { timeout: 2 ** 50 } }));
+  expect(reply.status).toBe(200);
 });
 
 it('takes 16-bit floats', async () => {

@@ -1,11 +1,13 @@
 /** ModelInfer. */
 import type { ServerUnaryCall } from '@grpc/grpc-js';
+import { LONGEST_DELAY } from '../check';
 import type { Core } from '../core';
 import { datatypeOf, dtypeOf, elementsOf } from '../datatypes';
 import { Departure } from '../departure';
 import { checkInput, inOrder, type Input, ownInput } from '../input';
 import type { TensorMetadata } from '../models/metadata';
-import { type NamedTensor, type ServedModel, VERSION } from '../models/served-model';
+import type { LiveModel, NamedTensor } from '../models/live-model';
+import { type ServedModel, VERSION } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
 import { checkSizes, refuseParameters, requestParameters } from '../protocol';
 import { TrackedRequest } from '../tracked-request';
@@ -14,18 +16,19 @@ import { type ModelInferRequest, type ModelInferResponse, plainParameters } from
 
 export type InferCall = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
 
-/** Answers a call. Rejects with a Problem. */
+/** Answers a call that has been admitted. Rejects with a Problem. */
 export async function infer(core: Core, call: InferCall): Promise<ModelInferResponse> {
   const { request } = call;
   const model = core.models.get(request.model_name, request.model_version);
-  core.lifecycle.enter();
   const tracked = new TrackedRequest(core, model, { protocol: 'grpc', carrier: call.metadata.getMap() });
   const departure = new Departure();
   call.on('cancelled', () => {
     departure.abort(new Problem('cancelled', 'The client cancelled the call'));
   });
+  let live: LiveModel | undefined;
   try {
-    const response = await answer(core, call, model, tracked, departure);
+    live = model.take();
+    const response = await answer(core, call, { model, live }, tracked, departure);
     tracked.succeed();
     return response;
   } catch (error) {
@@ -33,28 +36,35 @@ export async function infer(core: Core, call: InferCall): Promise<ModelInferResp
     tracked.fail(problem);
     throw problem;
   } finally {
-    core.lifecycle.leave();
+    live?.release();
   }
+}
+
+/** A model, and what of it the request began with. */
+interface Target {
+  model: ServedModel;
+  live: LiveModel;
 }
 
 async function answer(
   core: Core,
   call: InferCall,
-  model: ServedModel,
+  target: Target,
   tracked: TrackedRequest,
   signal: Departure,
 ): Promise<ModelInferResponse> {
   const { request } = call;
   checkParameters(request);
-  const outputs = model.chooseOutputs(request.outputs.map(({ name }) => name));
+  const { model, live } = target;
+  const outputs = live.chooseOutputs(request.outputs.map(({ name }) => name));
   const { timeoutMs: own, priority } = requestParameters(plainParameters(request.parameters));
   const timeoutMs = earlier(own, remaining(call));
-  const inputs = inputsOf(core, request, model);
+  const inputs = inputsOf(core, request, target);
   tracked.received(request.id === '' ? undefined : request.id);
   let isDone = false;
   try {
     const results = await tracked.run(() =>
-      model.infer(
+      live.infer(
         inputs.map(({ tensor }) => tensor),
         {
           outputs,
@@ -82,9 +92,9 @@ function checkParameters({ parameters, inputs, outputs }: ModelInferRequest): vo
 function inputsOf(
   { pool }: Core,
   { inputs, raw_input_contents: raw }: ModelInferRequest,
-  model: ServedModel,
+  { model, live }: Target,
 ): Input[] {
-  const known = model.metadata.inputs;
+  const known = live.metadata.inputs;
   const matched = inOrder(known, inputs);
   if (raw.length > 0 && raw.length !== inputs.length)
     throw invalid(`Expected ${inputs.length} entries in \`raw_input_contents\` but received ${raw.length}`);
@@ -177,9 +187,7 @@ function remaining(call: InferCall): number | undefined {
   return Number.isFinite(left) ? Math.max(0, left) : undefined;
 }
 
-const LONGEST = 2 ** 31 - 1;
-
 function earlier(...times: (number | undefined)[]): number | undefined {
   const given = times.filter((time) => time !== undefined);
-  return given.length === 0 ? undefined : Math.min(LONGEST, ...given);
+  return given.length === 0 ? undefined : Math.min(LONGEST_DELAY, ...given);
 }

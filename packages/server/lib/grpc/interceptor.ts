@@ -1,4 +1,4 @@
-/** What is refused when a call's metadata arrive, before its message does. */
+/** What happens when a call's metadata arrive, before its message does, and when it ends. */
 import * as grpc from '@grpc/grpc-js';
 import type { Core } from '../core';
 import { Problem, problemOf } from '../problem';
@@ -7,19 +7,24 @@ import { TrackedRequest } from '../tracked-request';
 /** Needs no token: a load balancer asks for it. */
 const HEALTH = '/grpc.health.v1.Health/';
 
-type Check = (metadata: grpc.Metadata) => void;
+interface Hooks {
+  /** Sees the metadata. What it throws is the call's status. */
+  begin(metadata: grpc.Metadata): void;
+  /** The call has ended: its status has been written after its answer, or its stream was closed. */
+  end?(): void;
+}
 
-/** Calls `checkOf` for each call. The check that it returns, if any, sees the metadata; what it throws is the call's status. */
-function onMetadata(checkOf: (path: string) => Check | undefined): grpc.ServerInterceptor {
+/** Calls `hooksOf` for each call. */
+function onCall(hooksOf: (path: string) => Hooks | undefined): grpc.ServerInterceptor {
   return (descriptor, call) => {
-    const check = checkOf(descriptor.path);
-    if (check === undefined) return new grpc.ServerInterceptingCall(call);
+    const hooks = hooksOf(descriptor.path);
+    if (hooks === undefined) return new grpc.ServerInterceptingCall(call);
     return new grpc.ServerInterceptingCall(call, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, proceed) => {
             try {
-              check(metadata);
+              hooks.begin(metadata);
             } catch (error) {
               const { grpc: code, message: details } = problemOf(error);
               call.sendStatus({ code, details, metadata: new grpc.Metadata() });
@@ -27,6 +32,8 @@ function onMetadata(checkOf: (path: string) => Check | undefined): grpc.ServerIn
             }
             proceed(metadata);
           },
+          // Once for each call, also for one that succeeds.
+          onCancel: () => hooks.end?.(),
         });
       },
     });
@@ -35,35 +42,49 @@ function onMetadata(checkOf: (path: string) => Check | undefined): grpc.ServerIn
 
 /** Refuses calls without a token. */
 export function tokenInterceptor({ auth }: Core): grpc.ServerInterceptor {
-  return onMetadata((path) => {
+  return onCall((path) => {
     if (!auth.isRequired || path.startsWith(HEALTH)) return undefined;
-    return (metadata) => {
-      const [authorization] = metadata.get('authorization');
-      if (!auth.allows(authorization?.toString()))
-        throw new Problem('unauthenticated', 'Expected a valid bearer token in the authorization metadata');
+    return {
+      begin(metadata) {
+        const [authorization] = metadata.get('authorization');
+        if (!auth.allows(authorization?.toString()))
+          throw new Problem('unauthenticated', 'Expected a valid bearer token in the authorization metadata');
+      },
     };
   });
 }
 
 /**
- * Refuses inferences while the server does not serve, or while the queue of its only model is full. Of several models only the
- * message names one, so their queues are looked at when it has arrived.
+ * Counts inferences in and out. Refuses them while the server does not serve, or while the queue of its only model is full. Of several
+ * models only the message names one, so their queues are looked at when it has arrived.
  */
 export function admissionInterceptor(core: Core, inferPath: string): grpc.ServerInterceptor {
-  return onMetadata((path) => {
+  return onCall((path) => {
     if (path !== inferPath) return undefined;
-    return (metadata) => {
-      core.lifecycle.demandServing();
-      const [model, ...others] = core.models.all();
-      if (model === undefined || others.length > 0) return;
-      try {
-        model.admit(0).release();
-      } catch (error) {
-        new TrackedRequest(core, model, { protocol: 'grpc', carrier: metadata.getMap() }).fail(
-          problemOf(error),
-        );
-        throw error;
-      }
+    let isUnderWay = false;
+    return {
+      begin(metadata) {
+        core.lifecycle.enter();
+        isUnderWay = true;
+        checkQueue(core, metadata);
+      },
+      end() {
+        if (isUnderWay) core.lifecycle.leave();
+        isUnderWay = false;
+      },
     };
   });
+}
+
+/** Throws a Problem while the queue of the only model is full. */
+function checkQueue(core: Core, metadata: grpc.Metadata): void {
+  const [model, ...others] = core.models.all();
+  if (model === undefined || others.length > 0) return;
+  try {
+    model.admit(0).release();
+  } catch (error) {
+    const problem = problemOf(error);
+    new TrackedRequest(core, model, { protocol: 'grpc', carrier: metadata.getMap() }).fail(problem);
+    throw problem;
+  }
 }

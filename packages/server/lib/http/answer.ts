@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, deflate, gzip } from 'node:zlib';
 import { datatypeOf, elementsOf } from '../datatypes';
-import { type NamedTensor, VERSION } from '../models/served-model';
+import type { NamedTensor } from '../models/live-model';
+import { VERSION } from '../models/served-model';
 import type { Problem } from '../problem';
 import { jsonOfTensor } from '../values';
 

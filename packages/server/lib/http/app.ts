@@ -1,62 +1,19 @@
 /** The HTTP server: fastify for routes, errors and limits; `infer` reads and writes the raw request itself. */
-import { readFileSync } from 'node:fs';
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { TokenLearnerError } from 'tokenlearner';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Core } from '../core';
-import type { CheckedOptions } from '../options';
 import { Problem, type ProblemKind, problemOf } from '../problem';
 import { sendProblem } from './answer';
 import { discardBody } from './discard-body';
+import { HttpPort } from './http-port';
 import { openApiRoute } from './openapi';
 import { healthRoutes, protocolRoutes } from './routes';
 import { statusPageRoute } from './status-page';
 
-/** Longer than the idle time of common proxies, which otherwise reuse a connection that this end has just closed. */
-const KEEP_ALIVE_MS = 75_000;
-const HEADERS_MS = 10_000;
-/** How often slow requests are looked for, in milliseconds. */
-const CHECK_MS = 1000;
-
-/** Reads the certificate and its key. Throws ERR_FILE_IO. */
-export function readTls({ tls }: CheckedOptions): { cert: Buffer; key: Buffer } | null {
-  if (tls === undefined) return null;
-  try {
-    return { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
-  } catch (error) {
-    throw new TokenLearnerError('ERR_FILE_IO', `The TLS files cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-}
-
-function createApp(options: CheckedOptions): FastifyInstance {
-  const limits = {
-    maxHeaderSize: options.maxHeaderBytes,
-    headersTimeout: Math.min(HEADERS_MS, options.requestTimeoutMs),
-    connectionsCheckingInterval: CHECK_MS,
-  };
-  const tls = readTls(options);
-  const common = {
-    requestTimeout: options.requestTimeoutMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    bodyLimit: options.maxRequestBytes,
-    forceCloseConnections: 'idle' as const,
-  };
-  return (
-    tls === null
-      ? Fastify({ ...common, http: limits })
-      : Fastify({ ...common, https: { ...limits, ...tls, minVersion: 'TLSv1.2' } })
-  ) as FastifyInstance;
-}
-
-/** The whole HTTP server, without its port. */
-export function httpApp(core: Core, extraRoutes: (app: FastifyInstance) => void): FastifyInstance {
-  const app = createApp(core.options);
+/** The whole HTTP server, before it listens. */
+export function httpApp(core: Core, extraRoutes: (app: FastifyInstance) => void): HttpPort {
+  const port = new HttpPort(core.options);
+  const { app } = port;
   commonBehaviour(app, core);
-  // With a listener, Node leaves it to `infer` to say "100 Continue": after the checks of the header fields.
-  app.server.on('checkContinue', (request, response) => {
-    app.server.emit('request', request, response);
-  });
   healthRoutes(app, core);
   void app.register((guarded, _options, done) => {
     guard(guarded, core);
@@ -66,19 +23,20 @@ export function httpApp(core: Core, extraRoutes: (app: FastifyInstance) => void)
     extraRoutes(guarded);
     done();
   });
-  return app;
+  return port;
 }
 
 /** A server with the metrics alone, for a port of their own. */
-export function metricsApp(core: Core, routes: (app: FastifyInstance) => void): FastifyInstance {
-  const app = createApp(core.options);
+export function metricsApp(core: Core, routes: (app: FastifyInstance) => void): HttpPort {
+  const port = new HttpPort(core.options);
+  const { app } = port;
   commonBehaviour(app, core);
   void app.register((guarded, _options, done) => {
     guard(guarded, core);
     routes(guarded);
     done();
   });
-  return app;
+  return port;
 }
 
 function commonBehaviour(app: FastifyInstance, core: Core): void {

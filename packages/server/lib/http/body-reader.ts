@@ -7,6 +7,9 @@ import { invalid, Problem } from '../problem';
 /** Called with the JSON; returns the memory that the bytes after it fill, in order. */
 export type OnJson = (json: Buffer) => readonly Buffer[];
 
+/** Called with the bytes of JSON so far, before they are kept. What it throws ends the body. */
+export type OnJsonBytes = (bytes: number) => void;
+
 export interface BodyLimits {
   maxRequestBytes: number;
   maxJsonBytes: number;
@@ -17,6 +20,7 @@ export class BodyReader {
   readonly #jsonBytes: number | undefined;
   readonly #limits: BodyLimits;
   readonly #onJson: OnJson;
+  readonly #onJsonBytes: OnJsonBytes;
   /** The parts of the JSON that have arrived; null once it is complete. */
   #json: Buffer[] | null = [];
   #jsonReceived = 0;
@@ -25,10 +29,11 @@ export class BodyReader {
   #target = 0;
   #filled = 0;
 
-  constructor(jsonBytes: number | undefined, limits: BodyLimits, onJson: OnJson) {
+  constructor(jsonBytes: number | undefined, limits: BodyLimits, onJson: OnJson, onJsonBytes: OnJsonBytes) {
     this.#jsonBytes = jsonBytes;
     this.#limits = limits;
     this.#onJson = onJson;
+    this.#onJsonBytes = onJsonBytes;
     if ((jsonBytes ?? 0) > limits.maxJsonBytes) throw tooMuchJson(limits);
     if (jsonBytes === 0) this.#completeJson();
   }
@@ -61,6 +66,7 @@ export class BodyReader {
     const part = chunk.subarray(0, wanted);
     this.#jsonReceived += part.length;
     if (this.#jsonReceived > this.#limits.maxJsonBytes) throw tooMuchJson(this.#limits);
+    this.#onJsonBytes(this.#jsonReceived);
     this.#json?.push(part);
     if (this.#jsonReceived === this.#jsonBytes) this.#completeJson();
     return chunk.subarray(part.length);

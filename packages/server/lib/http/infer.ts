@@ -6,6 +6,7 @@ import { dtypeOf, elementSize } from '../datatypes';
 import { checkInput, inOrder, type Input, ownInput } from '../input';
 import { Departure } from '../departure';
 import type { Reservation } from '../models/budget';
+import type { LiveModel } from '../models/live-model';
 import type { ServedModel } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
 import { inferenceHeader, type InferenceHeader, parseJson } from '../protocol';
@@ -14,6 +15,7 @@ import { count, tensorOfJson } from '../values';
 import { acceptedEncoding, encodeAnswer, sendAnswer, sendProblem } from './answer';
 import { BodyReader } from './body-reader';
 import { discardBody } from './discard-body';
+import { sayContinue } from './say-continue';
 import { readBody } from './read-body';
 import { type RequestHead, requestHead } from './request-head';
 
@@ -28,6 +30,19 @@ interface Exchange {
   core: Core;
   request: IncomingMessage;
   response: ServerResponse;
+}
+
+/** A model, and what of it the request began with. */
+interface Target {
+  model: ServedModel;
+  live: LiveModel;
+}
+
+/** A request that has been admitted. */
+interface Admitted {
+  head: RequestHead;
+  live: LiveModel;
+  reservation: Reservation;
 }
 
 /** Answers a request. Never rejects. */
@@ -48,14 +63,17 @@ export async function infer(exchange: Exchange, name: string, version: string): 
       departure.abort(new Problem('cancelled', 'The client closed the connection'));
   };
   response.on('close', onClose);
+  let live: LiveModel | undefined;
   try {
-    await answer(exchange, model, tracked, departure);
+    live = model.take();
+    await answer(exchange, { model, live }, tracked, departure);
     tracked.succeed();
   } catch (error) {
     const problem = problemOf(error);
     tracked.fail(problem);
     await refuse(exchange, problem);
   } finally {
+    live?.release();
     if (!response.closed && !response.destroyed) await once(response, 'close');
     core.lifecycle.leave();
   }
@@ -63,7 +81,7 @@ export async function infer(exchange: Exchange, name: string, version: string): 
 
 async function answer(
   exchange: Exchange,
-  model: ServedModel,
+  { model, live }: Target,
   tracked: TrackedRequest,
   signal: Departure,
 ): Promise<void> {
@@ -72,7 +90,7 @@ async function answer(
   const reservation = model.admit(head.contentLength ?? 0);
   let received: Received;
   try {
-    received = await receive(exchange, model, head, reservation);
+    received = await receive(exchange, { head, live, reservation });
   } finally {
     reservation.release();
   }
@@ -82,7 +100,7 @@ async function answer(
   let isDone = false;
   try {
     const results = await tracked.run(() =>
-      model.infer(
+      live.infer(
         inputs.map(({ tensor }) => tensor),
         { outputs, signal, ...control },
       ),
@@ -100,25 +118,25 @@ async function answer(
 }
 
 /** Reads the body into the memory of the inputs. */
-async function receive(
-  { request, response, core }: Exchange,
-  model: ServedModel,
-  head: RequestHead,
-  reservation: Reservation,
-): Promise<Received> {
+async function receive({ request, response, core }: Exchange, admitted: Admitted): Promise<Received> {
+  const { head, live, reservation } = admitted;
   const { options } = core;
   let received: Received | undefined;
   const onJson = (json: Buffer): readonly Buffer[] => {
     const header =
-      head.jsonBytes === 0 ? rawHeader(model, head) : inferenceHeader(parseJson(json, options.maxJsonDepth));
-    const outputs = model.chooseOutputs(header.outputs.map(({ name }) => name));
-    const { inputs, targets } = inputsOf(core, header, model, head, reservation);
+      head.jsonBytes === 0 ? rawHeader(live, head) : inferenceHeader(parseJson(json, options.maxJsonDepth));
+    const outputs = live.chooseOutputs(header.outputs.map(({ name }) => name));
+    const { inputs, targets } = inputsOf(core, header, admitted);
     received = { header, inputs, outputs };
     return targets;
   };
-  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+  const onJsonBytes = (bytes: number): void => {
+    reservation.grow(bytes);
+  };
+  const reader = new BodyReader(head.jsonBytes, options, onJson, onJsonBytes);
+  sayContinue(request, response);
   try {
-    await readBody(request, head.encoding, new BodyReader(head.jsonBytes, options, onJson));
+    await readBody(request, head.encoding, reader);
   } catch (error) {
     for (const input of received?.inputs ?? []) input.release(true);
     throw error;
@@ -131,11 +149,9 @@ async function receive(
 function inputsOf(
   { pool }: Core,
   { inputs }: InferenceHeader,
-  model: ServedModel,
-  head: RequestHead,
-  reservation: Reservation,
+  { head, live, reservation }: Admitted,
 ): { inputs: Input[]; targets: readonly Buffer[] } {
-  const known = model.metadata.inputs;
+  const known = live.metadata.inputs;
   const matched = inOrder(known, inputs);
   const sizes = known.map((expected, i) => checkInput(matched[i] ?? expected, expected));
   reservation.grow(sizes.reduce((sum, bytes) => sum + bytes, 0));
@@ -180,8 +196,8 @@ function checkBinarySizes(
 }
 
 /** A body without JSON: its shape has to follow from its size. Throws a Problem: 400. */
-function rawHeader(model: ServedModel, { contentLength, encoding }: RequestHead): InferenceHeader {
-  const [{ name, datatype, shape }, ...others] = model.metadata.inputs;
+function rawHeader(live: LiveModel, { contentLength, encoding }: RequestHead): InferenceHeader {
+  const [{ name, datatype, shape }, ...others] = live.metadata.inputs;
   if (others.length > 0)
     throw invalid(
       `A body without JSON (Inference-Header-Content-Length: 0) has one input, and the model has ${1 + others.length}`,

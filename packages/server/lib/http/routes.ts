@@ -1,6 +1,5 @@
 /** The routes of the protocol, and of its extensions. */
-import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { type Core, EXTENSIONS, SERVER_NAME } from '../core';
 import { refuseParameters } from '../models/registry';
 import { type ServedModel, VERSION } from '../models/served-model';
@@ -8,6 +7,7 @@ import { modelStatistics } from '../models/model-statistics';
 import { invalid, Problem } from '../problem';
 import { parseJson } from '../protocol';
 import { infer } from './infer';
+import { sayContinue } from './say-continue';
 
 interface Params {
   name: string;
@@ -67,8 +67,8 @@ function statisticsRoutes(app: FastifyInstance, core: Core): void {
 }
 
 function repositoryRoutes(app: FastifyInstance, core: Core): void {
-  app.post('/v2/repository/index', async ({ raw }) => {
-    await jsonBody(raw, core);
+  app.post('/v2/repository/index', async (_request, reply) => {
+    await jsonBody(reply, core);
     return core.models.all().map(({ name, ready }) => ({
       name,
       version: VERSION,
@@ -76,9 +76,9 @@ function repositoryRoutes(app: FastifyInstance, core: Core): void {
       reason: ready ? '' : 'not loaded',
     }));
   });
-  app.post<{ Params: Params }>('/v2/repository/models/:name/load', async (request) => {
+  app.post<{ Params: Params }>('/v2/repository/models/:name/load', async (request, reply) => {
     demandToken(core);
-    refuseParameters(await jsonBody(request.raw, core));
+    refuseParameters(await jsonBody(reply, core));
     const { name } = core.models.get(request.params.name);
     await core.models.reload(name);
     core.log.info({ model: name }, 'model loaded again');
@@ -95,11 +95,12 @@ function demandToken({ auth }: Core): void {
     );
 }
 
-/** A small body of JSON; undefined if it is empty. */
-async function jsonBody(request: IncomingMessage, { options }: Core): Promise<unknown> {
+/** The request's body, a small one of JSON; undefined if it is empty. */
+async function jsonBody({ request, raw }: FastifyReply, { options }: Core): Promise<unknown> {
+  sayContinue(request.raw, raw);
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.raw as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > SMALL_BODY) throw new Problem('too-large', `Expected at most ${SMALL_BODY} bytes`);
     chunks.push(chunk);

@@ -59,9 +59,9 @@ export class ModelRegistry {
     this.#tell(this.all());
   }
 
-  /** Loads one model again, or all. */
+  /** Loads one model again, or all that have a path. */
   async reload(name?: string): Promise<void> {
-    const chosen = name === undefined ? this.all() : [this.get(name)];
+    const chosen = name === undefined ? this.all().filter(({ hasPath }) => hasPath) : [this.get(name)];
     await Promise.all(chosen.map((model) => model.reload()));
     this.#tell(chosen);
   }

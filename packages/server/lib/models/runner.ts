@@ -31,7 +31,10 @@ export interface Runner {
   figures(): Figures;
   /** What waits. Not `exact` is cheap, for each new request, and may count those that run. */
   waiting(exact: boolean): Pick<Figures, 'queued' | 'queuedBytes'>;
-  /** Refuses new requests. Resolves once those under way are done; with `drain` false those that wait are rejected. */
+  /**
+   * Refuses new requests. Resolves once those under way are done, also those whose client has an answer already; with `drain` false
+   * those that wait are rejected.
+   */
   close(drain: boolean): Promise<void>;
 }
 

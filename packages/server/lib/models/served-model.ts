@@ -1,48 +1,17 @@
 /** One model: its module, its runner, and what is told about it. */
-import {
-  type AbortSignalLike,
-  type AnyTensor,
-  AotiModel,
-  Module,
-  Tensor,
-  TokenFuser,
-  TokenLearnerError,
-  TokenPooling,
-} from 'tokenlearner';
+import { Module, TokenFuser, TokenLearnerError } from 'tokenlearner';
 import type { BatchingOptions, ModelSource } from '../options';
 import { invalid, Problem } from '../problem';
 import { Budget, type Reservation } from './budget';
-import { createRunner } from './create-runner';
 import { addFigures, type Figures } from './figures';
+import { LiveModel } from './live-model';
 import { load } from './loader';
-import { ATTENTION, metadataOf, type ModelMetadata, OUTPUT, TOKENS } from './metadata';
-import type { Runner, RunnerLimits, RunResult } from './runner';
+import type { ModelMetadata } from './metadata';
+import type { RunnerLimits } from './runner';
 import { ModelStatistics } from './statistics';
 
 /** The only version of each model. */
 export const VERSION = '1';
-
-/** What a request asks of a model, beside its input. */
-export interface Call {
-  /** The outputs by name, in the order of the answer. */
-  outputs: readonly string[];
-  signal: AbortSignalLike;
-  /** In milliseconds. */
-  timeoutMs?: number;
-  priority?: number;
-}
-
-export interface NamedTensor {
-  name: string;
-  tensor: AnyTensor;
-}
-
-interface Live {
-  module: Module;
-  runner: Runner;
-  metadata: ModelMetadata;
-  isOwn: boolean;
-}
 
 export class ServedModel {
   readonly name: string;
@@ -50,10 +19,10 @@ export class ServedModel {
   readonly #source: ModelSource;
   readonly #options: BatchingOptions & RunnerLimits;
   readonly #budget: Budget;
-  #live: Live | undefined;
+  #live: LiveModel | undefined;
   #closed = false;
-  /** The runners that a reload has replaced and that still work, and the figures of those that are done. */
-  readonly #retiring = new Set<Runner>();
+  /** Those that a reload has replaced and that still work, and the figures of those that are done. */
+  readonly #retiring = new Set<LiveModel>();
   readonly #past: Figures[] = [];
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -65,6 +34,11 @@ export class ServedModel {
       options.maxQueueBytes,
       (exact) => this.#live?.runner.waiting(exact).queuedBytes ?? 0,
     );
+  }
+
+  /** False for a module that the program made. */
+  get hasPath(): boolean {
+    return !(this.#source instanceof Module);
   }
 
   get ready(): boolean {
@@ -81,9 +55,14 @@ export class ServedModel {
     return this.#demand().runner.isBatched;
   }
 
+  /** What a request runs on, which has to release it at its end. Throws a Problem while the model is not loaded. */
+  take(): LiveModel {
+    return this.#demand().take();
+  }
+
   /** The figures since the start, over all loads. */
   figures(): Figures {
-    const working = [this.#live?.runner, ...this.#retiring].flatMap((runner) => runner?.figures() ?? []);
+    const working = [this.#live, ...this.#retiring].flatMap((live) => live?.runner.figures() ?? []);
     return addFigures([...this.#past, ...working]);
   }
 
@@ -98,41 +77,9 @@ export class ServedModel {
     return this.#budget.reserve(bytes);
   }
 
-  /** The outputs that a request gets: those that it names; otherwise `tokens` alone, or all that another module has. */
-  chooseOutputs(names: readonly string[]): string[] {
-    const known = this.metadata.outputs.map(({ name }) => name);
-    const stranger = names.find((name) => !known.includes(name));
-    if (stranger !== undefined)
-      throw invalid(`Expected outputs among ${known.join(', ')} but received ${JSON.stringify(stranger)}`);
-    if (new Set(names).size !== names.length) throw invalid('Expected each output once');
-    if (names.length > 0) return known.filter((name) => names.includes(name));
-    return this.#demand().module instanceof TokenPooling ? known.filter((name) => name !== ATTENTION) : known;
-  }
-
-  /** Runs the model. Rejects with the errors of {@link Runner}. */
-  async infer(inputs: readonly AnyTensor[], { outputs, ...call }: Call): Promise<NamedTensor[]> {
-    const { module, runner } = this.#demand();
-    if (module instanceof AotiModel) {
-      const result = await runner.forward(inputs, call);
-      return chosen(runner.isBatched ? module.nameOutputs(result) : (result as NamedOutputs), outputs);
-    }
-    if (!(module instanceof TokenPooling))
-      return [{ name: OUTPUT, tensor: oneTensor(await runner.forward(inputs, call)) }];
-    if (!outputs.includes(ATTENTION))
-      return [{ name: TOKENS, tensor: oneTensor(await runner.forward(inputs, call)) }];
-    const { tokens, attention } = both(await runner.forward(inputs, { ...call, returnAttention: true }));
-    if (outputs.includes(TOKENS))
-      return [
-        { name: TOKENS, tensor: tokens },
-        { name: ATTENTION, tensor: attention },
-      ];
-    tokens.dispose();
-    return [{ name: ATTENTION, tensor: attention }];
-  }
-
-  /** Loads the model for the first time. */
-  async start(): Promise<void> {
-    this.#live = await this.#make();
+  /** Loads the model for the first time. Throws a Problem if it is closed meanwhile. */
+  start(): Promise<void> {
+    return this.#load();
   }
 
   /**
@@ -145,77 +92,55 @@ export class ServedModel {
     return next;
   }
 
-  /** Finishes what waits, or with `drain` false rejects it. */
-  async close(drain: boolean): Promise<void> {
+  /** Rejects what waits. Resolves once no native code runs; does not wait for a module's JavaScript, which need not end. */
+  async close(): Promise<void> {
     this.#closed = true;
-    await this.#reloading;
-    const live = this.#live;
-    if (live !== undefined) await this.#retire(live, drain);
+    if (this.#live === undefined) return;
+    const retired = this.#live.retire(false);
+    if (this.isBatched) await retired;
   }
 
   async #replace(): Promise<void> {
-    if (this.#source instanceof Module)
+    if (!this.hasPath)
       throw invalid(`The model ${this.name} was made by the program: it has no path to load from`);
-    if (this.#closed) throw new Problem('unavailable', 'The server is closing');
-    const made = await this.#make();
-    const old = this.#live;
-    this.#live = made;
-    if (old === undefined) return;
-    this.#retiring.add(old.runner);
-    await this.#retire(old, true);
+    this.#demandOpen();
+    await this.#load();
   }
 
-  async #make(): Promise<Live> {
-    const { module, isOwn } = await load(this.#source);
+  /** Loads the model, and puts it in place of the old one, if there is one. */
+  async #load(): Promise<void> {
+    const loaded = await load(this.#source);
     try {
-      if (module instanceof TokenFuser)
+      this.#demandOpen();
+      if (loaded.module instanceof TokenFuser)
         throw new TokenLearnerError(
           'ERR_INVALID_ARG_VALUE',
           `Expected a module of one input for the model ${this.name} but received a TokenFuser, which takes two`,
         );
-      return { module, isOwn, runner: createRunner(module, this.#options), metadata: metadataOf(module) };
+      const old = this.#live;
+      this.#live = new LiveModel(loaded, this.#options);
+      if (old !== undefined) void this.#retire(old);
     } catch (error) {
-      if (isOwn) module.dispose();
+      if (loaded.isOwn) loaded.module.dispose();
       throw error;
     }
   }
 
-  async #retire({ runner, module, isOwn }: Live, drain: boolean): Promise<void> {
-    await runner.close(drain);
-    if (this.#retiring.delete(runner))
-      this.#past.push(addFigures([...this.#past.splice(0), runner.figures()]));
-    if (isOwn) module.dispose();
+  /** Lets a model that was replaced finish what has begun with it. */
+  async #retire(old: LiveModel): Promise<void> {
+    this.#retiring.add(old);
+    await old.retire(true);
+    this.#retiring.delete(old);
+    this.#past.push(addFigures([...this.#past.splice(0), old.runner.figures()]));
   }
 
-  #demand(): Live {
+  #demandOpen(): void {
+    if (this.#closed) throw new Problem('unavailable', 'The server is closing');
+  }
+
+  #demand(): LiveModel {
     if (this.#live === undefined)
       throw new Problem('unavailable', `The model ${this.name} is not loaded yet`);
     return this.#live;
   }
-}
-
-type NamedOutputs = Readonly<Record<string, AnyTensor | null>>;
-
-/** The outputs that a request asked for. The others are disposed. A program's None is no output. */
-function chosen(all: NamedOutputs, names: readonly string[]): NamedTensor[] {
-  for (const [name, tensor] of Object.entries(all)) if (!names.includes(name)) tensor?.dispose();
-  return names.flatMap((name) => {
-    const tensor = Object.hasOwn(all, name) ? all[name] : null;
-    return tensor === null || tensor === undefined ? [] : [{ name, tensor }];
-  });
-}
-
-function oneTensor(result: RunResult): AnyTensor {
-  if (result instanceof Tensor) return result;
-  throw new Problem('internal', 'The model returned something other than one tensor');
-}
-
-interface Both {
-  tokens: Tensor;
-  attention: Tensor;
-}
-
-function both(result: RunResult): Both {
-  if (result !== null && 'tokens' in result) return result as Both;
-  throw new Problem('internal', 'The model returned no attention maps');
 }

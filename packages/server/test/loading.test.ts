@@ -1,0 +1,107 @@
+/** Models that are loaded while something else happens. The test decides when a model is loaded. */
+import { Tensor, TokenLearner } from 'tokenlearner';
+import { createServer } from '@tokenlearner/server';
+import * as loader from '../lib/models/loader';
+import {
+  binaryMessage,
+  binaryReply,
+  bytes,
+  CHANNELS,
+  INFER,
+  RawClient,
+  smallModel,
+  start,
+  until,
+} from './support';
+
+jest.mock('../lib/models/loader');
+
+const loads: ((loaded: loader.Loaded) => void)[] = [];
+beforeEach(() => {
+  loads.length = 0;
+  jest.mocked(loader.load).mockImplementation(
+    () =>
+      new Promise((resolve) => {
+        loads.push(resolve);
+      }),
+  );
+});
+
+const isDisposed = (model: TokenLearner): boolean => {
+  try {
+    model.stateDict();
+    return false;
+  } catch {
+    return true;
+  }
+};
+
+it('loads nothing if it is closed while it opens its ports', async () => {
+  const server = createServer({ models: { m: 'file' }, httpPort: 0, grpcPort: 0 });
+  const refused = expect(server.listen()).rejects.toThrow('The server is closing');
+  expect(await server.close()).toBe(true);
+  await refused;
+  expect(loads).toHaveLength(0);
+});
+
+it('is closed before its models are loaded', async () => {
+  const server = createServer({ models: { m: 'file' }, httpPort: 0, grpcPort: 0 });
+  const refused = expect(server.listen()).rejects.toThrow('The server is closing');
+  await until(() => loads.length === 1);
+  expect(await server.close()).toBe(true);
+  const module = smallModel();
+  loads[0]?.({ module, isOwn: true });
+  await refused;
+  expect(server.ready).toBe(false);
+  expect(isDisposed(module)).toBe(true);
+});
+
+it('is closed while a model is loaded again', async () => {
+  const server = createServer({ models: { m: 'file' }, httpPort: 0, grpcPort: false });
+  const listening = server.listen();
+  await until(() => loads.length === 1);
+  const old = smallModel();
+  loads[0]?.({ module: old, isOwn: true });
+  await listening;
+  const refused = expect(server.reload()).rejects.toThrow('The server is closing');
+  await until(() => loads.length === 2);
+  expect(await server.close()).toBe(true);
+  expect(isDisposed(old)).toBe(true);
+  const module = smallModel();
+  loads[1]?.({ module, isOwn: true });
+  await refused;
+  expect(isDisposed(module)).toBe(true);
+});
+
+it('ends a request with the model that it began with', async () => {
+  const starting = start({ models: { m: 'file' }, grpcPort: false });
+  await until(() => loads.length === 1);
+  const old = smallModel();
+  loads[0]?.({ module: old, isOwn: true });
+  const server = await starting;
+  const x = Tensor.randn([1, CHANNELS, 3, 2]);
+  const expected = bytes(old.forwardSync(x));
+  const parameters = { binary_data_output: true };
+  const { head, body } = binaryMessage(x, {}, { parameters });
+  const fields = Object.entries({ Expect: '100-continue', 'Content-Length': body.length, ...head });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  await client.send(
+    `POST ${INFER} HTTP/1.1\r\nHost: t\r\n${fields.map((field) => `${field.join(': ')}\r\n`).join('')}\r\n`,
+  );
+  // It has begun: the server asks for its body.
+  expect((await client.reply()).status).toBe(100);
+  const half = body.length - 16;
+  await client.send(body.subarray(0, half));
+  const reloading = server.reload('m');
+  await until(() => loads.length === 2);
+  const other = new TokenLearner({ dim: CHANNELS + 1, dtype: 'float64', device: 'cpu' });
+  loads[1]?.({ module: other, isOwn: true });
+  await reloading;
+  expect(isDisposed(old)).toBe(false);
+  await client.send(body.subarray(half));
+  const reply = await client.reply();
+  expect(reply.status).toBe(200);
+  expect(binaryReply(reply).binary).toEqual(expected);
+  await until(() => isDisposed(old));
+  client.close();
+});
