@@ -215,6 +215,20 @@ it.each([
   expect(await server.exitCode()).toBe(0);
 });
 
+it('ends on SIGTERM though a JavaScript module has a timer that goes on', async () => {
+  const file = path.join(folder, 'timer.cjs');
+  writeFileSync(
+    file,
+    `const { TokenLearner } = require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))});
+     setInterval(() => undefined, 1000);
+     module.exports = () => new TokenLearner({ dim: 3, device: 'cpu' });`,
+  );
+  const server = new Process('-m', `m=${file}`);
+  await server.port();
+  server.child.kill('SIGTERM');
+  expect(await server.exitCode()).toBe(0);
+});
+
 it.each<[string[], number, RegExp]>([
   [[], 2, /--model/],
   [['-m', 'x'], 2, /NAME=PATH/],
