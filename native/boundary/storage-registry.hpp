@@ -91,9 +91,9 @@ class StorageRegistry {
   /// True if only this handle holds its memory.
   bool is_alone(int64_t handle);
 
-  /// Prepares the memory for another environment. True if the memory is frozen from now on; with `alone`, the handle is
-  /// alone and will be disposed, false if it was not frozen before, so that who gets it may write. Nothing if the memory cannot leave this
-  /// environment: V8 owns it or JavaScript has seen it.
+  /// Prepares the memory for another environment. True if the memory is frozen from now on. `alone` says that is_alone() held and
+  /// that the handle will be disposed: then memory that was not frozen stays so, and who gets it may write. Nothing if the memory cannot
+  /// leave this environment: V8 owns it or JavaScript has seen it.
   std::optional<bool> freeze(int64_t handle, bool alone);
 
   /// Replaces frozen memory by a copy, for a write. Running requests keep the old memory.

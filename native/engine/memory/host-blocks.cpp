@@ -8,6 +8,7 @@
 #include <new>
 
 #include "platform/platform.hpp"
+#include "platform/process-wide.hpp"
 
 namespace tokenlearner {
 
@@ -36,7 +37,7 @@ struct Block {
   Block* previous;
 };
 
-/// Freed blocks by size and by age. Never destroyed: other threads may free memory until the process ends.
+/// Freed blocks by size and by age.
 class Kept {
  public:
   /// The newest block of exactly this size. Null if there is none.
@@ -102,20 +103,7 @@ class Kept {
   std::size_t bytes_ = 0;
 };
 
-Kept* kept_blocks = nullptr;
-
-/// In the child of fork() the lock may be held by a thread that it does not have, and the lists be half changed: their blocks are lost.
-void forget_after_fork() { ::new (kept_blocks) Kept; }
-
-Kept& kept() {
-  static const bool made = [] {
-    kept_blocks = new Kept;
-    platform::call_after_fork(forget_after_fork);
-    return true;
-  }();
-  static_cast<void>(made);
-  return *kept_blocks;
-}
+Kept& kept() { return platform::ProcessWide<Kept>::get(); }
 
 /// The bytes that give_back() has passed to free() since the last call of trim_freed().
 std::atomic<std::size_t> freed_bytes = 0;

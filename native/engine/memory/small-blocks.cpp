@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "kernels/spin.hpp"
-#include "platform/platform.hpp"
+#include "platform/process-wide.hpp"
 
 namespace tokenlearner {
 
@@ -46,7 +46,7 @@ void free_all(Node* first) {
   while (first != nullptr) std::free(std::exchange(first, first->next));
 }
 
-/// Batches of kBatch freed blocks of one size. Never destroyed: threads free memory until the process ends.
+/// Batches of kBatch freed blocks of one size.
 class Shared {
  public:
   Node* take() {
@@ -76,21 +76,7 @@ class Shared {
   std::size_t batches_ = 0;
 };
 
-using SharedClasses = std::array<Shared, kClasses>;
-SharedClasses* shared_classes = nullptr;
-
-/// In the child of fork() a lock may be held by a thread that it does not have, and a list be half changed: their blocks are lost.
-void forget_after_fork() { ::new (shared_classes) SharedClasses; }
-
-SharedClasses& shared() {
-  static const bool made = [] {
-    shared_classes = new SharedClasses;
-    platform::call_after_fork(forget_after_fork);
-    return true;
-  }();
-  static_cast<void>(made);
-  return *shared_classes;
-}
+std::array<Shared, kClasses>& shared() { return platform::ProcessWide<std::array<Shared, kClasses>>::get(); }
 
 /// Freed blocks of one size, of one thread.
 struct Own {

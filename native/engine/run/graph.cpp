@@ -78,7 +78,7 @@ int GraphOp::lanes() const {
 
 namespace {
 
-/// Runs a node. Its failure is that of its device; who runs the graph watches the first node's, `own`.
+/// Runs a node. Its failure is that of its device; who runs the graph watches the graph's, `own`.
 template <typename F>
 auto run_on_node(Device device, Device own, F&& run) -> decltype(run()) {
   return device == own ? run() : guarded_run(device, run);
@@ -93,7 +93,7 @@ Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
                                                       std::to_string(inputs.size()));
   }
   const CallOptions defaults;
-  Device own = Device::cpu();
+  const Device own = device_for(*this, inputs.front().device());
   std::vector<Tensor> slots(inputs.begin(), inputs.end());
   slots.reserve(last_use_.size());
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -110,7 +110,6 @@ Outputs GraphOp::run(Inputs inputs, const CallOptions&) const {
     for (const uint32_t slot : node.inputs) {
       if (last_use_[slot] == i) slots[slot] = Tensor();
     }
-    if (i == 0) own = device;
     Outputs outputs = run_on_node(device, own, [&] { return node.op->run(arguments, defaults); });
     if (outputs.size() < node.outputs)
       throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A node gave fewer outputs than its graph says");
@@ -190,12 +189,11 @@ std::vector<Outputs> GraphOp::run_list(RequestList list) const {
   std::vector<ListedValue> slots(1);
   slots.reserve(last_use_.size());
   for (const ListedRequest& request : list) slots[0].each.push_back(only(request.inputs));
-  Device own = Device::cpu();
+  const Device own = device_for(*this, slots[0].each.front().device());
   std::vector<Device> others;
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Graph::Node& node = graph_.nodes[i];
     const Device device = device_for(*node.op, slots[node.inputs.front()].each.front().device());
-    if (i == 0) own = device;
     if (device != own && std::find(others.begin(), others.end(), device) == others.end())
       others.push_back(device);
     std::vector<ListedValue> values = run_on_node(device, own, [&] { return run_node(node, device, slots); });

@@ -99,9 +99,7 @@ void centre_rows(const Rows& rows, T* panel, std::int64_t channels, double eps, 
 /** The first pixel of a panel in x; null if the pixels are not adjacent. */
 template <typename Stored>
 const Stored* adjacent_pixels(const PixelSource& source, std::int64_t first, std::int64_t pixels) {
-  if (source.pixel_stride != 1) return nullptr;
-  const std::int64_t run = run_length(source);
-  if (first % run + pixels > run) return nullptr;
+  if (source.pixel_stride != 1 || !is_one_run(source, first, pixels)) return nullptr;
   return static_cast<const Stored*>(source.x) + offset_of(source, first);
 }
 

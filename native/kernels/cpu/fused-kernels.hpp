@@ -22,6 +22,27 @@ struct PixelSource {
   std::int64_t pixels;
 };
 
+/** The element of x at which a pixel starts. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t offset_of(const PixelSource& source, std::int64_t pixel) {
+  const std::int64_t per_image = source.height * source.width;
+  const std::int64_t in_image = pixel % per_image;
+  return pixel / per_image * source.batch_stride + in_image / source.width * source.row_stride +
+         in_image % source.width * source.pixel_stride;
+}
+
+/** Pixels that are pixel_stride apart, one after the other: those of a row or, without gaps between rows, of an image. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t run_length(const PixelSource& source) {
+  return source.row_stride == source.width * source.pixel_stride ? source.height * source.width
+                                                                 : source.width;
+}
+
+/** True if `pixels` pixels from `first` on are in one run. */
+TOKENLEARNER_ALWAYS_INLINE bool is_one_run(const PixelSource& source, std::int64_t first,
+                                           std::int64_t pixels) {
+  const std::int64_t run = run_length(source);
+  return first % run + pixels <= run;
+}
+
 /**
  * How the weights of a layer with many rows lie in memory: [panel of `rows` rows][block of `run` inputs][row][input]. What is
  * left of the last panel and block is zero.

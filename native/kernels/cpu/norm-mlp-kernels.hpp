@@ -68,6 +68,21 @@ struct LogitsTile {
   RowsAhead ahead;
 };
 
+// Note: [Tiles of pooled sums]
+// The pooled sums of a share lie as the kernels have them in registers: y[g][c] is at pooled_at(), with four channels of all tokens side
+// by side. The tokens are filled up to four, the channels to those four, with numbers that are never read.
+constexpr std::int64_t kPooledTile = 4;
+
+/** The distance from four channels to the next four. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t pooled_stride(std::int64_t tokens) {
+  return (tokens + kPooledTile - 1) / kPooledTile * kPooledTile * kPooledTile;
+}
+
+TOKENLEARNER_ALWAYS_INLINE std::int64_t pooled_at(std::int64_t tokens, std::int64_t token,
+                                                  std::int64_t channel) {
+  return channel / kPooledTile * pooled_stride(tokens) + token * kPooledTile + channel % kPooledTile;
+}
+
 /** Arguments for one block of the softmax. See Note [Online softmax]. */
 struct SoftmaxTile {
   const PanelView* panels;
@@ -84,7 +99,7 @@ struct SoftmaxTile {
   void* largest;
   double* sum;
   double* offset;
-  /** Receives the factor of all older sums, four times for each token. See Note [Tiles of pooled sums]. */
+  /** Receives the factor of all older sums for each number of four channels: pooled_stride() values. */
   void* scale;
 };
 

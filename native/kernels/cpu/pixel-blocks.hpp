@@ -58,12 +58,8 @@ struct BlockPlan {
 /** The memory of `pixels` pixels from `first` on, for a product to fetch: none if they are not adjacent. `item` is the size of an element. */
 inline RowsAhead rows_ahead(const PixelSource& source, std::int64_t channels, std::int64_t item,
                             std::int64_t first, std::int64_t pixels) {
-  const bool is_whole = source.row_stride == source.width * source.pixel_stride;
-  const std::int64_t run = is_whole ? source.height * source.width : source.width;
-  if (pixels <= 0 || first % run + pixels > run) return {};
-  const std::int64_t offset =
-      first / source.width * source.row_stride + first % source.width * source.pixel_stride;
-  const char* const from = static_cast<const char*>(source.x) + offset * item;
+  if (pixels <= 0 || !is_one_run(source, first, pixels)) return {};
+  const char* const from = static_cast<const char*>(source.x) + offset_of(source, first) * item;
   std::int64_t stride = 0;
   if (source.pixel_stride == 1) stride = source.channel_stride * item;
   // The pixels are one run of memory: a row is the part of a channel's share.

@@ -28,13 +28,6 @@ std::int64_t packed_bytes(std::int64_t channels, std::int64_t pixels) {
   return lanes * channels * static_cast<std::int64_t>(sizeof(Compute));
 }
 
-TOKENLEARNER_ALWAYS_INLINE std::int64_t offset_of(const PixelSource& source, std::int64_t pixel) {
-  const std::int64_t per_image = source.height * source.width;
-  const std::int64_t in_image = pixel % per_image;
-  return pixel / per_image * source.batch_stride + in_image / source.width * source.row_stride +
-         in_image % source.width * source.pixel_stride;
-}
-
 /** Copies and widens `kCount` adjacent numbers. */
 template <int kCount, typename Stored, typename Compute>
 TOKENLEARNER_ALWAYS_INLINE void copy_fixed(const Stored* from, Compute* to) {
@@ -135,11 +128,6 @@ void gather(const PixelSource& source, std::int64_t channels, std::int64_t first
         out[c * out_stride + i] = widen(pixel[c * source.channel_stride]);
     }
   }
-}
-
-/** Pixels that are adjacent in memory if the pixel stride is 1: those of a row or, without gaps between rows, of an image. */
-TOKENLEARNER_ALWAYS_INLINE std::int64_t run_length(const PixelSource& source) {
-  return source.row_stride == source.width ? source.height * source.width : source.width;
 }
 
 /**

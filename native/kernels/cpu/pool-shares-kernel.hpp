@@ -15,8 +15,8 @@ void merge(const MergeTile& tile) {
     const T first = static_cast<T>(before);
     const T second = static_cast<T>(after);
     for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) {
-      T* const y = static_cast<T*>(tile.into.y) + y_at(tile.tokens, g, c);
-      const T* const more = static_cast<const T*>(tile.other.y) + y_at(tile.tokens, g, c);
+      T* const y = static_cast<T*>(tile.into.y) + pooled_at(tile.tokens, g, c);
+      const T* const more = static_cast<const T*>(tile.other.y) + pooled_at(tile.tokens, g, c);
       for (std::int64_t i = 0; i < kTokenChannels; ++i) y[i] = y[i] * first + more[i] * second;
     }
   }
@@ -63,7 +63,7 @@ struct TokenSums {
   /** write(i, y) for up to four channels from `channel` on. */
   template <typename Write>
   TOKENLEARNER_ALWAYS_INLINE void each(std::int64_t token, std::int64_t channel, const Write& write) const {
-    const T* const y = static_cast<const T*>(tile.share.y) + y_at(tile.tokens, token, channel);
+    const T* const y = static_cast<const T*>(tile.share.y) + pooled_at(tile.tokens, token, channel);
     for (std::int64_t i = 0; i < kTokenChannels && channel + i < tile.channels; ++i)
       write(i, y[i] * factor(token) + offset(token));
   }

@@ -6,20 +6,7 @@
 // with those weights. A block with a larger L first scales the old sums down. The shares are merged at the end in
 // the same way. Their bounds depend only on the image's size, so neither threads nor the batch change a bit.
 
-// Note: [Tiles of pooled sums]
-// The pooled sums of a share lie as the kernel has them in its registers: y[g][c] is at y_at(g, c), with four channels of all tokens side
-// by side. The tokens are filled up to four, the channels to those four, with numbers that are never read.
-constexpr std::int64_t kTile = kTokenChannels;
-static_assert(kTile % kTokenGroups == 0);
-
-/** The distance from four channels to the next four. */
-TOKENLEARNER_ALWAYS_INLINE std::int64_t tile_stride(std::int64_t tokens) {
-  return (tokens + kTile - 1) / kTile * kTile * kTokenChannels;
-}
-
-TOKENLEARNER_ALWAYS_INLINE std::int64_t y_at(std::int64_t tokens, std::int64_t token, std::int64_t channel) {
-  return channel / kTokenChannels * tile_stride(tokens) + token * kTokenChannels + channel % kTokenChannels;
-}
+static_assert(kPooledTile == kTokenChannels && kPooledTile % kTokenGroups == 0);
 
 /** The sums of `count` numbers and of their products with `factors`, in double; the numbers end with a whole vector. */
 template <typename T>
@@ -71,7 +58,7 @@ void softmax_block(const SoftmaxTile& tile) {
     for (std::int64_t i = 0; i < kTokenChannels; ++i) scales[g * kTokenChannels + i] = scale;
     largest = next;
   }
-  for (std::int64_t i = tile.tokens * kTokenChannels; i < tile_stride(tile.tokens); ++i) scales[i] = 0;
+  for (std::int64_t i = tile.tokens * kTokenChannels; i < pooled_stride(tile.tokens); ++i) scales[i] = 0;
 }
 
 /**
@@ -158,7 +145,7 @@ void pool(const PoolTile& tile) {
   using V = Vector<T, kLanes>;
   const T* const scales = static_cast<const T*>(tile.scale);
   T* y = static_cast<T*>(tile.y);
-  for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels, y += tile_stride(tile.tokens)) {
+  for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels, y += pooled_stride(tile.tokens)) {
     // The last tile repeats the last channel or token to fill up.
     std::int64_t channels[kTokenChannels];
     for (std::int64_t i = 0; i < kTokenChannels; ++i)

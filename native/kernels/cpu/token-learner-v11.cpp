@@ -35,7 +35,7 @@ class V11Run {
         plan_(typed_, mlp_.channels, item_size(weights.compute())),
         element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         stored_(static_cast<std::int64_t>(item_size(dtype))),
-        y_bytes_(divide_up(mlp_.tokens, 4) * 4 * round_up(mlp_.channels) * element_) {
+        y_bytes_(round_up(divide_up(mlp_.channels, kPooledTile) * pooled_stride(mlp_.tokens)) * element_) {
     for (const ForwardParams& params : list) {
       const std::int64_t pixels = params.height * params.width;
       for (std::int64_t i = 0; i < params.batch; ++i) {
@@ -134,7 +134,7 @@ class V11Run {
   }
 
   std::int64_t logits_bytes() const { return round_up(mlp_.tokens * plan_.lanes()) * element_; }
-  std::int64_t scale_bytes() const { return 4 * round_up(mlp_.tokens) * element_; }
+  std::int64_t scale_bytes() const { return round_up(pooled_stride(mlp_.tokens)) * element_; }
   std::int64_t finish_bytes() const { return round_up(3 * mlp_.channels) * element_; }
 
   void clear_largest(const PoolShare& share) const {

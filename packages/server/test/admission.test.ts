@@ -92,7 +92,7 @@ it('says "100 Continue" also where it reads small bodies', async () => {
 });
 
 it('is the same on each address of localhost', async () => {
-  // Of several addresses the first is that of the main server, and this one is added.
+  // The main server listens on the first address of localhost. This is a second one.
   const addresses = [{ address: '127.0.0.2', family: 4 }];
   const lookup = jest.spyOn(dns, 'lookup').mockResolvedValue(addresses as never);
   const server = await start({ models: { m: smallModel() }, host: 'localhost', grpcPort: false });

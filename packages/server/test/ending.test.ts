@@ -1,6 +1,6 @@
 /** How a server ends: with what is under way, with what hangs on, and while it begins. */
 import { once } from 'node:events';
-import { connect } from 'node:http2';
+import { type ClientHttp2Stream, connect } from 'node:http2';
 import path from 'node:path';
 import type * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -33,6 +33,26 @@ it.each([
   await until(() => clients.every(({ closed }) => closed));
 });
 
+/** A gRPC call whose answer has begun. Nothing of it is read. */
+async function callOf(server: InferenceServer, method: string, message: Buffer): Promise<ClientHttp2Stream> {
+  const session = connect(`http://127.0.0.1:${server.address?.grpcPort ?? 0}`);
+  session.on('error', () => undefined);
+  const call = session.request({
+    ':method': 'POST',
+    ':path': method,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  call
+    .on('error', () => undefined)
+    .on('close', () => {
+      session.close();
+    });
+  call.end(message);
+  await once(call, 'response');
+  return call;
+}
+
 describe('an answer over gRPC that its client reads slowly', () => {
   const NUMBERS = 2 ** 20;
   class Large extends Module {
@@ -42,9 +62,7 @@ describe('an answer over gRPC that its client reads slowly', () => {
   }
 
   /** A call whose answer waits in the server, since nothing of it is read. */
-  async function slowCall(
-    server: InferenceServer,
-  ): Promise<ReturnType<ReturnType<typeof connect>['request']>> {
+  function slowCall(server: InferenceServer): Promise<ClientHttp2Stream> {
     const proto = path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto');
     const service = loadSync(proto, { keepCase: true })['inference.GRPCInferenceService'];
     const { path: method, requestSerialize } = (service as grpc.ServiceDefinition).ModelInfer ?? {};
@@ -54,22 +72,7 @@ describe('an answer over gRPC that its client reads slowly', () => {
     });
     const head = Buffer.alloc(5);
     head.writeUInt32BE(body?.length ?? 0, 1);
-    const session = connect(`http://127.0.0.1:${server.address?.grpcPort ?? 0}`);
-    session.on('error', () => undefined);
-    const call = session.request({
-      ':method': 'POST',
-      ':path': method,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
-    call
-      .on('error', () => undefined)
-      .on('close', () => {
-        session.close();
-      });
-    call.end(Buffer.concat([head, body ?? Buffer.alloc(0)]));
-    await once(call, 'response');
-    return call;
+    return callOf(server, method ?? '', Buffer.concat([head, body ?? Buffer.alloc(0)]));
   }
 
   it('arrives whole', async () => {
@@ -103,19 +106,9 @@ describe('an answer over gRPC that its client reads slowly', () => {
 
 it('does not wait for a call of Health.Watch', async () => {
   const server = await start({ models: { m: smallModel() } });
-  const session = connect(`http://127.0.0.1:${server.address?.grpcPort ?? 0}`);
-  session.on('error', () => undefined);
-  const watch = session.request({
-    ':method': 'POST',
-    ':path': '/grpc.health.v1.Health/Watch',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  watch.on('error', () => undefined);
-  watch.end(Buffer.alloc(5));
-  await once(watch, 'response');
+  const { session } = await callOf(server, '/grpc.health.v1.Health/Watch', Buffer.alloc(5));
   expect(await server.close()).toBe(true);
-  await until(() => session.destroyed);
+  await until(() => session?.destroyed === true);
 });
 
 it('closes while it opens its ports', async () => {

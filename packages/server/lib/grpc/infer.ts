@@ -7,7 +7,7 @@ import { Departure } from '../departure';
 import { checkInput, inOrder, type Input, ownInput } from '../input';
 import type { TensorMetadata } from '../models/metadata';
 import type { LiveModel, NamedTensor } from '../models/live-model';
-import { type ServedModel, VERSION } from '../models/served-model';
+import { type ServedModel, type Target, VERSION } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
 import { checkSizes, refuseParameters, requestParameters } from '../protocol';
 import { TrackedRequest } from '../tracked-request';
@@ -38,12 +38,6 @@ export async function infer(core: Core, call: InferCall): Promise<ModelInferResp
   } finally {
     live?.release();
   }
-}
-
-/** A model, and what of it the request began with. */
-interface Target {
-  model: ServedModel;
-  live: LiveModel;
 }
 
 async function answer(

@@ -7,7 +7,7 @@ import { checkInput, inOrder, type Input, ownInput } from '../input';
 import { Departure } from '../departure';
 import type { Reservation } from '../models/budget';
 import type { LiveModel } from '../models/live-model';
-import type { ServedModel } from '../models/served-model';
+import type { ServedModel, Target } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
 import { inferenceHeader, type InferenceHeader, parseJson } from '../protocol';
 import { TrackedRequest } from '../tracked-request';
@@ -30,12 +30,6 @@ interface Exchange {
   core: Core;
   request: IncomingMessage;
   response: ServerResponse;
-}
-
-/** A model, and what of it the request began with. */
-interface Target {
-  model: ServedModel;
-  live: LiveModel;
 }
 
 /** A request that has been admitted. */

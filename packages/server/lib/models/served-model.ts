@@ -13,6 +13,12 @@ import { ModelStatistics } from './statistics';
 /** The only version of each model. */
 export const VERSION = '1';
 
+/** A model, and what of it a request began with. */
+export interface Target {
+  model: ServedModel;
+  live: LiveModel;
+}
+
 export class ServedModel {
   readonly name: string;
   readonly statistics = new ModelStatistics();
