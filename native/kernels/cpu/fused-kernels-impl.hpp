@@ -41,7 +41,9 @@ namespace {
 //
 #include "kernels/cpu/logits-kernel.hpp"
 //
-#include "kernels/cpu/softmax-pool-kernel.hpp"
+#include "kernels/cpu/pool-kernel.hpp"
+//
+#include "kernels/cpu/softmax-kernel.hpp"
 //
 #include "kernels/cpu/pool-shares-kernel.hpp"
 //

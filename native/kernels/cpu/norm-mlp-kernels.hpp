@@ -68,19 +68,15 @@ struct LogitsTile {
   RowsAhead ahead;
 };
 
-// Note: [Tiles of pooled sums]
-// The pooled sums of a share lie as the kernels have them in registers: y[g][c] is at pooled_at(), with four channels of all tokens side
-// by side. The tokens are filled up to four, the channels to those four, with numbers that are never read.
-constexpr std::int64_t kPooledTile = 4;
+/** Limits of every instruction set: see Note [Pooled sums]. */
+constexpr std::int64_t kMostPooledChannels = 8;
+constexpr std::int64_t kMostPooledPixels = 4;
 
-/** The distance from four channels to the next four. */
-TOKENLEARNER_ALWAYS_INLINE std::int64_t pooled_stride(std::int64_t tokens) {
-  return (tokens + kPooledTile - 1) / kPooledTile * kPooledTile * kPooledTile;
-}
+TOKENLEARNER_ALWAYS_INLINE std::int64_t padded_tokens(std::int64_t tokens) { return (tokens + 3) / 4 * 4; }
 
-TOKENLEARNER_ALWAYS_INLINE std::int64_t pooled_at(std::int64_t tokens, std::int64_t token,
-                                                  std::int64_t channel) {
-  return channel / kPooledTile * pooled_stride(tokens) + token * kPooledTile + channel % kPooledTile;
+/** The pooled sums of a share. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t pooled_values(std::int64_t channels, std::int64_t tokens) {
+  return (channels + kMostPooledChannels - 1) * padded_tokens(tokens);
 }
 
 /** Arguments for one block of the softmax. See Note [Online softmax]. */
@@ -99,7 +95,7 @@ struct SoftmaxTile {
   void* largest;
   double* sum;
   double* offset;
-  /** Receives the factor of all older sums for each number of four channels: pooled_stride() values. */
+  /** Receives the factors of all older sums: padded_tokens() * kMostPooledPixels values. */
   void* scale;
 };
 
@@ -111,9 +107,11 @@ struct PoolTile {
   std::int64_t tokens;
   const void* weights;
   std::int64_t stride;
+  /** Scratch of stride * padded_tokens() values. */
+  void* packed;
   bool is_first;
   const void* scale;
-  /** See Note [Tiles of pooled sums]. */
+  /** See Note [Pooled sums]. */
   void* y;
 };
 
@@ -122,7 +120,7 @@ struct PoolShare {
   void* largest;
   double* sum;
   double* offset;
-  /** See Note [Tiles of pooled sums]. */
+  /** pooled_values(). See Note [Pooled sums]. */
   void* y;
 };
 
@@ -133,6 +131,11 @@ struct MergeTile {
   std::int64_t channels;
   std::int64_t tokens;
 };
+
+/** Scratch of a FinishTile. */
+TOKENLEARNER_ALWAYS_INLINE std::int64_t finish_values(std::int64_t channels, std::int64_t tokens) {
+  return 3 * channels + 2 * padded_tokens(tokens) * kMostPooledPixels;
+}
 
 /** Arguments to write the tokens of an image. Overwrites the sums and offsets of the share. */
 struct FinishTile {
@@ -148,7 +151,7 @@ struct FinishTile {
   void* out;
   std::int64_t out_channel_stride;
   std::int64_t out_token_stride;
-  /** 3 * channels values of Compute. */
+  /** finish_values(). */
   void* scratch;
 };
 

@@ -14,10 +14,10 @@ void merge(const MergeTile& tile) {
     largest[g] = next;
     const T first = static_cast<T>(before);
     const T second = static_cast<T>(after);
-    for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) {
-      T* const y = static_cast<T*>(tile.into.y) + pooled_at(tile.tokens, g, c);
-      const T* const more = static_cast<const T*>(tile.other.y) + pooled_at(tile.tokens, g, c);
-      for (std::int64_t i = 0; i < kTokenChannels; ++i) y[i] = y[i] * first + more[i] * second;
+    for (std::int64_t c = 0; c < tile.channels; c += kPooledPixels<T>) {
+      T* const y = static_cast<T*>(tile.into.y) + pooled_at<T>(tile.tokens, g, c);
+      const T* const more = static_cast<const T*>(tile.other.y) + pooled_at<T>(tile.tokens, g, c);
+      for (std::int64_t i = 0; i < kPooledPixels<T>; ++i) y[i] = y[i] * first + more[i] * second;
     }
   }
 }
@@ -60,11 +60,11 @@ struct TokenSums {
   }
   T factor(std::int64_t token) const { return static_cast<T>(tile.share.sum[token]); }
   T offset(std::int64_t token) const { return static_cast<T>(tile.share.offset[token]); }
-  /** write(i, y) for up to four channels from `channel` on. */
+  /** write(i, y) for up to kPooledPixels channels from `channel` on. */
   template <typename Write>
   TOKENLEARNER_ALWAYS_INLINE void each(std::int64_t token, std::int64_t channel, const Write& write) const {
-    const T* const y = static_cast<const T*>(tile.share.y) + pooled_at(tile.tokens, token, channel);
-    for (std::int64_t i = 0; i < kTokenChannels && channel + i < tile.channels; ++i)
+    const T* const y = static_cast<const T*>(tile.share.y) + pooled_at<T>(tile.tokens, token, channel);
+    for (std::int64_t i = 0; i < kPooledPixels<T> && channel + i < tile.channels; ++i)
       write(i, y[i] * factor(token) + offset(token));
   }
 };
@@ -79,12 +79,65 @@ void finish_token(const FinishTile& tile, const TokenSums<T>& sums, std::int64_t
     for (std::int64_t c = 0; c < tile.channels; ++c)
       y[c] = widen(pixel[c * tile.pixel_channel_stride]) * weight;
   } else {
-    for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels)
+    for (std::int64_t c = 0; c < tile.channels; c += kPooledPixels<T>)
       sums.each(token, c, [&](std::int64_t i, T value) { y[c + i] = value; });
   }
   if (tile.value != nullptr)
     convolve_token<T>(static_cast<const T*>(tile.value), tile.groups, tile.channels / tile.groups, y,
                       scratch);
+}
+
+/** Writes kPooledTokens tokens of kPooledPixels channels: rows of tokens if kTokensLast, else rows of channels. */
+template <typename T, bool kTokensLast>
+TOKENLEARNER_ALWAYS_INLINE void write_pooled(Vector<T, static_cast<int>(kLanesOf<T>)> value, T* out,
+                                             std::int64_t row_stride) {
+  constexpr int kTokens = kPooledTokens<T>, kChannels = kPooledPixels<T>;
+  constexpr int kRow = kTokensLast ? kTokens : kChannels;
+  if constexpr (kTokensLast) {
+    value = [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) __attribute__((always_inline)) {
+      return __builtin_shufflevector(value, value, (kIndex % kTokens * kChannels + kIndex / kTokens)...);
+    }(std::make_integer_sequence<int, kTokens * kChannels>{});
+  }
+  const auto row = [&]<int kFirst, int... kIndex>(
+                       std::integer_sequence<int, kFirst>,
+                       std::integer_sequence<int, kIndex...>) __attribute__((always_inline)) {
+    T* const to = out + kFirst * row_stride;
+    if constexpr (kRow == 1) {
+      *to = value[kFirst];
+    } else {
+      store<T, kRow>(to, __builtin_shufflevector(value, value, (kFirst * kRow + kIndex)...));
+    }
+  };
+  [&]<int... kFirst>(std::integer_sequence<int, kFirst...>) __attribute__((always_inline)) {
+    (row(std::integer_sequence<int, kFirst>{}, std::make_integer_sequence<int, kRow>{}), ...);
+  }(std::make_integer_sequence<int, kTokens * kChannels / kRow>{});
+}
+
+/** Writes the tokens and channels that fill whole vectors. Their numbers are returned in `tokens` and `channels`. */
+template <typename T, bool kTokensLast>
+void finish_vectors(const FinishTile& tile, const TokenSums<T>& sums, std::int64_t& tokens,
+                    std::int64_t& channels) {
+  constexpr int kLanes = static_cast<int>(kLanesOf<T>);
+  constexpr std::int64_t kTokens = kPooledTokens<T>, kChannels = kPooledPixels<T>;
+  tokens = tile.tokens / kTokens * kTokens;
+  channels = tile.channels / kChannels * kChannels;
+  T* const factors = static_cast<T*>(tile.scratch);
+  T* const offsets = factors + tokens * kChannels;
+  for (std::int64_t i = 0; i < tokens * kChannels; ++i) {
+    factors[i] = sums.factor(i / kChannels);
+    offsets[i] = sums.offset(i / kChannels);
+  }
+  const std::int64_t row_stride = kTokensLast ? tile.out_channel_stride : tile.out_token_stride;
+  for (std::int64_t c = 0; c < channels; c += kChannels) {
+    const T* const y = static_cast<const T*>(tile.share.y) + pooled_at<T>(tile.tokens, 0, c);
+    T* const out = static_cast<T*>(tile.out) + c * tile.out_channel_stride;
+    for (std::int64_t g = 0; g < tokens; g += kTokens) {
+      const std::int64_t at = g * kChannels;
+      write_pooled<T, kTokensLast>(
+          load<T, kLanes>(y + at) * load<T, kLanes>(factors + at) + load<T, kLanes>(offsets + at),
+          out + g * tile.out_token_stride, row_stride);
+    }
+  }
 }
 
 template <typename Stored, typename T>
@@ -101,18 +154,18 @@ void finish(const FinishTile& tile) {
     }
     return;
   }
-  const auto write = [&](std::int64_t g, std::int64_t c) __attribute__((always_inline)) {
-    Stored* const to = out + c * tile.out_channel_stride + g * tile.out_token_stride;
-    sums.each(g, c, [&](std::int64_t i, T y) { to[i * tile.out_channel_stride] = narrow<Stored>(y); });
-  };
-  // In the order of the output's memory.
-  if (tile.out_channel_stride == 1) {
-    for (std::int64_t g = 0; g < tile.tokens; ++g) {
-      for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) write(g, c);
+  std::int64_t tokens = 0, channels = 0;
+  if constexpr (std::is_same_v<Stored, T>) {
+    if (tile.out_token_stride == 1) {
+      finish_vectors<T, true>(tile, sums, tokens, channels);
+    } else if (tile.out_channel_stride == 1) {
+      finish_vectors<T, false>(tile, sums, tokens, channels);
     }
-    return;
   }
-  for (std::int64_t c = 0; c < tile.channels; c += kTokenChannels) {
-    for (std::int64_t g = 0; g < tile.tokens; ++g) write(g, c);
+  for (std::int64_t c = 0; c < tile.channels; c += kPooledPixels<T>) {
+    for (std::int64_t g = c < channels ? tokens : 0; g < tile.tokens; ++g) {
+      Stored* const to = out + c * tile.out_channel_stride + g * tile.out_token_stride;
+      sums.each(g, c, [&](std::int64_t i, T y) { to[i * tile.out_channel_stride] = narrow<Stored>(y); });
+    }
   }
 }

@@ -35,10 +35,16 @@ struct Fetch {
   std::int64_t step;
 };
 
-/** acc += one outer product per input. Advances x and weight. */
-template <typename In, int kLanes, int kWide>
-TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<SumOf<In>, kLanes, kWide>& acc, const In*& weight, const In*& x,
-                                         std::int64_t inputs, Fetch fetch) {
+// Note: [Narrow panels]
+// With one vector of pixels, a panel of weights has kRows chains of multiply-adds. Four of them do not keep two multipliers busy, each
+// of which takes four cycles. So two panels of weights are taken at once then.
+template <int kWide>
+constexpr int kNarrowPanels = kWide == 1 && kRows == 4 ? 2 : 1;
+
+/** acc += one outer product per input and panel of weights, which lie `panel` apart. Advances x and weight. */
+template <typename In, int kLanes, int kWide, int kPanels>
+TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<SumOf<In>, kLanes, kWide> (&acc)[kPanels], const In*& weight,
+                                         const In*& x, std::int64_t inputs, std::int64_t panel, Fetch fetch) {
   using V = Vector<In, kLanes>;
   for (std::int64_t c = 0; c < inputs; ++c) {
     __builtin_prefetch(fetch.at);
@@ -46,11 +52,15 @@ TOKENLEARNER_ALWAYS_INLINE void multiply(Tile<SumOf<In>, kLanes, kWide>& acc, co
     V pixels[kWide];
 #pragma GCC unroll 4
     for (int j = 0; j < kWide; ++j) pixels[j] = load<In, kLanes>(x + j * kLanes);
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const V factor = broadcast_element<In, kLanes>(weight, r);
+      for (int r = 0; r < kRows; ++r) {
+        const V factor = broadcast_element<In, kLanes>(weight + p * panel, r);
 #pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) acc[r][j] = add_product<In, kLanes>(factor, pixels[j], acc[r][j]);
+        for (int j = 0; j < kWide; ++j)
+          acc[p][r][j] = add_product<In, kLanes>(factor, pixels[j], acc[p][r][j]);
+      }
     }
     x += kWide * kLanes;
     weight += kRows;
@@ -104,7 +114,7 @@ struct PanelPair {
 
   const In* weight() const { return block.weight + row * block.row_inputs; }
   const SumOf<In>* bias() const { return block.bias + row; }
-  /** Valid rows. */
+  /** Valid rows: several panels at once are full. */
   int rows() const { return static_cast<int>(block.rows - row < kRows ? block.rows - row : kRows); }
   /** What block `index` of the inputs fetches. Its weights start at `own`. */
   Fetch fetch(std::int64_t index, const In* own) const {
@@ -119,65 +129,67 @@ struct PanelPair {
 //   take_few<kCount, kWidth>(acc, rows)   acc[j] has the rows of pixel j, in a panel of kWidth vector lanes
 //
 // Not inlined: in a function with several of them the compiler does not keep their sums in registers.
-template <typename In, int kLanes, int kWide, typename Epilogue>
-[[gnu::noinline]] void micro_kernel(const PanelPair<In>& pair, const Epilogue& epilogue) {
+/**
+ * `kPanels` panels of weights from pair.row on, and one panel of pixels. The sums of two panels lie `sums_panel` apart.
+ * `epilogue(p)` makes that of panel p.
+ */
+template <typename In, int kLanes, int kWide, int kPanels, typename MakeEpilogue>
+[[gnu::noinline]] void micro_kernel(const PanelPair<In>& pair, std::int64_t sums_panel,
+                                    const MakeEpilogue& epilogue) {
   using T = SumOf<In>;
-  using V = Vector<T, kLanes>;
+  using Sums = Tile<T, kLanes, kWide>[kPanels];
   const In* weight = pair.weight();
   const In* x = pair.x;
+  const std::int64_t panel = pair.block.row_inputs * kRows;
   std::int64_t left = pair.block.inputs;
   std::int64_t index = 0;
-  Tile<T, kLanes, kWide> acc;
+  // Calls visit(sum, p, r, j) for each vector of sums.
+  const auto each = [](Sums& sums, const auto& visit) __attribute__((always_inline)) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kWide; ++j) visit(sums[p][r][j], p, r, j);
+      }
+    }
+  };
+  const auto before = [&](int p, int r, int j) __attribute__((always_inline)) {
+    return pair.sums + p * sums_panel + (r * kWide + j) * kLanes;
+  };
+  const auto multiply_block = [&](Sums& sums) __attribute__((always_inline)) {
+    multiply<In, kLanes, kWide, kPanels>(sums, weight, x, left < kBlock<In> ? left : kBlock<In>, panel,
+                                         pair.fetch(index++, weight));
+    left -= kBlock<In>;
+  };
+  Sums acc;
   if (pair.block.is_first) {
     const T* const bias = pair.bias();
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) acc[r][j] = broadcast<T, kLanes>(bias[r]);
-    }
-    multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>,
-                                pair.fetch(index++, weight));
-    left -= kBlock<In>;
+    each(acc, [&](auto& sum, int p, int r, int)
+                  __attribute__((always_inline)) { sum = broadcast<T, kLanes>(bias[p * kRows + r]); });
+    multiply_block(acc);
   } else {
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) acc[r][j] = load<T, kLanes>(pair.sums + (r * kWide + j) * kLanes);
-    }
+    each(acc, [&](auto& sum, int p, int r, int j)
+                  __attribute__((always_inline)) { sum = load<T, kLanes>(before(p, r, j)); });
   }
   if (left > 0) {
-    Tile<T, kLanes, kWide> total;
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) total[r][j] = acc[r][j];
+    Sums total;
+    each(total, [&](auto& sum, int p, int r, int j) __attribute__((always_inline)) { sum = acc[p][r][j]; });
+    while (left > 0) {
+      each(acc, [](auto& sum, int, int, int) __attribute__((always_inline)) { sum = Vector<T, kLanes>{}; });
+      multiply_block(acc);
+      each(total,
+           [&](auto& sum, int p, int r, int j) __attribute__((always_inline)) { sum += acc[p][r][j]; });
     }
-    for (; left > 0; left -= kBlock<In>) {
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-        for (int j = 0; j < kWide; ++j) acc[r][j] = V{};
-      }
-      multiply<In, kLanes, kWide>(acc, weight, x, left < kBlock<In> ? left : kBlock<In>,
-                                  pair.fetch(index++, weight));
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-        for (int j = 0; j < kWide; ++j) total[r][j] += acc[r][j];
-      }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kWide; ++j) acc[r][j] = total[r][j];
-    }
+    each(acc, [&](auto& sum, int p, int r, int j) __attribute__((always_inline)) { sum = total[p][r][j]; });
   }
-  if (pair.block.is_last) return epilogue.template take<kLanes, kWide>(acc, pair.rows());
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kWide; ++j) store<T, kLanes>(pair.sums + (r * kWide + j) * kLanes, acc[r][j]);
+  if (pair.block.is_last) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) epilogue(p).template take<kLanes, kWide>(acc[p], pair.rows());
+    return;
   }
+  each(acc, [&](auto& sum, int p, int r, int j)
+                __attribute__((always_inline)) { store<T, kLanes>(before(p, r, j), sum); });
 }
 
 // Note: [Few pixels]
@@ -289,18 +301,34 @@ TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, std::int64_t 
   }
 }
 
-/** Computes the panel that starts where `remaining` pixels are left: more than kFewPixels<In>. */
-template <typename In, typename Epilogue>
-TOKENLEARNER_ALWAYS_INLINE void run_micro_kernel(std::int64_t remaining, const PanelPair<In>& pair,
-                                                 const Epilogue& epilogue) {
+/** The panels of weights from `row` to `end`, and a panel of kWide vectors of pixels. The rest is as for run_few_pixels(). */
+template <typename In, int kLanes, int kWide, typename MakePair, typename MakeEpilogue>
+TOKENLEARNER_ALWAYS_INLINE void run_panels(std::int64_t row, std::int64_t end, std::int64_t sums_panel,
+                                           const MakePair& pair, const MakeEpilogue& epilogue) {
+  constexpr int kPanels = kNarrowPanels<kWide>;
+  for (; row + kPanels * kRows <= end; row += kPanels * kRows) {
+    micro_kernel<In, kLanes, kWide, kPanels>(pair(row), sums_panel,
+                                             [&](int p) { return epilogue(row + p * kRows); });
+  }
+  for (; row < end; row += kRows) {
+    micro_kernel<In, kLanes, kWide, 1>(pair(row), sums_panel, [&](int) { return epilogue(row); });
+  }
+}
+
+/** The same for the panel that starts where `remaining` pixels are left: more than kFewPixels<In>. */
+template <typename In, typename MakePair, typename MakeEpilogue>
+TOKENLEARNER_ALWAYS_INLINE void run_micro_kernels(std::int64_t remaining, std::int64_t row, std::int64_t end,
+                                                  std::int64_t sums_panel, const MakePair& pair,
+                                                  const MakeEpilogue& epilogue) {
   constexpr int kLanes = static_cast<int>(kLanesOf<In>);
   const std::int64_t width = panel_width<In>(remaining);
-  if (width == kLanes) return micro_kernel<In, kLanes, 1>(pair, epilogue);
-  if (width == 2 * kLanes) return micro_kernel<In, kLanes, 2>(pair, epilogue);
+  if (width == kLanes) return run_panels<In, kLanes, 1>(row, end, sums_panel, pair, epilogue);
+  if (width == 2 * kLanes) return run_panels<In, kLanes, 2>(row, end, sums_panel, pair, epilogue);
   if constexpr (kVectors == 3) {
-    if (width == 3 * kLanes) return micro_kernel<In, kLanes, 3>(pair, epilogue);
+    if (width == 3 * kLanes) return run_panels<In, kLanes, 3>(row, end, sums_panel, pair, epilogue);
   }
-  if constexpr (TOKENLEARNER_VECTOR_BYTES == 64) return micro_kernel<In, kLanes / 2, 1>(pair, epilogue);
+  if constexpr (TOKENLEARNER_VECTOR_BYTES == 64)
+    return run_panels<In, kLanes / 2, 1>(row, end, sums_panel, pair, epilogue);
 }
 
 /** Runs the product. `epilogue(row, pixel)` makes the epilogue of the panels that start there. */
@@ -339,9 +367,7 @@ TOKENLEARNER_ALWAYS_INLINE void run_product(const ProductTile& tile, const MakeE
             continue;
           }
         }
-        for (std::int64_t row = first_row; row < end; row += kRows) {
-          run_micro_kernel<In>(remaining, pair(row), panel_epilogue(row));
-        }
+        run_micro_kernels<In>(remaining, first_row, end, kRows * lanes, pair, panel_epilogue);
       }
     }
   }

@@ -35,7 +35,7 @@ class V11Run {
         plan_(typed_, mlp_.channels, item_size(weights.compute())),
         element_(static_cast<std::int64_t>(item_size(weights.compute()))),
         stored_(static_cast<std::int64_t>(item_size(dtype))),
-        y_bytes_(round_up(divide_up(mlp_.channels, kPooledTile) * pooled_stride(mlp_.tokens)) * element_) {
+        y_bytes_(round_up(pooled_values(mlp_.channels, mlp_.tokens)) * element_) {
     for (const ForwardParams& params : list) {
       const std::int64_t pixels = params.height * params.width;
       for (std::int64_t i = 0; i < params.batch; ++i) {
@@ -106,13 +106,12 @@ class V11Run {
     const Image& image = image_of(task);
     const std::int64_t share = task - image.first_share;
     const std::int64_t own = image.shares == 1 ? share_bytes() : 0;
-    char* const memory =
-        static_cast<char*>(scratch(plan_.bytes() + logits_bytes() + scale_bytes() + own + finish_bytes()));
+    char* const memory = static_cast<char*>(scratch(plan_.bytes() + block_bytes() + own + finish_bytes()));
     if (memory == nullptr) {
       out_of_memory_ = true;
       return;
     }
-    char* const kept = image.shares == 1 ? memory + plan_.bytes() + logits_bytes() + scale_bytes()
+    char* const kept = image.shares == 1 ? memory + plan_.bytes() + block_bytes()
                                          : static_cast<char*>(partial_.data()) + task * share_bytes();
     const PoolShare result = share_at(kept);
     clear_largest(result);
@@ -133,9 +132,15 @@ class V11Run {
     if (image.shares == 1) finish(image, result, kept + own);
   }
 
-  std::int64_t logits_bytes() const { return round_up(mlp_.tokens * plan_.lanes()) * element_; }
-  std::int64_t scale_bytes() const { return round_up(pooled_stride(mlp_.tokens)) * element_; }
-  std::int64_t finish_bytes() const { return round_up(3 * mlp_.channels) * element_; }
+  /** L of a block, the same packed for the pooled sums, and their factors. */
+  std::int64_t block_bytes() const { return 2 * logits_bytes() + scale_bytes(); }
+  std::int64_t logits_bytes() const {
+    return round_up(padded_tokens(mlp_.tokens) * plan_.lanes()) * element_;
+  }
+  std::int64_t scale_bytes() const {
+    return round_up(padded_tokens(mlp_.tokens) * kMostPooledPixels) * element_;
+  }
+  std::int64_t finish_bytes() const { return round_up(finish_values(mlp_.channels, mlp_.tokens)) * element_; }
 
   void clear_largest(const PoolShare& share) const {
     for (std::int64_t g = 0; g < mlp_.tokens; ++g) {
@@ -152,7 +157,8 @@ class V11Run {
              const PoolShare& share, const RowsAhead& next) {
     const PixelBlock block(plan_, typed_, kernels_, mlp_.channels, pixels, memory);
     char* const logits = memory + plan_.bytes();
-    void* const scale = logits + logits_bytes();
+    char* const packed = logits + logits_bytes();
+    void* const scale = packed + logits_bytes();
     const PixelSource source = source_of(image);
     std::int64_t at = first;
     for (std::int64_t i = 0; i < block.count(); ++i) {
@@ -166,7 +172,7 @@ class V11Run {
     if (image.params->attention != nullptr) write_logits(image, block, first, logits);
     kernels_.softmax_block({block.panels(), block.count(), block.lanes(), block.stride(), mlp_.tokens, logits,
                             block.mean(), is_first, share.largest, share.sum, share.offset, scale});
-    kernels_.pool({block.panels(), block.count(), mlp_.channels, mlp_.tokens, logits, block.stride(),
+    kernels_.pool({block.panels(), block.count(), mlp_.channels, mlp_.tokens, logits, block.stride(), packed,
                    is_first, scale, share.y});
   }
 
@@ -239,7 +245,7 @@ class V11Run {
   /** Bytes of one Compute value, and of one Stored value. */
   const std::int64_t element_;
   const std::int64_t stored_;
-  /** The pooled sums of a share. See Note [Tiles of pooled sums]. */
+  /** The pooled sums of a share. See Note [Pooled sums]. */
   const std::int64_t y_bytes_;
   std::vector<Image> images_;
   std::int64_t shares_ = 0;
