@@ -5,6 +5,7 @@ import {
   type AotiDimension,
   type AotiSignature,
 } from '../aoti/package';
+import { quoteAll } from '../formats/format-error';
 import { formatShape } from '../shape';
 import { printable } from './printable';
 import { table } from './table';
@@ -74,7 +75,7 @@ function weightsPlace({ bytes, separateWeights }: AotiDescription): string {
 function describeModel(model: AotiDescription): string {
   const { name, device, metadata, torchVersion, bytes } = model;
   return [
-    `model ${JSON.stringify(name)}`,
+    `model ${quoteAll(name)}`,
     ...fact('device', device),
     ...fact(
       'platform',

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { isAotiPackage } from '../aoti/package';
 import { listWeights, type ListedTensor, type Listing } from '../files/list';
+import { quoteAll } from '../formats/format-error';
 import { formatShape } from '../shape';
 import { examineWeights, type Recognition } from '../weights';
 import type { Misfit } from '../weights/recognise';
@@ -21,7 +22,7 @@ function optionList(options: object): string {
 function describeModule(found: Recognition): string[] {
   const { module, confidence, options, prefix, title, arithmetic, differs } = found;
   const lines = [`${module} (${confidence}): { ${optionList(options)} }`, `  names of ${title}`];
-  if (prefix !== '') lines.push(`  under the prefix ${JSON.stringify(prefix)}`);
+  if (prefix !== '') lines.push(`  under the prefix ${quoteAll(prefix)}`);
   if (Object.keys(arithmetic).length > 0)
     lines.push(`  its code computes with { ${optionList(arithmetic)} }: pass these options for its numbers`);
   if (differs !== undefined) lines.push(`  its numbers differ from this package's: ${differs}`);
@@ -32,7 +33,7 @@ function modulesText(recognitions: readonly Recognition[], misfits: readonly Mis
   if (recognitions.length > 0) return recognitions.flatMap(describeModule).join('\n');
   const near = misfits.map(
     ({ module, prefix, title, problem }) =>
-      `  nearly a ${module} with the names of ${title}${prefix === '' ? '' : ` under ${JSON.stringify(prefix)}`}: ${problem}`,
+      `  nearly a ${module} with the names of ${title}${prefix === '' ? '' : ` under ${quoteAll(prefix)}`}: ${problem}`,
   );
   return ['No module of the family fits.', ...near].join('\n');
 }

@@ -29,9 +29,18 @@ export function ioError(doing: 'read' | 'written', source: string, cause: unknow
   });
 }
 
-/** Quotes a name from a file, cut to 200 characters. */
+/** Quotes a name from a file. Characters that a terminal would obey, or not show, are escaped. */
+export function quoteAll(name: string): string {
+  return JSON.stringify(name).replace(/\p{C}/gu, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+}
+
+/** As {@link quoteAll}, cut to 200 characters. */
 export function quote(name: string): string {
-  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}...` : name);
+  return quoteAll(name.length > 200 ? `${name.slice(0, 200)}...` : name);
 }
 
 /** Turns an error of yauzl or zlib into ERR_FILE_FORMAT, with that error as its cause. Our own errors pass. */

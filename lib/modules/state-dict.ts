@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import { type DType, dtypeFromCode, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
+import { quoteAll } from '../formats/format-error';
 import { sameShape, type Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkBoolean, checkOptions, checkString, unexpected } from '../validate';
@@ -36,7 +37,7 @@ export function asRecord(name: string, dict: unknown): Record<string, unknown> {
 }
 
 function quoted(keys: readonly string[]): string {
-  return keys.map((key) => `"${key}"`).join(', ');
+  return keys.map(quoteAll).join(', ');
 }
 
 /** The shape of a tensor of floats, or of the expected dtype. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED. */

@@ -1,5 +1,6 @@
 /** Chooses the weights of one module in a state dict. */
 import { TokenLearnerError } from '../errors';
+import { quote, quoteAll } from '../formats/format-error';
 import type { FamilyModule } from './forms';
 import { STRANGERS } from './key-families';
 import { NameIndex } from './names';
@@ -31,6 +32,11 @@ export function isPrefix(prefix: string, other: string): boolean {
   return plain(prefix) === plain(other);
 }
 
+/** Where the names stand; nothing for the beginning. */
+function under(prefix: string | undefined): string {
+  return prefix === undefined || prefix === '' ? '' : ` under ${quote(prefix)}`;
+}
+
 function strangerIn(names: readonly string[]): string | undefined {
   const index = new NameIndex(names);
   const [first, ...rest] = STRANGERS.map(([[key = '', ...others], what]) =>
@@ -46,23 +52,18 @@ function noneFound(
   { recognitions, misfits }: Examination,
   names: readonly string[],
 ): TokenLearnerError {
-  const where = prefix === undefined || prefix === '' ? '' : ` under "${prefix}"`;
-  const start = `Expected the weights of a ${module}${variant === undefined ? '' : ` of variant '${variant}'`}${where}, but`;
+  const start = `Expected the weights of a ${module}${variant === undefined ? '' : ` of variant '${variant}'`}${under(prefix)}, but`;
   const near = misfits.find(
     (each) => each.module === module && (prefix === undefined || isPrefix(each.prefix, prefix)),
   );
-  const others = recognitions.map(
-    (each) => `a ${each.module}${each.prefix === '' ? '' : ` under "${each.prefix}"`}`,
-  );
+  const others = recognitions.map((each) => `a ${each.module}${under(each.prefix)}`);
   if (others.length > 0) return fail(`${start} the state dict has ${list(others)}`);
   const stranger = strangerIn(names);
   if (stranger !== undefined) return fail(`${start} these are the names of ${stranger}`);
   if (near !== undefined)
-    return fail(
-      `${start} of the names of ${near.title}${near.prefix === '' ? '' : ` under "${near.prefix}"`}: ${near.problem}`,
-    );
+    return fail(`${start} of the names of ${near.title}${under(near.prefix)}: ${near.problem}`);
   return fail(
-    `${start} ${names.length === 0 ? 'the state dict is empty' : `its keys are: ${list(names.map((name) => JSON.stringify(name)))}`}`,
+    `${start} ${names.length === 0 ? 'the state dict is empty' : `its keys are: ${list(names.map(quote))}`}`,
   );
 }
 
@@ -86,9 +87,8 @@ export function chooseWeights(dict: Readonly<Record<string, Shaped>>, choice: We
   if (found.length === 1) return first;
   const prefixes = [...new Set(found.map((each) => each.prefix))];
   if (prefixes.length > 1) {
-    const quoted = prefixes.map((each) => JSON.stringify(each));
     throw fail(
-      `The state dict has the weights of several ${module}: choose one with \`prefix\`: ${list(quoted)}`,
+      `The state dict has the weights of several ${module}: choose one with \`prefix\`: ${list(prefixes.map(quoteAll))}`,
     );
   }
   const variants = found.map((each) => `'${String(each.options.variant)}'`);

@@ -1,4 +1,5 @@
 /** Recognises the family's modules in a state dict, by the names and shapes of its tensors. */
+import { quote } from '../formats/format-error';
 import type { Shape } from '../shape';
 import { FORMS, type FamilyModule, type FormName, officialGroups } from './forms';
 import { type Arithmetic, KEY_FAMILIES, type KeyFamily } from './key-families';
@@ -95,7 +96,7 @@ function fit(
       .map((layout) => ({ layout, bound: bind(layout, shape, sizes) }))
       .find(({ bound }) => bound !== undefined);
     if (found?.bound === undefined)
-      return `${JSON.stringify(name)} has shape (${shape.join(', ')}), which does not fit the other tensors`;
+      return `${quote(name)} has shape (${shape.join(', ')}), which does not fit the other tensors`;
     sizes = found.bound;
     layouts.set(own, found.layout);
   }

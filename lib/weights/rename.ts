@@ -1,5 +1,6 @@
 /** Brings weights from one set of names and layouts to another. */
 import { TokenLearnerError } from '../errors';
+import { quote } from '../formats/format-error';
 import { formatShape } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
 import { FORMS, type FormName } from './forms';
@@ -28,7 +29,7 @@ export function toOwnNames(dict: Readonly<Tensors>, { mapping }: Recognition): T
   for (const { key, from, ...how } of mapping) {
     const tensor = dict[from];
     if (tensor === undefined)
-      throw new TokenLearnerError('ERR_STATE_DICT', `The state dict has no "${from}"`);
+      throw new TokenLearnerError('ERR_STATE_DICT', `The state dict has no ${quote(from)}`);
     own[key] = rearranged(tensor, how);
   }
   return own;

@@ -163,8 +163,12 @@ describe('inspect', () => {
   });
 
   test('a name that a terminal would obey is escaped', async () => {
-    await saveSafetensors(file('terminal.safetensors'), { '\x1b[2J\u202e': Tensor.ones([1]) });
+    const prefix = '\x1b[2J\u202e\x9b';
+    await saveSafetensors(file('terminal.safetensors'), {
+      [prefix]: Tensor.ones([1]),
+      ...tensorsOf('flax', 'v11', `${prefix}.`),
+    });
     expect(await run('inspect', file('terminal.safetensors'))).toBe(0);
-    expect(['\x1b', '\u202e'].filter((character) => written.out.includes(character))).toEqual([]);
+    expect(['\x1b', '\u202e', '\x9b'].filter((character) => written.out.includes(character))).toEqual([]);
   });
 });

@@ -224,6 +224,11 @@ describe('loadStateDict', () => {
         '\tMissing key(s) in state_dict: "net.0.bias", "net.2.bias". \n' +
         '\tUnexpected key(s) in state_dict: "extra", "more". ',
     );
+    expectThrow(
+      () => make().loadStateDict({ ...whole(), 'a\x1b\x9b': bias } as StateDict),
+      'ERR_STATE_DICT',
+      String.raw`"a\u001b\u{9b}"`,
+    );
   });
 
   test('a wrong shape gives PyTorch’s message, even if not strict', () => {

@@ -38,6 +38,24 @@ test('variants: the message names `variant`, which chooses one', () => {
   });
 });
 
+test('names and prefixes in messages are escaped', () => {
+  const prefix = 'a\x1b[2J\x9b2J\u202e/';
+  const shapes = { ...shapesOf(v11, { prefix, separator: '/' }) } as typeof twice;
+  const bad = { ...shapes, [`${prefix}LayerNorm_0/bias`]: { shape: [17] } };
+  const choices: [typeof twice, WeightsChoice][] = [
+    [shapes, { module: 'TokenFuser' }],
+    [shapes, { module: 'TokenLearnerV11', prefix: `b${prefix}` }],
+    [{ ...shapes, ...twice }, { module: 'TokenLearnerV11' }],
+    [bad, { module: 'TokenLearnerV11' }],
+    [{ [prefix]: { shape: [1] } }, { module: 'TokenLearnerV10' }],
+  ];
+  for (const [dict, choice] of choices) {
+    const text = problem(dict, choice);
+    expect(text).toContain(String.raw`a\u001b[2J\u{9b}2J\u{202e}/`);
+    expect(text).not.toMatch(/\p{C}/u);
+  }
+});
+
 test.each<[string, Record<string, { shape: number[] }>, WeightsChoice, string]>([
   ['another module', twice, { module: 'TokenFuser' }, 'has a TokenLearnerV11 under "a/"'],
   [
