@@ -57,7 +57,7 @@ function noneFound(
     (each) => each.module === module && (prefix === undefined || isPrefix(each.prefix, prefix)),
   );
   const others = recognitions.map((each) => `a ${each.module}${under(each.prefix)}`);
-  if (others.length > 0) return fail(`${start} the state dict has ${list(others)}`);
+  if (near === undefined && others.length > 0) return fail(`${start} the state dict has ${list(others)}`);
   const stranger = strangerIn(names);
   if (stranger !== undefined) return fail(`${start} these are the names of ${stranger}`);
   if (near !== undefined)

@@ -76,6 +76,9 @@ const FLAX_NORM = pair('norm', 'LayerNorm_0', ['scale', 'bias']);
 const FLAX_MLP = kernelMlp('token_masking.Dense_0', 'token_masking.Dense_1');
 const FLAX_MIX: Keys = { 'mix.weight': ['Dense_0.kernel', "G' G"], 'mix.bias': ['Dense_0.bias', 'G'] };
 
+/** Forms whose names in this package other models' blocks have too: a norm and an MLP. */
+const COMMON_NAMES: ReadonlySet<FormName> = new Set<FormName>(['v11', 'fuser-plain']);
+
 /** This package's own names. */
 function own(form: FormName): KeyFamily {
   const keys = Object.entries(FORMS[form].parameters).map(([name, layout]): [string, FileKey] => [
@@ -87,7 +90,7 @@ function own(form: FormName): KeyFamily {
     title: 'this package',
     form,
     keys: Object.fromEntries(keys),
-    distinctive: true,
+    distinctive: !COMMON_NAMES.has(form),
     arithmetic: {},
   };
 }
@@ -130,6 +133,7 @@ function groupedPort(second: 1 | 2): Keys {
 
 const ERF = { approximate: 'none' } as const;
 const GROUP_NORM = 'it normalises over channels and pixels together (GroupNorm)';
+const SCRAMBLED = 'it takes its logits, which lie pixel by pixel, as if they lay token by token';
 
 /** All sources, in the order in which they are listed where several fit. */
 export const KEY_FAMILIES: readonly KeyFamily[] = [
@@ -207,10 +211,17 @@ export const KEY_FAMILIES: readonly KeyFamily[] = [
     'v11',
     { ...pair('norm', 'layer_norm'), ...torchMlp('mlp.fc1', 'mlp.fc2') },
     ERF,
-    GROUP_NORM,
+    `${GROUP_NORM}, and ${SCRAMBLED}`,
   ),
   port('xiamenwcy', 'xiamenwcy/TokenLearner or CZtheHusky/rt_torch', 'v11-a', groupedPort(1), { eps: 1e-5 }),
-  port('xiamenwcy', 'a copy of xiamenwcy/TokenLearner with a GELU', 'v11-b', groupedPort(2), { eps: 1e-5 }),
+  port(
+    'xiamenwcy',
+    'a copy of xiamenwcy/TokenLearner with a GELU',
+    'v11-b',
+    groupedPort(2),
+    { eps: 1e-5, ...ERF },
+    'it applies a GELU to the values too, after feat_conv',
+  ),
   port(
     'xiamenwcy',
     'xiamenwcy/TokenLearner',

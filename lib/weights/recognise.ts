@@ -4,8 +4,8 @@ import type { Shape } from '../shape';
 import { FORMS, type FamilyModule, type FormName, officialGroups } from './forms';
 import { type Arithmetic, KEY_FAMILIES, type KeyFamily } from './key-families';
 import { bind, rearrangement, type Rearrangement, type Sizes } from './layout';
-import { NameIndex } from './names';
-import { recogniseTokenLearner } from './token-learner-keys';
+import { NameIndex, type PrefixContent } from './names';
+import { examineTokenLearners } from './token-learner-keys';
 
 /** The part of a tensor that is looked at. */
 export interface Shaped {
@@ -13,8 +13,9 @@ export interface Shaped {
 }
 
 /**
- * How sure a recognition is. 'certain': names that only this module has, and the shapes fit. 'likely': names of a port. 'possible': names and
- * shapes fit, but other models have such names too, or the names fit several variants.
+ * How sure a recognition is. 'certain': names that only this module has, and the shapes fit. 'likely': names of a port, or other tensors lie beside
+ * them; also this package's names where they are a norm and an MLP alone. 'possible': names and shapes fit, but other models have such names too, or
+ * the names fit several variants.
  */
 export type Confidence = 'certain' | 'likely' | 'possible';
 
@@ -70,10 +71,10 @@ interface Present {
   missing: string[];
 }
 
-function presentUnder(prefix: string, { keys }: KeyFamily, index: NameIndex): Present {
+function presentOf({ keys }: KeyFamily, { names }: PrefixContent): Present {
   const present: Present = { names: new Map(), missing: [] };
   for (const [own, [file]] of Object.entries(keys)) {
-    const name = index.get(prefix + file);
+    const name = names.get(file);
     if (name === undefined) present.missing.push(file);
     else present.names.set(own, name);
   }
@@ -137,25 +138,58 @@ function mappingOf(
   }));
 }
 
-/** A family at a prefix: a recognition, a misfit, or undefined if few of its names are there. */
+/**
+ * A tensor inside the submodules that a family names, which the family does not have: a bias, another layer. The module would drop it, and compute
+ * something else.
+ */
+function strayOf(prefix: string, { keys }: KeyFamily, index: NameIndex): string | undefined {
+  const files = Object.values(keys).map(([file]) => file);
+  const known = new Set(files.map((file) => prefix + file));
+  const submodules = new Set(files.map((file) => file.slice(0, file.indexOf('.') + 1)));
+  for (const submodule of submodules) {
+    const stray = index.strayUnder(prefix + submodule, known);
+    if (stray !== undefined) return stray;
+  }
+  return undefined;
+}
+
+/** A family whose names fit. `official`: the official code could have made it. */
+interface Fit {
+  recognition: Recognition;
+  official: boolean;
+}
+
+/** A misfit, and the tensors that have names of the family. */
+interface NearFit {
+  misfit: Misfit;
+  names: ReadonlySet<string>;
+}
+
+/** A family at a prefix: a fit, a misfit, or undefined if few of its names are there. */
 function examineAt(
   prefix: string,
   family: KeyFamily,
+  content: PrefixContent,
   dict: Readonly<Record<string, Shaped>>,
   index: NameIndex,
-): { recognition: Recognition; official: boolean } | Misfit | undefined {
-  const present = presentUnder(prefix, family, index);
+): Fit | NearFit | undefined {
+  const present = presentOf(family, content);
   const { module } = FORMS[family.form];
   const { title } = family;
   const count = Object.keys(family.keys).length;
   if (present.names.size * 2 < count + 1) return undefined;
-  if (present.missing.length > 0)
-    return { module, prefix, title, problem: `it has no ${present.missing.join(', ')}` };
+  const no = (problem: string): NearFit => ({
+    misfit: { module, prefix, title, problem },
+    names: new Set(present.names.values()),
+  });
+  if (present.missing.length > 0) return no(`it has no ${present.missing.join(', ')}`);
   const fitted = fit(present, family, dict);
-  if (typeof fitted === 'string') return { module, prefix, title, problem: fitted };
+  if (typeof fitted === 'string') return no(fitted);
   const { sizes, layouts } = fitted;
   if (sizes.N !== undefined && (sizes.C ?? 0) % sizes.N !== 0)
-    return { module, prefix, title, problem: `${sizes.C} channels are no multiple of ${sizes.N} in a group` };
+    return no(`${sizes.C} channels are no multiple of ${sizes.N} in a group`);
+  const stray = strayOf(prefix, family, index);
+  if (stray !== undefined) return no(`it has ${quote(stray)}, which no ${module} has`);
   const first = [...present.names.values()][0] ?? '';
   const [file] = family.keys[[...present.names.keys()][0] ?? ''] ?? [''];
   const recognition: Recognition = {
@@ -178,17 +212,13 @@ function taken({ mapping }: Recognition): Set<string> {
   return new Set(mapping.map(({ from }) => from));
 }
 
-/** Drops recognitions whose tensors are a part of another's: a TokenFuser holds the names of a TokenLearnerV11. */
-function withoutParts(found: readonly Recognition[]): Recognition[] {
-  const sets = found.map(taken);
-  return found.filter((_, i) => {
-    const own = sets[i] ?? new Set();
-    return !sets.some((other) => other.size > own.size && [...own].every((name) => other.has(name)));
-  });
+/** True if one of `others` has all of these names and more. */
+function isPartOf(names: ReadonlySet<string>, others: readonly ReadonlySet<string>[]): boolean {
+  return others.some((other) => other.size > names.size && [...names].every((name) => other.has(name)));
 }
 
 /** Names that fit variants a and b: those of which the official code has such groups; both if it is both or neither. */
-function ofOfficialGroups(found: readonly { recognition: Recognition; official: boolean }[]): Recognition[] {
+function ofOfficialGroups(found: readonly Fit[]): Recognition[] {
   const official = found.filter((each) => each.official);
   const chosen = official.length > 0 ? official : found;
   const several = new Set(chosen.map(({ recognition }) => recognition.module)).size < chosen.length;
@@ -197,35 +227,46 @@ function ofOfficialGroups(found: readonly { recognition: Recognition; official: 
   );
 }
 
-/** Examines the tensors under one prefix. */
+/**
+ * Examines the tensors under one prefix. Drops what is a part of another: a TokenFuser holds the names of a TokenLearnerV11. That is so where the
+ * TokenFuser lacks a tensor, too: its other tensors are no TokenLearnerV11, and no TokenFuser without normalization.
+ */
 function examineUnder(
   prefix: string,
-  families: readonly KeyFamily[],
+  content: PrefixContent,
   dict: Readonly<Record<string, Shaped>>,
   index: NameIndex,
 ): Examination {
-  const found: { recognition: Recognition; official: boolean }[] = [];
-  const misfits: Misfit[] = [];
-  for (const family of families) {
-    const result = examineAt(prefix, family, dict, index);
+  const fits: { found: Fit; names: ReadonlySet<string> }[] = [];
+  const near: NearFit[] = [];
+  for (const family of content.families) {
+    const result = examineAt(prefix, family, content, dict, index);
     if (result === undefined) continue;
-    if ('problem' in result) misfits.push(result);
-    else found.push(result);
+    if ('misfit' in result) near.push(result);
+    else fits.push({ found: result, names: taken(result.recognition) });
   }
-  const whole = new Set(withoutParts(found.map(({ recognition }) => recognition)));
+  const all = [...fits, ...near].map(({ names }) => names);
+  const whole = fits.filter(({ names }) => !isPartOf(names, all));
+  const explained = whole.map(({ names }) => names);
   return {
-    recognitions: ofOfficialGroups(found.filter(({ recognition }) => whole.has(recognition))),
-    misfits,
+    recognitions: ofOfficialGroups(whole.map(({ found }) => found)),
+    misfits: near
+      .filter(({ names }) => ![...names].every((name) => explained.some((each) => each.has(name))))
+      .map(({ misfit }) => misfit),
   };
 }
 
 /** Finds all modules, and names of modules that lack tensors or have other shapes. */
 export function examineWeights(dict: Readonly<Record<string, Shaped>>): Examination {
   const index = new NameIndex(Object.keys(dict));
-  const recognitions: Recognition[] = [...recogniseTokenLearner(dict, index)];
+  const recognitions: Recognition[] = [];
   const misfits: Misfit[] = [];
-  for (const [prefix, families] of index.prefixes(KEY_FAMILIES)) {
-    const here = examineUnder(prefix, families, dict, index);
+  for (const each of examineTokenLearners(dict, index)) {
+    if ('problem' in each) misfits.push(each);
+    else recognitions.push(each);
+  }
+  for (const [prefix, content] of index.prefixes(KEY_FAMILIES)) {
+    const here = examineUnder(prefix, content, dict, index);
     recognitions.push(...here.recognitions);
     misfits.push(...here.misfits);
   }

@@ -1,6 +1,7 @@
+import { quote } from '../formats/format-error';
 import type { Shape } from '../shape';
 import type { NameIndex } from './names';
-import type { Recognition, Shaped } from './recognise';
+import type { Misfit, Recognition, Shaped } from './recognise';
 
 const FIRST = 'net.0.weight';
 /** The most layers that a TokenLearner has. */
@@ -53,24 +54,39 @@ function optionsOf(layers: readonly Layer[]): Recognition['options'] | undefined
     : undefined;
 }
 
-/** Finds TokenLearners: net.0.weight, net.0.bias, net.2.weight, ... under any prefix. */
-export function* recogniseTokenLearner(
+/** A tensor of `net` that is in none of the layers. */
+function strayOf(prefix: string, layers: readonly Layer[], index: NameIndex): string | undefined {
+  const known = layers.flatMap((_, i) => [`${prefix}net.${2 * i}.weight`, `${prefix}net.${2 * i}.bias`]);
+  return index.strayUnder(`${prefix}net.`, new Set(known));
+}
+
+/** Finds TokenLearners: net.0.weight, net.0.bias, net.2.weight, ... under any prefix; and those that have more in their `net`. */
+export function* examineTokenLearners(
   dict: Readonly<Record<string, Shaped>>,
   index: NameIndex,
-): Generator<Recognition> {
+): Generator<Recognition | Misfit> {
   for (const prefix of index.before(FIRST)) {
     const layers = layersUnder(prefix, dict, index);
     const options = layers && optionsOf(layers);
     if (layers === undefined || options === undefined) continue;
-    const isWhole = layers.length > 1 && index.countUnder(prefix) === 2 * layers.length;
+    const title = 'this package, or the PyTorch class of the same name';
+    const stray = strayOf(prefix, layers, index);
+    if (stray !== undefined) {
+      const problem = `it has ${quote(stray)}, which no TokenLearner has`;
+      yield { module: 'TokenLearner', prefix, title, problem };
+      continue;
+    }
+    // Without groups these are the names and shapes of any two convolutions.
+    const isSure = layers.length > 1 && Number(options.numOutputTokens) > 1;
+    const isAlone = index.countUnder(prefix) === 2 * layers.length;
     yield {
       module: 'TokenLearner',
       form: undefined,
       options,
       prefix: index.prefixOf(layers[0]?.from[0] ?? '', FIRST),
-      confidence: layers.length === 1 ? 'possible' : isWhole ? 'certain' : 'likely',
+      confidence: layers.length === 1 ? 'possible' : isSure && isAlone ? 'certain' : 'likely',
       source: 'tokenlearner',
-      title: 'this package, or the PyTorch class of the same name',
+      title,
       arithmetic: {},
       mapping: layers.flatMap(({ weight, from }, i) => [
         { key: `net.${2 * i}.weight`, from: from[0], permute: [0, 1, 2, 3], shape: [...weight] },

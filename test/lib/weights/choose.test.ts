@@ -75,6 +75,32 @@ test.each<[string, Record<string, { shape: number[] }>, WeightsChoice, string]>(
     'it has no token_masking.Dense_1.bias',
   ],
   [
+    'a missing tensor, and the rest would be another module',
+    Object.fromEntries(
+      Object.entries(shapesOf(familyOf('tokenlearner', 'fuser')) as typeof twice).filter(
+        ([name]) => name !== 'norm2.weight',
+      ),
+    ),
+    { module: 'TokenFuser' },
+    'it has no norm2.weight',
+  ],
+  [
+    'a wrong shape, and other modules are there',
+    {
+      ...twice,
+      ...(shapesOf(familyOf('tokenlearner', 'fuser')) as typeof twice),
+      'norm2.weight': { shape: [1] },
+    },
+    { module: 'TokenFuser' },
+    '"norm2.weight" has shape (1), which does not fit',
+  ],
+  [
+    'a bias that the module would drop',
+    { ...(shapesOf(familyOf('xiamenwcy', 'v10')) as typeof twice), 'attention_maps.0.bias': { shape: [3] } },
+    { module: 'TokenLearnerV10' },
+    'it has "attention_maps.0.bias", which no TokenLearnerV10 has',
+  ],
+  [
     'a wrong shape',
     { ...(shapesOf(v11) as typeof twice), 'LayerNorm_0.bias': { shape: [17] } },
     { module: 'TokenLearnerV11' },
