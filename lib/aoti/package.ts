@@ -182,7 +182,7 @@ async function withArchive<T>(
   return withFile(file, async (handle, size) => {
     const source = fileSource(handle, size, file);
     checkKind(await identify(source), ['checkpoint', 'npz'], fail);
-    return use(await ZipArchive.open(source, file), handle);
+    return use(await ZipArchive.open(source, file, { zeroChecksums: true }), handle);
   });
 }
 

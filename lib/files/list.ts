@@ -10,7 +10,7 @@ import { checkSize } from '../formats/npy';
 import { MAX_START_BYTES, parseNpyHeader } from '../formats/npy-header';
 import { listNpz } from '../formats/npz';
 import { listSafetensors } from '../formats/safetensors';
-import { bitsOf, dtypeName } from '../formats/safetensors-dtypes';
+import { dtypeName } from '../formats/safetensors-dtypes';
 import { readIndex } from '../formats/safetensors-index';
 import { wideningOf } from '../formats/widening';
 import { elementCount } from '../shape';
@@ -76,12 +76,14 @@ async function tensorsIn(open: OpenInput, kind: Kind, key: string | undefined): 
   const { source, name } = open;
   switch (kind) {
     case 'safetensors':
-      return (await listSafetensors(source, name)).map(({ name: tensor, formatDtype, shape }) => ({
-        name: tensor,
-        dtype: dtypeName(formatDtype),
-        shape,
-        bytes: (elementCount(shape) * (bitsOf(formatDtype) ?? 0)) / 8,
-      }));
+      return (await listSafetensors(source, name)).map(
+        ({ name: tensor, formatDtype, shape, begin, end }) => ({
+          name: tensor,
+          dtype: dtypeName(formatDtype),
+          shape,
+          bytes: end - begin,
+        }),
+      );
     case 'npz':
       return withBytes(await listNpz(source, name));
     case 'npy':

@@ -45,5 +45,6 @@ export async function openCheckpoint(source: ByteSource, path: string): Promise<
   return ZipArchive.open(source, path, {
     check: (window) => refuseLegacy(window, fail),
     folderOf: (records) => folderOf(records, fail),
+    zeroChecksums: true,
   });
 }

@@ -29,10 +29,11 @@ function layoutOf(name: string): Layout | undefined {
   return widening && { ...widening, itemSize: dtypeInfo(widening.sizedAs).itemSize, widening };
 }
 
-interface Storage {
+/** What the tensors on a storage say of it. */
+interface Described {
   /** PyTorch's name. */
   dtype: string;
-  data: RawArray;
+  byteLength: number;
 }
 
 /** Reads each storage once, and makes arrays of the tensors on it. */
@@ -41,7 +42,8 @@ export class TensorReader {
   readonly #order: ByteOrder;
   readonly #fail: Fail;
   readonly #pace = new Pace();
-  readonly #storages = new Map<string, Storage>();
+  readonly #described = new Map<string, Described>();
+  readonly #storages = new Map<string, RawArray>();
 
   constructor(archive: ZipArchive, order: ByteOrder, fail: Fail) {
     this.#archive = archive;
@@ -70,6 +72,18 @@ export class TensorReader {
     const { shape } = tensor;
     if (widening === undefined) return { dtype, shape, data: elements as TypedArray };
     return { dtype, shape, data: await widen(elements, widening, what, this.#fail, this.#pace) };
+  }
+
+  /**
+   * Checks a tensor as {@link read} does, without its elements. One that cannot be read is not checked.
+   *
+   * @throws TokenLearnerError ERR_FILE_FORMAT
+   */
+  check(name: string, tensor: PickledTensor | UnreadableTensor): void {
+    const layout = tensor.kind === 'tensor' ? layoutOf(tensor.dtype) : undefined;
+    if (tensor.kind !== 'tensor' || layout === undefined) return;
+    const what = tensorNamed(name);
+    this.#checkBounds(what, tensor, this.#checkStorage(what, tensor, layout) / layout.itemSize);
   }
 
   /** Returns the number of elements. */
@@ -113,25 +127,33 @@ export class TensorReader {
     return size * stored.itemSize;
   }
 
-  async #storage(what: string, { dtype, storage }: PickledTensor, layout: Layout): Promise<RawArray> {
+  /** Returns the storage's size in bytes. */
+  #checkStorage(what: string, { dtype, storage }: PickledTensor, layout: Layout): number {
     const expected = this.#sizeOf(what, storage, layout);
-    let known = this.#storages.get(storage.key);
+    const known = this.#described.get(storage.key);
     if (known === undefined) {
       const record = `data/${storage.key}`;
       const found = this.#archive.sizeOf(record);
-      if (found !== undefined && found !== expected) {
+      if (found === undefined) throw this.#fail(`the archive has no record ${quote(record)}`);
+      if (found !== expected) {
         throw this.#fail(
           `the storage of ${what} has ${storage.size} ${storage.type.dtype ?? 'untyped'} elements, ` +
             `${expected} bytes, but its record has ${found}`,
         );
       }
-      known = { dtype, data: await this.#readStorage(record, layout) };
-      this.#storages.set(storage.key, known);
-    }
-    if (known.dtype !== dtype || known.data.byteLength !== expected) {
+      this.#described.set(storage.key, { dtype, byteLength: expected });
+    } else if (known.dtype !== dtype || known.byteLength !== expected) {
       throw this.#fail(`storage ${quote(storage.key)} has two contradicting descriptions`);
     }
-    return known.data;
+    return expected;
+  }
+
+  async #storage(what: string, tensor: PickledTensor, layout: Layout): Promise<RawArray> {
+    this.#checkStorage(what, tensor, layout);
+    const { key } = tensor.storage;
+    const data = this.#storages.get(key) ?? (await this.#readStorage(`data/${key}`, layout));
+    this.#storages.set(key, data);
+    return data;
   }
 
   async #readStorage(record: string, { sizedAs, raw, itemSize }: Layout): Promise<RawArray> {

@@ -43,6 +43,14 @@ async function readByteOrder(archive: ZipArchive, fail: Fail): Promise<ByteOrder
   throw fail(`the byte order is ${quote(order)}, which is neither little nor big`);
 }
 
+/** Fails if a tensor has no name. */
+async function checkKeys({ others }: PickledDict, fail: Fail, pace: Pace): Promise<void> {
+  for (const [key, value] of others) {
+    await pace.pause();
+    if (isTensor(value)) throw fail(`the state dict has ${pythonType(key)} as a key instead of a string`);
+  }
+}
+
 async function readTensors(
   stateDict: PickledDict,
   reader: TensorReader,
@@ -50,10 +58,7 @@ async function readTensors(
   fail: Fail,
   pace: Pace,
 ): Promise<ArrayEntries> {
-  for (const [key, value] of stateDict.others) {
-    await pace.pause();
-    if (isTensor(value)) throw fail(`the state dict has ${pythonType(key)} as a key instead of a string`);
-  }
+  await checkKeys(stateDict, fail, pace);
   const entries = emptyEntries();
   for (const [name, value] of stateDict.entries) {
     await pace.pause();
@@ -117,16 +122,26 @@ export async function readSavedTensor(source: ByteSource, name: string): Promise
   return new TensorReader(archive, order, fail).read('', root);
 }
 
-/** Reads the names, dtypes (PyTorch's names) and shapes of a state dict's tensors, and no elements. Sparse and other tensors have no shape here. */
+/**
+ * Reads the names, dtypes (PyTorch's names) and shapes of a state dict's tensors, and no elements. Sparse and other tensors have no shape here.
+ *
+ * @throws TokenLearnerError as {@link readCheckpoint}, but for tensors of an unsupported dtype or kind
+ */
 export async function listCheckpoint(
   source: ByteSource,
   name: string,
   key: string | undefined,
 ): Promise<{ name: string; dtype: string; shape: number[] }[]> {
-  const { stateDict } = await openStateDict(source, name, key, formatErrors(name));
+  const fail = formatErrors(name);
+  const pace = new Pace();
+  const { archive, stateDict, order } = await openStateDict(source, name, key, fail);
+  await checkKeys(stateDict, fail, pace);
+  const reader = new TensorReader(archive, order, fail);
   const tensors: { name: string; dtype: string; shape: number[] }[] = [];
   for (const [tensor, value] of stateDict.entries) {
+    await pace.pause();
     if (!isTensor(value)) continue;
+    reader.check(tensor, value);
     if (value.kind === 'tensor') tensors.push({ name: tensor, dtype: value.dtype, shape: value.shape });
     else tensors.push({ name: tensor, dtype: value.what.replace(/^is /, ''), shape: [] });
   }

@@ -4,7 +4,7 @@ import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { checkBytes, checkPath, withFile } from './file-io';
 import { passes, type NameFilter } from './filter';
 import { formatErrors, quote, type Fail } from './format-error';
-import { readNpyFrom } from './npy';
+import { checkSize, readNpyFrom } from './npy';
 import { MAX_START_BYTES, parseNpyHeader } from './npy-header';
 import { Pace } from './pace';
 import { allocateInJavaScript, type Allocate } from './read-elements';
@@ -83,15 +83,16 @@ export async function listNpz(
   name: string,
 ): Promise<{ name: string; dtype: string; shape: number[] }[]> {
   const archive = await ZipArchive.open(source, name);
+  const pace = new Pace();
   const arrays: { name: string; dtype: string; shape: number[] }[] = [];
   for (const [array, record] of arrayNames(archive, undefined, formatErrors(name))) {
     const head = await archive.readHead(record, MAX_START_BYTES);
-    const { dtype, shape } = parseNpyHeader(
-      head,
-      archive.sizeOf(record) ?? 0,
-      formatErrors(`${name}: ${quote(record)}`),
-    );
-    arrays.push({ name: array, dtype, shape });
+    const fail = formatErrors(`${name}: ${quote(record)}`);
+    const size = archive.sizeOf(record) ?? 0;
+    const header = parseNpyHeader(head, size, fail);
+    checkSize(header, size, fail);
+    arrays.push({ name: array, dtype: header.dtype, shape: header.shape });
+    await pace.pause();
   }
   return arrays;
 }

@@ -1,9 +1,10 @@
 import { pipeline } from 'node:stream/promises';
-import { constants, crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
+import { constants, crc32, createInflateRaw } from 'node:zlib';
 
 import type { Entry } from 'yauzl';
 
 import { type ByteSource, bytesSource } from './byte-source';
+import { expansionLimit } from './expansion';
 import { allocateBytes } from './file-io';
 import { archiveError, formatErrors, quote, type Fail } from './format-error';
 import { Pace } from './pace';
@@ -12,12 +13,6 @@ import type * as ZipDirectory from './zip-directory';
 
 const STORED = 0;
 const DEFLATED = 8;
-/**
- * Limits the memory that a file may take beyond its own size, through compressed records, strided tensors and wider dtypes: 20
- * times its size and 64 MiB. torch.save does not compress, and weights hardly do, so a file that expands further is an attack.
- */
-const EXPANSION_PER_BYTE = 20;
-const FREE_EXPANSION = 2 ** 26;
 /** Bytes read, checked and converted at once: a few milliseconds of work, and a multiple of every element size. */
 const CHUNK_BYTES = 2 ** 21;
 
@@ -78,6 +73,8 @@ class RecordSink {
 
 /** What an archive must be like. */
 export interface ArchiveLayout {
+  /** True if a checksum of 0 means that there is none: PyTorch writes it where it was told to compute none. */
+  zeroChecksums?: boolean;
   check?: (source: ByteSource) => Promise<void>;
   folderOf?: (records: ReadonlyMap<string, unknown>) => string;
 }
@@ -88,21 +85,25 @@ export class ZipArchive {
   readonly #directory: ZipDirectory.ArchiveDirectory;
   /** All names that are asked for lie in it. Empty, or ends in a slash. */
   readonly #folder: string;
+  readonly #zeroChecksums: boolean;
   readonly #path: string;
   readonly #fail: Fail;
   readonly #pace = new Pace();
+  /** The records that were asked for. Together they have no more bytes than the archive. */
+  readonly #used = new Set<Entry>();
   #compressedBytes = 0;
   #expandedBytes = 0;
 
   private constructor(
     source: ByteSource,
     directory: ZipDirectory.ArchiveDirectory,
-    folder: string,
+    { folder, zeroChecksums }: { folder: string; zeroChecksums: boolean },
     path: string,
   ) {
     this.#source = source;
     this.#directory = directory;
     this.#folder = folder;
+    this.#zeroChecksums = zeroChecksums;
     this.#path = path;
     this.#fail = formatErrors(path);
   }
@@ -112,17 +113,18 @@ export class ZipArchive {
    *
    * @param path - names the source in error messages
    * @param layout - `check` looks at the source first; `folderOf` returns the folder, empty or with a slash at its end, in which all records that
-   * are asked for lie
+   * are asked for lie; `zeroChecksums` is false if it is left out
    * @throws TokenLearnerError ERR_FILE_FORMAT, and the errors of `layout`
    */
   static async open(source: ByteSource, path: string, layout: ArchiveLayout = {}): Promise<ZipArchive> {
-    const { check, folderOf } = layout;
+    const { check, folderOf, zeroChecksums = false } = layout;
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- it loads a package that only archives need
     const { readDirectory } = require('./zip-directory') as typeof ZipDirectory;
     const window = new WindowSource(source);
     await check?.(window);
     const directory = await readDirectory(window, formatErrors(path));
-    return new ZipArchive(window, directory, folderOf?.(directory.entries) ?? '', path);
+    const folder = folderOf?.(directory.entries) ?? '';
+    return new ZipArchive(window, directory, { folder, zeroChecksums }, path);
   }
 
   #find(name: string): Entry | undefined {
@@ -151,7 +153,7 @@ export class ZipArchive {
    */
   chargeExpansion(bytes: number): void {
     this.#expandedBytes += bytes;
-    const limit = FREE_EXPANSION + this.#source.size * EXPANSION_PER_BYTE;
+    const limit = expansionLimit(this.#source.size);
     if (this.#expandedBytes > limit) {
       throw this.#fail(
         `the archive of ${this.#source.size} bytes expands to over ${limit} bytes, the limit for a file of its size`,
@@ -168,8 +170,6 @@ export class ZipArchive {
   async read(name: string, convert: Convert = () => undefined): Promise<Uint8Array<ArrayBuffer>> {
     const { entry, method } = this.#checked(name);
     if (method === DEFLATED) this.chargeExpansion(entry.uncompressedSize);
-    this.#compressedBytes += entry.compressedSize;
-    if (this.#compressedBytes > this.#source.size) throw this.#fail('records of the archive overlap');
     try {
       const { fileDataStart } = await this.#directory.zip.readLocalFileHeaderPromise(entry, {
         minimal: true,
@@ -257,14 +257,29 @@ export class ZipArchive {
         minimal: true,
       });
       await this.#source.read(bytes, fileDataStart);
-      const head = method === STORED ? bytes : inflateRawSync(bytes, HEAD_OPTIONS);
-      return head.subarray(0, length);
+      return method === STORED ? bytes : await this.#inflateHead(bytes, length);
     } catch (cause) {
       throw archiveError(cause, this.#fail);
     }
   }
 
-  /** A record that is not encrypted, and whose compression is known. */
+  /** Inflates the beginning of a record to at most `length` bytes. */
+  async #inflateHead(bytes: Uint8Array, length: number): Promise<Uint8Array> {
+    const inflate = createInflateRaw(HEAD_OPTIONS);
+    inflate.end(bytes);
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of inflate as AsyncIterable<Uint8Array>) {
+      parts.push(part);
+      size += part.byteLength;
+      // It inflates no more than is taken.
+      if (size >= length) break;
+    }
+    this.chargeExpansion(Math.min(size, length));
+    return Buffer.concat(parts).subarray(0, length);
+  }
+
+  /** A record that is not encrypted, whose compression is known, and which shares its bytes with no other that was asked for. */
   #checked(name: string): { entry: Entry; method: typeof STORED | typeof DEFLATED } {
     const entry = this.#find(name);
     if (entry === undefined) throw this.#fail(`the archive has no record ${quote(name)}`);
@@ -273,6 +288,11 @@ export class ZipArchive {
     if (method !== STORED && method !== DEFLATED) {
       throw this.#fail(`the record ${quote(name)} is compressed by method ${method}, which is not supported`);
     }
+    if (!this.#used.has(entry)) {
+      this.#used.add(entry);
+      this.#compressedBytes += entry.compressedSize;
+    }
+    if (this.#compressedBytes > this.#source.size) throw this.#fail('records of the archive overlap');
     return { entry, method };
   }
 
@@ -309,14 +329,13 @@ export class ZipArchive {
     );
   }
 
-  /** PyTorch writes a checksum of 0 if it was told to compute none. */
   #verify(entry: Entry, size: number, checksum: number, name: string): void {
     if (size !== entry.uncompressedSize) {
       throw this.#fail(
         `the record ${quote(name)} inflates to ${size} bytes instead of ${entry.uncompressedSize}`,
       );
     }
-    if (entry.crc32 === 0 || entry.crc32 === checksum) return;
+    if (entry.crc32 === checksum || (this.#zeroChecksums && entry.crc32 === 0)) return;
     throw this.#fail(
       `the record ${quote(name)} is damaged: its checksum is ${checksum.toString(16)} instead of ${entry.crc32.toString(16)}`,
     );

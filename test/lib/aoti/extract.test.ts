@@ -64,6 +64,27 @@ describe('extract', () => {
     expect(extracted.folder).toBe((await extract()).folder);
   });
 
+  it('reads archives without checksums, as PyTorch can write them', async () => {
+    const unchecked = zip(records({ model: files }).map((each) => ({ ...each, declaredChecksum: 0 })));
+    expect((await (await open(unchecked)).extract()).folder).toBe((await extract()).folder);
+  });
+
+  it('refuses records that share bytes of the archive, before it writes any', async () => {
+    const sound = records({ model: files });
+    const bytes = sound.reduce((sum, { data }) => sum + data.byteLength, 0);
+    const claims = Array.from({ length: 100 }, (_, i) => ({
+      name: `p/data/aotinductor/model/${i}.cubin`,
+      data: new Uint8Array(0),
+      declaredSize: bytes,
+      declaredCompressedSize: bytes,
+      declaredChecksum: 0,
+      offset: 0,
+    }));
+    const opened = await open(zip([...sound, ...claims]));
+    await expect(opened.extract()).rejects.toThrow(/overlap/);
+    expect(existsSync(path.join(cache, 'aoti'))).toBe(false);
+  });
+
   it('is done by many at once', async () => {
     const opened = await open(archive(files));
     const folders = await Promise.all(

@@ -61,19 +61,7 @@ test.each<[string, Uint8Array, RegExp]>([
   ['bytes after an array', zip([{ ...x, data: Buffer.concat([x.data, Buffer.alloc(4)]) }]), /trailing bytes/],
   ['an empty record', zip([{ ...x, data: new Uint8Array(0) }]), /not an npy file/],
   ['a zip bomb', zip([{ ...x, deflate: true, declaredSize: 2 ** 31 }]), /expands to over \d+ bytes/],
-  [
-    'records that overlap',
-    zip(
-      Array.from({ length: 50 }, (_, i) => ({
-        name: `${i}.npy`,
-        data: new Uint8Array(0),
-        declaredSize: 1000,
-        declaredCompressedSize: 1000,
-        offset: 0,
-      })),
-    ),
-    /overlap|not an npy|not a valid zip/,
-  ],
+  ['a checksum of 0', zip([{ ...x, declaredChecksum: 0 }]), /damaged: its checksum is \w+ instead of 0/],
   ['a shape that lies', zip([{ ...x, data: lying('(9007199254740991,)') }]), /too large a shape/],
   ['a shape beyond 2^53', zip([{ ...x, data: lying('(9223372036854775808,)') }]), /integers from 0 to 2\^53/],
   ['no zip', Buffer.from('PK nothing'), /not a valid zip/],
