@@ -35,7 +35,7 @@ export interface LoadWeightsOptions extends LoadOptions {
 
 /** How to save a NumPy archive. */
 export interface SaveNpzOptions {
-  /** Deflates each array, as `numpy.savez_compressed` does. @default false */
+  /** Deflates arrays, as `numpy.savez_compressed` does. @default false */
   compressed?: boolean;
 }
 
@@ -209,12 +209,12 @@ export async function saveSafetensors(
 
 /**
  * Saves tensors (on any device) as a NumPy archive (.npz), in the same way as {@link saveSafetensors}: byte for byte as `numpy.savez` does, also over
- * 4 GiB. Each tensor is read twice, for its checksum first. With `compressed` the compressed arrays are kept in memory until they are written. NumPy has
- * no bfloat16: ERR_DTYPE_MISMATCH.
+ * 4 GiB. Each tensor is read twice, for its checksum first. With `compressed` the compressed arrays are kept in memory until they are written; arrays that
+ * {@link loadNpz} would refuse to inflate are stored as they are. NumPy has no bfloat16: ERR_DTYPE_MISMATCH.
  *
  * @param path - a path or a file URL; a symbolic link is followed.
  * @param tensors - tensors by name, of any dtype except bfloat16.
- * @param options - `compressed`: deflate each array.
+ * @param options - `compressed`: deflate the arrays.
  * @throws TokenLearnerError as {@link saveSafetensors}, and ERR_DTYPE_MISMATCH.
  *
  * @example

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { crc32, createDeflateRaw } from 'node:zlib';
 
 import { TokenLearnerError } from '../errors';
+import { expansionLimit } from './expansion';
 import type { FileContent } from './file-write';
 import { quote } from './format-error';
 import { Pace } from './pace';
@@ -126,6 +127,29 @@ async function ready({ name, content }: RecordToWrite, deflate: boolean, pace: P
   };
 }
 
+/**
+ * Stores records that were deflated, until the archive expands no further than our reader allows: those first that lost most bytes. Headers are not
+ * counted; they make the archive larger.
+ */
+function storeExpanding(list: ReadyRecord[], records: readonly RecordToWrite[]): void {
+  let expanded = list.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let size = list.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  const lost = ({ byteLength, storedBytes }: ReadyRecord): number => byteLength - storedBytes;
+  const order = [...list.entries()].sort(([, a], [, b]) => lost(b) - lost(a));
+  for (const [i, record] of order) {
+    if (expanded <= expansionLimit(size)) return;
+    const { byteLength } = record;
+    list[i] = {
+      ...record,
+      method: STORED,
+      storedBytes: byteLength,
+      chunks: () => records[i]?.content.chunks() ?? [],
+    };
+    expanded -= byteLength;
+    size += lost(record);
+  }
+}
+
 /** The fields that local headers and the directory share. */
 function common(record: ReadyRecord): Buffer {
   return new Fields().u16(VERSION, record.flags, record.method, TIME, DATE).u32(record.checksum).done();
@@ -194,7 +218,7 @@ function archiveEnd(count: number, size: number, offset: number): Buffer {
 
 /**
  * Prepares an archive, in slices of a few milliseconds. Contents are read for their checksums now, and again when the archive is written. Compressed ones are
- * kept in memory until then.
+ * kept in memory until then. Where all of them together would expand too far for our reader, some are stored as they are.
  *
  * @throws TokenLearnerError ERR_INVALID_ARG_VALUE and ERR_OUT_OF_RANGE for names; the errors of the contents.
  */
@@ -202,6 +226,7 @@ export async function zipContent(records: readonly RecordToWrite[], deflate: boo
   const pace = new Pace();
   const list: ReadyRecord[] = [];
   for (const record of records) list.push(await ready(record, deflate, pace));
+  if (deflate) storeExpanding(list, records);
   const headers = list.map(localHeader);
   const entries: Buffer[] = [];
   let offset = 0;

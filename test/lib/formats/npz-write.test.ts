@@ -18,6 +18,24 @@ test('compressed, and read back', async () => {
   expect(byName(describedAll(await parseNpz(bytes)))).toEqual(byName(expectedArrays('all.npz')));
 });
 
+test('what deflates too far for the reader is stored', async () => {
+  // Together over the free 64 MiB. `small` stays deflated; deflate makes `bits` no smaller.
+  const bits = Uint8Array.from({ length: 1000 }, (_, i) => (i * 2654435761) >>> 13);
+  const zeros = (count: number) => ({ dtype: 'uint8', shape: [count], data: new Uint8Array(count) }) as const;
+  const entries = {
+    small: zeros(2 ** 21),
+    large: zeros(2 ** 26),
+    bits: { dtype: 'uint8', shape: [1000], data: bits },
+  } as const;
+  const bytes = await serializeNpz(entries as never, true);
+  expect(bytes.length).toBeGreaterThan(2 ** 26);
+  expect(bytes.length).toBeLessThan(2 ** 26 + 2 ** 14);
+  const read = await parseNpz(bytes);
+  expect(Object.keys(read)).toEqual(['small', 'large', 'bits']);
+  expect(read.large?.data.length).toBe(2 ** 26);
+  expect(read.bits?.data).toEqual(bits);
+});
+
 test.each(['a\\b', 'a/../b', 'a\0b', '\ud800'])('a name that cannot be read back: %j', async (name) => {
   await expectReject(
     serializeNpz({ [name]: sample('float32', [1]) }),
