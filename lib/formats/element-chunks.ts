@@ -15,7 +15,7 @@ const PACKED_CHUNKS = 2 ** 10;
 function detached(name: string, cause?: unknown): TokenLearnerError {
   return new TokenLearnerError(
     'ERR_DETACHED',
-    `The memory of tensor ${quote(name)} was detached (transferred) while it was saved; nothing was saved`,
+    `The memory of tensor ${quote(name)} was detached (transferred) while it was saved; no file was changed`,
     cause === undefined ? undefined : { cause },
   );
 }

@@ -7,8 +7,9 @@ import { setTimeout } from 'node:timers/promises';
 import { TokenLearnerError } from '../errors';
 import { WRITE_STREAM } from './file-io';
 import { ioError } from './format-error';
+import { Pace } from './pace';
 
-/** The content to write. Each call of `chunks` yields it from the beginning, `byteLength` bytes in all. */
+/** The content to write. Each call of `chunks` yields it from the beginning, `byteLength` bytes in all, in chunks that stay as they are. */
 export interface FileContent {
   readonly byteLength: number;
   chunks: () => Iterable<Uint8Array>;
@@ -150,11 +151,26 @@ async function stageElsewhere(content: FileContent): Promise<string | undefined>
   }
 }
 
+/** Collects the content in memory, so that nothing of it can be missing once the target is written to. */
+async function inMemory({ byteLength, chunks }: FileContent): Promise<FileContent> {
+  const pace = new Pace();
+  const parts: Uint8Array[] = [];
+  let collected = 0;
+  for (const part of chunks()) {
+    parts.push(part);
+    collected += part.byteLength;
+    await pace.pause();
+  }
+  checkWritten(collected, byteLength);
+  return { byteLength, chunks: () => parts };
+}
+
 async function replaceFile(target: string, mode: number | undefined, content: FileContent): Promise<void> {
   const beside = await stage(dirname(target), mode === undefined ? undefined : mode & 0o777, content);
   const staged = beside ?? (await stageElsewhere(content));
   if (staged === undefined) {
-    await writeInPlace(target, content.byteLength, (file) => writeContent(file, content));
+    const collected = await inMemory(content);
+    await writeInPlace(target, content.byteLength, (file) => writeContent(file, collected));
     return;
   }
   try {
@@ -227,8 +243,8 @@ async function writeStream(path: string, content: FileContent): Promise<void> {
 /**
  * Writes a file so that readers see the old content or all of the new, never a part. The content goes to a temporary file in the
  * same folder, which is then renamed. Symbolic links are followed, and an existing file keeps its mode. If no file can be created
- * in the folder, or the target cannot be replaced (a mounted file), the target itself is overwritten, if possible from a complete
- * file in the system's temporary folder. A target that is not a regular file (a pipe, a device) is written directly; a named pipe
+ * in the folder, or the target cannot be replaced (a mounted file), the target itself is overwritten from a complete file in the
+ * system's temporary folder; if there can be none either, from memory. A target that is not a regular file (a pipe, a device) is written directly; a named pipe
  * must have a reader.
  *
  * @throws TokenLearnerError ERR_FILE_IO, with the system's error as its cause; and the errors of `content`.

@@ -88,7 +88,7 @@ describe.each(formats)('%s', (_, save, load) => {
     await expectReject(
       saving,
       'ERR_DETACHED',
-      /was detached \(transferred\) while it was saved; nothing was saved/,
+      /was detached \(transferred\) while it was saved; no file was changed/,
     );
     expect(readFileSync(file, 'utf8')).toBe('old');
     expect(readdirSync(folder)).toEqual(['saved']);

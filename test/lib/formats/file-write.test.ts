@@ -219,16 +219,21 @@ describe('writeFileAtomic where a file cannot be replaced', () => {
     expect(await stagedNames()).toEqual(before);
   });
 
-  test('a content that fails leaves the old file there too', async () => {
+  test.each([
+    ['in the folder', () => folder],
+    ['anywhere', () => ''],
+  ])('no file can be made %s: a content that fails leaves the old file', async (_, within) => {
     const path = join(folder, 'a');
     await writeFile(path, 'old');
     const before = await stagedNames();
-    forbid('EACCES', folder);
+    forbid('EACCES', within());
     function* chunks(): Generator<Uint8Array> {
       yield Uint8Array.of(1);
       throw new TokenLearnerError('ERR_DETACHED', 'gone');
     }
     await expectReject(writeFileAtomic(path, { byteLength: 3, chunks }), 'ERR_DETACHED', 'gone');
+    const short = { byteLength: 3, chunks: () => [Uint8Array.of(1)] };
+    await expectReject(writeFileAtomic(path, short), 'ERR_FILE_IO', '1 bytes were written instead of 3');
     expect(await readFile(path, 'utf8')).toBe('old');
     expect(await stagedNames()).toEqual(before);
   });
