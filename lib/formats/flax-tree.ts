@@ -3,23 +3,15 @@ import { dtypeInfo, isDType } from '../dtype';
 import { formatShape, MAX_DIMENSIONS } from '../shape';
 import type { ByteSource } from './byte-source';
 import { bytesOfShape, tensorNamed } from './file-shape';
+import { CHUNKED, MAX_DEPTH, MAX_VALUES, maxNameCharacters } from './flax-limits';
 import { quote, type Fail } from './format-error';
 import { MAX_NAME_BYTES, MAX_NAMES } from './json-strings';
 import { MsgpackCursor, type Token } from './msgpack-cursor';
 import { Pace } from './pace';
 import { wideningOf } from './widening';
 
-/** Maps may nest this deep. A model of many nested modules, in an optimizer's state, nests about 20 deep. */
-const MAX_DEPTH = 128;
-/** The most values, in all maps together. */
-const MAX_VALUES = 2 ** 18;
 /** Values between two checks of the clock, a power of two: a fraction of a millisecond of work. */
 const VALUES_PER_STEP = 2 ** 6;
-/** The characters of all names together: an allowance for each byte of the file, plus a free amount. */
-const NAME_CHARACTERS_PER_BYTE = 16;
-const FREE_NAME_CHARACTERS = 2 ** 24;
-/** The key of an array that flax has split. */
-const CHUNKED = '__msgpack_chunked_array__';
 /** flax's extension types. The second, 2, is a complex number. */
 const [ARRAY, SCALAR] = [1, 3];
 
@@ -202,7 +194,7 @@ class Flattening {
 
   constructor(fileBytes: number, fail: Fail) {
     this.#fail = fail;
-    this.#characters = FREE_NAME_CHARACTERS + NAME_CHARACTERS_PER_BYTE * fileBytes;
+    this.#characters = maxNameCharacters(fileBytes);
   }
 
   async add(value: FlaxValue, path?: string): Promise<void> {

@@ -5,7 +5,9 @@ import type { SavedEntries, SavedEntry } from './array-entry';
 import { elementChunks, packed, wholeContent } from './element-chunks';
 import { checkPath } from './file-io';
 import { writeFileAtomic, type FileContent } from './file-write';
+import { CHUNKED, MAX_DEPTH, MAX_VALUES, maxNameCharacters } from './flax-limits';
 import { quote } from './format-error';
+import { MAX_NAME_BYTES, MAX_NAMES } from './json-strings';
 
 const ARRAY = 1;
 /** flax splits larger arrays, whose bytes MessagePack could not count. */
@@ -117,7 +119,7 @@ function arrayPiece(entry: NamedEntry): Piece[] {
   });
   const start = Buffer.concat([
     mapHead(3),
-    text('__msgpack_chunked_array__'),
+    text(CHUNKED),
     Buffer.from([0xc3]),
     text('shape'),
     mapHead(shape.length),
@@ -147,26 +149,61 @@ function* withHeads(
   if (given === 0) yield* heads;
 }
 
+/** The maps that a split array adds to the depth, and the values that it adds beside its sizes and chunks. */
+const [SPLIT_DEPTH, SPLIT_VALUES] = [2, 3];
+
+function tooMuch(what: string): TokenLearnerError {
+  return new TokenLearnerError('ERR_OUT_OF_RANGE', `Expected ${what}, which readers of flax states take`);
+}
+
+/** The parts of a name. Throws for one that our reader would refuse, or read as another. */
+function partsOf(name: string, isSplit: boolean): string[] {
+  const bytes = Buffer.byteLength(name);
+  if (bytes > MAX_NAME_BYTES)
+    throw tooMuch(`at most ${MAX_NAME_BYTES} bytes for a name but received ${bytes}`);
+  const parts = name.split('/');
+  const most = MAX_DEPTH - (isSplit ? SPLIT_DEPTH : 0);
+  const problem = (expected: string): TokenLearnerError =>
+    new TokenLearnerError('ERR_INVALID_ARG_VALUE', `Expected ${expected} but received ${quote(name)}`);
+  if (parts.length > most) throw problem(`names of at most ${most} parts between slashes`);
+  if (parts.includes(CHUNKED)) throw problem(`names without the part ${CHUNKED}, which marks split arrays,`);
+  if (/\p{Surrogate}/u.test(name)) throw problem('names of well-formed Unicode');
+  return parts;
+}
+
+/** The values that the reader counts for an array. */
+function valuesOf({ shape, data }: SavedEntry): number {
+  const chunks = Math.ceil(data.byteLength / MAX_ARRAY_BYTES);
+  return chunks > 1 ? 1 + SPLIT_VALUES + shape.length + chunks : 1;
+}
+
 function treeOf(entries: SavedEntries): Tree {
   const root: Tree = new Map();
+  const all = Object.entries(entries);
+  if (all.length > MAX_NAMES) throw tooMuch(`at most ${MAX_NAMES} tensors but received ${all.length}`);
+  let values = 1;
   const conflict = (name: string): TokenLearnerError =>
     new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
       `Expected names that make a tree but received ${quote(name)} beside a name that begins or continues it`,
     );
-  for (const [name, entry] of Object.entries(entries)) {
-    const path = name.split('/');
+  for (const [name, entry] of all) {
+    const path = partsOf(name, entry.data.byteLength > MAX_ARRAY_BYTES);
     const last = path.pop() ?? '';
     let map = root;
     for (const key of path) {
-      const next: Tree | NamedEntry = map.get(key) ?? new Map<string, Tree | NamedEntry>();
-      if (!(next instanceof Map)) throw conflict(name);
+      const known = map.get(key);
+      if (known !== undefined && !(known instanceof Map)) throw conflict(name);
+      const next: Tree = known ?? new Map<string, Tree | NamedEntry>();
+      if (known === undefined) values += 1;
       map.set(key, next);
       map = next;
     }
     if (map.has(last)) throw conflict(name);
     map.set(last, { ...entry, name });
+    values += valuesOf(entry);
   }
+  if (values > MAX_VALUES) throw tooMuch(`at most ${MAX_VALUES} maps and tensors but received ${values}`);
   return root;
 }
 
@@ -194,13 +231,20 @@ function fileContent(entries: SavedEntries): FileContent {
       }
     }
   }
-  return {
-    byteLength: pieces.reduce((sum, piece) => sum + bytesOf(piece), 0),
-    chunks: () => packed(chunks()),
-  };
+  const byteLength = pieces.reduce((sum, piece) => sum + bytesOf(piece), 0);
+  const characters = Object.keys(entries).reduce((sum, { length }) => sum + length, 0);
+  const most = maxNameCharacters(byteLength);
+  if (characters > most)
+    throw tooMuch(`names of at most ${most} characters together but received ${characters}`);
+  return { byteLength, chunks: () => packed(chunks()) };
 }
 
-/** Makes the bytes of a flax state. Names with slashes become nested maps. Throws ERR_INVALID_ARG_VALUE where one name begins another. */
+/**
+ * Makes the bytes of a flax state. Names with slashes become nested maps.
+ *
+ * @throws TokenLearnerError ERR_INVALID_ARG_VALUE where one name begins another, and for names that readers would refuse or read as something else;
+ * ERR_OUT_OF_RANGE for too long or too many names
+ */
 export function serializeFlax(entries: SavedEntries): Uint8Array<ArrayBuffer> {
   return wholeContent(fileContent(entries));
 }

@@ -5,6 +5,7 @@ import { checkSavedEntry, type SavedEntries, type SavedEntry } from './array-ent
 import { elementChunks, packed, wholeContent } from './element-chunks';
 import { checkPath } from './file-io';
 import { writeFileAtomic, type FileContent } from './file-write';
+import { quote } from './format-error';
 import { MAX_NAME_BYTES, MAX_NAMES, MAX_STRING_BYTES } from './json-strings';
 import { Pace } from './pace';
 import { FORMAT_DTYPES } from './safetensors-dtypes';
@@ -34,7 +35,7 @@ function checkText(text: string, what: string, limit: number): void {
   if (LONE_SURROGATE.test(text)) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `Expected well-formed Unicode for ${what} but received ${JSON.stringify(text)}`,
+      `Expected well-formed Unicode for ${what} but received ${quote(text)}`,
     );
   }
   const bytes = Buffer.byteLength(JSON.stringify(text)) - 2;
