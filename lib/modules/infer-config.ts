@@ -1,5 +1,6 @@
 import { dtypeInfo, type FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
+import { quote } from '../formats/format-error';
 import { formatShape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { asRecord } from './state-dict';
@@ -28,7 +29,7 @@ export function inferConfig(given: unknown): InferredConfig {
   const tensors = weights(dict);
   const [first, last] = [tensors[0], tensors.at(-1)];
   if (first === undefined || last === undefined) {
-    const keys = Object.keys(dict).slice(0, 5).join(', ');
+    const keys = Object.keys(dict).slice(0, 5).map(quote).join(', ');
     throw new TokenLearnerError(
       'ERR_STATE_DICT',
       `Expected a TokenLearner's state dict, with net.0.weight, but its keys are: ${keys}`,

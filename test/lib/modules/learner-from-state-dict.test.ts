@@ -2,6 +2,7 @@ import {
   learnerFromStateDict,
   type StateDict,
   Tensor,
+  TokenFuser,
   TokenLearner,
   TokenLearnerV10,
   TokenLearnerV11,
@@ -36,6 +37,28 @@ test('options of the other one are refused', () => {
     () => learnerFromStateDict(other, { engine: 'grouped-conv' }),
     'ERR_INVALID_ARG_VALUE',
     'libtorch',
+  );
+});
+
+test('weights of which a part would be left out, or of an incomplete other module', () => {
+  const v10 = {
+    ...new TokenLearnerV10({ dim: 4, device }).stateDict(),
+    'attention.2.bias': Tensor.ones([8]),
+  };
+  for (const load of [learnerFromStateDict, TokenLearnerV10.fromStateDict.bind(TokenLearnerV10)])
+    expectThrow(() => load(v10), 'ERR_STATE_DICT', '"attention.2.bias", which no TokenLearnerV10 has');
+  const { 'norm2.weight': norm2, ...fuser } = new TokenFuser({ dim: 4, device }).stateDict();
+  expect(norm2).toBeDefined();
+  expectThrow(() => TokenFuser.fromStateDict(fuser), 'ERR_STATE_DICT', 'it has no norm2.weight');
+  for (const load of [learnerFromStateDict, TokenLearnerV11.fromStateDict.bind(TokenLearnerV11)])
+    expectThrow(() => load(fuser), 'ERR_STATE_DICT', 'its keys are: ');
+});
+
+test('names in messages are escaped', () => {
+  expectThrow(
+    () => learnerFromStateDict({ 'a\x1b\x9b': Tensor.ones([2]) }),
+    'ERR_STATE_DICT',
+    String.raw`"a\u001b\u{9b}"`,
   );
 });
 
