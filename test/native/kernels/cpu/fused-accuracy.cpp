@@ -187,8 +187,8 @@ TEST_SUITE("kernels/fused-accuracy") {
     check_float32({1, 768, 10, 10, 1, 1});
   }
 
-  TEST_CASE("float32: so many hidden units that a block is narrower than a panel") {
-    check_float32({1, 2, 1, 19, 1, 3000, Layout::channels_first, 1, 3});
+  TEST_CASE("float32: so many outputs that a block is narrower than a panel") {
+    check_float32({1, 2, 1, 17, 100'000, 1, Layout::channels_first, 1, 1});
   }
 
   TEST_CASE("float32: magnitudes") {
