@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, createReadStream, writeSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import type { Fail } from '../formats/format-error';
@@ -14,6 +15,17 @@ export interface OpenableLibrary {
   path: string;
   /** Releases what the path stands on, once the library is open. */
   close: () => void;
+}
+
+/**
+ * A path of a descriptor that no other library has had. The system's loader takes a path that it knows for the library that had it, and a
+ * descriptor soon has the number of a closed one. So random bits choose how the path is written: '/' and '/.' lead to the same file.
+ */
+function freshPath(descriptor: number): string {
+  const bits = [...randomBytes(16)].flatMap((byte) =>
+    Array.from({ length: 8 }, (_, bit) => (byte >> bit) & 1),
+  );
+  return `/proc/self/fd${bits.map((bit) => (bit === 0 ? '/' : '/.')).join('')}/${descriptor}`;
 }
 
 /**
@@ -48,5 +60,5 @@ export async function executableLibrary(
     if (isOpen) closeSync(descriptor);
     isOpen = false;
   };
-  return { path: `/proc/self/fd/${descriptor}`, close };
+  return { path: freshPath(descriptor), close };
 }

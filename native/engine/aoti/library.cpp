@@ -25,7 +25,7 @@ OpenLibraries& open_libraries() {
 }  // namespace
 
 std::shared_ptr<const AotiLibrary> AotiLibrary::open(const std::string& file) {
-  // The path of a copy in memory is that of other copies later.
+  // Each copy in memory has a path of its own.
   if (file.starts_with("/proc/")) return std::make_shared<const AotiLibrary>(file);
   OpenLibraries& libraries = open_libraries();
   const std::lock_guard lock(libraries.mutex);

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { requireLibtorch } from '../../../lib/binding';
 import { programConfig } from '../../../lib/aoti/description';
+import { executableLibrary } from '../../../lib/aoti/noexec';
+import { messageOf } from '../../../lib/errors';
+import { formatErrors } from '../../../lib/formats/format-error';
 import type { LayerHandle } from '../../../lib/native-interface';
 import { Tensor } from '../../../lib/index';
 import { flattened, tensorArgument } from '../../../lib/tensor/tensor';
@@ -27,7 +30,9 @@ const hasCompiler = process.platform === 'linux' && spawnSync(compiler, ['--vers
     return native.createLayer('aoti', programConfig(files, inputs, undefined), [], 6, -1);
   }
 
-  function fake(mode: keyof typeof MODES): LayerHandle {
+  const fake = (mode: keyof typeof MODES): LayerHandle => layerOf(compiled(mode));
+
+  function compiled(mode: keyof typeof MODES): string {
     const library = path.join(folder, `${mode}.so`);
     const source = path.join(__dirname, 'fake-program.cpp');
     const { status, stderr } = spawnSync(
@@ -36,7 +41,7 @@ const hasCompiler = process.platform === 'linux' && spawnSync(compiler, ['--vers
       { encoding: 'utf8' },
     );
     expect({ status, stderr }).toMatchObject({ status: 0 });
-    return layerOf(library);
+    return library;
   }
 
   const argument = (shape: number[]) => flattened(tensorArgument('x', Tensor.ones(shape)));
@@ -75,6 +80,26 @@ const hasCompiler = process.platform === 'linux' && spawnSync(compiler, ['--vers
     const layer = fake('destroy');
     await native.openProgram(layer, [], []);
     native.disposeLayer(layer);
+  });
+
+  test('copies in memory, each closed before the next one is made, are libraries of their own', async () => {
+    const thrown = [];
+    for (const mode of ['run', 'status'] as const) {
+      const opened = await executableLibrary(
+        compiled(mode),
+        () => native,
+        formatErrors('x.pt2'),
+        () => true,
+      );
+      const layer = layerOf(opened.path);
+      await native.openProgram(layer, [], []);
+      opened.close();
+      thrown.push(native.forward(layer, undefined, 0, undefined, ...argument([2, 3])).catch(messageOf));
+    }
+    expect(await Promise.all(thrown)).toEqual([
+      'The compiled program could not run: thrown by run',
+      'The compiled program could not run',
+    ]);
   });
 
   test('native code checks inputs again, and refuses a program that is not open', async () => {

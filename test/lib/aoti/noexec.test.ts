@@ -57,7 +57,7 @@ describe('executableLibrary', () => {
       fail,
       () => true,
     );
-    const descriptor = Number(/^\/proc\/self\/fd\/(\d+)$/.exec(opened.path)?.[1]);
+    const descriptor = Number(/^\/proc\/self\/fd[/.]+\/(\d+)$/.exec(opened.path)?.[1]);
     expect(readFileSync(memory).equals(content)).toBe(true);
     opened.close();
     opened.close();
