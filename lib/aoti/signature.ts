@@ -79,6 +79,7 @@ export function checkInputsOption(value: unknown): AotiInput[] | undefined {
 function describeDimension(dimension: AotiDimension): string {
   if (typeof dimension === 'number') return String(dimension);
   const { name = '*', min, max } = dimension;
+  if (min === max) return String(min);
   return max === undefined ? name : `${name}: ${min} to ${max}`;
 }
 
@@ -91,7 +92,8 @@ export function describeInput({ dtype, shape }: Pick<AotiInput, 'dtype' | 'shape
 function narrowed(known: AotiDimension, given: AotiDimension): AotiDimension | undefined {
   if (typeof known === 'number') return given === known ? known : undefined;
   const within = (size: number): boolean => size >= known.min && size <= (known.max ?? ANY_SIZE);
-  if (typeof given === 'number') return within(given) ? given : undefined;
+  // With the known name: the compiled code takes dimensions of one name to be equal.
+  if (typeof given === 'number') return within(given) ? { ...known, min: given, max: given } : undefined;
   const isDefault = given.min === 1 && given.max === undefined;
   if (isDefault) return known;
   if (!within(given.min) || !within(given.max ?? known.max ?? ANY_SIZE)) return undefined;

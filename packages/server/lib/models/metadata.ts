@@ -61,7 +61,10 @@ const UNKNOWN = 'UNKNOWN';
 /** A compiled program's own names, datatypes and sizes. */
 function programMetadata(model: AotiModel): ModelMetadata {
   const sizes = (shape: AotiInput['shape'] = [-1]): number[] =>
-    shape.map((size) => (typeof size === 'number' ? size : -1));
+    shape.map((size) => {
+      if (typeof size === 'number') return size;
+      return size.min === size.max ? size.min : -1;
+    });
   const described = ({ name, dtype, shape }: AotiOutput): TensorMetadata => ({
     name,
     datatype: dtype === undefined ? UNKNOWN : datatypeOf(dtype as DType),
