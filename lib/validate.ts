@@ -117,8 +117,8 @@ export type NoOptions = Record<string, never>;
 
 /**
  * Checks for a plain options object with only `allowed` keys, so that a misspelt option is an error. Returns a copy of its own
- * properties; it reads each once, and the copy inherits nothing. `undefined` means no options, or the default of one option.
- * null is an error. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE.
+ * properties; it reads each once, and the copy inherits nothing. `undefined` means no options, or the default of one option, which
+ * the copy then lacks: spread over defaults, it keeps them. null is an error. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE.
  */
 export function checkOptions<K extends string>(
   name: string,
@@ -141,7 +141,7 @@ export function checkOptions<K extends string>(
     if (item === null) {
       throw unexpected('ERR_INVALID_ARG_TYPE', `${name}.${key}`, 'a value or undefined', null);
     }
-    own[key as K] = item;
+    if (item !== undefined) own[key as K] = item;
   }
   return own;
 }

@@ -113,6 +113,11 @@ describe('checkOptions', () => {
     expect(checkOptions('options', undefined, ['a'])).toEqual({});
   });
 
+  test('an option that is undefined is not there', () => {
+    expect({ a: 1, ...checkOptions('options', { a: undefined, b: 2 }, ['a', 'b']) }).toEqual({ a: 1, b: 2 });
+    expect(Object.keys(checkOptions('options', { a: undefined }, ['a']))).toEqual([]);
+  });
+
   test('refuses a misspelt option', () => {
     expectThrow(
       () => checkOptions('options', { dimm: 3 }, ['dim', 'ffMult']),

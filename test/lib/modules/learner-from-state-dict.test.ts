@@ -29,6 +29,18 @@ test.each<[string, TokenPooling]>([
   expect(made.forwardSync(x).toJSON()).toEqual(model.forwardSync(x).toJSON());
 });
 
+test.each<typeof TokenLearner | typeof TokenLearnerV10 | typeof TokenLearnerV11>([
+  TokenLearner,
+  TokenLearnerV10,
+  TokenLearnerV11,
+])('%p: undefined is the default', (Learner) => {
+  const dict = new Learner({ dim: 2, dtype: 'float64', device }).stateDict();
+  const own = (Learner as typeof TokenLearner).fromStateDict(dict, { dtype: undefined, device } as object);
+  expect(own.dtype).toBe('float64');
+  const others = { dtype: undefined, pooling: undefined, variant: undefined, device } as object;
+  expect(learnerFromStateDict(dict, others).dtype).toBe('float64');
+});
+
 test('options of the other one are refused', () => {
   const dict = new TokenLearner({ dim: 4, device }).stateDict();
   expectThrow(() => learnerFromStateDict(dict, { eps: 1e-5 }), 'ERR_INVALID_ARG_VALUE', "'eps'");

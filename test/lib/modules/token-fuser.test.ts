@@ -125,6 +125,11 @@ test('misuse', async () => {
   await expectReject(fuser.forward(tokens, x), 'ERR_DISPOSED', 'TokenFuser');
 });
 
+test('fromStateDict keeps the dtype of the weights where none is asked for', () => {
+  const dict = cpu({ dim: 2, dtype: 'float64' }).stateDict();
+  expect(TokenFuser.fromStateDict(dict, { device: 'cpu', dtype: undefined } as object).dtype).toBe('float64');
+});
+
 test('outputShape is the shape of the original', () => {
   expect(cpu({ dim: 6 }).outputShape([2, 6, 3, 4])).toEqual([2, 6, 3, 4]);
   expectThrow(() => cpu({ dim: 6 }).outputShape([2, 5, 3, 4]), 'ERR_SHAPE_MISMATCH', '6 channels');
