@@ -216,8 +216,8 @@ export interface NativeBinding {
   manualSeed(seed: bigint): void;
   /** `torch.Tensor.uniform_` on a contiguous float32 or float64 CPU tensor. */
   uniform(target: TensorArg, from: number, to: number): void;
-  /** `torch.Tensor.normal_(0, 1)` on a contiguous float32 or float64 CPU tensor. */
-  normal(target: TensorArg): void;
+  /** `torch.Tensor.normal_(0, 1)` on such a tensor, for a tensor of `dtype`: PyTorch draws fewer numbers for one of 16 bits. */
+  normal(target: TensorArg, dtype: DTypeCode): void;
   /**
    * Normal numbers, or uniform ones from [0, 1), in a floating dtype, drawn on an executor's thread. Resolves to one tensor. The
    * numbers are those of a draw at the time of the call.

@@ -61,18 +61,22 @@ function floatingOptions(options: unknown): Options {
   return checked;
 }
 
-/** Draws in float32 or float64. `convert` turns the float32 draws of a 16-bit dtype into its elements. */
+/** Draws in float32 or float64, for a tensor of the dtype. `convert` turns the float32 draws of a 16-bit dtype into its elements. */
 function random(
   shape: unknown,
   options: unknown,
-  draw: (target: AnyTensor) => void,
+  draw: (target: AnyTensor, dtype: DType) => void,
   convert: (drawn: number, dtype: DType) => Element,
 ): AnyTensor {
   const checked = floatingOptions(options);
   const sizes = checkShape('shape', shape);
-  if (dtypeInfo(checked.dtype).itemSize > 2) return written(checked, sizes, draw);
+  if (dtypeInfo(checked.dtype).itemSize > 2) {
+    return written(checked, sizes, (made) => {
+      draw(made, checked.dtype);
+    });
+  }
   const drawn = allocated(sizes, 'float32');
-  draw(drawn);
+  draw(drawn, checked.dtype);
   const draws = rawElements(checkTensor('tensor', drawn));
   drawn.dispose();
   return indexed(checked, sizes, (i) => convert(Number(draws[i]), checked.dtype));
@@ -82,8 +86,8 @@ export function randn(shape: unknown, options: unknown): AnyTensor {
   return random(
     shape,
     options,
-    (target) => {
-      binding().normal(tensorArgument('tensor', target));
+    (target, dtype) => {
+      binding().normal(tensorArgument('tensor', target), dtypeInfo(dtype).code);
     },
     (drawn) => drawn,
   );
@@ -172,19 +176,47 @@ function truncated(value: Element, dtype: DType): Element {
   );
 }
 
+/** `base + step * count` with one rounding, as one instruction of a processor computes it: the error of each operation is added. */
+function fused(base: number, step: number, count: number): number {
+  const product = step * count;
+  const SPLIT = 2 ** 27 + 1;
+  const high = step * SPLIT - (step * SPLIT - step);
+  const sum = base + product;
+  const added = sum - base;
+  const error = high * count - product + (step - high) * count + (base - (sum - added)) + (product - added);
+  return Number.isFinite(error) ? sum + error : sum;
+}
+
+/** The elements of linspace before the last rounding. PyTorch computes in the dtype, and for integers in float64; from the nearer end. */
+function lineOf(from: number, to: number, count: number, dtype: DType): (index: number) => number {
+  const { itemSize, floating: isFloat } = dtypeInfo(dtype);
+  const round = (value: number): number =>
+    itemSize === 2
+      ? Number(elementValue(dtype, encoded(value, dtype)))
+      : dtype === 'float32'
+        ? Math.fround(value)
+        : value;
+  const [first, last] = [from, to].map(isFloat ? round : Math.trunc) as [number, number];
+  const step = round(round(last - first) / round(count - 1));
+  const moved = (base: number, by: number, steps: number): number => {
+    if (!isFloat || itemSize === 8) return fused(base, by, steps);
+    // The product of two float32 is exact in float64.
+    return base + (itemSize === 2 ? round(by * round(steps)) : by * round(steps));
+  };
+  return (i) => {
+    if (count === 1) return first;
+    return i < Math.floor(count / 2) ? moved(first, step, i) : moved(last, -step, count - i - 1);
+  };
+}
+
 export function linspace(start: unknown, end: unknown, steps: unknown, options: unknown): AnyTensor {
   const asked = tensorOptions(options);
   const { dtype } = asked;
   checkOneOf('options.dtype', dtype, COUNTING);
   const [from, to] = [checkNumber('start', start), checkNumber('end', end)];
   const count = checkInteger('steps', steps, { min: 0 });
-  // PyTorch computes the step in float32 for float32, and counts from the nearer end.
-  const round = dtype === 'float32' ? Math.fround : (value: number): number => value;
-  const step = round((to - from) / (count - 1));
-  return indexed(asked, checkShape('shape', [count]), (i) => {
-    if (count === 1) return truncated(from, dtype);
-    return truncated(i < Math.floor(count / 2) ? from + step * i : to - step * (count - i - 1), dtype);
-  });
+  const line = lineOf(from, to, count, dtype);
+  return indexed(asked, checkShape('shape', [count]), (i) => truncated(line(i), dtype));
 }
 
 export function eye(...[n, m, options]: unknown[]): AnyTensor {

@@ -111,7 +111,8 @@ Napi::Value Addon::uniform(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::normal(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    generator_.normal(bind_target(env, storages_, read_tensor(info[0])));
+    const DType dtype = to_dtype(info[1]);
+    generator_.normal(bind_target(env, storages_, read_tensor(info[0])), dtype);
     return env.Undefined();
   });
 }

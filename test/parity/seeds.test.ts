@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { Linear, manualSeed, Tensor, type Module } from '../../lib';
+import { type FloatDType, Linear, manualSeed, Tensor, type Module } from '../../lib';
 import { bytes, numbers, readJson, type LayerSpec } from './fixtures';
 import { constructAll } from './modules';
 
@@ -13,7 +13,7 @@ interface Parameter {
 
 interface Fixture {
   constructions: { seed: string; layers: LayerSpec[]; parameters: Parameter[] }[];
-  randn: { seed: string; dtype: 'float32' | 'float64'; size: number; values: number[][] }[];
+  randn: { seed: string; dtype: FloatDType; size: number; values: number[][] }[];
   mixed: { seed: string; before: number[]; linear: Parameter[]; after: number[] }[];
 }
 
@@ -32,13 +32,16 @@ function describeModule(module: Module): Parameter[] {
 // Below 16 numbers torch.randn computes in double with the C library, as we do. From 16 on it uses vectorised logarithms, sines and cosines,
 // whose results may differ by a few units from ours: with z = r cos t, r = sqrt(-2 ln u), the logarithm (2 units, halved by
 // the root), the root and the product (1 each) and the cosine (2 units of 1, whatever its value) come to at most 5 units of r, once for
-// each side; r is at most sqrt(-2 ln 2^-24) in float32 and sqrt(-2 ln 2^-53) in float64.
+// each side; r is at most sqrt(-2 ln 2^-24) in float32 and sqrt(-2 ln 2^-53) in float64. The numbers of 16-bit
+// dtypes are those of float32, which may then round to neighbours: a unit of a number from 4 to 8.
 const BLOCKWISE = 16;
 const UNITS = 10;
+const BITS = { float16: 11, bfloat16: 8, float32: 24, float64: 53 };
 
-function randnTolerance(dtype: 'float32' | 'float64', size: number): number {
+function randnTolerance(dtype: FloatDType, size: number): number {
   if (size < BLOCKWISE) return 0;
-  const bits = dtype === 'float32' ? 24 : 53;
+  const bits = BITS[dtype];
+  if (bits < 24) return 2 ** (3 - bits);
   return UNITS * 2 ** (1 - bits) * Math.sqrt(2 * bits * Math.LN2);
 }
 

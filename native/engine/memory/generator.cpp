@@ -27,6 +27,10 @@ void normal_block(T* data) {
   }
 }
 
+/// The uniform numbers of the first round, for n normal ones, at least kBlock. A rest of less than a block is drawn only for a dtype of
+/// 32 or 64 bits, though the last block draws it again.
+int64_t first_draws(int64_t n, DType dtype) { return item_size(dtype) < 4 ? n - n % kBlock : n; }
+
 }  // namespace
 
 void Generator::manual_seed(uint64_t seed) {
@@ -76,12 +80,12 @@ double Generator::normal_double() {
 }
 
 template <typename T>
-void Generator::fill_normal(T* data, int64_t n) {
+void Generator::fill_normal(T* data, int64_t n, DType dtype) {
   if (n < kBlock) {
     for (int64_t i = 0; i < n; ++i) data[i] = static_cast<T>(normal_double());
     return;
   }
-  fill_uniform<T>(data, n, 0, 1);
+  fill_uniform<T>(data, first_draws(n, dtype), 0, 1);
   for (int64_t i = 0; i + kBlock <= n; i += kBlock) normal_block(data + i);
   if (n % kBlock != 0) {
     // The last block overlaps the previous one. It is drawn again, as in PyTorch.
@@ -109,8 +113,8 @@ void Generator::uniform(const Tensor& target, double from, double to) {
   });
 }
 
-void Generator::normal(const Tensor& target) {
-  with_floats(target, [&](auto* data) { fill_normal(data, target.numel()); });
+void Generator::normal(const Tensor& target, DType dtype) {
+  with_floats(target, [&](auto* data) { fill_normal(data, target.numel(), dtype); });
 }
 
 void Generator::skip_uniform(int64_t n, DType dtype) {
@@ -123,7 +127,7 @@ void Generator::skip_normal(int64_t n, DType dtype) {
     for (int64_t i = 0; i < n; ++i) normal_double();
     return;
   }
-  skip_uniform(n % kBlock == 0 ? n : n + kBlock, dtype);
+  skip_uniform(first_draws(n, dtype) + (n % kBlock == 0 ? 0 : kBlock), dtype);
 }
 
 }  // namespace tokenlearner

@@ -23,10 +23,13 @@ class Generator {
 
   /// Tensor.normal_(0, 1) on such a tensor. It uses PyTorch's random stream and method. The last bits of a
   /// value may differ, because PyTorch's vectorised logarithm and cosine differ from the C library's.
-  void normal(const Tensor& target);
+  ///
+  /// @param dtype - that of the tensor for which the numbers are. PyTorch draws fewer for one of 16 bits, in float32.
+  void normal(const Tensor& target, DType dtype);
+  void normal(const Tensor& target) { normal(target, target.dtype); }
 
-  /// Moves on as uniform() or normal() with a tensor of `n` elements would, without the numbers: a fraction of a
-  /// nanosecond for each. `dtype` is float32 or float64.
+  /// Moves on as uniform() or normal() with `n` elements for a tensor of `dtype` would, without the numbers: a fraction of a
+  /// nanosecond for each.
   void skip_uniform(int64_t n, DType dtype);
   void skip_normal(int64_t n, DType dtype);
 
@@ -41,7 +44,7 @@ class Generator {
   template <typename T>
   void fill_uniform(T* data, int64_t n, T from, T to);
   template <typename T>
-  void fill_normal(T* data, int64_t n);
+  void fill_normal(T* data, int64_t n, DType dtype);
 
   Mt19937 engine_;
   // The second sample of the Box-Muller pair. Like PyTorch, it is kept for the next call.

@@ -37,7 +37,7 @@ Outputs RandomOp::run(Inputs, const CallOptions& options) const {
   const Tensor draws = drawn == dtype ? numbers : Tensor::empty(shape, drawn);
   Generator generator = generator_;
   if (settings_.method == Method::normal) {
-    generator.normal(draws);
+    generator.normal(draws, dtype);
   } else {
     generator.uniform(draws, 0, 1);
   }
@@ -53,9 +53,9 @@ std::shared_ptr<const Op> RandomOp::with(Placement, std::vector<Tensor>) const {
 
 void RandomOp::skip(Generator& generator, const Settings& settings, DType dtype) {
   if (settings.method == Method::normal) {
-    generator.skip_normal(settings.numel(), drawn_dtype(dtype));
+    generator.skip_normal(settings.numel(), dtype);
   } else {
-    generator.skip_uniform(settings.numel(), drawn_dtype(dtype));
+    generator.skip_uniform(settings.numel(), dtype);
   }
 }
 

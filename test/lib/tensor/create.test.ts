@@ -76,8 +76,14 @@ describe('arange, linspace, eye, rand', () => {
     const tensor = Tensor.arange(0, 100, 0.1);
     expect(tensor.numel).toBe(1000);
     expect(tensor.data.every((value, i) => value === Math.fround(i * 0.1))).toBe(true);
+  });
+
+  test('linspace rounds each number of float64 once, as PyTorch does', () => {
     const line = Tensor.linspace(-1, 1, 1001, { dtype: 'float64' });
-    expect([line.data[0], line.data[1000], line.data[500]]).toEqual([-1, 1, 0]);
+    expect([line.data[0], line.data[1000], line.data[500]]).toEqual([-1, 1, -2.0816681711721685e-17]);
+    const [first, last] = [1e300, 1.7e308];
+    const steep = Tensor.linspace(first, last, 3, { dtype: 'float64' }).toArray() as number[];
+    expect(steep).toEqual([first, last - (last - first) / 2, last]);
   });
 
   test.each<[string, () => AnyTensor, 'ERR_OUT_OF_RANGE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_INVALID_ARG_TYPE']>(
