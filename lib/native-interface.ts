@@ -171,8 +171,6 @@ export interface NativeProgram {
   inSpec: string;
   outSpec: string;
   outputs: number;
-  /** The outputs that the last run returned as None. */
-  noneOutputs: number[];
   /** True if `setParameters` works. */
   canUpdate: boolean;
   constants: NativeConstant[];
@@ -375,6 +373,8 @@ export interface NativeBinding {
   ): Promise<NativeTensor[]>;
   /** Describes an open program. */
   describeProgram(layer: LayerHandle): NativeProgram;
+  /** A function that tells which outputs are None, by position, once a run has ended. It outlives `disposeLayer`. */
+  noneOutputs(layer: LayerHandle): () => number[];
 
   /**
    * Converts pictures, uint8 tensors of shape (height, width, channels), on the CPU's executor thread. Resolves to one tensor.

@@ -75,8 +75,8 @@ let descriptionOf: (self: unknown) => ProgramDescription;
 export class AotiModel extends Module {
   readonly #description: ProgramDescription;
   readonly #spec: CallSpec;
-  /** The positions of the outputs that are None; unknown until an output is missing. */
-  #none: readonly number[] | undefined;
+  /** The positions of the outputs that are None; empty before the first run has ended. */
+  readonly #noneOutputs: () => readonly number[];
 
   static {
     descriptionOf = (self) => {
@@ -110,6 +110,7 @@ export class AotiModel extends Module {
       ({ type, isParameter }) => !isParameter && type !== 'constant' && type !== 'folded',
     );
     const output = hasOutputs && outputs.length === 1 ? outputs[0] : undefined;
+    this.#noneOutputs = binding().noneOutputs(handle);
     const layer = new AotiLayer(handle, definition, inputs, output, hidden?.originalName);
     attachLayer(this, layer);
     this.#attachCalls(layer);
@@ -240,7 +241,7 @@ export class AotiModel extends Module {
     const control = checkRequest(checkOptions('options', options, REQUEST_OPTIONS));
     const check = (): TensorArg[] => checkValues(known, leaves);
     const outputs = await submitAll<FloatDType>(layerOf(this), check, undefined, control);
-    return this.nameOutputs(this.#results(outputs) as AotiOutputValue);
+    return this.#named(this.#results(outputs));
   }
 
   /**
@@ -250,7 +251,12 @@ export class AotiModel extends Module {
    * @throws TokenLearnerError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE if it is no result of this program.
    */
   nameOutputs(result: AotiOutputValue): Record<string, AnyTensor | null> {
-    const { outputs } = descriptionOf(this);
+    assertUsable(this, AotiModel);
+    return this.#named(result);
+  }
+
+  #named(result: unknown): Record<string, AnyTensor | null> {
+    const { outputs } = this.#description;
     const leaves = flatten(this.#spec.output, 'result', result);
     const tree: Tree = {
       kind: 'record',
@@ -349,15 +355,12 @@ export class AotiModel extends Module {
     return checkValues(this.#description.inputs, leaves);
   }
 
-  /** The outputs in their tree. */
+  /** The outputs in their tree. The model may be disposed, or have other weights than those of the run. */
   #results(outputs: Outputs<FloatDType>): unknown {
     const { output } = this.#spec;
-    const missing = leafCount(output) - outputs.length;
-    if (missing === 0 && output.kind === 'leaf') return outputs[0];
-    if (missing > 0) this.#none ??= binding().describeProgram(layerOf(this).handle).noneOutputs;
-    const none = missing > 0 ? this.#none : [];
+    const none = leafCount(output) > outputs.length ? this.#noneOutputs() : [];
     let leaf = 0;
     let next = 0;
-    return unflatten(output, () => (none?.includes(leaf++) === true ? null : outputs[next++]));
+    return unflatten(output, () => (none.includes(leaf++) ? null : outputs[next++]));
   }
 }

@@ -81,6 +81,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("memoryFile", &Addon::memory_file),
                            InstanceMethod("openProgram", &Addon::open_program),
                            InstanceMethod("describeProgram", &Addon::describe_program),
+                           InstanceMethod("noneOutputs", &Addon::none_outputs),
                            InstanceMethod("imagesToTensor", &Addon::images_to_tensor),
                            InstanceMethod("imagesToTensorSync", &Addon::images_to_tensor_sync),
                            InstanceMethod("tensorToImage", &Addon::tensor_to_image),

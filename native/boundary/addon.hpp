@@ -86,6 +86,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value memory_file(const Napi::CallbackInfo& info);
   Napi::Value open_program(const Napi::CallbackInfo& info);
   Napi::Value describe_program(const Napi::CallbackInfo& info);
+  Napi::Value none_outputs(const Napi::CallbackInfo& info);
 
   // addon.cpp
   Napi::Value configure(const Napi::CallbackInfo& info);

@@ -116,13 +116,22 @@ Napi::Value Addon::describe_program(const Napi::CallbackInfo& info) {
     object.Set("inSpec", program.in_spec());
     object.Set("outSpec", program.out_spec());
     object.Set("outputs", static_cast<double>(program.num_outputs()));
-    std::vector<napi_value> none;
-    for (const std::size_t output : program.none_outputs())
-      none.push_back(Napi::Number::New(env, static_cast<double>(output)));
-    object.Set("noneOutputs", from_values(env, none));
     object.Set("canUpdate", program.can_update());
     object.Set("constants", from_values(env, constants));
     return object;
+  });
+}
+
+Napi::Value Addon::none_outputs(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Napi::Env env) {
+    const std::shared_ptr<const Op> op = unwrap(info[0]).op();
+    const auto read = [none = aoti_op(*op).program().none_outputs()](const Napi::CallbackInfo& call) {
+      std::vector<napi_value> positions;
+      for (const std::size_t output : none->get())
+        positions.push_back(Napi::Number::New(call.Env(), static_cast<double>(output)));
+      return from_values(call.Env(), positions);
+    };
+    return Napi::Function::New(env, read);
   });
 }
 

@@ -217,11 +217,6 @@ bool AotiProgram::can_update() const {
   return library_->update_constants != nullptr && library_->constants != nullptr;
 }
 
-std::vector<std::size_t> AotiProgram::none_outputs() const {
-  const std::lock_guard lock(mutex_);
-  return none_;
-}
-
 std::vector<TorchTensor> AotiProgram::run(const std::vector<Tensor>& inputs) const {
   const Turn turn(*this);
   if (is_broken_)
@@ -261,8 +256,7 @@ std::vector<TorchTensor> AotiProgram::run(const std::vector<Tensor>& inputs) con
       outputs.emplace_back(made[i]);
     }
   }
-  const std::lock_guard lock(mutex_);
-  none_ = std::move(none);
+  if (!none.empty()) none_->set(std::move(none));
   return outputs;
 }
 
@@ -307,6 +301,7 @@ void AotiProgram::update(const std::vector<std::size_t>& positions, const std::v
 std::shared_ptr<const AotiProgram> AotiProgram::with_values(const std::vector<std::size_t>& positions,
                                                             const std::vector<Tensor>& values) const {
   auto updated = std::make_shared<AotiProgram>(source_, library_, given_);
+  updated->none_ = none_;
   updated->update(positions, values);
   return updated;
 }

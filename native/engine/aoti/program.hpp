@@ -53,6 +53,24 @@ struct AotiConstant {
   void* data = nullptr;
 };
 
+/// The outputs that are None, by position: a part of the code, so the same for each run and all weights. Known after the first run.
+/// Any thread.
+class NoneOutputs {
+ public:
+  void set(std::vector<std::size_t> positions) {
+    const std::lock_guard lock(mutex_);
+    positions_ = std::move(positions);
+  }
+  std::vector<std::size_t> get() const {
+    const std::lock_guard lock(mutex_);
+    return positions_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::size_t> positions_;
+};
+
 /// A compiled program with the values of its constants. Immutable, apart from what the program does to its own buffers. Any thread
 /// may run it. It is deleted when nobody holds it.
 class AotiProgram {
@@ -78,8 +96,8 @@ class AotiProgram {
   /// True if with_values() works.
   bool can_update() const;
 
-  /// The outputs that are None, by position, as the last run had them.
-  std::vector<std::size_t> none_outputs() const;
+  /// That of all programs that with_values() has made of this one. It outlives them.
+  std::shared_ptr<const NoneOutputs> none_outputs() const { return none_; }
 
   /// Runs the program. The inputs are on its device, and as the program expects them. Waits while `instances` runs are
   /// under way. Outputs that are None are left out. The outputs may use the memory of inputs and
@@ -121,12 +139,12 @@ class AotiProgram {
   std::vector<AotiConstant> constants_;
   /// True if the compiler's first run computes some constants.
   bool has_folded_ = false;
+  std::shared_ptr<NoneOutputs> none_ = std::make_shared<NoneOutputs>();
 
   // A container's own queue can wait for ever after a run that failed, so it never has to wait.
   mutable std::mutex mutex_;
   mutable std::condition_variable turn_;
   mutable int running_ = 0;
-  mutable std::vector<std::size_t> none_;
   mutable std::atomic<bool> has_run_ = false;
   mutable std::atomic<bool> is_broken_ = false;
 };

@@ -147,6 +147,21 @@ class Same(nn.Module):
         return (torch.randn(batch, 16),)
 
 
+class Optional(nn.Module):
+    """None among the outputs: (B, 16) to [(B, 16), None, {"mean": (B,)}]."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(16))
+
+    def forward(self, x):
+        return [x * self.weight, None, {"mean": x.mean(1)}]
+
+    @staticmethod
+    def inputs(batch):
+        return (torch.randn(batch, 16),)
+
+
 PROGRAMS = {
     "conv": Conv,
     "vit": ViT,
@@ -156,6 +171,7 @@ PROGRAMS = {
     "throws": Throws,
     "half": Half,
     "same": Same,
+    "optional": Optional,
     "blob": Weights,
     "pickled": Weights,
 }
@@ -173,7 +189,7 @@ def array(value: torch.Tensor) -> numpy.ndarray:
 
 
 def run(package, inputs) -> list[torch.Tensor]:
-    return [leaf.clone() for leaf in torch.utils._pytree.tree_leaves(package(*inputs))]
+    return [leaf.clone() for leaf in torch.utils._pytree.tree_leaves(package(*inputs)) if leaf is not None]
 
 
 def add_run(arrays: dict, key: str, inputs, outputs) -> None:

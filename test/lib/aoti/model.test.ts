@@ -1,4 +1,4 @@
-import { AotiModel, loadNpz, Tensor } from '../../../lib/index';
+import { AotiModel, loadNpz, openShared, Tensor } from '../../../lib/index';
 import { difference, expectEqual, numbers, RELATIVE, values } from './numbers';
 import { BATCHES, describeWithPrograms } from './programs';
 
@@ -6,7 +6,7 @@ const load = (file: string, options = {}) => AotiModel.load(file, { trusted: tru
 
 describeWithPrograms(
   'an AotiModel',
-  ['conv', 'vit', 'record', 'words', 'throws', 'half', 'same'],
+  ['conv', 'vit', 'record', 'words', 'throws', 'half', 'same', 'optional'],
   (programs) => {
     test.each(['conv', 'vit', 'half'] as const)('%s has the numbers of PyTorch', async (name) => {
       const { file, values: npz } = programs()[name];
@@ -83,6 +83,41 @@ describeWithPrograms(
       expect(turned.shape).toEqual([16, 2]);
       const [, again] = model.forwardSync<[Tensor, Tensor, Tensor]>(x);
       expect(numbers(again)).toEqual(before);
+    });
+
+    test('None is null, whatever happens to the model during its first run', async () => {
+      const { file, values: npz } = programs().optional;
+      const dict = await loadNpz(npz);
+      const [x] = values(dict, '4.in');
+      const [product, mean] = values(dict, '4.out');
+      type Result = [Tensor, null, { mean: Tensor }];
+      const expectResult = ([first, none, record]: Result) => {
+        expectEqual(first, product);
+        expect(none).toBeNull();
+        expectEqual(record.mean, mean);
+      };
+      for (const disturb of [
+        (model: AotiModel) => model.loadStateDict({ weight: Tensor.ones([16]) }),
+        (model: AotiModel) => {
+          model.dispose();
+        },
+      ]) {
+        const model = await load(file);
+        const [{ name } = { name: '' }] = model.inputs;
+        const runs = [model.forward<Result>(x as Tensor), model.forward<Result>(x as Tensor)];
+        const named = model.runNamed({ [name]: x as Tensor });
+        disturb(model);
+        for (const run of runs) expectResult(await run);
+        expect(Object.values(await named).map((each) => each?.shape)).toEqual([[4, 16], undefined, [4]]);
+      }
+      const model = await load(file);
+      const opened = openShared<AotiModel>(model.share());
+      expectResult(await opened.forward<Result>(x as Tensor));
+      const changed = await load(file);
+      changed.loadStateDict({ weight: Tensor.ones([16]) });
+      const [same, none] = changed.forwardSync<Result>(x as Tensor);
+      expectEqual(same, x);
+      expect(none).toBeNull();
     });
 
     test('JavaScript memory and strided inputs', async () => {

@@ -25,6 +25,7 @@ export type ProgramName =
   | 'throws'
   | 'half'
   | 'same'
+  | 'optional'
   | 'blob'
   | 'pickled'
   | 'several';
