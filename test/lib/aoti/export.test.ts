@@ -42,7 +42,17 @@ class Pair(nn.Module):
     def forward(self, x, other):
         return {"sum": x + other["y"], "parts": (x * 2, [other["y"].argmax(-1)])}
 
+class Noise(nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
 features = Features()
+
+def noise():
+    return Noise(), (torch.randn(3, 4),)
+
+def mixed():
+    return nn.Sequential(nn.Linear(4, 4).to(torch.bfloat16)), (torch.randn(3, 4).to(torch.bfloat16), torch.ones(3).int())
 
 def pair():
     return Pair(), (torch.randn(3, 4), {"y": torch.randn(3, 4)})
@@ -135,6 +145,77 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
       const [actual, expected] = [await parts.forward(x), await whole.forward(x)];
       expect(actual.shape).toEqual([5, 5]);
       expect(actual.allClose(expected, { rtol: 1e-5, atol: 1e-6 })).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  /** Runs lines of Python after `from export import *`, and returns the JSON that they print. */
+  const evaluate = async (...lines: string[]): Promise<unknown> =>
+    JSON.parse(
+      await runPython([
+        ...[
+          '-I',
+          '-c',
+          ['import json, sys', 'sys.path[:0] = sys.argv[1:]', 'from export import *', ...lines].join('\n'),
+        ],
+        ...[path.dirname(SCRIPT), folder],
+      ]),
+    );
+
+  run(
+    'keeps the smallest size that was declared, and never takes a batch of 0',
+    async () => {
+      const minima = await evaluate(
+        'def smallest(dim):',
+        '    program = torch.export.export(nn.ReLU(), (torch.randn(4, 4),), dynamic_shapes=({0: dim},))',
+        "    return signature(program, ['x'])['inputs'][0]['shape'][0]['min']",
+        'dim, auto = torch.export.Dim, torch.export.Dim.AUTO',
+        "dims = [dim('b'), *(dim('b', min=least) for least in range(4)), auto]",
+        'print(json.dumps([smallest(each) for each in dims]))',
+      );
+      expect(minima).toEqual([1, 1, 1, 2, 3, 2]);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'compares all outputs, and refuses a NaN or an infinity that the module does not give',
+    async () => {
+      const errors = await evaluate(
+        'inf, nan = math.inf, math.nan',
+        'pairs = [([1, 2], [1, 2]), ([1, nan], [1, 2]), ([1, 2], [1, nan]), ([1, nan], [1, nan]), ([1, inf], [1, -inf]), ([4, 3, inf], [0, 3, inf])]',
+        'errors = [relative_error(torch.tensor(a), torch.tensor(b)) for a, b in pairs]',
+        'print(json.dumps([error if math.isfinite(error) else str(error) for error in errors]))',
+      );
+      expect(errors).toEqual([0, 'inf', 'inf', 0, 'inf', 4 / 3]);
+      const { status, stderr } = spawnSync(python ?? '', [SCRIPT, nets('noise'), file('noise.pt2')], {
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringMatching(
+          /noise\.pt2 is written, but its outputs are not the module's: relative error .*--no-check/,
+        ),
+      ]);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'converts a module and its float inputs where --dtype asks for it, and nothing otherwise',
+    async () => {
+      const dtypes = await evaluate(
+        'def dtypes(*options):',
+        "    module, inputs, *_ = make_module(parse_arguments([*options, 'x.pt2']))",
+        '    return [dtype_name(value) for value in (*module.parameters(), *inputs)]',
+        `nets = sys.argv[2] + '/nets.py:'`,
+        "print(json.dumps([dtypes(nets + 'mixed'), dtypes(nets + 'mixed', '--dtype', 'float64'), dtypes(nets + 'features', '--input', '3,8,8', '--dtype', 'float16')]))",
+      );
+      expect(dtypes).toEqual([
+        ['bfloat16', 'bfloat16', 'bfloat16', 'int32'],
+        ['float64', 'float64', 'float64', 'int32'],
+        ['float16', 'float16', 'float16'],
+      ]);
     },
     TIMEOUT_MS,
   );
