@@ -113,14 +113,13 @@ function refuse(file: string): (error: unknown) => never {
 }
 
 /**
- * True if a lock's process is gone or no longer renews the lock. Clocks of two machines differ, so a time in the future counts
- * only for locks of this machine; for others, `unchanged` (milliseconds without a change) decides.
+ * True if a lock's process is gone or no longer renews the lock. Clocks of two machines differ, so its time counts only for locks of
+ * this machine; for others, `unchanged` (milliseconds without a change) decides.
  */
 function isAbandoned({ holder, modified }: Sighting, unchanged: number, stale: number): boolean {
   const isLocal = holder?.host === hostname();
   if (isLocal && !isAlive(holder.pid)) return true;
-  const age = Date.now() - modified;
-  return age > stale || (isLocal && age < -stale) || unchanged > stale;
+  return (isLocal && Math.abs(Date.now() - modified) > stale) || unchanged > stale;
 }
 
 /**

@@ -39,10 +39,9 @@ describe('withLock', () => {
   it("takes over another machine's lock only if it is not renewed", async () => {
     const file = path.join(folder, 'remote');
     writeFileSync(file, JSON.stringify({ token: 'other', pid: 1, host: 'elsewhere.invalid' }));
-    const onWait = jest.fn(() => {
-      utimesSync(file, 0, 0);
-    });
-    await expect(withLock(file, () => Promise.resolve('done'), { poll: 2, onWait })).resolves.toBe('done');
+    const onWait = jest.fn();
+    const options = { poll: 2, stale: 100, onWait };
+    await expect(withLock(file, () => Promise.resolve('done'), options)).resolves.toBe('done');
     expect(onWait).toHaveBeenCalledTimes(1);
     expect(readdirSync(folder)).not.toContainEqual(expect.stringMatching(/^remote/));
   });
@@ -59,6 +58,7 @@ describe('a lock that is not renewed', () => {
     ['of a live process of another user, a year ahead', { pid: 1 }, later, 60_000],
     ['of a live process, less ahead than a lock may be old', {}, soon, 200],
     ['of another machine, whose clock is ahead', { host: 'elsewhere.invalid' }, later, 200],
+    ['of another machine, whose clock is behind', { host: 'elsewhere.invalid' }, new Date(0), 200],
     ['of a live process, from the past', {}, new Date(0), 60_000],
   ])('%s, is taken over', async (name, more, time, stale) => {
     const file = path.join(folder, name);
@@ -76,12 +76,15 @@ describe('a lock that is not renewed', () => {
     );
   });
 
-  it('is waited for while another machine renews it, whatever its clock says', async () => {
-    const file = path.join(folder, 'renewed');
+  it.each([
+    ['ahead', later],
+    ['behind', new Date(0)],
+  ])('is waited for while another machine renews it, whose clock is %s', async (name, clock) => {
+    const file = path.join(folder, `renewed ${name}`);
     writeFileSync(file, holder({ host: 'elsewhere.invalid' }));
     let renewals = 0;
     const renew = (): void => {
-      const time = new Date(later.getTime() + ++renewals * 1000);
+      const time = new Date(clock.getTime() + ++renewals * 1000);
       utimesSync(file, time, time);
     };
     renew();
