@@ -129,9 +129,18 @@ function inspectWanted({ root, host, version, variant }: Job): FoundLibtorch | n
 }
 
 async function install(job: Job): Promise<FoundLibtorch> {
+  const downloads = downloadFolder(job);
+  if (downloads === null) return obtainAndUnpack(job, null);
+  // Installs into other folders download to the same place.
+  const onWait = () => {
+    job.log(`Another process is downloading to ${downloads}; waiting for it.`);
+  };
+  return withLock(lockOf(downloads), () => obtainAndUnpack(job, downloads), { onWait });
+}
+
+async function obtainAndUnpack(job: Job, downloads: string | null): Promise<FoundLibtorch> {
   const { root, host, log, entry, isNamed } = job;
   await deleteLeftovers(root);
-  const downloads = downloadFolder(job);
   await checkSpace(entry, path.dirname(root), downloads);
   const archives = await obtainArchives(job, downloads);
   const temporary = temporaryName(root);

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { cachedLibtorchFolder, downloadsFolder, type Host } from './cache';
 import { folderSize } from './folder-size';
-import { isLockName } from './lock';
+import { isLockName, type LockOptions, lockOf, withLock } from './lock';
 import { isTemporaryName, leftoversBeside } from './owned';
 
 /** The leftovers of one version and variant in the cache. */
@@ -19,8 +19,8 @@ export interface Leftovers {
 const RUNTIME = /^(\d+\.\d+\.\d+-(\w+))(?=$|~|\.lock)/;
 
 /**
- * Lists the leftovers in the cache. An install that is under way has the same files: hold the runtime's lock to delete them, and list
- * them again.
+ * Lists the leftovers in the cache. An install that is under way has the same files: hold the runtime's lock to delete them, and that of
+ * its downloads, and list them again.
  */
 export function listLeftovers(host: Host): Leftovers[] {
   const [cache, downloads] = [cachedLibtorchFolder(host), downloadsFolder(host)];
@@ -39,7 +39,8 @@ export function listLeftovers(host: Host): Leftovers[] {
     if (isTemporaryName(name, root) || isLockName(name, root)) add(name, path.join(cache, name));
   }
   for (const entry of entriesOf(downloads)) {
-    if (entry.isDirectory() && RUNTIME.exec(entry.name)?.[1] === entry.name)
+    const runtime = RUNTIME.exec(entry.name)?.[1] ?? '';
+    if ((entry.isDirectory() && runtime === entry.name) || isLockName(entry.name, runtime))
       add(entry.name, path.join(downloads, entry.name));
   }
   return [...found.values()];
@@ -52,10 +53,24 @@ export function leftoverBytes(host: Host): number {
     .reduce((sum, file) => sum + folderSize(file), 0);
 }
 
-/** Deletes a runtime's leftovers in the cache, except `lock`, which the caller must hold. */
-export async function deleteCachedLeftovers(root: string, host: Host, lock: string): Promise<void> {
-  const paths = listLeftovers(host).find((each) => each.root === root)?.paths ?? [];
-  for (const file of paths) if (file !== lock) await rm(file, { recursive: true, force: true });
+/** Deletes a runtime's leftovers in the cache, except `lock`, which the caller must hold. Waits for who downloads. */
+export async function deleteCachedLeftovers(
+  root: string,
+  host: Host,
+  lock: string,
+  options: LockOptions = {},
+): Promise<void> {
+  const downloads = downloadsFolder(host);
+  const isDownload = (file: string): boolean => path.dirname(file) === downloads;
+  const remove = async (isChosen: (file: string) => boolean): Promise<void> => {
+    const paths = listLeftovers(host).find((each) => each.root === root)?.paths ?? [];
+    for (const file of paths.filter(isChosen)) await rm(file, { recursive: true, force: true });
+  };
+  await remove((file) => file !== lock && !isDownload(file));
+  const found = listLeftovers(host).find((each) => each.root === root)?.paths ?? [];
+  if (downloads === null || !found.some(isDownload)) return;
+  const held = lockOf(path.join(downloads, path.basename(root)));
+  await withLock(held, () => remove((file) => file !== held && isDownload(file)), options);
 }
 
 /** True if an interrupted install left something of a runtime, in the cache or beside its folder. */

@@ -78,7 +78,7 @@ export async function removeRuntime(folder: string, options: RemoveOptions = {})
     const work = async (): Promise<void> => {
       await deleteRuntime(root, !isCached);
       await deleteLeftovers(root);
-      await deleteCachedLeftovers(root, host, lockOf(root));
+      await deleteCachedLeftovers(root, host, lockOf(root), { onWait });
     };
     await withLock(lockOf(root), work, { onWait });
   } catch (error) {

@@ -137,6 +137,7 @@ describe('remove', () => {
     const lock = JSON.stringify({ token: UUID, pid, host: hostname() });
     writeFiles(path.dirname(cache), {
       [`downloads/${name}/torch.zip.part`]: 'p'.repeat(2_000_000),
+      [`downloads/${name}.lock`]: lock,
       [`libtorch/${name}~${UUID}/lib/libtorch_cpu.so`]: 'half',
       [`libtorch/${name}.lock`]: lock,
       [`libtorch/${name}.lock.${UUID}`]: lock,
@@ -171,7 +172,10 @@ describe('remove', () => {
     interrupted(cache, `${VERSION}-cu130`);
     await run('remove --variant cpu');
     expect(existsSync(root)).toBe(false);
-    expect(readdirSync(path.join(path.dirname(cache), 'downloads'))).toEqual([`${VERSION}-cu130`]);
+    expect(readdirSync(path.join(path.dirname(cache), 'downloads')).sort()).toEqual([
+      `${VERSION}-cu130`,
+      `${VERSION}-cu130.lock`,
+    ]);
     expect(readdirSync(cache).every((name) => name.startsWith(`${VERSION}-cu130`))).toBe(true);
   });
 

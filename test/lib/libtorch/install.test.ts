@@ -216,6 +216,28 @@ describe('installLibtorch with a folder of its own', () => {
     expect(readFileSync(path.join(own, 'lib', 'libc10.so'), 'utf8')).toBe('c10');
   });
 
+  it('waits for an install into another folder that downloads to the same place', async () => {
+    const options = machine();
+    let open = 0;
+    let most = 0;
+    const pip = async (_source: unknown, target: string) => {
+      most = Math.max(most, ++open);
+      writeFiles(target, { 'torch+cpu.whl': wheel });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      open--;
+      return { wheel: path.join(target, 'torch+cpu.whl'), reason: null } as const;
+    };
+    const log = jest.fn();
+    const folders = ['one', 'two'].map((name) => path.join(folder, name));
+    const found = await Promise.all(
+      folders.map((own) => installLibtorch({ ...options, pip, log, folder: own })),
+    );
+    expect(found.map(({ root }) => root)).toEqual(folders);
+    expect(most).toBe(1);
+    expect(log).toHaveBeenCalledWith(expect.stringContaining('Another process is downloading'));
+    expect(readdirSync(cacheOf(options.host, 'downloads'))).toEqual([]);
+  });
+
   it('never deletes what it did not install', async () => {
     const precious = path.join(folder, 'precious');
     writeFiles(precious, { 'thesis.txt': 'words' });
