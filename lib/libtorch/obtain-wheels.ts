@@ -49,7 +49,10 @@ export async function checkGivenWheels(folder: string, entry: ManifestEntry): Pr
   }
   const chosen = pins.length > 0 ? pins.map(({ file }) => file) : [...torch, ...names.filter(isNvidia)];
   const files = chosen.map((name) => path.join(folder, name));
-  for (const file of files) await demandPinned(file, pins);
+  for (const file of files) {
+    const reason = await whyNotPinned(file, pins);
+    if (reason !== null) throw installError(reason);
+  }
   return files;
 }
 
@@ -83,6 +86,8 @@ async function obtainNvidia(
 ): Promise<string[]> {
   const { entry, title, log, pipAll = pipDownloadAll } = options;
   const folder = path.join(options.folder, 'nvidia');
+  // Without pins, all wheels in it are taken: those of an earlier attempt may be of other versions.
+  if (pins.length === 0) await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o755 });
   const companions = pins.filter(({ file }) => file !== path.basename(torch));
   const requirements =
@@ -115,19 +120,22 @@ async function missingRequirements(folder: string, pins: readonly PinnedWheel[])
   return requirements;
 }
 
-/** Refuses a file without a pin, if there are pins, and a file with another hash. */
-async function demandPinned(file: string, pins: readonly PinnedWheel[]): Promise<void> {
-  if (pins.length === 0) return;
+/** Why a file is refused, if there are pins: it has none, or another hash. Null if it is not. */
+async function whyNotPinned(file: string, pins: readonly PinnedWheel[]): Promise<string | null> {
+  if (pins.length === 0) return null;
   const name = path.basename(file);
   const pin = pins.find((each) => each.file === name);
-  if (pin === undefined) {
-    throw installError(`pip downloaded ${name}, which is not one of the pinned wheels`);
-  }
+  if (pin === undefined) return `${name} is not one of the pinned wheels`;
   const actual = await fileSha256(file);
-  if (actual === pin.sha256) return;
-  if (actual === null) throw installError(`pip did not download ${name}`);
+  if (actual === pin.sha256) return null;
+  if (actual === null) return `${name} is missing`;
+  return `${name} is not the expected file: its sha256 is ${actual}, expected ${pin.sha256}`;
+}
+
+/** Deletes a file of pip's that is refused, so that it is not found again. */
+async function demandPinned(file: string, pins: readonly PinnedWheel[]): Promise<void> {
+  const reason = await whyNotPinned(file, pins);
+  if (reason === null) return;
   await rm(file, { force: true });
-  throw installError(
-    `${name} is not the expected file and was deleted: its sha256 is ${actual}, expected ${pin.sha256}`,
-  );
+  throw installError(`pip's download was refused and deleted: ${reason}`);
 }

@@ -1,5 +1,5 @@
 import { spawn, type StdioOptions } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../errors';
 import { thisHost } from './cache';
@@ -23,13 +23,33 @@ const WHEEL_TAG = ['--python-version', '3.11', '--implementation', 'cp', '--abi'
 
 /**
  * Downloads a wheel through pip into a folder: from pip's configured index and then, if `withIndex` is set, from PyTorch's own.
- * Installs nothing.
+ * Installs nothing. A wheel that lies in the folder already is not taken for pip's.
  */
 export async function pipDownload(
   source: PipSource,
   folder: string,
   withIndex: boolean,
   run: RunProgram = runProgram,
+): Promise<PipResult> {
+  await mkdir(folder, { recursive: true, mode: 0o755 });
+  const own = await mkdtemp(path.join(folder, 'pip-'));
+  try {
+    const result = await downloadWheel(source, own, withIndex, run);
+    if (result.wheel === null) return result;
+    const wheel = path.join(folder, path.basename(result.wheel));
+    await rename(result.wheel, wheel);
+    return { wheel, reason: null };
+  } finally {
+    await rm(own, { recursive: true, force: true });
+  }
+}
+
+/** As {@link pipDownload}, into an empty folder. */
+async function downloadWheel(
+  source: PipSource,
+  folder: string,
+  withIndex: boolean,
+  run: RunProgram,
 ): Promise<PipResult> {
   const base = downloadInto(folder, '--no-deps');
   const tags = [...WHEEL_TAG, ...source.platforms.flatMap((platform) => ['--platform', platform])];

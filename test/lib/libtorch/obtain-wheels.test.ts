@@ -102,15 +102,23 @@ describe('a CUDA build', () => {
     expect(log).toHaveBeenCalledWith(expect.stringContaining('No hashes of libtorch'));
   });
 
+  it('takes no wheel of an earlier attempt where no hash is known', async () => {
+    const options = machine({ manifest: manifestWith([]) });
+    const downloads = path.join(options.host.home, '.cache', 'tokenlearner', 'downloads', '2.14.1-cu130');
+    writeFiles(path.join(downloads, 'nvidia'), { 'nvidia_cublas-1.0-py3-none-linux_x86_64.whl': 'stale' });
+    await expect(installLibtorch(options)).resolves.toMatchObject({ variant: 'cu130' });
+  });
+
   it('refuses a wheel with another hash, and one that is not pinned', async () => {
     const wrong = [pin(TORCH, torch), { ...pin(CUBLAS, cublas), sha256: sha256('else') }];
     await expect(installLibtorch(machine({ manifest: manifestWith(wrong) }))).rejects.toThrow(
-      /nvidia_cublas.* is not the expected file and was deleted/,
+      /deleted: nvidia_cublas.* is not the expected file/,
     );
     const other = [{ ...pin(TORCH, torch), file: 'torch-2.14.1-cp999-cp999-linux_x86_64.whl' }];
-    await expect(installLibtorch(machine({ manifest: manifestWith(other) }))).rejects.toThrow(
-      'not one of the pinned wheels',
-    );
+    const options = machine({ manifest: manifestWith(other) });
+    await expect(installLibtorch(options)).rejects.toThrow('not one of the pinned wheels');
+    const downloads = path.join(options.host.home, '.cache', 'tokenlearner', 'downloads', '2.14.1-cu130');
+    expect(readdirSync(downloads)).toEqual([]);
   });
 
   it('does not download again what an earlier attempt downloaded', async () => {
@@ -141,6 +149,7 @@ describe('a CUDA build', () => {
     await expect(installLibtorch(machine({ fromFile: given }))).resolves.toMatchObject({ variant: 'cu130' });
     writeFiles(given, { [CUBLAS]: 'other' });
     await expect(installLibtorch(machine({ fromFile: given }))).rejects.toThrow('is not the expected file');
+    expect(readdirSync(given).sort()).toEqual([CUBLAS, TORCH]);
     expect(bringTorch).not.toHaveBeenCalled();
   });
 });

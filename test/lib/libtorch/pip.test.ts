@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, existsSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import path from 'node:path';
 import { pipDownload, pipDownloadAll } from '../../../lib/libtorch/pip';
@@ -18,12 +18,16 @@ const noMatch = {
 describe('pipDownload', () => {
   it('asks for the wheel of one Python, whichever runs, and installs nothing', async () => {
     const target = path.join(folder, 'found');
-    const run = jest.fn(() => {
-      writeFiles(target, { 'torch-2.13.0.whl': '' });
+    const run = jest.fn((_: string, args: readonly string[]) => {
+      writeFiles(args[args.indexOf('--dest') + 1] ?? '', { 'torch-2.13.0.whl': 'new' });
       return Promise.resolve({ status: 0, stderr: '' });
     });
+    // Of earlier attempts.
+    writeFiles(target, { 'a-stale.whl': '', 'torch-2.13.0.whl': '' });
     const result = await pipDownload(source, target, true, run);
     expect(result).toEqual({ wheel: path.join(target, 'torch-2.13.0.whl'), reason: null });
+    expect(readFileSync(path.join(target, 'torch-2.13.0.whl'), 'utf8')).toBe('new');
+    expect(readdirSync(target)).toEqual(['a-stale.whl', 'torch-2.13.0.whl']);
     const [, args] = run.mock.calls[0] as unknown as [string, string[]];
     expect(args.join(' ')).toMatch(/^-I -m pip download --no-deps /);
     expect(args.join(' ')).toContain('--abi cp311 --platform one --platform two');
