@@ -107,7 +107,7 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * Creates a tensor of independent normal numbers with mean 0 and variance 1, from the generator that {@link manualSeed} seeds.
    * The stream and the method are those of `torch.randn` on the CPU. A value may differ from PyTorch's in its last bits.
    */
-  static randn<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
+  static randn<D extends FloatDType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
     return create.randn(shape, options) as Tensor<D>;
   }
 
@@ -115,7 +115,7 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * Creates a tensor of independent numbers from [0, 1), from the generator that {@link manualSeed} seeds. They are those of
    * `torch.rand` on the CPU, bit for bit.
    */
-  static rand<D extends DType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
+  static rand<D extends FloatDType = 'float32'>(shape: Shape, options?: TensorOptions<D>): Tensor<D> {
     return create.rand(shape, options) as Tensor<D>;
   }
 
@@ -123,7 +123,7 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * The same numbers as {@link randn}, drawn on the thread of an executor: for large tensors, so that the event loop goes on. The
    * numbers are those that `randn` would draw at the time of the call, and later draws go on from there.
    */
-  static async randnAsync<D extends DType = 'float32'>(
+  static async randnAsync<D extends FloatDType = 'float32'>(
     shape: Shape,
     options?: TensorOptions<D>,
   ): Promise<Tensor<D>> {
@@ -131,7 +131,7 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
   }
 
   /** The same numbers as {@link rand}, drawn on the thread of an executor. See {@link randnAsync}. */
-  static async randAsync<D extends DType = 'float32'>(
+  static async randAsync<D extends FloatDType = 'float32'>(
     shape: Shape,
     options?: TensorOptions<D>,
   ): Promise<Tensor<D>> {
@@ -146,16 +146,16 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
    * @throws TokenLearnerError ERR_OUT_OF_RANGE if `step` is 0 or leads away from `end`, or if a number is not in the dtype's range;
    * ERR_INVALID_ARG_VALUE for bool, and for fractions in an integer dtype.
    */
-  static arange<D extends DType = 'float32' | 'int64'>(
+  static arange<D extends Exclude<DType, 'bool'> = 'float32' | 'int64'>(
     end: number | bigint,
     options?: TensorOptions<D>,
   ): Tensor<D>;
-  static arange<D extends DType = 'float32' | 'int64'>(
+  static arange<D extends Exclude<DType, 'bool'> = 'float32' | 'int64'>(
     start: number | bigint,
     end: number | bigint,
     options?: TensorOptions<D>,
   ): Tensor<D>;
-  static arange<D extends DType = 'float32' | 'int64'>(
+  static arange<D extends Exclude<DType, 'bool'> = 'float32' | 'int64'>(
     start: number | bigint,
     end: number | bigint,
     step: number | bigint,
@@ -165,8 +165,8 @@ export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
     return create.arange(...withOptions(given, 3));
   }
 
-  /** Creates a tensor of `steps` numbers, evenly spaced from `start` to `end`, including both. */
-  static linspace<D extends DType = 'float32'>(
+  /** Creates a tensor of `steps` numbers, evenly spaced from `start` to `end`, including both: those of `torch.linspace`. */
+  static linspace<D extends Exclude<DType, 'bool'> = 'float32'>(
     start: number,
     end: number,
     steps: number,

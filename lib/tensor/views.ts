@@ -48,10 +48,12 @@ function replaced<D extends DType>(
   { start, length, step = 1 }: { start: number; length: number; step?: number },
 ): Tensor<D> {
   const stride = view.strides[dim] ?? 1;
+  // The stride of a single element reaches nothing, and its product with a large step would be no offset.
+  const by = length <= 1 ? 1 : step;
   return makeTensor<D>({
     ...view,
     shape: spliced(view.shape, dim, 1, length),
-    strides: spliced(view.strides, dim, 1, stride * step),
+    strides: spliced(view.strides, dim, 1, stride * by),
     offset: length === 0 ? view.offset : shifted(view, start * stride),
   });
 }

@@ -92,12 +92,16 @@ describe('arange, linspace, eye, rand', () => {
       ['a step away from the end', () => Tensor.arange(1, 0), 'ERR_OUT_OF_RANGE'],
       ['an endless range', () => Tensor.arange(Infinity), 'ERR_OUT_OF_RANGE'],
       ['too many numbers', () => Tensor.arange(0, 1e300, 1.5), 'ERR_OUT_OF_RANGE'],
+      // @ts-expect-error -- the types say so too
       ['bool', () => Tensor.arange(2, { dtype: 'bool' }), 'ERR_INVALID_ARG_VALUE'],
       ['fractions of integers', () => Tensor.arange(0, 2, 0.5, { dtype: 'int32' }), 'ERR_INVALID_ARG_VALUE'],
       ['integers that do not fit', () => Tensor.arange(300, { dtype: 'uint8' }), 'ERR_OUT_OF_RANGE'],
       ['no number', () => Tensor.arange('3' as never), 'ERR_INVALID_ARG_TYPE'],
       ['a negative number of steps', () => Tensor.linspace(0, 1, -1), 'ERR_OUT_OF_RANGE'],
       ['a negative number of rows', () => Tensor.eye(-1), 'ERR_OUT_OF_RANGE'],
+      // @ts-expect-error -- the types say so too
+      ['a line of bool', () => Tensor.linspace(0, 1, 2, { dtype: 'bool' }), 'ERR_INVALID_ARG_VALUE'],
+      // @ts-expect-error -- the types say so too
       ['random integers', () => Tensor.rand([1], { dtype: 'int32' }), 'ERR_INVALID_ARG_VALUE'],
     ],
   )('%s is refused', (_, use, code) => {

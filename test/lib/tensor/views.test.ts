@@ -49,6 +49,15 @@ test('views of tensors without elements stay inside the memory', () => {
   ]);
 });
 
+test('a slice of one element can be read, whatever the step', () => {
+  for (const step of [2, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
+    const row = source().slice(1, 1, undefined, step);
+    expect(row.shape).toEqual([2, 1, 4]);
+    expect(row.contiguous().toArray()).toEqual(source().slice(1, 1, 2).toArray());
+    expect(row.to('float64').sum().item()).toBe(row.to('float64').contiguous().sum().item());
+  }
+});
+
 test('views of views add their offsets', () => {
   const tensor = source().select(0, 1).narrow(0, 1, 2).slice(1, 1, undefined, 2);
   expect(tensor.toArray()).toEqual([
