@@ -14,6 +14,7 @@ import {
   toOwnNames,
 } from '../weights';
 import { fileName, inputFile } from './options';
+import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
 
 interface ConvertOptions {
@@ -102,6 +103,7 @@ function inDType(dict: StateDict, dtype: DType): StateDict {
 async function convert(input: string, output: string, options: ConvertOptions): Promise<void> {
   const write = writerFor(output);
   checkUsage(output, options);
+  new TakenFiles().reads(await filesOfWeights(input), 'a file of the input').writes('the output', output);
   const { key, to, dtype } = options;
   const loaded = await loadWeights(inputFile(input, 'convert -'), key === undefined ? {} : { key });
   const named = to === undefined ? loaded : renamed(loaded, options);

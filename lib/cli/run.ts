@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { Command, Option } from 'commander';
 import { loadNpy } from '../files';
 import { type FilesOptions, runFiles } from './offline/command';
@@ -6,6 +5,7 @@ import { FORMATS } from './offline/outputs';
 import { fileName, fileNames, inputFile, positive } from './options';
 import { isStandardOutput, saveOutput, STANDARD } from './output';
 import { addModelOptions, type ModelOptions, modelOf } from './run-model';
+import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
 
 interface RunOptions extends FilesOptions, ModelOptions {
@@ -33,24 +33,15 @@ function checkUsage(options: RunOptions, inputs: readonly string[]): asserts opt
     throw new UsageError(`--output is for one input, not ${inputs.length}: ${inputs.join(', ')}`);
 }
 
-/** True for two names of one file. Standard output takes several results. */
-function isSameFile(a: string, b: string): boolean {
-  return ![a, b].some(isStandardOutput) && path.resolve(a) === path.resolve(b);
-}
-
 /** Refuses files of which one would be lost, and a terminal as the target of binary data. */
-function checkFiles({ weights, output, attention }: OneOptions, input: string): void {
+async function checkFiles({ weights, output, attention }: OneOptions, input: string): Promise<void> {
   if (weights === STANDARD && input === STANDARD)
     throw new UsageError('--weights and --input cannot both be standard input');
-  for (const [option, target] of [
-    ['--output', output],
-    ['--attention', attention],
-  ] as const) {
-    if (target !== undefined && isSameFile(target, weights))
-      throw new UsageError(`${option} is the file of the weights, which it would replace`);
-  }
-  if (attention !== undefined && isSameFile(output, attention))
-    throw new UsageError('--output and --attention are the same file');
+  new TakenFiles()
+    .reads(await filesOfWeights(weights), 'a file of the weights')
+    .reads([input], 'the file of --input')
+    .writes('--output', output)
+    .writes('--attention', attention);
   if ([output, attention].includes(STANDARD) && process.stdout.isTTY)
     throw new UsageError(
       '--output - and --attention - need a file or a pipe on standard output, which is a terminal',
@@ -71,7 +62,7 @@ async function run(more: string[], options: RunOptions): Promise<void> {
 }
 
 async function runOne(options: OneOptions, from: string): Promise<void> {
-  checkFiles(options, from);
+  await checkFiles(options, from);
   const { layout, inputLayout, pixels } = options;
   const how = { layout, inputLayout, ...(pixels && { pixels }) };
   const source = inputFile(from, '--input -');

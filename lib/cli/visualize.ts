@@ -17,6 +17,7 @@ import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learne
 import { loadModuleFile } from './module-file';
 import { deviceName, fileName, fileNames } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
+import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
 
 /** The options of the library that the command line has by the same names. */
@@ -112,6 +113,16 @@ function checkUsage(options: Options): void {
     throw new UsageError('--output - needs a file or a pipe on standard output, which is a terminal');
 }
 
+/** Refuses an output that would replace a file which the command reads. */
+async function checkOutput({ weights, model, input, picture, output }: Options): Promise<void> {
+  new TakenFiles()
+    .reads(weights === undefined ? [] : await filesOfWeights(weights), 'a file of the weights')
+    .reads(model === undefined ? [] : [model], 'the file of --model')
+    .reads(picture ?? [], 'a file of --picture')
+    .reads(input, 'a file of --input')
+    .writes('--output', output);
+}
+
 /** A file's path, or what standard input gives. */
 async function sourceOf(file: string): Promise<string | Uint8Array> {
   return file === STANDARD ? buffer(process.stdin) : file;
@@ -177,6 +188,7 @@ async function learnerOf(options: Options): Promise<AttentionModel | undefined> 
 async function run(options: Options): Promise<void> {
   checkUsage(options);
   const format = formatOf(options);
+  await checkOutput(options);
   const { model, output } = options;
   const own = model === undefined ? undefined : await loadModuleFile(model);
   const fromWeights = await learnerOf(options);

@@ -1,6 +1,7 @@
 /** `tokenlearner run --output-dir`: from the options to the exit code. */
 import { STANDARD } from '../output';
 import { SilentFailure } from '../silent-failure';
+import { filesOfWeights } from '../taken-files';
 import { UsageError } from '../usage-error';
 import type { TokenPooling } from '../../modules/token-pooling';
 import { inputFiles } from './inputs';
@@ -10,6 +11,7 @@ import { doneOf, duration } from './progress';
 
 /** The options of the command that are about its files. */
 export interface FilesOptions {
+  weights: string;
   input: string[];
   outputDir?: string;
   attentionDir?: string;
@@ -57,11 +59,11 @@ export async function runFiles(
   options: FilesOptions & { outputDir: string },
   load: () => Promise<TokenPooling>,
 ): Promise<void> {
-  const { input, outputDir, attentionDir, quiet } = options;
+  const { weights, input, outputDir, attentionDir, quiet } = options;
   if (input.includes(STANDARD))
     throw new UsageError('--input - goes with --output: --output-dir is for files');
   const files = await inputFiles(input, attentionDir === undefined ? [outputDir] : [outputDir, attentionDir]);
-  const jobs = planJobs(files, options);
+  const jobs = planJobs(files, options, await filesOfWeights(weights));
   const model = await load();
   const started = performance.now();
   const [outcome, stop] = await stoppable(async (signal) => [

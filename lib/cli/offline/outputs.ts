@@ -1,6 +1,6 @@
 /** Where the results of each input go. All names are known, and checked, before anything runs. */
-import { realpathSync } from 'node:fs';
 import path from 'node:path';
+import { TakenFiles } from '../taken-files';
 import { UsageError } from '../usage-error';
 import type { InputFile } from './inputs';
 
@@ -33,38 +33,29 @@ export function formatOf(file: string): Format {
   throw new UsageError(`${file}: expected a name that ends in .npy, .npz or .safetensors`);
 }
 
-/** The path of a file without links, also of one that is not there yet. */
-function real(file: string): string {
-  try {
-    return realpathSync(file);
-  } catch {
-    const folder = path.dirname(path.resolve(file));
-    return folder === path.resolve(file) ? folder : path.join(real(folder), path.basename(file));
-  }
-}
-
 /**
  * The outputs of each input: its path under the output folder, with the ending of the format. Throws a UsageError where two inputs
- * have one output, or an output is an input.
+ * have one output, or an output is an input or a file of the weights.
  */
 export function planJobs(
   files: readonly InputFile[],
   { outputDir, attentionDir, format }: OutputOptions,
+  weights: readonly string[],
 ): Job[] {
-  const taken = new Map(files.map(({ path: file }) => [real(file), `${file}, an input`]));
+  const taken = new TakenFiles();
+  for (const { path: file } of files) taken.reads([file], `${file}, an input`);
+  taken.reads(weights, 'a file of the weights');
   const claim = (folder: string, { path: input, relative }: InputFile): string => {
     const ending = `.${format ?? formatOf(input)}`;
     const output = path.join(
       folder,
       relative.slice(0, relative.length - path.extname(relative).length) + ending,
     );
-    const other = taken.get(real(output));
-    if (other !== undefined)
-      throw new UsageError(
-        `the result of ${input} would replace ${other}: run them with different output folders, or name their common folder as --input`,
-      );
-    taken.set(real(output), `the one of ${input}, ${output}`);
-    return output;
+    const other = taken.claim(output, `the one of ${input}, ${output}`);
+    if (other === undefined) return output;
+    throw new UsageError(
+      `the result of ${input} would replace ${other}: run them with different output folders, or name their common folder as --input`,
+    );
   };
   return files.map((file) => {
     formatOf(file.path);
