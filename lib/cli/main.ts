@@ -7,6 +7,7 @@ import { messageOf, TokenLearnerError } from '../errors';
 import { ignoreClosedPipes, isClosedPipe, reportFailure } from './closed-pipe';
 import { convertCommand } from './convert';
 import { doctorCommand } from './doctor';
+import { endSoon } from './end-soon';
 import { exportScriptCommand } from './export-script';
 import { infoCommand } from './info';
 import { inspectCommand } from './inspect';
@@ -78,5 +79,6 @@ if (require.main === module) {
   ignoreClosedPipes();
   void main(process.argv).then((code) => {
     if (code !== 0) process.exitCode = code;
+    endSoon();
   });
 }

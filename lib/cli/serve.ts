@@ -146,17 +146,10 @@ function serverOptions(options: ServeOptions): Record<string, unknown> {
   };
 }
 
-/** How long the process may go on once the server has ended, in milliseconds. */
-const LAST_WORDS = 500;
-
 async function serve(options: ServeOptions): Promise<void> {
   const checked = serverOptions(options);
   const server = await loadServer();
   const code = await server.serve(checked);
-  // Only if something still runs then: a timer or a connection of a model that is a JavaScript module.
-  setTimeout(() => {
-    process.exit();
-  }, LAST_WORDS).unref();
   if (code !== 0) throw new SilentFailure();
 }
 

@@ -215,18 +215,30 @@ it.each([
   expect(await server.exitCode()).toBe(0);
 });
 
-it('ends on SIGTERM though a JavaScript module has a timer that goes on', async () => {
-  const file = path.join(folder, 'timer.cjs');
-  writeFileSync(
-    file,
-    `const { TokenLearner } = require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))});
-     setInterval(() => undefined, 1000);
-     module.exports = () => new TokenLearner({ dim: 3, device: 'cpu' });`,
-  );
-  const server = new Process('-m', `m=${file}`);
-  await server.port();
-  server.child.kill('SIGTERM');
-  expect(await server.exitCode()).toBe(0);
+describe('a JavaScript module with a timer that goes on', () => {
+  let file: string;
+  beforeAll(() => {
+    file = path.join(folder, 'timer.cjs');
+    writeFileSync(
+      file,
+      `const { TokenLearner } = require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))});
+       setInterval(() => undefined, 1000);
+       module.exports = () => new TokenLearner({ dim: 3, device: 'cpu' });`,
+    );
+  });
+
+  it('ends on SIGTERM', async () => {
+    const server = new Process('-m', `m=${file}`);
+    await server.port();
+    server.child.kill('SIGTERM');
+    expect(await server.exitCode()).toBe(0);
+  });
+
+  it('ends after a start that failed', async () => {
+    const server = new Process('-m', `m=${file}`, '-m', 'n=/no/such/file.safetensors');
+    expect(await server.exitCode()).toBe(1);
+    expect(server.errors).toMatch(/ERR_FILE_IO/);
+  });
 });
 
 it.each<[string[], number, RegExp]>([

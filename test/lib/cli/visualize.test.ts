@@ -52,6 +52,10 @@ beforeAll(async () => {
     "const { TokenLearner } = require('tokenlearner');\nmodule.exports = new TokenLearner({ dim: 3, numOutputTokens: 5, device: 'cpu' });\n",
   );
   writeFileSync(file('nothing.mjs'), 'export const backbone = 3;\n');
+  writeFileSync(
+    file('timer.mjs'),
+    "setInterval(() => undefined, 1000);\nexport { default } from './attention.cjs';\n",
+  );
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -131,6 +135,22 @@ describe('writes', () => {
 });
 
 const PHOTO = ['-i', file('photo.jpg'), '-o', file('no.png')];
+
+describe('a module with a timer that goes on', () => {
+  const run = (...args: string[]): { status: number | null; stdout: Buffer } =>
+    spawnSync(process.execPath, [MAIN, 'visualize', '-m', file('timer.mjs'), ...args], { timeout: 40_000 });
+
+  it('ends with the command, whose output is whole', async () => {
+    // More than a pipe holds.
+    const { status, stdout } = run('-i', file('photo.jpg'), '-o', '-', '--tile-size', '1500');
+    expect(status).toBe(0);
+    expect((await sharp(stdout).raw().toBuffer()).length).toBeGreaterThan(1500 * 1500);
+  });
+
+  it('ends after an error', () => {
+    expect(run(...RGB, ...PHOTO).status).toBe(1);
+  });
+});
 const FEATURES = ['-i', file('x.npy'), '-o', file('no.png')];
 
 describe('refuses', () => {
