@@ -2,6 +2,7 @@ import { fstatSync, statSync } from 'node:fs';
 import { writeFileAtomic } from '../formats/file-write';
 import { serializeNpy } from '../formats/npy-write';
 import { type AnyTensor, saveNpy } from '../index';
+import { isClosedPipe } from './closed-pipe';
 
 const STDOUT = 1;
 
@@ -21,14 +22,14 @@ export function isStandardOutput(file: string): boolean {
 
 /**
  * Writes a result as .npy. Standard output is appended to, not replaced like other files: replacing would delete its earlier
- * content, and a socket cannot be opened by its name.
+ * content, and a socket cannot be opened by its name. A reader that closes a pipe early is no failure: the command goes on to its other files.
  *
  * NumPy has no bfloat16: such results are written as float32, which holds every bfloat16 value.
  */
 export async function saveOutput(file: string, result: AnyTensor): Promise<void> {
   const tensor = result.dtype === 'bfloat16' ? result.to('float32') : result;
   if (!isStandardOutput(file)) {
-    await saveNpy(file, tensor);
+    await unlessClosed(saveNpy(file, tensor));
     return;
   }
   const { data, shape, dtype } = tensor.to('cpu').contiguous();
@@ -38,14 +39,23 @@ export async function saveOutput(file: string, result: AnyTensor): Promise<void>
 /** Writes a file, in the same way. */
 export async function saveBytes(file: string, bytes: Uint8Array): Promise<void> {
   if (isStandardOutput(file)) await writeStandardOutput(bytes);
-  else await writeFileAtomic(file, { byteLength: bytes.byteLength, chunks: () => [bytes] });
+  else await unlessClosed(writeFileAtomic(file, { byteLength: bytes.byteLength, chunks: () => [bytes] }));
+}
+
+async function unlessClosed(writing: Promise<void>): Promise<void> {
+  try {
+    await writing;
+  } catch (error) {
+    if (!isClosedPipe(error)) throw error;
+  }
 }
 
 async function writeStandardOutput(bytes: Uint8Array): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+  const writing = new Promise<void>((resolve, reject) => {
     process.stdout.write(bytes, (error) => {
       if (error) reject(error);
       else resolve();
     });
   });
+  await unlessClosed(writing);
 }

@@ -1,6 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, createReadStream, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { loadNpy, loadWeights, saveNpy, saveSafetensors, Tensor, TokenLearner } from '../../../lib';
 import { temporaryFolder } from '../libtorch/support';
 
@@ -76,6 +86,48 @@ onLinux('standard output as the file of a result', () => {
     const child = start(['--output', '/dev/stdout', '--quiet']);
     child.stdout?.destroy();
     expect(await ended(child)).toMatchObject({ code: 0, said: '' });
+  });
+
+  it.each(['-', '/dev/stdout'])('%s without a reader: the other file is written', async (file) => {
+    rmSync(at('maps.npy'), { force: true });
+    const child = start(['--output', file, '--attention', at('maps.npy'), '--quiet']);
+    child.stdout?.destroy();
+    expect(await ended(child)).toMatchObject({ code: 0, said: '' });
+    expect((await loadNpy(at('maps.npy'))).shape).toEqual([1, 3, 4, 4]);
+  });
+
+  it('twice without a reader ends the command quietly', async () => {
+    const child = start(['--output', '-', '--attention', '-', '--quiet']);
+    child.stdout?.destroy();
+    expect(await ended(child)).toMatchObject({ code: 0, said: '' });
+  });
+});
+
+/** Reads a few bytes of what another process writes to a named pipe, then closes it. */
+async function readStart(pipe: number): Promise<void> {
+  let read = 0;
+  while (read === 0) {
+    await setTimeout(5);
+    try {
+      read = readSync(pipe, new Uint8Array(8));
+    } catch {
+      // Nothing is there yet.
+    }
+  }
+  closeSync(pipe);
+}
+
+onLinux('a named pipe as the file of a result', () => {
+  it('whose reader goes early: the other file is written', async () => {
+    // The tokens are more than a pipe holds.
+    await saveNpy(at('many.npy'), Tensor.ones([20_000, 6, 1, 1]));
+    spawnSync('mkfifo', [at('pipe')]);
+    const pipe = openSync(at('pipe'), constants.O_RDONLY | constants.O_NONBLOCK);
+    const files = ['--input', at('many.npy'), '--output', at('pipe'), '--attention', at('many-maps.npy')];
+    const child = start([...files, '--quiet']);
+    const [end] = await Promise.all([ended(child), readStart(pipe)]);
+    expect(end).toMatchObject({ code: 0, said: '' });
+    expect((await loadNpy(at('many-maps.npy'))).shape).toEqual([20_000, 3, 1, 1]);
   });
 });
 
