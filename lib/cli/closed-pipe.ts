@@ -1,4 +1,5 @@
 import { TokenLearnerError } from '../errors';
+import { printableText } from './printable';
 
 /** True if an error, or its cause, is EPIPE: the reader has closed the pipe, as in `tokenlearner info | head -1`. */
 export function isClosedPipe(error: unknown): boolean {
@@ -8,13 +9,13 @@ export function isClosedPipe(error: unknown): boolean {
 
 const reported = new WeakSet();
 
-/** Prints a failure, once: a write that fails rejects its caller and makes the stream emit the same error. */
+/** Prints a failure, once: a write that fails rejects its caller and makes the stream emit the same error. Its text may hold names from files. */
 export function reportFailure(error: unknown, text: string): void {
   if (typeof error === 'object' && error !== null) {
     if (reported.has(error)) return;
     reported.add(error);
   }
-  process.stderr.write(`tokenlearner: ${text}\n`);
+  process.stderr.write(`tokenlearner: ${printableText(text)}\n`);
 }
 
 /**

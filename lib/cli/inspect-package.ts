@@ -7,13 +7,14 @@ import {
 } from '../aoti/package';
 import { quoteAll } from '../formats/format-error';
 import { formatShape } from '../shape';
-import { printable } from './printable';
+import { printable, printableJson, printableText } from './printable';
 import { table } from './table';
 
 function sizeText(size: AotiDimension): string {
   if (typeof size === 'number') return String(size);
   const { name, min, max } = size;
-  return name ?? (max === undefined ? `(at least ${min})` : `(${min} to ${max})`);
+  if (name !== undefined) return printable(name);
+  return max === undefined ? `(at least ${min})` : `(${min} to ${max})`;
 }
 
 function shapeText(shape: readonly AotiDimension[] | undefined): string {
@@ -102,8 +103,9 @@ function plain({ separateWeights, ...rest }: AotiDescription): object {
 /** Describes a package: text for people, or JSON. Throws the errors of describeAotiPackage. */
 export async function inspectPackage(file: string, json: boolean): Promise<string> {
   const models = await describeAotiPackage(file);
-  if (json)
-    return JSON.stringify({ format: 'a package of AOTInductor (.pt2)', models: models.map(plain) }, null, 2);
+  if (json) return printableJson({ format: 'a package of AOTInductor (.pt2)', models: models.map(plain) });
   const count = models.length === 1 ? '1 model' : `${models.length} models`;
-  return [`a package of AOTInductor (.pt2): ${count}`, ...models.map(describeModel)].join('\n\n');
+  return printableText(
+    [`a package of AOTInductor (.pt2): ${count}`, ...models.map(describeModel)].join('\n\n'),
+  );
 }

@@ -8,7 +8,7 @@ import type { Misfit } from '../weights/recognise';
 import { STANDARD } from './output';
 import { inspectPackage } from './inspect-package';
 import { fileName, inputFile } from './options';
-import { printable } from './printable';
+import { printable, printableJson, printableText } from './printable';
 import { table } from './table';
 import { UsageError } from './usage-error';
 
@@ -72,8 +72,8 @@ async function inspect(file: string, { json, key }: { json: boolean; key?: strin
   const listing = await listWeights(inputFile(file, 'inspect -'), key);
   const { recognitions, misfits } = examineWeights(shapesOf(listing.tensors));
   const text = json
-    ? JSON.stringify({ ...listing, modules: recognitions }, null, 2)
-    : formatListing(listing, recognitions, misfits);
+    ? printableJson({ ...listing, modules: recognitions })
+    : printableText(formatListing(listing, recognitions, misfits));
   process.stdout.write(`${text}\n`);
 }
 

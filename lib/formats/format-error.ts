@@ -31,10 +31,11 @@ export function ioError(doing: 'read' | 'written', source: string, cause: unknow
 
 /** Quotes a name from a file. Characters that a terminal would obey, or not show, are escaped. */
 export function quoteAll(name: string): string {
-  return JSON.stringify(name).replace(/\p{C}/gu, escaped);
+  return JSON.stringify(name).replace(/\p{C}/gu, escapeCharacter);
 }
 
-function escaped(character: string): string {
+/** A character as `\u{...}`. */
+export function escapeCharacter(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 

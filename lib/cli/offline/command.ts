@@ -1,5 +1,6 @@
 /** `tokenlearner run --output-dir`: from the options to the exit code. */
 import { STANDARD } from '../output';
+import { printableText } from '../printable';
 import { SilentFailure } from '../silent-failure';
 import { filesOfWeights } from '../taken-files';
 import { UsageError } from '../usage-error';
@@ -76,7 +77,7 @@ export async function runFiles(
   if (left > 0) process.stderr.write(`${left} of ${total} files are left: --resume goes on with them\n`);
   if (failures.length > 0) {
     const lines = failures.map(({ input: file, message }) => `  ${file}: ${message}\n`);
-    process.stderr.write(`${failures.length} of ${total} files failed:\n${lines.join('')}`);
+    process.stderr.write(printableText(`${failures.length} of ${total} files failed:\n${lines.join('')}`));
   }
   if (left > 0) throw new SilentFailure(stop.reason as number);
   if (failures.length > 0) throw new SilentFailure();

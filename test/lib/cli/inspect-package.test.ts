@@ -14,17 +14,20 @@ const CONSTANTS = `AOTInductorModelBase(1, 1, 1,
 const OWN = {
   version: 1,
   torch: '2.13.0',
-  inputs: [{ name: 'x', dtype: 'float32', shape: [{ name: 'batch', min: 1, max: 64 }, 4] }],
+  inputs: [
+    { name: 'x', dtype: 'float32', shape: [{ name: 'batch', min: 1, max: 64 }, 4] },
+    { name: 'z', dtype: 'float32', shape: [{ name: 'rows\u001b[2J', min: 1, max: 8 }] },
+  ],
   outputs: [{ name: 'y\u001b[2J', dtype: 'float32', shape: [{ name: 'batch', min: 1, max: 64 }] }],
 };
 const file = write(
   zip(
     records({
       encoder: model(
-        { 'x.wrapper.cpp': wrapperSource([{ shape: ['s0', 4] }]) + CONSTANTS },
+        { 'x.wrapper.cpp': wrapperSource([{ shape: ['s0', 4] }, { shape: ['s1'] }]) + CONSTANTS },
         { ...METADATA, tokenlearner: JSON.stringify(OWN) },
       ),
-      decoder: model(
+      'decoder\u009b2J': model(
         { 'x.wrapper.cpp': '// another form' },
         { ...METADATA, AOTI_DEVICE_KEY: 'cuda', AOTI_COMPUTE_CAPABILITY: '90' },
       ),
@@ -42,7 +45,7 @@ test('describes every model of a package', async () => {
   expect(encoder).toContain('input   x             float32  (batch, 4)');
   expect(encoder).toContain('  batch: 1 to 64');
   expect(encoder).toContain('1 constant\n  l.weight  (6, 4)  float32');
-  expect(decoder).toMatch(/^model "decoder"\ndevice +cuda\n[^]*compute capability +90\n/);
+  expect(decoder).toMatch(/^model "decoder\\u\{9b\}2J"\ndevice +cuda\n[^]*compute capability +90\n/);
   expect(decoder).toContain('inputs: unknown. AotiModel.load needs `inputs`');
   expect(decoder).toContain('constants: unknown without running its code');
 });
@@ -50,7 +53,8 @@ test('describes every model of a package', async () => {
 test('prints no character that a terminal would obey', async () => {
   await run(file);
   expect(written.out).toContain(String.raw`"y\u001b[2J"`);
-  expect(written.out).not.toContain('\u001b');
+  expect(written.out).toContain(String.raw`("rows\u001b[2J",)`);
+  expect(written.out).not.toMatch(/(?!\n)\p{C}/u);
 });
 
 test('prints JSON', async () => {
@@ -60,8 +64,9 @@ test('prints JSON', async () => {
   };
   expect(models.map(({ name, signature }) => [name, signature?.source])).toEqual([
     ['encoder', 'metadata'],
-    ['decoder', undefined],
+    ['decoder\u009b2J', undefined],
   ]);
+  expect(written.out).not.toMatch(/(?!\n)\p{C}/u);
 });
 
 test('refuses --key, and a package that is malformed', async () => {

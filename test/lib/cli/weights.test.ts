@@ -162,13 +162,25 @@ describe('inspect', () => {
     expect(written.out).toMatch(/nearly a TokenLearnerV11 .*: it has no LayerNorm_0\.bias/);
   });
 
-  test('a name that a terminal would obey is escaped', async () => {
-    const prefix = '\x1b[2J\u202e\x9b';
-    await saveSafetensors(file('terminal.safetensors'), {
-      [prefix]: Tensor.ones([1]),
-      ...tensorsOf('flax', 'v11', `${prefix}.`),
-    });
-    expect(await run('inspect', file('terminal.safetensors'))).toBe(0);
-    expect(['\x1b', '\u202e', '\x9b'].filter((character) => written.out.includes(character))).toEqual([]);
+  test('names that a terminal would obey are escaped', async () => {
+    const unsafe = '\x1b[2J\u202e\u009b2J\u{e0001}';
+    await saveSafetensors(file('terminal.safetensors'), tensorsOf('maruya24', 'v11', `${unsafe}.`));
+    const near = Object.entries(tensorsOf('flax', 'v11', `${unsafe}.`));
+    await saveSafetensors(
+      file('near-terminal.safetensors'),
+      Object.fromEntries(near.filter(([name]) => !name.endsWith('LayerNorm_0.bias'))),
+    );
+    for (const name of ['terminal.safetensors', 'near-terminal.safetensors']) {
+      expect(await run('inspect', file(name))).toBe(0);
+      expect(written.out).not.toMatch(/(?!\n)\p{C}/u);
+    }
+    written.out = '';
+    expect(await run('inspect', file('terminal.safetensors'), '--json')).toBe(0);
+    expect(written.out).not.toMatch(/(?!\n)\p{C}/u);
+    const { modules } = JSON.parse(written.out) as { modules: { prefix: string }[] };
+    expect(modules.map(({ prefix }) => prefix)).toEqual([`${unsafe}.`]);
+    expect(await run('convert', file('near-terminal.safetensors'), file('x.npz'), '--to', 'v11')).toBe(1);
+    expect(written.errors).toMatch(/under ".*\\u\{9b\}2J.*ERR_STATE_DICT/);
+    expect(written.errors).not.toMatch(/(?!\n)\p{C}/u);
   });
 });

@@ -136,12 +136,14 @@ it('a file that fails fails alone, and is listed at the end', async () => {
   const { out, run } = prepare();
   mkdirSync(file('bad'));
   await saveNpy(file('bad', 'good.npy'), image(0));
-  await saveNpy(file('bad', 'channels.npy'), Tensor.ones([1, 5, 2, 2]));
+  await saveNpy(file('bad', 'channels\u009b.npy'), Tensor.ones([1, 5, 2, 2]));
   writeFileSync(file('bad', 'broken.npy'), readFileSync(file('in', 'x6.npy')).subarray(0, 200));
   await saveNpz(file('bad', 'several.npz'), { a: image(0), b: image(1) });
   expect(await run('-q', '-i', file('bad'), '--format', 'npy')).toBe(1);
   expect(written.errors).toMatch(/^3 of 4 files failed:\n/);
-  expect(written.errors).toMatch(/ {2}.*channels\.npy: Expected 4 channels.*\[ERR_SHAPE_MISMATCH\]\n/);
+  expect(written.errors).toMatch(
+    / {2}.*channels\\u\{9b\}\.npy: Expected 4 channels.*\[ERR_SHAPE_MISMATCH\]\n/,
+  );
   expect(written.errors).toMatch(/ {2}.*broken\.npy: .*\[ERR_FILE_FORMAT\]\n/);
   expect(written.errors).toMatch(
     / {2}.*several\.npz: .*choose --format npz or safetensors \[ERR_INVALID_ARG_VALUE\]\n/,
