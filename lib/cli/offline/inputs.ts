@@ -1,11 +1,14 @@
 /** From what `--input` names to the list of files. */
+import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { TokenLearnerError } from '../../errors';
-import { isPattern, parseGlob } from './glob';
+import { ioError } from '../../formats/format-error';
+import { type Glob, isPattern, parseGlob } from './glob';
 
 /** The endings of the files that a folder or pattern gives. */
 const ARRAYS = /\.(?:npy|npz|safetensors)$/i;
+const ALL = /^/;
 
 /** A file to run. */
 export interface InputFile {
@@ -22,16 +25,57 @@ async function isFolder(name: string): Promise<boolean | undefined> {
   }
 }
 
-/** The visible files under a folder, by their paths from there. Does not follow links to folders, nor enter `except`. */
-async function* filesUnder(folder: string, except: ReadonlySet<string>, under = ''): AsyncGenerator<string> {
-  const here = path.join(folder, under);
-  if (except.has(await realpath(here))) return;
-  const entries = await readdir(here, { withFileTypes: true });
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (entry.name.startsWith('.')) continue;
-    const name = under === '' ? entry.name : `${under}/${entry.name}`;
-    if (entry.isDirectory()) yield* filesUnder(folder, except, name);
-    else if (entry.isFile() || (await isFolder(path.join(folder, name))) === false) yield name;
+/** What a call of the file system gives. Throws ERR_FILE_IO. */
+async function reading<T>(name: string, found: Promise<T>): Promise<T> {
+  try {
+    return await found;
+  } catch (error) {
+    throw ioError('read', name, error);
+  }
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  const entries = await reading(folder, readdir(folder, { withFileTypes: true }));
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Looks for files in a folder and those under it. */
+class Walk {
+  /** The visible files, by their paths under the folder, those of linked folders last. */
+  readonly files: string[] = [];
+  readonly #glob: Glob;
+  readonly #except: ReadonlySet<string>;
+  readonly #links: { name: string; above: readonly string[] }[] = [];
+
+  /** @param except - folders that are not entered, without links */
+  constructor(glob: Glob, except: ReadonlySet<string>) {
+    this.#glob = glob;
+    this.#except = except;
+  }
+
+  async run(): Promise<string[]> {
+    await this.#enter('', []);
+    // Grows while it runs.
+    for (const { name, above } of this.#links) await this.#enter(name, above);
+    return this.files;
+  }
+
+  /** @param above - the folders on the way, without links: a link back to one of them would go round in circles */
+  async #enter(name: string, above: readonly string[]): Promise<void> {
+    const here = path.join(this.#glob.folder, name);
+    const real = await reading(here, realpath(here));
+    if (this.#except.has(real) || above.includes(real)) return;
+    const way = [...above, real];
+    for (const entry of await entriesOf(here)) {
+      if (entry.name.startsWith('.')) continue;
+      const inner = name === '' ? entry.name : `${name}/${entry.name}`;
+      const folder =
+        entry.isDirectory() || (!entry.isFile() && (await isFolder(path.join(here, entry.name))));
+      if (folder === false) this.files.push(inner);
+      else if (folder === undefined || !this.#glob.enters.test(inner)) continue;
+      else if (entry.isDirectory()) await this.#enter(inner, way);
+      else this.#links.push({ name: inner, above: way });
+    }
   }
 }
 
@@ -43,21 +87,21 @@ async function filesOf(input: string, except: ReadonlySet<string>): Promise<Inpu
   const isDirectory = await isFolder(input);
   if (isDirectory === false) return [{ path: input, relative: path.basename(input) }];
   if (isDirectory === undefined && !isPattern(input)) throw missing(input, 'there is no such file or folder');
-  const { folder, matches } = isDirectory === true ? { folder: input, matches: ARRAYS } : parseGlob(input);
+  const glob = isDirectory === true ? { folder: input, matches: ALL, enters: ALL } : parseGlob(input);
+  const { folder, matches } = glob;
   if ((await isFolder(folder)) !== true) throw missing(input, `there is no folder ${folder}`);
-  const found: InputFile[] = [];
-  for await (const name of filesUnder(folder, except))
-    if (matches.test(name) && ARRAYS.test(name))
-      found.push({ path: path.join(folder, name), relative: name });
+  const names = await new Walk(glob, except).run();
+  const found = names.filter((name) => matches.test(name) && ARRAYS.test(name));
   if (found.length === 0) throw missing(input, 'it gives no .npy, .npz or .safetensors file');
-  return found;
+  return found.map((name) => ({ path: path.join(folder, name), relative: name }));
 }
 
 /**
- * The files that paths, folders and patterns give, each once, in order. A path that exists is not a pattern, whatever its characters.
+ * The files that paths, folders and patterns give, each once, in order. A path that exists is not a pattern, whatever its characters. Links to folders
+ * are followed; a file that is also under a folder of its own has its path there.
  *
  * @param outputs - folders of outputs, whose files are no inputs
- * @throws TokenLearnerError ERR_FILE_IO for what gives no file.
+ * @throws TokenLearnerError ERR_FILE_IO for what gives no file, and for a folder that cannot be read; a UsageError for what is no pattern.
  */
 export async function inputFiles(
   inputs: readonly string[],
@@ -67,7 +111,7 @@ export async function inputFiles(
   const files = new Map<string, InputFile>();
   for (const input of inputs) {
     for (const file of await filesOf(input, except)) {
-      const real = await realpath(file.path);
+      const real = await reading(file.path, realpath(file.path));
       if (!files.has(real)) files.set(real, file);
     }
   }

@@ -194,6 +194,7 @@ it.each<[string, () => string[], RegExp]>([
     () => ['-i', file('in'), '--format', 'csv'],
     /Allowed choices are npy, npz, safetensors/,
   ],
+  ['no pattern', () => ['-i', file('in', '[z-a].npy')], /\[z-a\]\.npy is no pattern/],
   ['no bytes', () => ['-i', file('in'), '--max-read-bytes', '0'], /not a whole number of at least 1/],
 ])('refuses %s before anything runs', async (_, options, message) => {
   mkdirSync(file('twin'), { recursive: true });
