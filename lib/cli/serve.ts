@@ -6,6 +6,7 @@ import { deviceName, fileName } from './options';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
 import { version } from './version';
+import { inWordsOfCommand } from './words';
 
 const PACKAGE = '@tokenlearner/server';
 const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
@@ -149,7 +150,9 @@ function serverOptions(options: ServeOptions): Record<string, unknown> {
 async function serve(options: ServeOptions): Promise<void> {
   const checked = serverOptions(options);
   const server = await loadServer();
-  const code = await server.serve(checked);
+  const code = await server.serve(checked).catch((error: unknown) => {
+    throw inWordsOfCommand(error, Object.keys(checked), { models: 'model', logger: 'log-level' });
+  });
   if (code !== 0) throw new SilentFailure();
 }
 

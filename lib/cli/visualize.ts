@@ -1,7 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../device';
-import { TokenLearnerError } from '../errors';
 import { loadNpy, loadWeights } from '../files';
 import { withInput } from '../formats/input';
 import {
@@ -19,6 +18,7 @@ import { deviceName, fileName, fileNames } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
 import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
+import { inWordsOfCommand } from './words';
 
 /** The options of the library that the command line has by the same names. */
 const LOOK = [
@@ -162,18 +162,7 @@ const NAMES: Record<string, string> = {
   std: 'normalize',
   captions: 'title',
 };
-
-/** An error of an option, in the words of the command line. */
-function inWordsOfCommand(error: unknown): unknown {
-  if (!(error instanceof TokenLearnerError) || !/options\.\w/.test(error.message)) return error;
-  const message = error.message.replaceAll(/`options\.(\w+)`/g, (_, name: string) => {
-    const own = NAMES[name] ?? name;
-    return `--${own.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  });
-  return new TokenLearnerError(error.code, message.replaceAll(/(--normalize), --normalize/g, '$1'), {
-    cause: error,
-  });
-}
+const KNOWN = [...LOOK, 'format', ...Object.keys(NAMES)];
 
 async function learnerOf(options: Options): Promise<AttentionModel | undefined> {
   const { weights, key, prefix, device } = options;
@@ -198,7 +187,7 @@ async function run(options: Options): Promise<void> {
   const input = await readInputs(options.input);
   const look = { ...lookOf(options), format, ...(backbone && { backbone }) };
   const made = await visualize(learner, input, look).catch((error: unknown) => {
-    throw inWordsOfCommand(error);
+    throw inWordsOfCommand(error, KNOWN, NAMES);
   });
   await saveBytes(output, made.data);
   if (options.quiet) return;

@@ -249,6 +249,9 @@ it.each<[string[], number, RegExp]>([
   [['-m', 'm=a.mjs', '--engine', 'fused'], 2, /--engine is for weights.*JavaScript module/],
   [['-m', 'm=a.mjs', '--eps', '1e-5'], 2, /--eps is for weights.*JavaScript module/],
   [['-m', 'm=a', '--max-batch-size', 'many'], 2, /whole number/],
+  [['-m', 'm=a', '--metrics-port', '70000'], 2, /from 0 to 65535 for --metrics-port .*\[ERR_OUT_OF_RANGE\]/],
+  [['-m', 'm=a', '--timeout-ms', '1e12'], 2, /for --timeout-ms/],
+  [['-m', 'm=a', '--devices', 'cpu', '--device', 'cpu'], 2, /either --devices or --device, not both/],
   [['-m', 'm=a', '--host', '0.0.0.0'], 2, /--token-file.*--insecure/],
   [['-m', 'm=/no/such/file.safetensors'], 1, /ERR_FILE_IO/],
 ])('refuses %j', async (args, code, message) => {

@@ -171,6 +171,14 @@ describe('refuses', () => {
     [[...RGB, ...PHOTO, '--normalize', 'none'], /Allowed choices are imagenet/],
     [[...RGB, ...PHOTO, '--picture', file('photo.jpg')], /Expected no --picture for pictures/],
     [[...RGB, ...PHOTO, '--animate'], /Expected --format 'gif'/],
+    [[...RGB, ...PHOTO, '--opacity', '2'], /from 0 to 1 for --opacity .*\[ERR_OUT_OF_RANGE\]/],
+    [[...RGB, ...PHOTO, '--fps', '100'], /from 0\.1 to 50 for --fps/],
+    [[...RGB, ...PHOTO, '--tile-size', '5'], /from 32 to 4096 for --tile-size/],
+    [[...RGB, ...PHOTO, '--range', '2,1'], /the lower first, for --range/],
+    [[...RGB, ...PHOTO, '--tokens', '0,99'], /Expected --tokens below 2/],
+    [[...RGB, ...PHOTO, '--tokens', '9007199254740993'], /for --tokens but/],
+    [[...RGB, ...PHOTO, '--columns', '9'], /at most 3 for --columns/],
+    [[...RGB, ...PHOTO, '--resize', '0'], /for --resize/],
     [[...RGB, ...PHOTO, '--fps', '3'], /Expected no --fps without an animation/],
     [[...EIGHT, ...FEATURES, '--opacity', '1'], /no --opacity .* give --picture/],
     [
@@ -199,7 +207,6 @@ describe('refuses', () => {
       /not a picture that sharp can decode.*\[ERR_FILE_FORMAT\]/,
     ],
     [[...RGB, '-m', file('none.mjs'), ...PHOTO], /There is no file.*\[ERR_FILE_IO\]/],
-    [[...RGB, ...PHOTO, '--columns', '9'], /at most 3 for --columns.*\[ERR_OUT_OF_RANGE\]/],
     [[...RGB, '-i', file('photo.jpg'), '-o', path.join(folder, 'none', 'x.png')], /\[ERR_FILE_IO\]/],
   ])('%j with exit code 1', async (args, message) => {
     expect(await call(...args)).toBe(1);
