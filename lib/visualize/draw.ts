@@ -3,7 +3,7 @@ import { colorTable, COLORS, type Colormap } from './colormap';
 import type { Range } from './maps';
 import { formatNumbers } from './numbers';
 import { fitText, textWidth } from './outlines';
-import { type Page, surroundings } from './page';
+import { largestOf, type Page, surroundings, textsOf } from './page';
 import { luminance } from './pictures';
 import { type Grid, resample } from './resample';
 import { type Box, type Color, Surface } from './surface';
@@ -49,6 +49,8 @@ const TICKS = [0, 0.25, 0.5, 0.75, 1];
 /** Numbers and the line at the bottom are smaller than captions. */
 const SMALL = 0.86;
 const LARGE = 1.3;
+/** The least room between two numbers, in parts of the text's size. */
+const BETWEEN = 0.6;
 
 /** The texts at the shared bar, from the last colour to the first. */
 export function sharedNumbers([min, max]: Range): string[] {
@@ -57,7 +59,25 @@ export function sharedNumbers([min, max]: Range): string[] {
 
 /** The width of the shared bar's numbers in pixels. */
 export function numbersWidth(range: Range, text: number): number {
-  return Math.max(...sharedNumbers(range).map((number) => textWidth(number, text * SMALL)));
+  return largestOf(sharedNumbers(range), (number) => textWidth(number, text * SMALL));
+}
+
+/** The numbers at a map's own bar: both ends, or the only value. */
+function ownNumbers([min, max]: Range): string[] {
+  return formatNumbers(min === max ? [min] : [min, max]);
+}
+
+/**
+ * The width in pixels that the labels of maps take, and the numbers at bars of their own.
+ *
+ * @param ranges - of the bars; none for a bar that all maps share
+ */
+export function textsWidth(labels: readonly string[], ranges: Iterable<Range>, text: number): number {
+  const widths = Array.from(ranges, (range) => {
+    const numbers = ownNumbers(range).map((number) => textWidth(number, text * SMALL));
+    return numbers.reduce((sum, width) => sum + width + text * BETWEEN, -text * BETWEEN);
+  });
+  return largestOf([...labels.map((label) => textWidth(label, text)), ...widths], (width) => width);
 }
 
 /** Draws one page. */
@@ -65,18 +85,22 @@ export function drawPage(page: Page, subjects: readonly Subject[], look: Look): 
   const theme = THEMES[look.theme];
   const surface = new Surface(page.width, page.height, theme.background);
   const colors = colorTable(look.colormap);
-  const line = (text: string, y: number, size: number, color: Color): void => {
-    surface.text(fitText(text, size, page.width - 2 * page.margin), page.margin, y, { size, color });
+  const whole = page.width - 2 * page.margin;
+  const line = (text: string, y: number, size: number, color: Color, width = whole): void => {
+    surface.text(fitText(text, size, width), page.margin, y, { size, color });
   };
   if (look.title !== undefined) line(look.title, page.title, look.text * LARGE, theme.text);
   line(look.foot, page.foot, look.text * SMALL, theme.faint);
+  const pen = { look, theme, colors, page };
+  // The shared bar stands beside all blocks.
+  const beside = look.shared === undefined ? whole : page.bar.x - page.margin;
   subjects.forEach((subject, i) => {
     const block = page.blocks[i];
     if (block === undefined) return;
-    if (look.headings) line(subject.caption, block.heading, look.text, theme.text);
-    drawSubject(surface, subject, block.tiles, { look, theme, colors });
+    if (look.headings) line(subject.caption, block.heading, look.text, theme.text, beside);
+    drawSubject(surface, subject, block.tiles, pen);
   });
-  if (look.shared !== undefined) drawSharedBar(surface, page.bar, look.shared, { look, theme, colors });
+  if (look.shared !== undefined) drawSharedBar(surface, page.bar, look.shared, pen);
   return surface;
 }
 
@@ -84,6 +108,7 @@ interface Pen {
   look: Look;
   theme: Theme;
   colors: Uint8ClampedArray;
+  page: Page;
 }
 
 function drawSubject(surface: Surface, subject: Subject, boxes: readonly Box[], pen: Pen): void {
@@ -104,9 +129,10 @@ function drawSubject(surface: Surface, subject: Subject, boxes: readonly Box[], 
   });
 }
 
-function drawCaption(surface: Surface, caption: string, { x, y, width }: Box, { look, theme }: Pen): void {
+function drawCaption(surface: Surface, caption: string, tile: Box, { look, theme, page }: Pen): void {
+  const { x, width } = textsOf(tile, page);
   const text = fitText(caption, look.text, width);
-  surface.text(text, x, y - surroundings(look.text).caption, { size: look.text, color: theme.text });
+  surface.text(text, x, tile.y - surroundings(look.text).caption, { size: look.text, color: theme.text });
 }
 
 function colorAt(table: Uint8ClampedArray, index: number): Color {
@@ -140,23 +166,21 @@ function drawMap(surface: Surface, box: Box, { map, range, picture }: MapTile, {
 }
 
 /** A map's own bar below it, with the two ends of its range. */
-function drawBar(surface: Surface, tile: Box, range: Range, { look, theme, colors }: Pen): void {
+function drawBar(surface: Surface, tile: Box, range: Range, { look, theme, colors, page }: Pen): void {
   const { bar, numbers } = surroundings(look.text);
   const below = tile.y + tile.height;
-  const box = { x: tile.x, y: below + bar.y, width: tile.width, height: bar.height };
-  surface.paint(box, (x) => colorAt(colors, barIndex(x, box.width)));
+  const { x, width } = textsOf(tile, page);
+  surface.paint({ x, y: below + bar.y, width, height: bar.height }, (at) =>
+    colorAt(colors, barIndex(at, width)),
+  );
   const style = { size: look.text * SMALL, color: theme.faint };
-  const [min, max] = range;
-  if (min === max) {
-    surface.text(formatNumbers([min]).join(''), tile.x + tile.width / 2, below + numbers, {
-      ...style,
-      align: 'center',
-    });
+  const [low = '', high] = ownNumbers(range);
+  if (high === undefined) {
+    surface.text(low, x + width / 2, below + numbers, { ...style, align: 'center' });
     return;
   }
-  const [low = '', high = ''] = formatNumbers([min, max]);
-  surface.text(low, tile.x, below + numbers, style);
-  surface.text(high, tile.x + tile.width, below + numbers, { ...style, align: 'right' });
+  surface.text(low, x, below + numbers, style);
+  surface.text(high, x + width, below + numbers, { ...style, align: 'right' });
 }
 
 /** The colour at a position of a bar of `length` pixels. */

@@ -73,7 +73,7 @@ export interface VisualizeOptions
   tokens?: readonly number[];
   /** The most tiles beside each other: the picture and the maps. @default what gives a sheet of pleasant proportions */
   columns?: number;
-  /** The longer side of the picture and of each map, in pixels, from 32 to 4096. @default 256, and 192 for several pictures */
+  /** The longer side of the picture and of each map, in pixels, from 32 to 4096; the shorter one has at least an eighth of it. @default 256, and 192 for several pictures */
   tileSize?: number;
   /** The colours around the pictures. 'auto' is transparent, with text that is readable on white and on black. @default 'light' */
   theme?: 'light' | 'dark' | 'auto';

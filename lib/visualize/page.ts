@@ -19,10 +19,14 @@ export interface PageStyle {
   readonly headings: boolean;
   /** The width of the numbers at the bar that all maps share; undefined if each map has a bar below it. */
   readonly sharedNumbers: number | undefined;
+  /** The least width of a tile with its texts: what its label, and the numbers at a bar of its own, take. */
+  readonly narrowest: number;
 }
 
 export interface Page extends ImageSize {
   readonly margin: number;
+  /** The least width of the texts and the bar of a tile, which may be narrower. */
+  readonly narrowest: number;
   /** The baselines of the title and of the line at the bottom. */
   readonly title: number;
   readonly foot: number;
@@ -43,8 +47,9 @@ const SPACE = {
   foot: 1.9,
   thickness: 0.95,
 };
-/** The longest shared bar, in tiles. */
+/** The longest shared bar, in tiles; and the shortest one, in parts of the text's size: five numbers below each other. */
 const LONGEST_BAR = 3;
+const SHORTEST_BAR = 6;
 
 /** The size of the text for tiles of a size. */
 export function textSize(tileSize: number): number {
@@ -64,6 +69,12 @@ export function surroundings(text: number): {
   };
 }
 
+/** The place of a tile's texts and bar from left to right: that of the tile, or around it where it is narrower than they are. */
+export function textsOf({ x, width }: Box, { narrowest }: Page): Pick<Box, 'x' | 'width'> {
+  if (width >= narrowest) return { x, width };
+  return { x: x - Math.floor((narrowest - width) / 2), width: narrowest };
+}
+
 /** The number of columns that gives one block pleasant proportions, about 4 to 3, with few empty places. */
 export function pleasantColumns({ tile, tiles }: Block): number {
   const cost = (columns: number): number => {
@@ -75,12 +86,21 @@ export function pleasantColumns({ tile, tiles }: Block): number {
   return all.reduce((best, columns) => (cost(columns) < cost(best) ? columns : best), 1);
 }
 
+/** The greatest number of some items, of which there may be more than a call has room for. */
+export function largestOf<T>(items: readonly T[], number: (item: T) => number, least = 0): number {
+  return items.reduce((most, item) => Math.max(most, number(item)), least);
+}
+
 /** Places blocks one below the other. */
 export function layOut(blocks: readonly Block[], style: PageStyle): Page {
   const part = (of: number): number => Math.round(of * style.text);
   const [margin, gap] = [part(SPACE.margin), part(SPACE.gap)];
-  const cell = Math.max(...blocks.map(({ tile }) => tile.width));
-  const columns = Math.min(style.columns, Math.max(...blocks.map(({ tiles }) => tiles)));
+  const narrowest = Math.ceil(style.narrowest);
+  const cell = largestOf(blocks, ({ tile }) => tile.width, narrowest);
+  const columns = Math.min(
+    style.columns,
+    largestOf(blocks, ({ tiles }) => tiles),
+  );
   const right = margin + columns * (cell + gap) - gap;
   let y = margin + (style.title ? part(SPACE.title) : 0);
   const placed = blocks.map(({ tile, tiles }) => {
@@ -101,19 +121,21 @@ export function layOut(blocks: readonly Block[], style: PageStyle): Page {
   });
   const [top = margin] = placed[0]?.tiles.map((box) => box.y) ?? [];
   const longest = LONGEST_BAR * (blocks[0]?.tile.height ?? 0);
+  const { sharedNumbers } = style;
   const bar = {
     x: right + gap,
     y: top,
     width: part(SPACE.thickness),
-    height: Math.min(y - gap - top, longest),
+    height: Math.max(Math.min(y - gap - top, longest), part(SHORTEST_BAR)),
   };
-  const { sharedNumbers } = style;
   const beside = sharedNumbers === undefined ? 0 : gap + bar.width + part(0.4) + Math.ceil(sharedNumbers);
-  const foot = y - gap + part(SPACE.foot);
+  const bottom = sharedNumbers === undefined ? y - gap : Math.max(y - gap, bar.y + bar.height);
+  const foot = bottom + part(SPACE.foot);
   return {
     width: right + beside + margin,
     height: foot + part(0.2) + margin,
     margin,
+    narrowest,
     title: margin + part(1.1),
     foot,
     blocks: placed,

@@ -5,7 +5,7 @@ import { formatShape } from '../shape';
 import { tensorState } from '../tensor/access';
 import type { ImageSize } from '../tensor/image-geometry';
 import type { AnyTensor } from '../tensor/tensor';
-import { drawPage, type Look, numbersWidth, type Subject } from './draw';
+import { drawPage, type Look, numbersWidth, type Subject, textsWidth } from './draw';
 import { attentionOf, inputDType, type Maps, rangesOf } from './maps';
 import {
   type AttentionModel,
@@ -19,7 +19,7 @@ import {
   tileSizeFor,
   type VisualizeFormat,
 } from './options';
-import { type Block, layOut, type Page, pleasantColumns, textSize } from './page';
+import { type Block, largestOf, layOut, type Page, pleasantColumns, textSize } from './page';
 import { asInput, type Named, readPicture, seenSize, shown } from './pictures';
 import { encodePages, type Pages } from './sharp';
 
@@ -33,12 +33,14 @@ export interface Visualization {
   width: number;
   /** In pixels; of one page of an animation. */
   height: number;
-  /** The pages of an animation; 1 for a still picture. */
+  /** The pages of an animation; 1 for a still picture. WebP joins equal pages that follow each other. */
   pages: number;
 }
 
 /** The widest sheet, in pixels, that puts all tiles of a picture beside each other without being asked to. */
 const WIDEST = 2400;
+/** The least shorter side of a tile, in parts of the longer one: a map of one row or column can be seen. */
+const SHORTEST_SIDE = 1 / 8;
 /** WebP and GIF have no more pixels a side. */
 const SIDES: Record<VisualizeFormat, number> = {
   png: 2 ** 31 - 1,
@@ -151,7 +153,11 @@ function withoutBackbone(error: unknown, { pixels }: Named): unknown {
 
 function tileOf({ width, height }: ImageSize, tileSize: number): ImageSize {
   const scale = tileSize / Math.max(width, height);
-  return { width: Math.max(Math.round(width * scale), 1), height: Math.max(Math.round(height * scale), 1) };
+  const least = Math.round(tileSize * SHORTEST_SIDE);
+  return {
+    width: Math.max(Math.round(width * scale), least),
+    height: Math.max(Math.round(height * scale), least),
+  };
 }
 
 function captionsOf({ maps, names }: Examined, { captions }: Choice, animated: boolean): string[] {
@@ -159,8 +165,9 @@ function captionsOf({ maps, names }: Examined, { captions }: Choice, animated: b
   return maps.map((_, i) => captions?.[i] ?? names[i] ?? (maps.length === 1 ? word : `${word} ${i}`));
 }
 
-function columnsOf(blocks: readonly Block[], { columns }: Choice): number {
-  const [block = { tile: { width: 1, height: 1 }, tiles: 1 }] = blocks;
+function columnsOf(blocks: readonly Block[], { columns }: Choice, narrowest: number): number {
+  const [{ tile, tiles } = { tile: { width: 1, height: 1 }, tiles: 1 }] = blocks;
+  const block = { tile: { ...tile, width: Math.max(tile.width, narrowest) }, tiles };
   if (columns !== undefined) {
     if (columns <= block.tiles) return columns;
     throw new TokenLearnerError(
@@ -198,12 +205,14 @@ async function render(
     return { tile, tiles: each.length + (grounds[i] === undefined ? 0 : 1) };
   });
   const placed = animated ? [largest(blocks)] : blocks;
+  const narrowest = textsWidth(look.labels, shared === undefined ? new Set(ranges.flat()) : [], text);
   const page = layOut(placed, {
-    columns: columnsOf(placed, choice),
+    columns: columnsOf(placed, choice, narrowest),
     text,
     title: title !== undefined,
     headings: look.headings,
     sharedNumbers: shared && numbersWidth(shared, text),
+    narrowest,
   });
   checkSize(page, animated ? maps.length : 1, format);
   const captions = captionsOf(examined, choice, animated);
@@ -217,11 +226,11 @@ async function render(
     ? await animation(page, subjects, blocks, look)
     : { data: drawPage(page, subjects, look).data, count: 1 };
   const { width, height } = page;
-  const data =
+  const { data, count } =
     format === 'raw'
-      ? new Uint8Array(pages.data.buffer)
+      ? { data: new Uint8Array(pages.data.buffer), count: pages.count }
       : await encodePages({ ...pages, width, height, transparent: theme === 'auto' }, format, delay);
-  return { data, format, width, height, pages: pages.count };
+  return { data, format, width, height, pages: count };
 }
 
 function footOf(model: AttentionModel, maps: Maps, { range }: Choice, animated: boolean): string {
@@ -238,10 +247,10 @@ function footOf(model: AttentionModel, maps: Maps, { range }: Choice, animated: 
 function largest(blocks: readonly Block[]): Block {
   return {
     tile: {
-      width: Math.max(...blocks.map(({ tile }) => tile.width)),
-      height: Math.max(...blocks.map(({ tile }) => tile.height)),
+      width: largestOf(blocks, ({ tile }) => tile.width),
+      height: largestOf(blocks, ({ tile }) => tile.height),
     },
-    tiles: Math.max(...blocks.map(({ tiles }) => tiles)),
+    tiles: largestOf(blocks, ({ tiles }) => tiles),
   };
 }
 

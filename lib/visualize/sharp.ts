@@ -12,7 +12,8 @@ interface Pipeline {
   raw(): Pipeline;
   png(options: { compressionLevel: number }): Pipeline;
   webp(options: AnimationOptions & { quality: number }): Pipeline;
-  gif(options: AnimationOptions): Pipeline;
+  gif(options: AnimationOptions & { keepDuplicateFrames?: boolean }): Pipeline;
+  metadata(): Promise<{ pages?: number }>;
   toBuffer(options: { resolveWithObject: true }): Promise<{ data: Buffer; info: Info }>;
 }
 interface Info {
@@ -74,8 +75,15 @@ export interface Pages {
 
 export type Encoding = 'png' | 'webp' | 'gif';
 
+/** A file of pages. */
+export interface Encoded {
+  readonly data: Uint8Array;
+  /** The pages in the file: WebP joins equal ones that follow each other, which stay for as long. */
+  readonly count: number;
+}
+
 /** Encodes pages. Those of an animation stay `delay` milliseconds each, and begin again after the last. Throws ERR_SHARP_UNAVAILABLE. */
-export async function encodePages(pages: Pages, format: Encoding, delay: number): Promise<Uint8Array> {
+export async function encodePages(pages: Pages, format: Encoding, delay: number): Promise<Encoded> {
   const sharp = await loadSharp();
   const { data, width, height, count, transparent } = pages;
   const raw = { width, height: height * count, channels: 4, ...(count > 1 && { pageHeight: height }) };
@@ -86,7 +94,7 @@ export async function encodePages(pages: Pages, format: Encoding, delay: number)
   const encode = {
     png: () => source.png({ compressionLevel: 9 }),
     webp: () => source.webp({ quality: 90, ...animation }),
-    gif: () => source.gif(animation),
+    gif: () => source.gif({ keepDuplicateFrames: true, ...animation }),
   }[format];
   const { data: file, info } = await encode().toBuffer({ resolveWithObject: true });
   if (count > 1 && info.pages !== count) {
@@ -95,5 +103,7 @@ export async function encodePages(pages: Pages, format: Encoding, delay: number)
       `The installed sharp is too old to write animations. Install a later one with: ${INSTALL}@latest`,
     );
   }
-  return file;
+  if (count === 1 || format !== 'webp') return { data: file, count };
+  const { pages: kept = 1 } = await sharp(file, { limitInputPixels: false }).metadata();
+  return { data: file, count: kept };
 }

@@ -193,6 +193,21 @@ describe('errors', () => {
       /smaller `options.tileSize`/,
     ],
     [
+      'more pictures than a call has room for arguments',
+      () => visualize(fakeModel(new Array<number>(200_000).fill(1), [200_000, 1, 1, 1]), features),
+      'ERR_OUT_OF_RANGE',
+      /give fewer pictures/,
+    ],
+    [
+      'more frames than a call has room for arguments',
+      () => {
+        const frames = fakeModel(new Array<number>(200_000).fill(1), [200_000, 1, 1, 1]);
+        return visualize(frames, features, { format: 'gif' });
+      },
+      'ERR_OUT_OF_RANGE',
+      /200000 pages .*give fewer pictures/,
+    ],
+    [
       'a WebP of more than its most pixels a side',
       () =>
         visualize(fakeModel(new Array<number>(9).fill(1), [9, 1, 1]), features, {

@@ -1,9 +1,9 @@
 /** Colours, numbers, outlines of letters and the places on a page. */
 import { COLORMAPS, colorTable, isDiverging } from '../../../lib/visualize/colormap';
-import { THEMES } from '../../../lib/visualize/draw';
+import { numbersWidth, textsWidth, THEMES } from '../../../lib/visualize/draw';
 import { formatNumbers } from '../../../lib/visualize/numbers';
 import { fillText, fitText, textWidth } from '../../../lib/visualize/outlines';
-import { type Block, layOut, pleasantColumns, textSize } from '../../../lib/visualize/page';
+import { type Block, layOut, pleasantColumns, textsOf, textSize } from '../../../lib/visualize/page';
 
 const hex = (table: Uint8ClampedArray, index: number): string =>
   Buffer.from(table.subarray(index * 3, index * 3 + 3)).toString('hex');
@@ -156,7 +156,7 @@ describe('letters', () => {
 
 describe('pages', () => {
   const square: Block = { tile: { width: 256, height: 256 }, tiles: 9 };
-  const style = { columns: 3, text: 14, title: true, headings: true, sharedNumbers: undefined };
+  const style = { columns: 3, text: 14, title: true, headings: true, sharedNumbers: undefined, narrowest: 0 };
 
   it.each([
     [9, 256, 256, 3],
@@ -174,6 +174,12 @@ describe('pages', () => {
     ['several blocks of other sizes', [square, { tile: { width: 100, height: 200 }, tiles: 9 }], style],
     ['a shared bar', [square], { ...style, sharedNumbers: 40 }],
     ['no texts', [square], { ...style, title: false, headings: false }],
+    ['narrow ones', [{ tile: { width: 8, height: 64 }, tiles: 9 }], { ...style, narrowest: 50.5 }],
+    [
+      'flat ones, a shared bar',
+      [{ tile: { width: 64, height: 8 }, tiles: 1 }],
+      { ...style, sharedNumbers: 40 },
+    ],
     ['more columns than tiles', [square], { ...style, columns: 12 }],
   ])('tiles of %s overlap nowhere and lie on the page', (_, blocks, how) => {
     const page = layOut(blocks, how);
@@ -191,6 +197,34 @@ describe('pages', () => {
       });
     });
     expect(page.foot).toBeLessThan(page.height);
+  });
+
+  it('have room for texts that are wider than their tiles, which stand in the middle', () => {
+    const block = { tile: { width: 9, height: 64 }, tiles: 6 };
+    const page = layOut([block, { ...square, tiles: 1 }], { ...style, columns: 6, narrowest: 50.5 });
+    const [narrow, wide] = page.blocks.map(({ tiles }) => tiles);
+    narrow?.forEach((tile, i) => {
+      const { x, width } = textsOf(tile, page);
+      expect([width, x + 21]).toEqual([51, tile.x]);
+      expect(x).toBeGreaterThanOrEqual(page.margin);
+      expect(x + width).toBeLessThanOrEqual(page.width - page.margin);
+      expect(i === 0 || x - 51 >= textsOf(narrow[i - 1] ?? tile, page).x).toBe(true);
+    });
+    expect(wide?.map((tile) => textsOf(tile, page))).toEqual([{ x: wide?.[0]?.x, width: 256 }]);
+  });
+
+  it('have a shared bar with room for its numbers', () => {
+    const page = layOut([{ tile: { width: 256, height: 32 }, tiles: 1 }], { ...style, sharedNumbers: 40 });
+    expect(page.bar.height).toBeGreaterThan(5 * style.text);
+    expect(page.bar.y + page.bar.height).toBeLessThan(page.foot - style.text);
+  });
+
+  it('know what the labels and the numbers of a map take', () => {
+    const numbers = (value: number): number => numbersWidth([value, value], 20);
+    expect(textsWidth(['a', 'token 0'], [], 20)).toBe(textWidth('token 0', 20));
+    const both = textsWidth([], [[0, 0], [-1.25, 2.5]], 20); // prettier-ignore
+    expect(both - numbers(-1.25) - numbers(2.5)).toBeGreaterThan(5);
+    expect(textsWidth([], [[-1.25, -1.25]], 20)).toBe(numbers(-1.25));
   });
 
   it('have text that fits the tiles', () => {

@@ -13,6 +13,7 @@ import {
   type VisualizeOptions,
 } from '../../../lib';
 import { colorTable } from '../../../lib/visualize/colormap';
+import { textsWidth } from '../../../lib/visualize/draw';
 import { type Block, layOut, type Page, type PageStyle } from '../../../lib/visualize/page';
 import { temporaryFolder } from '../libtorch/support';
 import { bilinear, fakeModel, gradient, pixel } from './support';
@@ -36,6 +37,7 @@ function pageOf(blocks: Block[], style: Partial<PageStyle>): Page {
     title: false,
     headings: false,
     sharedNumbers: undefined,
+    narrowest: 0,
     ...style,
   });
 }
@@ -202,13 +204,31 @@ describe('what it shows', () => {
     const frames = fakeModel([0, 1, 2, 4], [4, 1, 1, 1]);
     const result = await visualize(frames, features, { format: 'raw', animate: true, tileSize: 32 });
     expect([result.pages, result.data.length]).toEqual([4, result.width * result.height * 16]);
-    const page = pageOf([{ tile: { width: 32, height: 32 }, tiles: 1 }], { columns: 1, headings: true });
+    const narrowest = textsWidth(['token 0'], [[0, 4]], 10);
+    const style = { columns: 1, headings: true, narrowest };
+    const page = pageOf([{ tile: { width: 32, height: 32 }, tiles: 1 }], style);
     const { x = 0, y = 0 } = page.blocks[0]?.tiles[0] ?? {};
     const table = colorTable('viridis');
     [0, 64, 128, 255].forEach((index, frame) => {
       const color = pixel(result, x, y + frame * result.height);
       expect(color).toEqual([...table.subarray(index * 3, index * 3 + 3), 255]);
     });
+  });
+
+  it('equal frames: as many as there are in the file', async () => {
+    const frames = fakeModel([1, 1, 1, 2], [4, 1, 1, 1]);
+    const [gif, webp] = await Promise.all(
+      (['gif', 'webp'] as const).map((format) => visualize(frames, features, { format, tileSize: 32 })),
+    );
+    expect(await sharp(gif?.data, { animated: true }).metadata()).toMatchObject({
+      pages: 4,
+      delay: [250, 250, 250, 250],
+    });
+    expect(gif?.pages).toBe(4);
+    const { pages, delay } = await sharp(webp?.data, { animated: true }).metadata();
+    expect([webp?.pages, delay?.reduce((sum, each) => sum + each, 0)]).toEqual([pages, 1000]);
+    const same = await visualize(fakeModel([1, 1], [2, 1, 1, 1]), features, { format: 'webp', tileSize: 32 });
+    expect(same.pages).toBe((await sharp(same.data, { animated: true }).metadata()).pages ?? 1);
   });
 
   it('one picture as a GIF or WebP: a still one, as a PNG has it', async () => {
@@ -220,11 +240,33 @@ describe('what it shows', () => {
     }
   });
 
+  it.each([
+    [8, SIDE, [1, 20, 1]],
+    [SIDE, 8, [1, 1, 20]],
+  ])('maps of one row or column as tiles of %d x %d', async (width, height, shape) => {
+    const narrow = fakeModel(new Array<number>(20).fill(2), shape);
+    const options = { format: 'raw', range: [0, 2], tileSize: SIDE } as const;
+    const result = await visualize(narrow, features, options);
+    // The map is the first yellow from the left: the shared bar stands right of it.
+    const yellow = (x: number, y: number): boolean => pixel(result, x, y).join() === '253,231,37,255';
+    const all = Array.from({ length: result.width * result.height }, (_, i) => i);
+    const at = all.findIndex((i) => yellow(i % result.width, Math.floor(i / result.width)));
+    const [left, top] = [at % result.width, Math.floor(at / result.width)];
+    const [right, bottom] = [left + width - 1, top + height - 1];
+    expect([yellow(right, bottom), yellow(right + 1, top), yellow(left, bottom + 1)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
   it('some tokens, in any order', async () => {
     const constant = fakeModel([0, 0, 1, 1, 2, 2], [3, 1, 2]);
     const options = { tokens: [2, 0], format: 'raw', range: [0, 2], tileSize: 32, columns: 2 } as const;
     const result = await visualize(constant, features, options);
-    const page = pageOf([{ tile: { width: 32, height: 16 }, tiles: 2 }], { columns: 2, sharedNumbers: 20 });
+    const narrowest = textsWidth(['token 0', 'token 2'], [], 10);
+    const style = { columns: 2, sharedNumbers: 20, narrowest };
+    const page = pageOf([{ tile: { width: 32, height: 16 }, tiles: 2 }], style);
     const colors = page.blocks[0]?.tiles.map(({ x, y }) => pixel(result, x, y).slice(0, 3));
     expect(colors).toEqual([
       [253, 231, 37],
