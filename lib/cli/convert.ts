@@ -7,6 +7,7 @@ import type { StateDict } from '../index';
 import {
   chooseWeights,
   type FamilyModule,
+  isPrefix,
   KEY_FAMILIES,
   type KeyFamily,
   recognise,
@@ -64,14 +65,15 @@ function checkUsage(output: string, { to, prefix, variant, compressed }: Convert
   if (compressed && !/\.npz$/i.test(output)) throw new UsageError('--compressed is for .npz alone');
 }
 
-/** The only module of which a key family has names, and that the weights fit. */
-function moduleFor(dict: StateDict, id: string): FamilyModule {
-  const fits = new Set(recognise(dict).map(({ module }) => module));
+/** The only module of which a key family has names, and that the weights under the prefix fit. */
+function moduleFor(dict: StateDict, id: string, prefix: string | undefined): FamilyModule {
+  const found = recognise(dict).filter((each) => prefix === undefined || isPrefix(each.prefix, prefix));
+  const fits = new Set(found.map(({ module }) => module));
   const modules = MODULES.filter((module) => fits.has(module));
   const [first, second] = modules;
   if (first === undefined || second === undefined) return first ?? 'TokenLearnerV11';
   throw new UsageError(
-    `the file holds weights of ${modules.join(' and ')}: convert each alone, to this package's names first (--to v10, v11 or fuser), then to ${id}`,
+    `the file holds weights of ${modules.join(' and ')}: choose one with --prefix, or convert each alone, to this package's names first (--to v10, v11 or fuser), then to ${id}`,
   );
 }
 
@@ -85,7 +87,9 @@ function familyFor(id: string, form: string | undefined): KeyFamily {
 /** The weights of one module under other names. */
 function renamed(dict: StateDict, { to = '', prefix, variant }: ConvertOptions): StateDict {
   const own = OWN_NAMES[to];
-  const module = own ?? moduleFor(dict, to);
+  const module = own ?? moduleFor(dict, to, prefix);
+  if (variant !== undefined && module !== 'TokenLearnerV11')
+    throw new UsageError(`--variant is for a TokenLearnerV11, and --to ${to} is for a ${module} here`);
   const found = chooseWeights(dict, { module, prefix, variant });
   const weights = toOwnNames(dict, found);
   if (own !== undefined) return weights;

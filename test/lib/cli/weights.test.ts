@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { main } from '../../../lib/cli/main';
@@ -100,6 +100,38 @@ describe('convert', () => {
     expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11', '--prefix', 'b')).toBe(
       0,
     );
+  });
+
+  test('several modules, to names of another code: --prefix chooses', async () => {
+    const [v11, v10] = [tensorsOf('flax', 'v11', 'a/', '/'), tensorsOf('flax', 'v10', 'b/', '/')];
+    await saveSafetensors(file('both.safetensors'), { ...v11, ...v10 });
+    expect(await run('convert', file('both.safetensors'), file('x.npz'), '--to', 'flax')).toBe(2);
+    expect(written.errors).toContain(
+      'weights of TokenLearnerV10 and TokenLearnerV11: choose one with --prefix',
+    );
+    for (const [prefix, dict] of [
+      ['a', v11],
+      ['b/', v10],
+    ] as const) {
+      const options = ['--to', 'flax', '--prefix', prefix];
+      expect(await run('convert', file('both.safetensors'), file('x.npz'), ...options)).toBe(0);
+      await same(
+        'x.npz',
+        Object.fromEntries(Object.entries(dict).map(([name, tensor]) => [name.slice(2), tensor])),
+      );
+    }
+  });
+
+  test.each([
+    ['v10', 'v10'],
+    ['v10', 'flax'],
+    ['fuser', 'fuser'],
+  ] as const)('--variant for weights of %s to %s is wrong usage', async (form, to) => {
+    await saveSafetensors(file('in.safetensors'), tensorsOf('flax', form));
+    const options = ['--to', to, '--variant', 'd'];
+    expect(await run('convert', file('in.safetensors'), file('no.pt'), ...options)).toBe(2);
+    expect(written.errors).toMatch(/--variant is for a TokenLearnerV11/);
+    expect(existsSync(file('no.pt'))).toBe(false);
   });
 
   test.each([
