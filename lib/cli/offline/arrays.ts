@@ -27,9 +27,19 @@ function forNumPy(tensor: AnyTensor): AnyTensor {
   return tensor.dtype === 'bfloat16' ? tensor.to('float32') : tensor;
 }
 
-/** The names that results have in a file of a format. Throws ERR_INVALID_ARG_VALUE for several in an .npy. */
+/**
+ * The names that results have in a file of a format. Throws ERR_INVALID_ARG_VALUE for several in an .npy, and where an unnamed array would get the name
+ * of another.
+ */
 export function storedNames(file: string, format: Format, names: readonly string[]): string[] {
-  if (format !== 'npy') return names.map((name) => (name === '' ? UNNAMED : name));
+  if (format !== 'npy') {
+    if (!names.includes('') || !names.includes(UNNAMED))
+      return names.map((name) => (name === '' ? UNNAMED : name));
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_VALUE',
+      `${file}: the result of the array without a name would be called '${UNNAMED}', as that of another array`,
+    );
+  }
   if (names.length === 1) return [''];
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_VALUE',

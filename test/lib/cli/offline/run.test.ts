@@ -151,6 +151,18 @@ it('a file that fails fails alone, and is listed at the end', async () => {
   expect(readdirSync(out)).toEqual(['good.npy']);
 });
 
+it('an array without a name, beside one of the name that its result would have, fails', async () => {
+  const { out, run } = prepare();
+  await saveNpz(file('unnamed.npz'), { '': image(0), other: image(1) });
+  await saveNpz(file('clash.npz'), { '': image(0), array: image(1) });
+  expect(await run('-q', '-i', file('unnamed.npz'), file('clash.npz'))).toBe(1);
+  expect(written.errors).toMatch(
+    /^1 of 2 files failed:\n.*clash\.npz: .*called 'array'.*\[ERR_INVALID_ARG_VALUE\]/,
+  );
+  expect(Object.keys(await loadNpz(path.join(out, 'unnamed.npz')))).toEqual(['array', 'other']);
+  expect(readdirSync(out)).toEqual(['unnamed.npz']);
+});
+
 it('--resume keeps whole outputs, and makes the others', async () => {
   const { out, run } = prepare();
   const inputs = ['-i', file('in', 'x*.npy')];
