@@ -55,7 +55,7 @@ function report({ total, written, skipped, failures }: Outcome, folder: string, 
   return `${folder}: ${written} of ${total} files written${kept}${failed} in ${duration(seconds)}\n`;
 }
 
-/** Runs all files. Throws a SilentFailure if one failed, or after a signal. */
+/** Runs all files. Throws a SilentFailure if one failed, and after a signal, also where no file was left. */
 export async function runFiles(
   options: FilesOptions & { outputDir: string },
   load: () => Promise<TokenPooling>,
@@ -79,6 +79,6 @@ export async function runFiles(
     const lines = failures.map(({ input: file, message }) => `  ${file}: ${message}\n`);
     process.stderr.write(printableText(`${failures.length} of ${total} files failed:\n${lines.join('')}`));
   }
-  if (left > 0) throw new SilentFailure(stop.reason as number);
+  if (stop.aborted) throw new SilentFailure(stop.reason as number);
   if (failures.length > 0) throw new SilentFailure();
 }

@@ -263,3 +263,18 @@ it('after SIGINT it finishes the files under way, says what is left, and --resum
   expect(await call('-q', '-i', file('many'), '--output-dir', out, '--resume')).toBe(0);
   expect(readdirSync(out)).toHaveLength(FILES);
 }, 120_000);
+
+it('a signal before the last file is done gives its exit code too', async () => {
+  const { out, run } = prepare();
+  // The progress is shown before the run has ended.
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    if (written.errors === '') process.emit('SIGTERM');
+    written.errors += String(text);
+    return true;
+  });
+  expect(await run('-i', file('in', 'x0.npy'))).toBe(143);
+  expect(written.errors).toContain('Stopping after the files under way');
+  expect(written.errors).not.toContain('are left');
+  expect(written.out).toContain('1 of 1 files written');
+  expect(readdirSync(out)).toEqual(['x0.npy']);
+});
