@@ -1,6 +1,11 @@
 /** The progress of a run over many files. */
 import type { ProgressStream } from '../../libtorch/progress';
 
+/** A stream for progress, with the width of its terminal. */
+interface TerminalStream extends ProgressStream {
+  columns?: number;
+}
+
 export interface Counts {
   /** Files in all. */
   total: number;
@@ -18,8 +23,10 @@ const [MINUTE, HOUR] = [60, 3600];
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < MINUTE) return `${whole} s`;
+  // Minutes are rounded first, so that none is the 60th.
+  const minutes = Math.round(whole / MINUTE);
   if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min ${whole % MINUTE} s`;
-  return `${Math.floor(whole / HOUR)} h ${Math.round((whole % HOUR) / MINUTE)} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** Files that are done, whatever their end. */
@@ -32,14 +39,14 @@ export function doneOf({ written, skipped, failed }: Counts): number {
  * those of the files that ran: skipped ones take no time.
  */
 export class RunProgress {
-  readonly #stream: ProgressStream;
+  readonly #stream: TerminalStream;
   readonly #now: () => number;
   readonly #started: number;
   #painted = -Infinity;
   #tenth = 0;
   #isOpen = false;
 
-  constructor(stream: ProgressStream, now: () => number = performance.now.bind(performance)) {
+  constructor(stream: TerminalStream, now: () => number = performance.now.bind(performance)) {
     this.#stream = stream;
     this.#now = now;
     this.#started = now();
@@ -52,9 +59,7 @@ export class RunProgress {
       if (share < 1 && this.#now() - this.#painted < REPAINT) return;
       this.#painted = this.#now();
       this.#isOpen = share < 1;
-      const filled = Math.floor(BAR_WIDTH * share);
-      const bar = '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
-      this.#stream.write(`\r[${bar}] ${this.#text(counts)}\u001b[K${this.#isOpen ? '' : '\n'}`);
+      this.#stream.write(`\r${this.#line(counts, share)}\u001b[K${this.#isOpen ? '' : '\n'}`);
       return;
     }
     const tenth = Math.floor(10 * share);
@@ -67,6 +72,16 @@ export class RunProgress {
   end(): void {
     if (this.#isOpen) this.#stream.write('\n');
     this.#isOpen = false;
+  }
+
+  /** A line that is narrower than the terminal, since a wrapped one cannot be repainted: without the bar, or cut, where there is no room. */
+  #line(counts: Counts, share: number): string {
+    const filled = Math.floor(BAR_WIDTH * share);
+    const bar = '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
+    const text = this.#text(counts);
+    const whole = `[${bar}] ${text}`;
+    const room = (this.#stream.columns ?? Infinity) - 1;
+    return whole.length <= room ? whole : text.slice(0, Math.max(room, 0));
   }
 
   #text(counts: Counts): string {

@@ -1,9 +1,12 @@
 import { duration, RunProgress } from '../../../../lib/cli/offline/progress';
 
-function progress(isTTY: boolean): { show: (seconds: number, done: number, failed?: number) => string } {
+function progress(
+  isTTY: boolean,
+  columns?: number,
+): { show: (seconds: number, done: number, failed?: number) => string } {
   let text = '';
   let time = 0;
-  const stream = { isTTY, write: (more: string) => (text += more) };
+  const stream = { isTTY, ...(columns && { columns }), write: (more: string) => (text += more) };
   const shown = new RunProgress(stream, () => time);
   return {
     show(seconds, done, failed = 0) {
@@ -26,6 +29,14 @@ it('is a bar with rate and time left on a terminal', () => {
   );
 });
 
+it('fits the terminal: without the bar, or cut, where there is no room', () => {
+  const [bar, text] = ['[######------------------] ', '25 %  50 of 200 files, 5.0 files/s, 30 s left'];
+  const width = bar.length + text.length;
+  expect(progress(true, width + 1).show(10, 50)).toBe(`\r${bar}${text}\u001b[K`);
+  expect(progress(true, width).show(10, 50)).toBe(`\r${text}\u001b[K`);
+  expect(progress(true, 11).show(10, 50)).toBe('\r25 %  50 o\u001b[K');
+});
+
 it('is a line for every tenth elsewhere', () => {
   const { show } = progress(false);
   expect(show(1, 19)).toBe('');
@@ -35,7 +46,14 @@ it('is a line for every tenth elsewhere', () => {
 });
 
 it('says times as people do', () => {
-  expect([0, 59.4, 200, 7500].map(duration)).toEqual(['0 s', '59 s', '3 min 20 s', '2 h 5 min']);
+  expect([0, 59.4, 200, 3600, 7190, 7500].map(duration)).toEqual([
+    '0 s',
+    '59 s',
+    '3 min 20 s',
+    '1 h 0 min',
+    '2 h 0 min',
+    '2 h 5 min',
+  ]);
 });
 
 it('does not count skipped files in the rate', () => {
