@@ -73,7 +73,7 @@ function checkCpu({ arch, cpu }: Machine): Finding {
 
 function checkMemory({ memory }: Machine): Finding {
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
-  const free = Math.min(memory.free, memory.limit ?? Infinity);
+  const { free } = memory;
   const limit = memory.limit === null ? '' : `, limited to ${gigabytes(memory.limit)}`;
   const value = `${gigabytes(free)} free of ${gigabytes(memory.total)}${limit}`;
   if (free >= LITTLE_MEMORY) return fine('memory', value);

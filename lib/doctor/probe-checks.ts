@@ -7,28 +7,20 @@ import { remedyForCode } from './remedies';
 import type { SelfTest } from './self-test';
 
 const UNTRIED = 'No native code was tried.';
+const MAY_NOT = `${UNTRIED} Let Node start child processes: its permission model (--allow-child-process), limits (ulimit -u, memory) and sandboxes can forbid it.`;
 
 /** Turns the probe's report into findings. `version` is the package's. */
 export function checkProbe({ events, crash }: ProbeReport, machine: Machine, version: string): Finding[] {
   const findings = events.flatMap((event) => checkEvent(event, machine, version));
   if (crash === null) return findings;
-  const name = crash.step === 'start' ? 'probe' : crash.step;
-  const isGpu = name === 'cuda' || name.startsWith('self-test cuda');
+  const { step, reason } = crash;
+  if (step === 'start')
+    return [...findings, failed('probe', `no child process could try it: ${reason}`, MAY_NOT)];
+  const isGpu = step === 'cuda' || step.startsWith('self-test cuda');
   const remedy = isGpu
     ? `Use the CPU until this is fixed: CUDA_VISIBLE_DEVICES= hides the GPUs. ${remedyForCuda('driver-error') ?? ''}`
-    : name === 'probe'
-      ? `${UNTRIED} Let Node start child processes: its permission model (--allow-child-process), limits (ulimit -u, memory) and sandboxes can forbid it.`
-      : 'Report it with the output of tokenlearner doctor --json.';
-  return [
-    ...findings,
-    failed(
-      name,
-      name === 'probe'
-        ? `no child process could try it: ${crash.reason}`
-        : `the process that tried it ended: ${crash.reason}`,
-      remedy,
-    ),
-  ];
+    : `${step === 'probe' ? `${UNTRIED} ` : ''}Report it with the output of tokenlearner doctor --json.`;
+  return [...findings, failed(step, `the process that tried it ended: ${reason}`, remedy)];
 }
 
 function checkEvent(event: ProbeEvent, machine: Machine, version: string): Finding[] {

@@ -21,8 +21,10 @@ export function runProbe(script: string = path.join(__dirname, 'probe.js'), time
   }
   const events = parseEvents(reportOf(child));
   if (child.error === undefined && child.status === 0) return { events, crash: null };
-  const last = events.at(-1);
-  return { events, crash: { step: last?.step ?? 'start', reason: describeEnd(child) } };
+  // One that ran for too long has an error too, and a process id.
+  const started = child.error === undefined || child.pid > 0;
+  const step = events.at(-1)?.step ?? (started ? 'probe' : 'start');
+  return { events, crash: { step, reason: describeEnd(child) } };
 }
 
 /** A child that could not be started, for want of processes or memory, has no output at all. Node's types do not say so. */
@@ -50,6 +52,13 @@ interface Ended {
 
 function describeEnd({ error, signal, status, stderr }: Ended): string {
   const how = error?.message ?? signal ?? `exit code ${status ?? 'unknown'}`;
-  const said = (stderr ?? '').trim().split('\n').at(-1) ?? '';
+  const said = lastWords(stderr ?? '');
   return said === '' ? how : `${how}: ${said}`;
+}
+
+/** The last line of what a process said; of an uncaught error, which Node ends with its version, the line with the message. */
+function lastWords(text: string): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (!/^Node\.js v\d/.test(lines.at(-1) ?? '')) return lines.at(-1)?.trim() ?? '';
+  return lines.find((line) => /^(?:Uncaught )?\w*Error\b/.test(line)) ?? lines.at(-2) ?? '';
 }

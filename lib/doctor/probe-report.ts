@@ -32,6 +32,8 @@ export type ProbeEvent =
 /** The outcome of the probe. */
 export interface ProbeReport {
   events: ProbeEvent[];
-  /** The step that failed and how the process ended; null if it ended normally. */
-  crash: { step: ProbeStep | 'start'; reason: string } | null;
+  /**
+   * The step that failed and how the process ended; null if it ended normally. 'start': it could not be started; 'probe': it ended before the first step.
+   */
+  crash: { step: ProbeStep | 'start' | 'probe'; reason: string } | null;
 }

@@ -26,9 +26,9 @@ it.each<[string, Partial<Machine>, string, RegExp]>([
   ['CPU', { cpu: { model: 'Old', cores: 1, flags: ['sse2'] } }, 'warning', /without AVX2/],
   [
     'memory',
-    { memory: { total: 16e9, free: 8e9, limit: 0.5e9 } },
+    { memory: { total: 16e9, free: 0.5e9, limit: 4e9 } },
     'warning',
-    /0\.5 GB free.*limited to 0\.5 GB/,
+    /0\.5 GB free.*limited to 4\.0 GB/,
   ],
   ['NVIDIA driver', { nvidiaGpus: 2 }, 'warning', /2 NVIDIA GPUs/],
 ])('%s: %j is %s, with a remedy', (name, more, status, value) => {

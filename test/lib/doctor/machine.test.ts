@@ -1,6 +1,11 @@
 import path from 'node:path';
 import { parseCpuFlags } from '../../../lib/cpu-flags';
-import { countNvidiaGpus, parseDriverVersion, thisMachine } from '../../../lib/doctor/machine';
+import {
+  availableBytes,
+  countNvidiaGpus,
+  parseDriverVersion,
+  thisMachine,
+} from '../../../lib/doctor/machine';
 import { temporaryFolder, writeFiles } from '../libtorch/support';
 
 const folder = temporaryFolder();
@@ -41,4 +46,23 @@ it('counts the GPUs on the bus, and not the sound devices on them', () => {
   });
   expect(countNvidiaGpus(bus)).toBe(1);
   expect(countNvidiaGpus(path.join(folder, 'nowhere'))).toBe(0);
+});
+
+it('counts the memory that a limit leaves, with the caches of files', () => {
+  const meminfo = 'MemTotal: 8000 kB\nMemFree: 10 kB\nMemAvailable:    4000 kB\n';
+  const stat = 'anon 5\ninactive_file 1024\nactive_file 7\n';
+  expect(availableBytes(meminfo, null, stat)).toBe(4000 * 1024);
+  expect(availableBytes(meminfo, 2048, stat)).toBe(3072);
+  expect(availableBytes(meminfo, 2048, '')).toBe(2048);
+  expect(availableBytes(meminfo, 9e9, stat)).toBe(4000 * 1024);
+  expect(availableBytes('', null, '')).toBeGreaterThan(0);
+});
+
+it('asks Node what a limit leaves', () => {
+  jest.spyOn(process, 'constrainedMemory').mockReturnValue(2 ** 30);
+  const left = jest.spyOn(process, 'availableMemory').mockReturnValue(0);
+  const { free, limit } = thisMachine().memory;
+  expect([limit, left.mock.calls.length]).toEqual([2 ** 30, 1]);
+  expect(free).toBeLessThanOrEqual(2 ** 30);
+  jest.restoreAllMocks();
 });

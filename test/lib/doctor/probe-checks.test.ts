@@ -96,3 +96,13 @@ it('says what forbids child processes', () => {
     },
   ]);
 });
+
+it('does not take an error in the child process for one that could not start', () => {
+  const [finding] = check([], {}, { step: 'probe', reason: 'exit code 1: Error: x' });
+  expect(finding).toMatchObject({
+    name: 'probe',
+    status: 'failed',
+    value: 'the process that tried it ended: exit code 1: Error: x',
+  });
+  expect(finding?.remedy).toMatch(/^No native code was tried\. Report it/);
+});

@@ -46,8 +46,24 @@ it('does not wait for ever', () => {
   expect(probe('hang', 'setInterval(() => {}, 1000);', 500).crash?.reason).toContain('ETIMEDOUT');
 });
 
-it('reports a process that cannot be started', () => {
-  expect(runProbe(path.join(folder, 'nowhere.js')).crash?.step).toBe('start');
+it('gives the message of an uncaught error, which is no failure to start', () => {
+  expect(runProbe(path.join(folder, 'nowhere.js')).crash).toEqual({
+    step: 'probe',
+    reason: expect.stringMatching(/^exit code 1: Error: Cannot find module .*nowhere\.js/) as string,
+  });
+  expect(
+    probe('uncaught', "const e = new TypeError('wrong'); e.more = { Error: 1 }; throw e;").crash,
+  ).toEqual({
+    step: 'libtorch',
+    reason: 'exit code 1: TypeError: wrong',
+  });
+  expect(probe('string', "throw 'a word';").crash?.reason).not.toContain('Node.js v');
+});
+
+it('knows that one which ran for too long had started', () => {
+  const script = path.join(folder, 'silent.js');
+  writeFileSync(script, 'setInterval(() => {}, 1000);');
+  expect(runProbe(script, 500).crash).toMatchObject({ step: 'probe' });
 });
 
 it('reports that no child process can be started at all', () => {
