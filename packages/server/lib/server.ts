@@ -57,7 +57,9 @@ export class InferenceServer {
     const log = createLogger(checked.logger);
     this.#core = {
       options: checked,
-      models: new ModelRegistry(checked, log),
+      models: new ModelRegistry(checked, log, () => {
+        this.#grpc?.announce(this.ready);
+      }),
       lifecycle: new Lifecycle(),
       auth: new Auth(checked.tokenFile),
       pool: new InputPool(POOL_BYTES),
@@ -79,7 +81,7 @@ export class InferenceServer {
     return this.#address;
   }
 
-  /** True while all models are loaded and the server is not closing. */
+  /** True while all models are loaded and have a device that works, and the server is not closing. */
   get ready(): boolean {
     return this.#core.lifecycle.phase === 'serving' && this.#core.models.ready;
   }

@@ -202,6 +202,9 @@ it('ends what takes too long with 504, by the request or by the server', async (
   const other = new RawClient(strict.address?.httpPort ?? 0);
   await other.post(INFER, message);
   expect((await other.reply()).status).toBe(504);
+  // The request's own time is no longer than the server's.
+  await other.post(INFER, binaryMessage(x, {}, { parameters: { timeout: 60_000_000 } }));
+  expect((await other.reply()).status).toBe(504);
   other.close();
   gate.open();
 });

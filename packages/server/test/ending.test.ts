@@ -186,7 +186,7 @@ describe('a model that is not wanted any more', () => {
 
   it('is disposed after the last request that uses it', async () => {
     const module = new Disposable();
-    const live = new LiveModel({ module, isOwn: true }, limits).take();
+    const live = new LiveModel({ module, isOwn: true }, limits, () => undefined).take();
     const retired = live.retire(true);
     await new Promise((resolve) => setTimeout(resolve, 10));
     // One that has begun may still run.
@@ -202,7 +202,7 @@ describe('a model that is not wanted any more', () => {
 
   it('is disposed after its last run, where the server does not wait for its requests', async () => {
     const module = new Disposable();
-    const live = new LiveModel({ module, isOwn: true }, limits).take();
+    const live = new LiveModel({ module, isOwn: true }, limits, () => undefined).take();
     const answer = live.infer([x], call);
     await until(() => module.started.length === 1);
     const retired = live.retire(false);

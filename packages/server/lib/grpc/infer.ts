@@ -7,6 +7,7 @@ import { Departure } from '../departure';
 import { checkInput, inOrder, type Input, ownInput } from '../input';
 import type { TensorMetadata } from '../models/metadata';
 import type { LiveModel, NamedTensor } from '../models/live-model';
+import { earliest } from '../models/runner';
 import { type ServedModel, type Target, VERSION } from '../models/served-model';
 import { invalid, Problem, problemOf } from '../problem';
 import { checkSizes, refuseParameters, requestParameters } from '../protocol';
@@ -52,7 +53,7 @@ async function answer(
   const { model, live } = target;
   const outputs = live.chooseOutputs(request.outputs.map(({ name }) => name));
   const { timeoutMs: own, priority } = requestParameters(plainParameters(request.parameters));
-  const timeoutMs = earlier(own, remaining(call));
+  const timeoutMs = earliest(own, remaining(call));
   const inputs = inputsOf(core, request, target);
   tracked.received(request.id === '' ? undefined : request.id);
   let isDone = false;
@@ -178,10 +179,5 @@ function response(model: ServedModel, id: string, results: readonly NamedTensor[
 function remaining(call: InferCall): number | undefined {
   const deadline = call.getDeadline();
   const left = Number(deadline) - Date.now();
-  return Number.isFinite(left) ? Math.max(0, left) : undefined;
-}
-
-function earlier(...times: (number | undefined)[]): number | undefined {
-  const given = times.filter((time) => time !== undefined);
-  return given.length === 0 ? undefined : Math.min(LONGEST_DELAY, ...given);
+  return Number.isFinite(left) ? Math.min(LONGEST_DELAY, Math.max(0, left)) : undefined;
 }

@@ -44,7 +44,7 @@ function implementation(core: Core): grpc.UntypedServiceImplementation {
   const isServing = (): boolean => core.lifecycle.phase === 'serving';
   return {
     ServerLive: (_call: Call<object>, callback: Callback<object>) => {
-      callback(null, { live: true });
+      callback(null, { live: !core.models.isLost });
     },
     ServerReady: (_call: Call<object>, callback: Callback<object>) => {
       callback(null, { ready: isServing() && core.models.ready });

@@ -20,11 +20,15 @@ const SMALL_BODY = 65_536;
 /** Health, which needs no token. Some clients read the status, some `live` and some `ready`. */
 export function healthRoutes(app: FastifyInstance, core: Core): void {
   const isReady = (): boolean => core.lifecycle.phase === 'serving' && core.models.ready;
-  app.get('/v2/health/live', () => ({ live: true, ready: isReady() }));
+  app.get('/v2/health/live', (_request, reply) => {
+    const live = !core.models.isLost;
+    if (!live) reply.code(UNAVAILABLE);
+    return { live, ready: isReady() };
+  });
   app.get('/v2/health/ready', (_request, reply) => {
     const ready = isReady();
     if (!ready) reply.code(UNAVAILABLE);
-    return { live: true, ready };
+    return { live: !core.models.isLost, ready };
   });
   const modelReady = (model: ServedModel): boolean => core.lifecycle.phase === 'serving' && model.ready;
   for (const path of ['/v2/models/:name/ready', '/v2/models/:name/versions/:version/ready']) {
@@ -32,7 +36,7 @@ export function healthRoutes(app: FastifyInstance, core: Core): void {
       const model = core.models.get(params.name, params.version);
       const ready = modelReady(model);
       if (!ready) reply.code(UNAVAILABLE);
-      return { name: model.name, live: true, ready };
+      return { name: model.name, live: !model.isLost, ready };
     });
   }
 }

@@ -5,6 +5,7 @@ import {
   AotiModel,
   type Module,
   Tensor,
+  TokenLearnerError,
   TokenPooling,
 } from 'tokenlearner';
 import type { BatchingOptions } from '../options';
@@ -12,7 +13,7 @@ import { invalid, Problem } from '../problem';
 import { createRunner } from './create-runner';
 import type { Loaded } from './loader';
 import { ATTENTION, metadataOf, type ModelMetadata, OUTPUT, TOKENS } from './metadata';
-import type { Runner, RunnerLimits, RunResult } from './runner';
+import { earliest, type Runner, type RunnerLimits, type RunResult } from './runner';
 
 /** What a request asks of a model, beside its input. */
 export interface Call {
@@ -35,14 +36,26 @@ export class LiveModel {
   readonly runner: Runner;
   readonly #module: Module;
   readonly #isOwn: boolean;
+  /** The longest time of a request, in milliseconds. */
+  readonly #timeoutMs: number | undefined;
+  readonly #onLost: () => void;
+  #isLost = false;
   #users = 0;
   #onUnused: (() => void) | undefined;
 
-  constructor({ module, isOwn }: Loaded, options: BatchingOptions & RunnerLimits) {
+  /** @param onLost - called once, when {@link isLost} becomes true */
+  constructor({ module, isOwn }: Loaded, options: BatchingOptions & RunnerLimits, onLost: () => void) {
     this.#module = module;
     this.#isOwn = isOwn;
+    this.#timeoutMs = options.timeoutMs;
+    this.#onLost = onLost;
     this.runner = createRunner(module, options);
     this.metadata = metadataOf(module);
+  }
+
+  /** True once a request has failed since its device was lost, and no other one took it: a process does not get such a device back. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Counts a request in. */
@@ -69,7 +82,20 @@ export class LiveModel {
   }
 
   /** Runs the module. Rejects with the errors of {@link Runner}. */
-  async infer(inputs: readonly AnyTensor[], { outputs, ...call }: Call): Promise<NamedTensor[]> {
+  async infer(inputs: readonly AnyTensor[], { timeoutMs, ...call }: Call): Promise<NamedTensor[]> {
+    const limit = earliest(timeoutMs, this.#timeoutMs);
+    try {
+      return await this.#run(inputs, { ...call, ...(limit === undefined ? {} : { timeoutMs: limit }) });
+    } catch (error) {
+      if (!this.#isLost && error instanceof TokenLearnerError && error.code === 'ERR_DEVICE_LOST') {
+        this.#isLost = true;
+        this.#onLost();
+      }
+      throw error;
+    }
+  }
+
+  async #run(inputs: readonly AnyTensor[], { outputs, ...call }: Call): Promise<NamedTensor[]> {
     const { runner } = this;
     const module = this.#module;
     if (module instanceof AotiModel) {

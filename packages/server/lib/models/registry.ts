@@ -11,13 +11,17 @@ export class ModelRegistry {
   readonly #batchOptions: readonly string[];
   readonly #log: Logger;
 
-  constructor(options: CheckedOptions, log: Logger) {
+  /** @param onChange - called when {@link ready} may have changed */
+  constructor(options: CheckedOptions, log: Logger, onChange: () => void) {
     this.#log = log;
     this.#batchOptions = namesOfBatchOptions(options);
     const { maxQueueSize, maxQueueBytes } = options;
     const batching = { ...batchingOptions(options), maxQueueSize, maxQueueBytes };
     this.#models = new Map(
-      Object.entries(options.models).map(([name, source]) => [name, new ServedModel(name, source, batching)]),
+      Object.entries(options.models).map(([name, source]) => [
+        name,
+        new ServedModel(name, source, batching, onChange),
+      ]),
     );
   }
 
@@ -27,6 +31,11 @@ export class ModelRegistry {
 
   get ready(): boolean {
     return this.all().every((model) => model.ready);
+  }
+
+  /** True if a model has lost its device: only a new process gets it back. */
+  get isLost(): boolean {
+    return this.all().some((model) => model.isLost);
   }
 
   /** Finds a model. Throws a Problem for an unknown name or version; '' is any version. */

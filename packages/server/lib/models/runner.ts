@@ -38,6 +38,12 @@ export interface Runner {
   close(drain: boolean): Promise<void>;
 }
 
+/** The earliest of some times; undefined if none is given. */
+export function earliest(...times: (number | undefined)[]): number | undefined {
+  const given = times.filter((time) => time !== undefined);
+  return given.length === 0 ? undefined : Math.min(...given);
+}
+
 /** The limits of a {@link Runner}. */
 export interface RunnerLimits {
   maxQueueSize: number;

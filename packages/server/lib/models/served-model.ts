@@ -25,6 +25,7 @@ export class ServedModel {
   readonly #source: ModelSource;
   readonly #options: BatchingOptions & RunnerLimits;
   readonly #budget: Budget;
+  readonly #onChange: () => void;
   #live: LiveModel | undefined;
   #closed = false;
   /** Those that a reload has replaced and that still work, and the figures of those that are done. */
@@ -32,8 +33,15 @@ export class ServedModel {
   readonly #past: Figures[] = [];
   #reloading: Promise<unknown> = Promise.resolve();
 
-  constructor(name: string, source: ModelSource, options: BatchingOptions & RunnerLimits) {
+  /** @param onChange - called when {@link ready} may have changed */
+  constructor(
+    name: string,
+    source: ModelSource,
+    options: BatchingOptions & RunnerLimits,
+    onChange: () => void,
+  ) {
     this.name = name;
+    this.#onChange = onChange;
     this.#source = source;
     this.#options = options;
     this.#budget = new Budget(
@@ -48,7 +56,12 @@ export class ServedModel {
   }
 
   get ready(): boolean {
-    return this.#live !== undefined && !this.#closed;
+    return this.#live !== undefined && !this.#closed && !this.isLost;
+  }
+
+  /** See {@link LiveModel.isLost}. */
+  get isLost(): boolean {
+    return this.#live?.isLost === true;
   }
 
   /** Throws a Problem while the model is not loaded. */
@@ -124,7 +137,8 @@ export class ServedModel {
           `Expected a module of one input for the model ${this.name} but received a TokenFuser, which takes two`,
         );
       const old = this.#live;
-      this.#live = new LiveModel(loaded, this.#options);
+      this.#live = new LiveModel(loaded, this.#options, this.#onChange);
+      this.#onChange();
       if (old !== undefined) void this.#retire(old);
     } catch (error) {
       if (loaded.isOwn) loaded.module.dispose();
