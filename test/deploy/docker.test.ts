@@ -1,4 +1,4 @@
-/** The Dockerfiles: a linter, and the rules of this repository. test/packaging/docker.test.ts runs their commands. */
+/** The Dockerfiles: a linter, and the rules of this repository. test/matrix/cases/docker.mjs runs their commands. */
 import { validate, ValidationSeverity } from 'dockerfile-utils';
 import { version } from '../../package.json';
 import { dockerfile } from './dockerfile';
