@@ -1,4 +1,7 @@
 /** The manifests for Kubernetes and KServe against the server: its arguments, its probes, its time to drain. */
+import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
+import path from 'node:path';
+import { distrustPath } from '../../lib/libtorch/trust';
 import { version } from '../../package.json';
 import { at, document, documents, type Manifest } from './manifests';
 import { serveHere, startServer, TOKEN, volumes } from './server';
@@ -19,8 +22,8 @@ it('the server takes the arguments of the deployment, and its probes answer with
     serveHere(args, { '/models': `${folder}/models`, '/etc/tokenlearner/tokens': `${folder}/tokens` }),
   );
   for (const probe of probes) {
-    const path = at(container, `${probe}.httpGet.path`) as string;
-    const { status } = await fetch(server.url + path);
+    const url = at(container, `${probe}.httpGet.path`) as string;
+    const { status } = await fetch(server.url + url);
     expect([probe, status]).toEqual([probe, 200]);
   }
   const model = `${server.url}/v2/models/model`;
@@ -45,6 +48,7 @@ it('the server takes the arguments of the deployment on GPUs; only the device is
 it("the server takes the arguments of KServe's runtime", async () => {
   const runtime = at(document('kserve/runtime.yaml'), 'spec.containers.0') as Manifest;
   const [{ name, value }] = runtime.env as [{ name: string; value: string }];
+  const probe = at(document('kserve/inference-service.yaml'), 'spec.predictor.model.readinessProbe.httpGet');
   const server = await startServer(
     serveHere(runtime.args as string[], {
       '{{.Name}}': 'backbone',
@@ -53,6 +57,7 @@ it("the server takes the arguments of KServe's runtime", async () => {
     }),
   );
   expect((await fetch(`${server.url}/v2/models/backbone/ready`)).status).toBe(200);
+  expect((await fetch(server.url + (at(probe, 'path') as string))).status).toBe(200);
   expect(await server.stop()).toBe(0);
 });
 
@@ -71,6 +76,18 @@ it('the probes and services name ports of the container', () => {
     (at(spec ?? {}, 'ports') as { targetPort: string }[]).map(({ targetPort }) => targetPort),
   );
   expect(names).toEqual(expect.arrayContaining([...probed, ...targets]));
+});
+
+it("KServe's probes go to the ports of the server, each with its protocol", () => {
+  const serverArgs = at(document('kserve/runtime.yaml'), 'spec.containers.0.args') as string[];
+  const http = at(document('kserve/inference-service.yaml'), 'spec.predictor.model');
+  const grpc = at(document('kserve/inference-service-grpc.yaml'), 'spec.predictor.model');
+  const onHttp = at(http, 'readinessProbe.httpGet.port') as number;
+  const onGrpc = at(grpc, 'readinessProbe.grpc.port') as number;
+  expect(serverArgs).toEqual(expect.arrayContaining([`--http-port=${onHttp}`, `--grpc-port=${onGrpc}`]));
+  // Without a port of its own, an InferenceService has Knative's.
+  expect(onHttp).toBe(8080);
+  expect(at(grpc, 'ports.0.containerPort')).toBe(onGrpc);
 });
 
 it('the selectors choose the pods of the deployment, and the autoscaler the deployment', () => {
@@ -95,6 +112,37 @@ it('the images have the version of the packages', () => {
     `${version}-cuda`,
     `registry.example.com/tokenlearner-server:${version}`,
   ]);
+});
+
+it('the GPU overlay finds its image by the name of its own patch, whatever the base calls its image', () => {
+  const base = at(document('kubernetes/kustomization.yaml'), 'images.0');
+  const overlay = at(document('kubernetes/gpu/kustomization.yaml'), 'images.0');
+  const image = at(document('kubernetes/gpu/deployment.yaml'), 'spec.template.spec.containers.0.image');
+  expect(at(base, 'name')).toBe(container.image);
+  expect(at(overlay, 'name')).toBe(image);
+  expect(image).not.toBe(container.image);
+  expect(at(overlay, 'newName')).toBe(at(base, 'newName'));
+});
+
+const runtimeSpec = at(document('kserve/runtime.yaml'), 'spec');
+it.each([
+  ['the deployment', pod],
+  ["KServe's runtime", runtimeSpec],
+])('%s has a cache that the server makes itself, in a volume', (_, spec) => {
+  const { env, volumeMounts } = at(spec, 'containers.0') as {
+    env: { name: string; value: string }[];
+    volumeMounts: { name: string; mountPath: string }[];
+  };
+  const cache = env.find(({ name }) => name === 'TOKENLEARNER_CACHE')?.value ?? '';
+  const mount = volumeMounts.find(({ mountPath }) => mountPath === path.dirname(cache));
+  expect(at(spec, 'volumes')).toContainEqual({ name: mount?.name, emptyDir: {} });
+  // As Kubernetes makes an emptyDir: everybody can write to it, and fsGroup adds the group's bit.
+  const volume = mkdtempSync(path.join(folder, 'volume-'));
+  chmodSync(volume, 0o2777);
+  const inVolume = path.join(volume, path.basename(cache));
+  mkdirSync(inVolume, { mode: 0o755 });
+  expect(distrustPath(inVolume, path.join(inVolume, 'aoti'))).toBeNull();
+  expect(distrustPath(volume, path.join(volume, 'aoti'))).toMatch(/others can write/);
 });
 
 it.each([
