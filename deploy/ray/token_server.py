@@ -150,7 +150,7 @@ def parse():
     parser.add_argument("--model", action="append", required=True, metavar="NAME=PATH", help="as of tokenlearner serve")
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--app-dir", default=".", help="the folder with node_modules (.)")
-    parser.add_argument("--host", default="127.0.0.1", help="'node': the address of each machine; needs --token-file (127.0.0.1)")
+    parser.add_argument("--host", default="127.0.0.1", help="'node': the address of each machine; needs -- --token-file FILE (127.0.0.1)")
     parser.add_argument("--cpus", type=float, default=1, help="CPUs of a replica, for Ray's placement (1)")
     parser.add_argument("--gpus", type=float, default=0, help="GPUs of a replica (0)")
     parser.add_argument("--address", default="auto", help="the Ray cluster; 'local' starts one on this machine (auto)")

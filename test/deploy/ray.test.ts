@@ -83,6 +83,23 @@ withPython('offline.py: each task runs one command over links to its files, and 
   expect(() => python("import offline; offline.input_files('/nowhere/*.npy')")).toThrow(/No file matches/);
 });
 
+withPython('token_server.py: the command of docs/serving-at-scale.md gives the server its token file', () => {
+  const page = readFileSync(path.join(deploy, '..', 'docs', 'serving-at-scale.md'), 'utf8');
+  const command = /^python deploy\/ray\/token_server\.py (.*)$/m.exec(page)?.[1]?.split(' ');
+  // Its options need no Ray: what the file imports of it is left empty.
+  const code = `
+import json, sys, types
+ray = types.ModuleType("ray")
+ray.remote = lambda **_: lambda kind: kind
+ray.serve = types.ModuleType("ray.serve")
+sys.modules.update({"ray": ray, "ray.serve": ray.serve})
+sys.argv = ["token_server.py", *json.loads(${JSON.stringify(JSON.stringify(command))})]
+import token_server
+options = token_server.parse()
+print(json.dumps([options.host, options.arguments]))`;
+  expect(JSON.parse(python(code))).toEqual(['node', ['--token-file', '/app/tokens']]);
+});
+
 it('the packages of Python are pinned', () => {
   const lines = readFileSync(path.join(folder, 'requirements.txt'), 'utf8').trim().split('\n').slice(1);
   for (const line of lines) expect(line).toMatch(/^[a-z0-9-]+==\d[\d.]*$/);
