@@ -1,15 +1,15 @@
-/** Adds a job for each .npy file, named after it, and waits for their tokens: `node submit.mjs features/*.npy`. */
+/** Adds a job for each .npy file, and waits for their tokens: `node submit.mjs features/*.npy`. Prints each file's id and the shape of its tokens. */
+import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import path from 'node:path';
 import { loadNpy } from 'tokenlearner';
-import { connect, openQueue, readResult, submit } from './jobs.mjs';
+import { connect, idOf, openQueue, readResult, submit } from './jobs.mjs';
 
 const redis = connect(process.env.REDIS_URL);
 const queue = openQueue(redis);
 
 const jobs = [];
 for (const file of process.argv.slice(2))
-  jobs.push(await submit(queue, redis, path.basename(file, '.npy'), await loadNpy(file)));
+  jobs.push(await submit(queue, redis, idOf(file, await readFile(file)), await loadNpy(file)));
 for (const { id } of jobs) {
   let tokens = await readResult(redis, id);
   while (tokens === null) {

@@ -7,7 +7,7 @@
  */
 import { Worker } from 'bullmq';
 import { Batcher, loadWeights, TokenLearner } from 'tokenlearner';
-import { connect, hasResult, PREFIX, QUEUE, readInput, storeResult } from './jobs.mjs';
+import { connect, expireInput, hasResult, PREFIX, QUEUE, readInput, storeResult } from './jobs.mjs';
 
 const [weights] = process.argv.slice(2);
 if (weights === undefined) throw new Error('Usage: node worker.mjs WEIGHTS');
@@ -35,7 +35,11 @@ const worker = new Worker(QUEUE, extract, {
   // A job whose worker is lost this often is the likely reason, and fails.
   maxStalledCount: 3,
 });
-worker.on('failed', (job, error) => console.error(`${job?.id} failed: ${error.message}`));
+worker.on('failed', (job, error) => {
+  console.error(`${job?.id} failed: ${error.message}`);
+  const isFinal = job?.finishedOn !== undefined;
+  if (isFinal) expireInput(redis, job.id).catch((reason) => console.error(reason.message));
+});
 // Without this, an error of the connection would end the process.
 worker.on('error', (error) => console.error(error.message));
 await worker.waitUntilReady();

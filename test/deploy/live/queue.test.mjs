@@ -1,18 +1,19 @@
 /** examples/queue: jobs in Redis, workers as processes of their own, one of them killed in the middle. `npm run test:deploy -- queue`. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { end, printed, startRedis, until } from './services.mjs';
 
 /** A copy of the example with its packages: scripts/deploy.mjs. */
 const example = process.env.TEST_QUEUE;
 const jobs = await import(pathToFileURL(path.join(example, 'jobs.mjs')));
-const { saveSafetensors, Tensor, TokenLearner } = createRequire(path.join(example, 'jobs.mjs'))(
+const { saveNpy, saveSafetensors, Tensor, TokenLearner } = createRequire(path.join(example, 'jobs.mjs'))(
   'tokenlearner',
 );
 
@@ -100,6 +101,8 @@ describe('examples/queue', () => {
         (await redis.keys('*:input:*')).sort(),
         poison.map((id) => `${jobs.PREFIX}:input:${id}`),
       );
+      for (const id of poison)
+        await until(async () => (await redis.ttl(`${jobs.PREFIX}:input:${id}`)) > 0, t.signal);
       assert.equal(await end(second), 0);
     },
   );
@@ -118,6 +121,53 @@ describe('examples/queue', () => {
       assert.deepEqual(await finished(), []);
     },
   );
+
+  it(
+    'submit.mjs: files of one name and of any dtype have results of their own, those of float32',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const files = ['a', 'b'].map((name) => path.join(folder, name, 'x.npy'));
+      const inputs = ['float64', 'float16'].map((dtype) => Tensor.randn([1, CHANNELS, 4, 4], { dtype }));
+      for (const [i, file] of files.entries()) {
+        mkdirSync(path.dirname(file));
+        await saveNpy(file, inputs[i]);
+      }
+      await startWorker();
+      const env = { ...process.env, REDIS_URL: server.url };
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [path.join(example, 'submit.mjs'), ...files],
+        { env },
+      );
+      const ids = stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ')[0]);
+      assert.equal(new Set(ids).size, files.length, stdout);
+      for (const [i, id] of ids.entries()) {
+        const expected = model.forwardSync(inputs[i].to('float32'));
+        assert.ok((await jobs.readResult(redis, id)).equals(expected), `${id} has other numbers`);
+      }
+    },
+  );
+
+  it('an input has no expiry while its job waits, and goes after a day if there is a result already', async () => {
+    const input = Tensor.randn([1, CHANNELS, 4, 4]);
+    const ttl = (id) => redis.ttl(`${jobs.PREFIX}:input:${id}`);
+    await jobs.submit(queue, redis, 'waits', input);
+    assert.equal(await ttl('waits'), -1);
+    await jobs.submit(queue, redis, 'done', input);
+    await startWorker();
+    await until(async () => (await queue.getJobCounts('completed')).completed === 2);
+    await jobs.submit(queue, redis, 'done', input);
+    assert.ok((await ttl('done')) > 0);
+  });
+
+  it('an input that has not the size of its shape in float32 is refused', async () => {
+    const job = await jobs.submit(queue, redis, 'long', Tensor.randn([1, CHANNELS, 4, 4]));
+    await redis.append(`${jobs.PREFIX}:input:long`, Buffer.alloc(4));
+    await assert.rejects(jobs.readInput(redis, job), /has 516 bytes; float32 of shape 1,8,4,4 has 512/);
+  });
 
   it('two workers that come to the end of one job store one result', async () => {
     await jobs.submit(queue, redis, 'twice', Tensor.randn([1, CHANNELS, 4, 4]));
