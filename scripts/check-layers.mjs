@@ -41,9 +41,9 @@ const NATIVE_RULES = [
   { folder: 'native/boundary/', forbidden: /^(?:torch|ATen|c10)\//, what: 'torch' },
 ];
 
-/** The rooms of native/engine from the bottom up, by the beginning of a path. A file includes from its own room and from those before it. */
+/** The parts of native/engine from the bottom up, by the beginning of a path. A file includes from its own part and from those before it. */
 const ENGINE = 'native/engine/';
-const ENGINE_ROOMS = [
+const ENGINE_PARTS = [
   'error.',
   'memory/',
   'run/exit-gate.',
@@ -162,13 +162,13 @@ function checkLoading(lines, complain) {
   }
 }
 
-function roomOf(name) {
-  return ENGINE_ROOMS.findIndex((room) => name.startsWith(room));
+function partOf(name) {
+  return ENGINE_PARTS.findIndex((part) => name.startsWith(part));
 }
 
 function checkNative(file, lines, complain) {
-  const own = file.startsWith(ENGINE) && SOURCE.test(file) ? roomOf(file.slice(ENGINE.length)) : undefined;
-  if (own === -1) complain(1, 'belongs to no room: name it in scripts/check-layers.mjs');
+  const own = file.startsWith(ENGINE) && SOURCE.test(file) ? partOf(file.slice(ENGINE.length)) : undefined;
+  if (own === -1) complain(1, 'belongs to no part of the engine: name it in scripts/check-layers.mjs');
   for (const [i, line] of lines.entries()) {
     const included = /^\s*#\s*include\s*[<"]([^>"]+)[>"]/.exec(line)?.[1];
     if (included === undefined) continue;
@@ -176,8 +176,8 @@ function checkNative(file, lines, complain) {
       if (!file.startsWith(folder) || except?.test(file) || !forbidden.test(included)) continue;
       complain(i + 1, `${folder} must not include ${what}: ${included}`);
     }
-    const other = included.startsWith('engine/') ? roomOf(included.slice('engine/'.length)) : -1;
-    if (own >= 0 && other > own) complain(i + 1, `includes upward, from engine/${ENGINE_ROOMS[other]}`);
+    const other = included.startsWith('engine/') ? partOf(included.slice('engine/'.length)) : -1;
+    if (own >= 0 && other > own) complain(i + 1, `includes upward, from engine/${ENGINE_PARTS[other]}`);
   }
 }
 

@@ -129,7 +129,7 @@ const VIOLATIONS: [string, string, string, string][] = [
     '#include "kernels/status.hpp"',
     'native/platform/ must not include a layer above',
   ],
-  ['a file of no room', 'native/engine/a.cpp', '', 'belongs to no room'],
+  ['a file of no part of the engine', 'native/engine/a.cpp', '', 'belongs to no part of the engine'],
   ['a long file', 'lib/dtype.ts', '\n'.repeat(401), 'has 401 lines'],
   ['half a merge', 'README.md', `a\n${'<'.repeat(7)} HEAD\nb`, 'is a marker of a merge conflict'],
   ['a registry', 'README.md', `https://${host('registry', 'npmjs', 'org')}/x`, 'names the package registry'],
