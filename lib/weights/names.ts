@@ -60,7 +60,7 @@ export class NameIndex {
         last = form;
         at += 1;
       } else if (last !== undefined && form.startsWith(`${last}.`)) {
-        // What an optimizer keeps for a parameter, in TensorFlow.
+        // TensorFlow's optimizers store their values under the parameter's name.
         at = this.#range(`${last}.`)[1];
       } else {
         return this.#names.get(form);

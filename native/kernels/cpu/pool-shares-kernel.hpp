@@ -113,14 +113,12 @@ TOKENLEARNER_ALWAYS_INLINE void write_pooled(Vector<T, static_cast<int>(kLanesOf
   }(std::make_integer_sequence<int, kTokens * kChannels / kRow>{});
 }
 
-/** Writes the tokens and channels that fill whole vectors. Their numbers are returned in `tokens` and `channels`. */
+/** Writes the first `tokens` tokens of the first `channels` channels, which fill whole vectors. */
 template <typename T, bool kTokensLast>
-void finish_vectors(const FinishTile& tile, const TokenSums<T>& sums, std::int64_t& tokens,
-                    std::int64_t& channels) {
+void finish_vectors(const FinishTile& tile, const TokenSums<T>& sums, std::int64_t tokens,
+                    std::int64_t channels) {
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
   constexpr std::int64_t kTokens = kPooledTokens<T>, kChannels = kPooledPixels<T>;
-  tokens = tile.tokens / kTokens * kTokens;
-  channels = tile.channels / kChannels * kChannels;
   T* const factors = static_cast<T*>(tile.scratch);
   T* const offsets = factors + tokens * kChannels;
   for (std::int64_t i = 0; i < tokens * kChannels; ++i) {
@@ -154,12 +152,14 @@ void finish(const FinishTile& tile) {
     }
     return;
   }
+  // What vectors write, where one of the strides is 1.
   std::int64_t tokens = 0, channels = 0;
   if constexpr (std::is_same_v<Stored, T>) {
-    if (tile.out_token_stride == 1) {
-      finish_vectors<T, true>(tile, sums, tokens, channels);
-    } else if (tile.out_channel_stride == 1) {
-      finish_vectors<T, false>(tile, sums, tokens, channels);
+    if (tile.out_token_stride == 1 || tile.out_channel_stride == 1) {
+      tokens = tile.tokens / kPooledTokens<T> * kPooledTokens<T>;
+      channels = tile.channels / kPooledPixels<T> * kPooledPixels<T>;
+      const auto write = tile.out_token_stride == 1 ? finish_vectors<T, true> : finish_vectors<T, false>;
+      write(tile, sums, tokens, channels);
     }
   }
   for (std::int64_t c = 0; c < tile.channels; c += kPooledPixels<T>) {

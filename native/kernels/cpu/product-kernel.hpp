@@ -127,11 +127,11 @@ struct PanelPair {
 // An epilogue has two functions. Both get the sums of one panel of weights, of which `rows` rows are valid:
 //   take<kLanes, kWide>(acc, rows)     acc[r] has row r of kWide vectors of pixels
 //   take_few<kCount, kWidth>(acc, rows)   acc[j] has the rows of pixel j, in a panel of kWidth vector lanes
-//
-// Not inlined: in a function with several of them the compiler does not keep their sums in registers.
+
 /**
  * `kPanels` panels of weights from pair.row on, and one panel of pixels. The sums of two panels lie `sums_panel` apart.
- * `epilogue(p)` makes that of panel p.
+ * `epilogue(p)` makes that of panel p. Not inlined: in a function with several of them the compiler does not keep their sums in
+ * registers.
  */
 template <typename In, int kLanes, int kWide, int kPanels, typename MakeEpilogue>
 [[gnu::noinline]] void micro_kernel(const PanelPair<In>& pair, std::int64_t sums_panel,
@@ -278,6 +278,13 @@ template <typename In>
 constexpr int kNarrowest =
     static_cast<int>(TOKENLEARNER_VECTOR_BYTES == 64 ? kLanesOf<In> / 2 : kLanesOf<In>);
 
+/** Calls run<kPanels>(row) for the panels of weights from `row` to `end`, kPanels at once, then run<1>(row) for each that is left. */
+template <int kPanels, typename Run>
+TOKENLEARNER_ALWAYS_INLINE void for_panels(std::int64_t row, std::int64_t end, const Run& run) {
+  for (; row + kPanels * kRows <= end; row += kPanels * kRows) run.template operator()<kPanels>(row);
+  for (; row < end; row += kRows) run.template operator()<1>(row);
+}
+
 /**
  * The panels of weights from `row` to `end`, and the last `count` pixels: kCount or more, at most kFewPixels. `pair(row)` and
  * `epilogue(row)` make those of a panel.
@@ -290,29 +297,22 @@ TOKENLEARNER_ALWAYS_INLINE void run_few_pixels(std::int64_t count, std::int64_t 
   if constexpr (kCount < kFewPixels<In>) {
     if (count > kCount) return run_few_pixels<In, kCount + 1>(count, row, end, sums_panel, pair, epilogue);
   }
-  constexpr int kPanels = kPanelsAtOnce<kCount>;
-  for (; row + kPanels * kRows <= end; row += kPanels * kRows) {
-    few_pixels_kernel<In, kCount, kNarrowest<In>, kPanels>(pair(row), sums_panel,
-                                                           [&](int p) { return epilogue(row + p * kRows); });
-  }
-  for (; row < end; row += kRows) {
-    few_pixels_kernel<In, kCount, kNarrowest<In>, 1>(pair(row), sums_panel,
-                                                     [&](int) { return epilogue(row); });
-  }
+  const auto run = [&]<int kPanels>(std::int64_t first) __attribute__((always_inline)) {
+    few_pixels_kernel<In, kCount, kNarrowest<In>, kPanels>(
+        pair(first), sums_panel, [&](int p) { return epilogue(first + p * kRows); });
+  };
+  for_panels<kPanelsAtOnce<kCount>>(row, end, run);
 }
 
 /** The panels of weights from `row` to `end`, and a panel of kWide vectors of pixels. The rest is as for run_few_pixels(). */
 template <typename In, int kLanes, int kWide, typename MakePair, typename MakeEpilogue>
 TOKENLEARNER_ALWAYS_INLINE void run_panels(std::int64_t row, std::int64_t end, std::int64_t sums_panel,
                                            const MakePair& pair, const MakeEpilogue& epilogue) {
-  constexpr int kPanels = kNarrowPanels<kWide>;
-  for (; row + kPanels * kRows <= end; row += kPanels * kRows) {
-    micro_kernel<In, kLanes, kWide, kPanels>(pair(row), sums_panel,
-                                             [&](int p) { return epilogue(row + p * kRows); });
-  }
-  for (; row < end; row += kRows) {
-    micro_kernel<In, kLanes, kWide, 1>(pair(row), sums_panel, [&](int) { return epilogue(row); });
-  }
+  const auto run = [&]<int kPanels>(std::int64_t first) __attribute__((always_inline)) {
+    micro_kernel<In, kLanes, kWide, kPanels>(pair(first), sums_panel,
+                                             [&](int p) { return epilogue(first + p * kRows); });
+  };
+  for_panels<kNarrowPanels<kWide>>(row, end, run);
 }
 
 /** The same for the panel that starts where `remaining` pixels are left: more than kFewPixels<In>. */

@@ -48,5 +48,4 @@ export function earliest(...times: (number | undefined)[]): number | undefined {
 export interface RunnerLimits {
   maxQueueSize: number;
   maxQueueBytes: number;
-  timeoutMs?: number;
 }

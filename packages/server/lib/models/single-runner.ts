@@ -32,7 +32,7 @@ export class SingleRunner implements Runner {
 
   async forward(
     inputs: readonly AnyTensor[],
-    { signal, timeoutMs = this.#limits.timeoutMs, priority, ...own }: RunOptions,
+    { signal, timeoutMs, priority, ...own }: RunOptions,
   ): Promise<RunResult> {
     if (this.#closed) throw new TokenLearnerError('ERR_CLOSED', 'The model is closed');
     if (priority !== undefined && priority !== 0)
