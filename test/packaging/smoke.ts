@@ -7,7 +7,7 @@
  * ISA is the instruction set to expect, FILE the name of the binary. Prints a line for each check. The exit code is 1 if one fails.
  */
 import assert from 'node:assert/strict';
-import { Linear, manualSeed, runtime, Tensor } from '../../lib';
+import { type FloatDType, Linear, manualSeed, runtime, Tensor } from '../../lib';
 import { build, type Case, cases } from '../parity/cases';
 import { loadTensors, numbers, readJson } from '../parity/fixtures';
 import { allowedError, relativeL2Error } from '../parity/tolerance';
@@ -43,7 +43,7 @@ function checkInfo(): void {
  */
 function checkRandom(): void {
   const { randn } = readJson('seeds/seeds.json') as {
-    randn: { seed: string; dtype: 'float32' | 'float64'; size: number; values: number[][] }[];
+    randn: { seed: string; dtype: FloatDType; size: number; values: number[][] }[];
   };
   const small = randn.filter(({ size }) => size < 16);
   assert(small.length > 0);
@@ -51,10 +51,10 @@ function checkRandom(): void {
     manualSeed(BigInt(seed));
     const ulps = isMusl && dtype === 'float64' ? 2 : 0;
     for (const each of values) {
-      const got = Tensor.randn([size], { dtype }).data;
+      const got = numbers(Tensor.randn([size], { dtype }));
       assert.equal(got.length, each.length);
       each.forEach((value, i) => {
-        const error = Math.abs(Number(got[i]) - value);
+        const error = Math.abs((got[i] ?? NaN) - value);
         assert(
           error <= ulps * Number.EPSILON * Math.abs(value),
           `element ${i} of ${dtype}: ${got[i]}, not ${value}`,
