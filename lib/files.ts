@@ -24,25 +24,25 @@ export interface LoadOptions {
    *
    * @default loads all tensors
    */
-  filter?: (name: string) => boolean;
+  filter?: ((name: string) => boolean) | undefined;
 }
 
 /** Selects the tensors to load from a file of weights. */
 export interface LoadWeightsOptions extends LoadOptions {
   /** The entry of a PyTorch checkpoint that holds the state dict, if the checkpoint holds more. */
-  key?: string;
+  key?: string | undefined;
 }
 
 /** How to save a NumPy archive. */
 export interface SaveNpzOptions {
   /** Deflates arrays, as `numpy.savez_compressed` does. @default false */
-  compressed?: boolean;
+  compressed?: boolean | undefined;
 }
 
 /** How to save safetensors. */
 export interface SaveSafetensorsOptions {
   /** Strings by name, for `__metadata__`. */
-  metadata?: Record<string, string>;
+  metadata?: Record<string, string> | undefined;
 }
 
 /**

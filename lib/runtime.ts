@@ -121,21 +121,21 @@ export interface RuntimeMemory {
 /** Options of {@link runtime}.configure(). */
 export interface RuntimeOptions {
   /** The libtorch to use: its root, its lib folder, or a Python site-packages/torch. Set it before anything needs libtorch. */
-  libtorch?: string;
+  libtorch?: string | undefined;
   /**
    * The most forwards that may wait for each device. One more rejects with ERR_QUEUE_FULL. Running forwards do not count.
    * At least 0.
    *
    * @default Infinity
    */
-  maxQueueSize?: number;
+  maxQueueSize?: number | undefined;
   /**
    * The most bytes of inputs that may wait for each device, counted as elements times their size. A forward that would exceed it
    * rejects with ERR_QUEUE_FULL. Running forwards do not count. At least 0.
    *
    * @default Infinity
    */
-  maxQueueBytes?: number;
+  maxQueueBytes?: number | undefined;
 }
 
 /** This package's version; 'unknown' if package.json is missing, as in a bundle, or not readable. */

@@ -30,24 +30,24 @@ export interface AotiLoadOptions {
    */
   trusted: boolean;
   /** The model of the archive. @default the only one */
-  name?: string;
+  name?: string | undefined;
   /**
    * The device that the package was made for; for CUDA, an index chooses one.
    *
    * @default the package's own: 'cpu', or the first GPU
    */
-  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}` | undefined;
   /**
    * The most runs at a time, from 1 to 64. Each has buffers of its own; they share the weights, and divide the threads of libtorch's operators.
    *
    * @default 1
    */
-  instances?: number;
+  instances?: number | undefined;
   /**
    * The inputs, in the order of the call spec's tensors. For packages that do not tell them; for others it gives them names, and must not
    * contradict the package.
    */
-  inputs?: readonly AotiInputOption[];
+  inputs?: readonly AotiInputOption[] | undefined;
 }
 
 const LOAD_OPTIONS = ['trusted', 'name', 'device', 'instances', 'inputs'] as const;

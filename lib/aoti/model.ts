@@ -43,7 +43,7 @@ export type AotiOutputValue = AnyTensor | null | AotiOutputValue[] | { [key: str
 /** Options of {@link AotiModel.runSync}. */
 export interface AotiSyncOptions {
   /** The inputs by keyword. @default none */
-  kwargs?: Readonly<Record<string, AotiInputValue>>;
+  kwargs?: Readonly<Record<string, AotiInputValue>> | undefined;
 }
 
 /** Options of {@link AotiModel.run}. */

@@ -95,7 +95,7 @@ async function saveDict(
 export async function saveSafetensors(
   path: FilePath,
   tensors: StateDict | ReadonlyMap<string, AnyTensor>,
-  options?: { metadata?: Record<string, string> },
+  options?: { metadata?: Record<string, string> | undefined },
 ): Promise<void> {
   const target = checkFilePath(path);
   const { metadata } = checkOptions('options', options, ['metadata']);
@@ -114,7 +114,7 @@ function noBFloat16(what: string): TokenLearnerError {
 export async function saveNpz(
   path: FilePath,
   tensors: StateDict | ReadonlyMap<string, AnyTensor>,
-  options?: { compressed?: boolean },
+  options?: { compressed?: boolean | undefined },
 ): Promise<void> {
   const target = checkFilePath(path);
   const { compressed = false } = checkOptions('options', options, ['compressed']);

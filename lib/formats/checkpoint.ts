@@ -25,13 +25,13 @@ export interface CheckpointOptions {
    * @default the dict itself if it holds only tensors and modules' `_extra_state`; else the dict of tensors under 'state_dict',
    * 'model_state_dict' or 'model', if it is the only state dict; else the dict itself if it holds tensors beside other values
    */
-  key?: string;
+  key?: string | undefined;
   /**
    * Returns true for the names of the tensors to read. The others are not read from the file and may have any dtype.
    *
    * @default reads all tensors
    */
-  filter?: NameFilter;
+  filter?: NameFilter | undefined;
 }
 
 /** Files from before PyTorch 2.1 have no such record. They are little-endian, except from rare machines. */

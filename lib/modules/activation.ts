@@ -7,7 +7,7 @@ const APPROXIMATIONS = ['none', 'tanh'] as const;
 /** Options of {@link GELU}. */
 export interface GELUOptions {
   /** 'none' is the exact form, with erf. @default 'none' */
-  approximate?: (typeof APPROXIMATIONS)[number];
+  approximate?: (typeof APPROXIMATIONS)[number] | undefined;
 }
 
 /**

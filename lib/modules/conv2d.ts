@@ -8,15 +8,15 @@ import { checkPair, formatPair, type Pair } from './pair';
 
 export interface Conv2dOptions extends PlacementOptions {
   /** At least 1. @default 1 */
-  stride?: Pair;
+  stride?: Pair | undefined;
   /** The number of zeros added at each side. At least 0. @default 0 */
-  padding?: Pair;
+  padding?: Pair | undefined;
   /** At least 1. @default 1 */
-  dilation?: Pair;
+  dilation?: Pair | undefined;
   /** Must divide both channel counts. @default 1 */
-  groups?: number;
+  groups?: number | undefined;
   /** @default true */
-  bias?: boolean;
+  bias?: boolean | undefined;
 }
 
 interface Config {

@@ -7,9 +7,9 @@ import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } f
 
 export interface LayerNormOptions extends PlacementOptions {
   /** The number added to the variance. At least 0. @default 1e-5 */
-  eps?: number;
+  eps?: number | undefined;
   /** Adds the parameters weight and bias. @default true */
-  elementwiseAffine?: boolean;
+  elementwiseAffine?: boolean | undefined;
 }
 
 /** Formats a number as Python does: with an exponent of at least two digits, or with a decimal point. */

@@ -17,12 +17,12 @@ import { repr } from './tree';
 /** The device and the dtype of a module with parameters. */
 export interface PlacementOptions {
   /** @default 'auto' */
-  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}` | undefined;
   /**
    * The dtype of the parameters and the inputs. Initial parameters are drawn in float32, PyTorch's default, and then converted,
    * as `module.to(dtype)` does. @default 'float32'
    */
-  dtype?: FloatDType;
+  dtype?: FloatDType | undefined;
 }
 
 /** The option names of {@link PlacementOptions}. */

@@ -30,21 +30,21 @@ const OPTIONS = [
 /** Options of {@link learnerFromStateDict}. One that the module does not have is refused. */
 export interface LearnerStateDictOptions extends PlacementOptions {
   /** The engine, one that the module has. @default 'auto' */
-  engine?: Engine | TokenLearnerV11Engine;
+  engine?: Engine | TokenLearnerV11Engine | undefined;
   /** What stands before the names. Needed where several modules' weights are in one state dict. @default any, if it is the only one */
-  prefix?: string;
+  prefix?: string | undefined;
   /** See {@link TokenLearner}. */
-  intraOpThreads?: number;
+  intraOpThreads?: number | undefined;
   /** See {@link TokenLearner}. */
-  allowTf32?: boolean;
+  allowTf32?: boolean | undefined;
   /** Where the weights fit variants 'a' and 'b' of v1.1. */
-  variant?: TokenLearnerV11Variant;
+  variant?: TokenLearnerV11Variant | undefined;
   /** Of v1.0. */
-  pooling?: 'sum' | 'mean';
+  pooling?: 'sum' | 'mean' | undefined;
   /** Of v1.0 and v1.1. */
-  eps?: number;
+  eps?: number | undefined;
   /** Of v1.0 and v1.1. */
-  approximate?: 'tanh' | 'none';
+  approximate?: 'tanh' | 'none' | undefined;
 }
 
 /**

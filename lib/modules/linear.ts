@@ -7,7 +7,7 @@ import { checkPlacement, PLACEMENT_OPTIONS, type PlacementOptions, UnaryLeaf } f
 
 export interface LinearOptions extends PlacementOptions {
   /** @default true */
-  bias?: boolean;
+  bias?: boolean | undefined;
 }
 
 /**

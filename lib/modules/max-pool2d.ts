@@ -8,13 +8,13 @@ import { checkPair, formatPair, type Pair } from './pair';
 /** Options of {@link MaxPool2d}. */
 export interface MaxPool2dOptions {
   /** At least 1. @default the kernel's size */
-  stride?: Pair;
+  stride?: Pair | undefined;
   /** At least 0, and at most half of the kernel. @default 0 */
-  padding?: Pair;
+  padding?: Pair | undefined;
   /** At least 1. @default 1 */
-  dilation?: Pair;
+  dilation?: Pair | undefined;
   /** Round output sizes up. @default false */
-  ceilMode?: boolean;
+  ceilMode?: boolean | undefined;
 }
 
 interface Config {

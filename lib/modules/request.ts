@@ -20,13 +20,13 @@ export interface RequestOptions {
    * Aborts the forward, which then rejects at once with the signal's reason. A waiting forward leaves the queue. The results of
    * a running forward are dropped.
    */
-  signal?: AbortSignalLike;
+  signal?: AbortSignalLike | undefined;
   /**
    * The time in milliseconds after which the forward is aborted in the same way, with ERR_TIMEOUT. From 0 to 2^31 - 1.
    *
    * @default no limit
    */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** The option names of {@link RequestOptions}. */

@@ -13,7 +13,7 @@ export type StateDict = Record<string, AnyTensor>;
 /** Options of `loadStateDict`. */
 export interface LoadStateDictOptions {
   /** Makes missing and unexpected keys errors. @default true */
-  strict?: boolean;
+  strict?: boolean | undefined;
 }
 
 /** The result of `loadStateDict`. Both lists are empty if it was strict. */

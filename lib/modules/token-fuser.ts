@@ -40,24 +40,24 @@ export interface TokenFuserOptions extends PlacementOptions {
   /** C: the channels of the tokens and of the original. At least 1. Required. */
   dim: number;
   /** G: the tokens. At least 1. @default 8 */
-  numTokens?: number;
+  numTokens?: number | undefined;
   /** D: the hidden units of the MLP on the original's pixels. At least 1. @default 64 */
-  bottleneckDim?: number;
+  bottleneckDim?: number | undefined;
   /** LayerNorm of the tokens, before and after they are mixed. @default true */
-  useNormalization?: boolean;
+  useNormalization?: boolean | undefined;
   /** The number that each LayerNorm adds to the variance. At least 0. @default 1e-6 */
-  eps?: number;
+  eps?: number | undefined;
   /** GELU's form: with tanh as in the official code, or exact ('none') as in some ports. @default 'tanh' */
-  approximate?: 'tanh' | 'none';
+  approximate?: 'tanh' | 'none' | undefined;
   /** @default 'auto' */
-  engine?: TokenFuserEngine;
+  engine?: TokenFuserEngine | undefined;
   /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
-  intraOpThreads?: number;
+  intraOpThreads?: number | undefined;
   /**
    * Lets the fused engine round the operands of products in float32 on CUDA to TF32. This is faster, with errors of about 1e-3.
    * @default false
    */
-  allowTf32?: boolean;
+  allowTf32?: boolean | undefined;
 }
 
 /** Options of {@link TokenFuser.fromStateDict}: those that the weights do not determine. */
@@ -66,22 +66,22 @@ export interface TokenFuserStateDictOptions extends Omit<
   'dim' | 'numTokens' | 'bottleneckDim' | 'useNormalization'
 > {
   /** What stands before the names. Needed where the weights of several TokenFusers are in one state dict. @default any */
-  prefix?: string;
+  prefix?: string | undefined;
 }
 
 /** Options of one {@link TokenFuser.forwardSync}. */
 export interface TokenFuserSyncOptions {
   /** The order of the tokens' dimensions: (..., C, G) or (..., G, C). @default 'channels-first' */
-  layout?: Layout;
+  layout?: Layout | undefined;
   /** The order of the original's dimensions, and of the result's. 'channels-last' is read as it is. @default 'channels-first' */
-  inputLayout?: InputLayout;
+  inputLayout?: InputLayout | undefined;
   /**
    * With inputLayout 'channels-last' an original of rank 2 is (P, C), of rank 3 (B, P, C), and from rank 4 on (..., H, W, C). 'flat'
    * makes any rank (..., P, C).
    */
-  pixels?: 'flat';
+  pixels?: 'flat' | undefined;
   /** Also return the weights of the tokens at each pixel. @default false */
-  returnAttention?: boolean;
+  returnAttention?: boolean | undefined;
 }
 
 /** Options of one {@link TokenFuser.forward}. */
@@ -99,7 +99,7 @@ interface With {
   returnAttention: true;
 }
 interface Without {
-  returnAttention?: false;
+  returnAttention?: false | undefined;
 }
 
 interface Config extends OfficialConfig {

@@ -34,22 +34,22 @@ export interface TokenLearnerV10Options extends PlacementOptions {
   /** C: the channels of the input. At least 1. Required. */
   dim: number;
   /** G: the tokens of the output. At least 1. @default 8 */
-  numOutputTokens?: number;
+  numOutputTokens?: number | undefined;
   /** How pixels are pooled: their weighted sum, as in the official code, or the mean, as in its Keras example and some ports. @default 'sum' */
-  pooling?: 'sum' | 'mean';
+  pooling?: 'sum' | 'mean' | undefined;
   /** The number that LayerNorm adds to the variance. At least 0. @default 1e-6 */
-  eps?: number;
+  eps?: number | undefined;
   /** GELU's form: with tanh as in the official code, or exact ('none') as in some ports. @default 'tanh' */
-  approximate?: 'tanh' | 'none';
+  approximate?: 'tanh' | 'none' | undefined;
   /** @default 'auto' */
-  engine?: TokenLearnerV10Engine;
+  engine?: TokenLearnerV10Engine | undefined;
   /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
-  intraOpThreads?: number;
+  intraOpThreads?: number | undefined;
   /**
    * Lets the fused engine round the operands of products in float32 on CUDA to TF32. This is faster, with errors of about 1e-3.
    * @default false
    */
-  allowTf32?: boolean;
+  allowTf32?: boolean | undefined;
 }
 
 /** Options of {@link TokenLearnerV10.fromStateDict}: those that the weights do not determine. */
@@ -58,7 +58,7 @@ export interface TokenLearnerV10StateDictOptions extends Omit<
   'dim' | 'numOutputTokens'
 > {
   /** What stands before the names. Needed where the weights of several TokenLearners are in one state dict. @default any */
-  prefix?: string;
+  prefix?: string | undefined;
 }
 
 interface Config extends OfficialConfig {

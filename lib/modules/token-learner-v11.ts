@@ -44,29 +44,29 @@ export interface TokenLearnerV11Options extends PlacementOptions {
   /** C: the channels of the input. At least 1. Required. */
   dim: number;
   /** G: the tokens of the output. At least 1. @default 8 */
-  numOutputTokens?: number;
+  numOutputTokens?: number | undefined;
   /** D: the hidden units of variant 'd'. At least 1. @default 64 */
-  bottleneckDim?: number;
+  bottleneckDim?: number | undefined;
   /** @default 'd' */
-  variant?: TokenLearnerV11Variant;
+  variant?: TokenLearnerV11Variant | undefined;
   /**
    * The groups of the convolutions of variants 'a' and 'b'. They divide `dim`. @default the official code's: 8 for 'a'; for 'b' 1
    * below 256 channels, else dim / 128 rounded down
    */
-  groups?: number;
+  groups?: number | undefined;
   /** The number that LayerNorm adds to the variance. At least 0. @default 1e-6 */
-  eps?: number;
+  eps?: number | undefined;
   /** GELU's form in variants 'b' and 'd': with tanh as in the official code, or exact ('none') as in some ports. @default 'tanh' */
-  approximate?: 'tanh' | 'none';
+  approximate?: 'tanh' | 'none' | undefined;
   /** @default 'auto' */
-  engine?: TokenLearnerV11Engine;
+  engine?: TokenLearnerV11Engine | undefined;
   /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
-  intraOpThreads?: number;
+  intraOpThreads?: number | undefined;
   /**
    * Lets the fused engine round the operands of products in float32 on CUDA to TF32. This is faster, with errors of about 1e-3.
    * @default false
    */
-  allowTf32?: boolean;
+  allowTf32?: boolean | undefined;
 }
 
 /** Options of {@link TokenLearnerV11.fromStateDict}: those that the weights do not determine. */
@@ -75,7 +75,7 @@ export interface TokenLearnerV11StateDictOptions extends Omit<
   'dim' | 'numOutputTokens' | 'bottleneckDim' | 'groups'
 > {
   /** What stands before the names. Needed where the weights of several TokenLearners are in one state dict. @default any */
-  prefix?: string;
+  prefix?: string | undefined;
 }
 
 /** Options of one {@link TokenLearnerV11.forwardSync}. */
@@ -84,7 +84,7 @@ export interface TokenLearnerV11SyncOptions extends TokenLearnerSyncOptions {
    * With inputLayout 'channels-last' an input of rank 2 is (P, C), of rank 3 (B, P, C), and from rank 4 on (..., H, W, C). 'flat'
    * makes any rank (..., P, C).
    */
-  pixels?: 'flat';
+  pixels?: 'flat' | undefined;
 }
 
 /** Options of one {@link TokenLearnerV11.forward}. */

@@ -30,23 +30,23 @@ export interface TokenLearnerOptions extends PlacementOptions {
   /** C: the channels of the input. At least 1. Required. */
   dim: number;
   /** The hidden layer has ffMult * dim channels per token. At least 1. @default 2 */
-  ffMult?: number;
+  ffMult?: number | undefined;
   /** G: the tokens of the output. At least 1. @default 8 */
-  numOutputTokens?: number;
+  numOutputTokens?: number | undefined;
   /**
    * The number of grouped convolutions. 1 is a single one, from C channels to 1. 2 is the paper's number. More add hidden ones,
    * with a GELU after each. The Python class accepts this option but ignores it: it always has 2. From 1 to 1000. @default 2
    */
-  numLayers?: number;
+  numLayers?: number | undefined;
   /** @default 'auto' */
-  engine?: Engine;
+  engine?: Engine | undefined;
   /** The most threads that one forward of the fused CPU engine uses, from 0 to 4096; 0 means all. @default 0 */
-  intraOpThreads?: number;
+  intraOpThreads?: number | undefined;
   /**
    * Lets products in float32 on CUDA round their operands to TF32, as PyTorch's convolutions do by default. This is faster, with
    * errors of about 1e-3. @default false
    */
-  allowTf32?: boolean;
+  allowTf32?: boolean | undefined;
 }
 
 interface Config {

@@ -18,11 +18,11 @@ import { assertUsable, demandState, layerOf } from './state';
 /** Options of one {@link TokenPooling.forwardSync}. */
 export interface TokenLearnerSyncOptions {
   /** The order of the tokens' dimensions. @default 'channels-first' */
-  layout?: Layout;
+  layout?: Layout | undefined;
   /** The order of the input's dimensions. 'channels-last' is read as it is, without a copy. @default 'channels-first' */
-  inputLayout?: InputLayout;
+  inputLayout?: InputLayout | undefined;
   /** Also return the attention maps. @default false */
-  returnAttention?: boolean;
+  returnAttention?: boolean | undefined;
 }
 
 /** Options of one {@link TokenPooling.forward}. */
@@ -40,7 +40,7 @@ interface With {
   returnAttention: true;
 }
 interface Without {
-  returnAttention?: false;
+  returnAttention?: false | undefined;
 }
 
 /**

@@ -28,7 +28,7 @@ interface With {
   returnAttention: true;
 }
 interface Without {
-  returnAttention?: false;
+  returnAttention?: false | undefined;
 }
 
 type Result<D extends FloatDType> = Tensor<D> | TokensAndAttention<D>;

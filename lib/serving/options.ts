@@ -12,27 +12,27 @@ export interface BatcherOptions {
    * The most images in a batch: the product of an input's leading dimensions, all before (C, H, W) for a TokenLearner, and the first
    * one for other modules. A request with more runs alone. At least 1, or Infinity. @default 64
    */
-  maxBatchSize?: number;
+  maxBatchSize?: number | undefined;
   /** The most pixels in a batch, over all its images. A request with more runs alone. At least 1. @default Infinity */
-  maxBatchPixels?: number;
+  maxBatchPixels?: number | undefined;
   /**
    * How long a request may wait for others while the device is free, in milliseconds. 0 starts at once what there is: while the
    * device is busy, requests gather anyway. From 0 to 2^31 - 1. @default 0
    */
-  maxDelayMs?: number;
+  maxDelayMs?: number | undefined;
   /** The most requests that may wait. One more is ERR_QUEUE_FULL at once. At least 1. @default Infinity */
-  maxQueueSize?: number;
+  maxQueueSize?: number | undefined;
   /** The most bytes of input that may wait. At least 1. @default Infinity */
-  maxQueueBytes?: number;
+  maxQueueBytes?: number | undefined;
   /** The number of priorities. From 1 to 1000. @default 1 */
-  priorityLevels?: number;
+  priorityLevels?: number | undefined;
   /** The timeout of requests that name none: see {@link RequestOptions}. @default no limit */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /**
    * Keeps a copy of the module on each of these devices, and gives each batch to the one with the least work. The copies follow
    * `loadStateDict`. If a device is lost, its requests run once more on another one. @default the module's own device
    */
-  devices?: readonly DeviceOption[];
+  devices?: readonly DeviceOption[] | undefined;
 }
 
 /** Options of one {@link Batcher.forward}: those of the module's own forward, and a priority. */
@@ -40,13 +40,13 @@ export interface BatcherForwardOptions extends RequestOptions, TokenLearnerV11Sy
   /**
    * From 0 to `priorityLevels` - 1. A larger number is more urgent. A waiting request rises one level every 100 ms. @default 0
    */
-  priority?: number;
+  priority?: number | undefined;
 }
 
 /** Options of {@link Batcher.close}. */
 export interface BatcherCloseOptions {
   /** True runs the requests that wait. False rejects them with ERR_CLOSED. Those that run finish in both cases. @default true */
-  drain?: boolean;
+  drain?: boolean | undefined;
 }
 
 const OPTIONS = [

@@ -11,11 +11,11 @@ import type { AnyTensor } from './tensor';
 /** How much two elements may differ. They are close if `|actual - expected| <= atol + rtol * |expected|`. */
 export interface AllCloseOptions {
   /** The relative tolerance. At least 0. @default 1e-5 */
-  rtol?: number;
+  rtol?: number | undefined;
   /** The absolute tolerance. At least 0. @default 1e-8 */
-  atol?: number;
+  atol?: number | undefined;
   /** Takes NaN to be close to NaN. @default false */
-  equalNan?: boolean;
+  equalNan?: boolean | undefined;
 }
 
 interface Tolerance {

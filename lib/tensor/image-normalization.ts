@@ -8,9 +8,9 @@ export type ImageLayout = 'channels-first' | 'channels-last';
 /** The mean and the standard deviation of a normalisation, as of torchvision's Normalize. Give both or neither. */
 export interface NormalizeOptions {
   /** Of each channel, or one number for all. On the scale from 0 to 1. @default no normalisation */
-  mean?: number | readonly number[];
+  mean?: number | readonly number[] | undefined;
   /** Of each channel, or one number for all. Not 0. On the scale from 0 to 1. @default no normalisation */
-  std?: number | readonly number[];
+  std?: number | readonly number[] | undefined;
 }
 
 /**

@@ -18,9 +18,9 @@ import { typedArrayOf } from './typed-array';
 /** Options of {@link Tensor.toImage}. */
 export interface ToImageOptions extends NormalizeOptions {
   /** @default 'channels-first' */
-  layout?: ImageLayout;
+  layout?: ImageLayout | undefined;
   /** The position of the picture in a batch. Only a batch of one needs none. */
-  index?: number;
+  index?: number | undefined;
 }
 
 /** A picture that {@link Tensor.toImage} made. */

@@ -19,15 +19,15 @@ import {
 /** Options of `Tensor.fromImage` and `Tensor.fromImageSync`. */
 export interface FromImageOptions<D extends FloatDType = FloatDType> extends NormalizeOptions {
   /** @default 'channels-first' */
-  layout?: ImageLayout;
+  layout?: ImageLayout | undefined;
   /** The numbers are computed in float32 and then converted. @default 'float32' */
-  dtype?: D;
+  dtype?: D | undefined;
   /** The new size. A number is the length of the shorter side. @default no resize */
-  resize?: number | ImageSize;
+  resize?: number | ImageSize | undefined;
   /** The filter of the resize. @default 'bilinear' */
-  interpolation?: 'bilinear' | 'bicubic';
+  interpolation?: 'bilinear' | 'bicubic' | undefined;
   /** The size of the centre that is kept, after the resize. A number is a square. @default no crop */
-  crop?: number | ImageSize;
+  crop?: number | ImageSize | undefined;
 }
 
 type NativeArguments = [

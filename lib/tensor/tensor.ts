@@ -23,14 +23,14 @@ export type AnyTensor = Tensor<DType>;
 /** Options for creating a tensor. */
 export interface TensorOptions<D extends DType = DType> {
   /** The element type. @default 'float32' */
-  dtype?: D;
+  dtype?: D | undefined;
   /** The device of its memory. @default 'cpu' */
-  device?: DeviceOption;
+  device?: DeviceOption | undefined;
   /**
    * Uses page-locked host memory, which a GPU copies without staging. Without a usable GPU it is ordinary memory.
    * @default false
    */
-  pinned?: boolean;
+  pinned?: boolean | undefined;
 }
 
 const FACTORY = Symbol('factory');

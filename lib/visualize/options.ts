@@ -32,7 +32,7 @@ export interface AttentionModel {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   forward(input: any, options: any): Promise<any>;
   /** The dtype of its input. @default 'float32' */
-  readonly dtype?: DType;
+  readonly dtype?: DType | undefined;
 }
 
 /** The part of a module that {@link visualize} uses as `backbone`. */
@@ -42,45 +42,45 @@ export interface BackboneModel {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   forward(input: any, ...options: any[]): Promise<any>;
   /** The dtype of its input. @default 'float32' */
-  readonly dtype?: DType;
+  readonly dtype?: DType | undefined;
 }
 
 /** Options of {@link visualize}. */
 export interface VisualizeOptions
   extends RequestOptions, Pick<FromImageOptions, 'resize' | 'interpolation' | 'crop' | 'mean' | 'std'> {
   /** A module that turns the input into the features that `model` takes. @default the model takes the input itself */
-  backbone?: BackboneModel;
+  backbone?: BackboneModel | undefined;
   /** Converts pictures to one channel, for models that take one. The maps then lie over the same grey picture. @default false */
-  grayscale?: boolean;
+  grayscale?: boolean | undefined;
   /** For tensors: what the maps are laid over. One picture for all, or one for each. @default the maps alone */
-  picture?: PictureSource | readonly PictureSource[];
+  picture?: PictureSource | readonly PictureSource[] | undefined;
   /** 'raw' is RGBA pixels and needs no sharp. @default 'png' */
-  format?: VisualizeFormat;
+  format?: VisualizeFormat | undefined;
   /** Shows several pictures one after the other instead of one below the other. Not for 'png'. @default true for 'gif' and 'webp' */
-  animate?: boolean;
+  animate?: boolean | undefined;
   /** Pictures a second of an animation, from 0.1 to 50. @default 4 */
-  fps?: number;
+  fps?: number | undefined;
   /** @default 'viridis' */
-  colormap?: Colormap;
+  colormap?: Colormap | undefined;
   /** Of the maps over the picture, from 0 to 1. @default 0.65 */
-  opacity?: number;
+  opacity?: number | undefined;
   /**
    * The values of the first and the last colour. 'token': the least and the greatest value of each map (in an animation: of each token). 'shared': of
    * all maps. Two numbers: these; what lies outside gets the colour of the nearer one. @default 'token'
    */
-  range?: 'token' | 'shared' | readonly [min: number, max: number];
+  range?: 'token' | 'shared' | readonly [min: number, max: number] | undefined;
   /** The tokens to show, by index. @default all */
-  tokens?: readonly number[];
+  tokens?: readonly number[] | undefined;
   /** The most tiles beside each other: the picture and the maps. @default what gives a sheet of pleasant proportions */
-  columns?: number;
+  columns?: number | undefined;
   /** The longer side of the picture and of each map, in pixels, from 32 to 4096; the shorter one has at least an eighth of it. @default 256, and 192 for several pictures */
-  tileSize?: number;
+  tileSize?: number | undefined;
   /** The colours around the pictures. 'auto' is transparent, with text that is readable on white and on black. @default 'light' */
-  theme?: 'light' | 'dark' | 'auto';
+  theme?: 'light' | 'dark' | 'auto' | undefined;
   /** A line above everything. @default none */
-  title?: string;
+  title?: string | undefined;
   /** The text at each picture. @default its file's name, or its position */
-  captions?: readonly string[];
+  captions?: readonly string[] | undefined;
 }
 
 /** The forms of a result of {@link visualize}. */

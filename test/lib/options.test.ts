@@ -1,3 +1,4 @@
+import type * as api from '../../lib';
 import {
   Conv2d,
   Flatten,
@@ -97,4 +98,61 @@ test.each<[string, () => Promise<unknown>]>([
   ['visualize', () => visualize(learner, Tensor.ones([2, 1, 1]), stray)],
 ])('%s refuses an option that it does not know', async (_, call) => {
   await expectReject(call(), 'ERR_INVALID_ARG_VALUE', "'keyz'");
+});
+
+type Options =
+  | api.AllCloseOptions
+  | api.AotiLoadOptions
+  | api.AotiRunOptions
+  | api.AotiSyncOptions
+  | api.BatcherCloseOptions
+  | api.BatcherForwardOptions
+  | api.BatcherOptions
+  | api.CheckpointOptions
+  | api.Conv2dOptions
+  | api.FromImageOptions<'float32'>
+  | api.GELUOptions
+  | api.LayerNormOptions
+  | api.LearnerStateDictOptions
+  | api.LinearOptions
+  | api.LoadOptions
+  | api.LoadStateDictOptions
+  | api.LoadWeightsOptions
+  | api.MaxPool2dOptions
+  | api.NormalizeOptions
+  | api.PlacementOptions
+  | api.RequestOptions
+  | api.RuntimeOptions
+  | api.SaveNpzOptions
+  | api.SaveSafetensorsOptions
+  | api.TensorOptions<'float32'>
+  | api.ToImageOptions
+  | api.TokenFuserForwardOptions
+  | api.TokenFuserOptions
+  | api.TokenFuserStateDictOptions
+  | api.TokenFuserSyncOptions
+  | api.TokenLearnerForwardOptions
+  | api.TokenLearnerOptions
+  | api.TokenLearnerSyncOptions
+  | api.TokenLearnerV10Options
+  | api.TokenLearnerV10StateDictOptions
+  | api.TokenLearnerV11ForwardOptions
+  | api.TokenLearnerV11Options
+  | api.TokenLearnerV11StateDictOptions
+  | api.TokenLearnerV11SyncOptions
+  | api.VisualizeOptions;
+
+/** The names of optional properties that may be left out but not be undefined, under exactOptionalPropertyTypes. */
+type Refusing<T> = T extends unknown
+  ? {
+      [K in keyof T]-?: object extends Pick<T, K> ? (undefined extends Required<T>[K] ? never : K) : never;
+    }[keyof T]
+  : never;
+
+test('an option that is undefined is the default, in the types too', () => {
+  const refusing: Refusing<Options>[] = [];
+  // Does not compile where there is such a name.
+  expect(refusing satisfies never[]).toEqual([]);
+  const made = new TokenLearner({ dim: 2, device, ffMult: undefined, numOutputTokens: undefined });
+  expect([made.ffMult, made.numOutputTokens]).toEqual([learner.ffMult, learner.numOutputTokens]);
 });

@@ -14,9 +14,9 @@ import {
 /** How requests are queued and batched: the options of each model's Batcher. */
 export interface BatchingOptions extends BatcherOptions {
   /** The most requests that wait. One more gets 429. @default 1024 */
-  maxQueueSize?: number;
+  maxQueueSize?: number | undefined;
   /** The most bytes of inputs that wait or arrive. @default 1 GiB */
-  maxQueueBytes?: number;
+  maxQueueBytes?: number | undefined;
 }
 
 /** What to make of weights whose names and shapes do not tell everything: see learnerFromStateDict. */
@@ -31,15 +31,15 @@ export interface ModelFile extends LearnerChoice {
    */
   path: string;
   /** For weights and a .pt2: where the model runs. @default 'auto' */
-  device?: string;
+  device?: string | undefined;
   /** For weights: how it computes. @default 'auto' */
-  engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch';
+  engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch' | undefined;
   /** For weights: the entry of a checkpoint that holds them, if it holds more. */
-  key?: string;
+  key?: string | undefined;
   /** For a .pt2: must be true, since it runs with the rights of the server. */
-  trusted?: boolean;
+  trusted?: boolean | undefined;
   /** For a .pt2: the most runs at a time. @default 1 */
-  instances?: number;
+  instances?: number | undefined;
 }
 
 /** The options of a file that are for weights. */
@@ -72,33 +72,33 @@ export interface ServerOptions extends BatchingOptions {
   /** The models by name. A name has letters, digits, '.', '_' and '-'. */
   models: Readonly<Record<string, ModelSource>>;
   /** The address to listen on. Another than a loopback address needs `tokenFile` or `insecure`. @default '127.0.0.1' */
-  host?: string;
+  host?: string | undefined;
   /** 0 is any free port. @default 8000 */
-  httpPort?: number;
+  httpPort?: number | undefined;
   /** 0 is any free port; false is no gRPC. @default 8001 */
-  grpcPort?: number | false;
+  grpcPort?: number | false | undefined;
   /** A port of its own for the metrics. @default the HTTP port */
-  metricsPort?: number;
+  metricsPort?: number | undefined;
   /** A file with one bearer token per line. Every request but those for health must have one of them. */
-  tokenFile?: string;
+  tokenFile?: string | undefined;
   /** Serve without tokens on an address that other machines can reach. @default false */
-  insecure?: boolean;
+  insecure?: boolean | undefined;
   /** Serve HTTPS, and gRPC over TLS. */
-  tls?: TlsOptions;
+  tls?: TlsOptions | undefined;
   /** The most bytes of one request's body, also once it is inflated. @default 256 MiB */
-  maxRequestBytes?: number;
+  maxRequestBytes?: number | undefined;
   /** The most bytes of JSON in one request. Parsing blocks the event loop. @default 16 MiB */
-  maxJsonBytes?: number;
+  maxJsonBytes?: number | undefined;
   /** The deepest nesting of JSON. @default 32 */
-  maxJsonDepth?: number;
+  maxJsonDepth?: number | undefined;
   /** The most bytes of a request's header fields. @default 16 KiB */
-  maxHeaderBytes?: number;
+  maxHeaderBytes?: number | undefined;
   /** The time in milliseconds in which an HTTP request must have arrived whole. @default 60000 */
-  requestTimeoutMs?: number;
+  requestTimeoutMs?: number | undefined;
   /** The time in milliseconds that requests under way have once the server closes. @default 30000 */
-  gracePeriodMs?: number;
+  gracePeriodMs?: number | undefined;
   /** The log: a pino logger, or its level. @default 'silent' */
-  logger?: Logger | LogLevel;
+  logger?: Logger | LogLevel | undefined;
 }
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -120,7 +120,9 @@ type Defaulted =
   | 'logger';
 
 /** Options after their checks. */
-export type CheckedOptions = Omit<ServerOptions, Defaulted> & Required<Pick<ServerOptions, Defaulted>>;
+export type CheckedOptions = Omit<ServerOptions, Defaulted> & {
+  [Name in Defaulted]: NonNullable<ServerOptions[Name]>;
+};
 
 const KIB = 1024;
 const MIB = KIB * KIB;
