@@ -1,6 +1,6 @@
 /**
  * Checks the rules of the house that no compiler checks: imports point only downward, each outside interface has
- * one place, files stay short, and no file names a machine or a package registry. The rules for lib/ are in lib-layers.mjs.
+ * one place, files stay short, no file names a machine or a package registry, and each Note that a comment names exists. The rules for lib/ are in lib-layers.mjs.
  *
  *     node scripts/check-layers.mjs [--root FOLDER]
  */
@@ -96,19 +96,33 @@ const MACHINE_FOLDER = new RegExp(
 
 const MERGE_MARKER = /^(?:<{7}|>{7})(?: |$)/;
 
+const NOTE = /\bNote: \[([^\]]+)\]/g;
+const NOTE_NAMED = /\bNotes? \[([^\]]+)\]/g;
+
 /** The complaints about a tree, each `file:line: what is wrong`. */
 export async function checkTree(root) {
   const folder = realpathSync(root);
   const complaints = await checkImports(folder);
+  const notes = new Set();
+  const namedNotes = [];
   for (const file of walk(folder, '')) {
     if (!TEXT.test(file)) continue;
     const lines = readFileSync(path.join(folder, file), 'utf8').split('\n');
     const complain = (line, text) => complaints.push(`${file}:${line}: ${text}`);
     checkTexts(lines, complain);
     if (SOURCE.test(file)) checkLength(lines, complain);
+    for (const [i, line] of lines.entries()) {
+      for (const [, name] of line.matchAll(NOTE)) notes.add(name);
+      for (const [, name] of line.matchAll(NOTE_NAMED))
+        namedNotes.push({
+          name,
+          complain: () => complain(i + 1, `names a Note that does not exist: ${name}`),
+        });
+    }
     if (/^lib\/.*\.ts$/.test(file) && !ADDON_LOADERS.includes(file)) checkLoading(lines, complain);
     if (file.startsWith('native/')) checkNative(file, lines, complain);
   }
+  for (const { name, complain } of namedNotes) if (!notes.has(name)) complain();
   return complaints;
 }
 

@@ -133,6 +133,12 @@ const VIOLATIONS: [string, string, string, string][] = [
   ['a long file', 'lib/dtype.ts', '\n'.repeat(401), 'has 401 lines'],
   ['half a merge', 'README.md', `a\n${'<'.repeat(7)} HEAD\nb`, 'is a marker of a merge conflict'],
   ['a registry', 'README.md', `https://${host('registry', 'npmjs', 'org')}/x`, 'names the package registry'],
+  [
+    'a Note that does not exist',
+    'native/kernels/params.hpp',
+    '// See Note [Moved away].',
+    'names a Note that does not exist: Moved away',
+  ],
   ['a machine folder', 'scripts/a.mjs', `open('${machine('tmp', 'x')}')`, 'names a folder of one machine'],
 ];
 

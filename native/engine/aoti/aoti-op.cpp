@@ -7,7 +7,6 @@
 
 #include "engine/aoti/library.hpp"
 #include "engine/error.hpp"
-#include "engine/run/joined.hpp"
 #include "engine/torch/aten.hpp"
 
 namespace tokenlearner {
@@ -161,25 +160,9 @@ std::optional<int64_t> AotiOp::joined_rank(int64_t rank) const {
   return all ? std::optional<int64_t>(rank) : std::nullopt;
 }
 
-std::vector<Outputs> AotiOp::run_list(RequestList list) const {
-  const int64_t most = signature_.inputs[0].dimensions[0].max;
-  std::vector<Outputs> results;
-  results.reserve(list.size());
-  for (std::size_t first = 0; first < list.size();) {
-    std::size_t end = first;
-    int64_t size = 0;
-    do size += only(list[end++].inputs).shape.front();
-    while (end < list.size() && size + only(list[end].inputs).shape.front() <= most);
-    if (end - first == 1) {
-      const Tensor input = moved(only(list[first].inputs), placement().device);
-      results.push_back(run({&input, 1}, CallOptions()));
-    } else {
-      for (Outputs& outputs : Op::run_list(list.subspan(first, end - first)))
-        results.push_back(std::move(outputs));
-    }
-    first = end;
-  }
-  return results;
+int64_t AotiOp::most_joined() const {
+  const bool is_batch = !signature_.inputs.empty() && !signature_.inputs[0].dimensions.empty();
+  return is_batch ? signature_.inputs[0].dimensions[0].max : Op::most_joined();
 }
 
 bool AotiOp::is_parameter(const AotiConstant& constant) {

@@ -50,7 +50,7 @@ class AotiOp final : public Op {
   Outputs run(Inputs inputs, const CallOptions& options) const override;
   std::optional<int64_t> joined_rank(int64_t rank) const override;
   JoinTrial* join_trial() const override { return trial_.get(); }
-  std::vector<Outputs> run_list(RequestList list) const override;
+  int64_t most_joined() const override;
   bool runs_anywhere() const override { return false; }
   int lanes() const override { return source_.device.is_cpu() ? source_.instances : 1; }
   std::vector<Tensor> host_parameters() const override;

@@ -52,6 +52,11 @@ struct BatchRequest {
   bool failed_over = false;
 };
 
+/// The failure of a request whose deadline has passed.
+inline Failure timed_out() {
+  return {ErrorCode::ERR_TIMEOUT, "The request was not finished within its timeout"};
+}
+
 using BatchRequests = std::vector<std::shared_ptr<BatchRequest>>;
 
 }  // namespace tokenlearner

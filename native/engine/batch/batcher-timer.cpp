@@ -1,15 +1,10 @@
 // The thread of a batcher that waits for deadlines and for the end of delays.
 
-#include <string>
 #include <utility>
 
 #include "engine/batch/batcher.hpp"
 
 namespace tokenlearner {
-
-namespace {
-constexpr char kTimedOut[] = "The request was not finished within its timeout";
-}
 
 void Batcher::start_timer() {
   if (timer_) return;
@@ -39,7 +34,7 @@ std::vector<RequestOutcome> Batcher::expired(Clock::time_point now) {
     // Keeps a waiting request alive; a running one is in running_.
     const std::shared_ptr<BatchRequest> waiting = queue_.remove(request.id);
     ++statistics_.timed_out;
-    outcomes.push_back(concluded(request, {}, Failure{ErrorCode::ERR_TIMEOUT, kTimedOut}));
+    outcomes.push_back(concluded(request, {}, timed_out()));
   }
   return outcomes;
 }

@@ -137,7 +137,13 @@ void Batcher::run_inline(BatchRequest& request) {
   } catch (...) {
     outcome.failure = Failure::of_current_exception();
   }
-  const Clock::duration time = Clock::now() - request.arrival;
+  const Clock::time_point now = Clock::now();
+  const Clock::duration time = now - request.arrival;
+  const bool is_late = request.deadline && now >= *request.deadline;
+  if (is_late) {
+    outcome.outputs.clear();
+    outcome.failure = timed_out();
+  }
   {
     const Lock lock = kernels::lock_soon(mutex_);
     BatcherStatistics& s = statistics_;
@@ -147,7 +153,9 @@ void Batcher::run_inline(BatchRequest& request) {
     s.batch_images.add(static_cast<double>(request.size.images));
     s.queue_ms.add(0);
     s.compute_ms.add(milliseconds(time));
-    if (outcome.failure) {
+    if (is_late) {
+      ++s.timed_out;
+    } else if (outcome.failure) {
       ++s.failed;
     } else {
       ++s.succeeded;

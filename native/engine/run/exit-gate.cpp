@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "platform/platform.hpp"
+#include "platform/process-wide.hpp"
 
 namespace tokenlearner {
 
@@ -17,11 +17,8 @@ struct State {
   bool exiting = false;
 };
 
-/// Never destroyed: exit handlers and the executors of other environments may use it until the process ends.
-State& state() {
-  static State* const instance = new State;
-  return *instance;
-}
+/// Exit handlers and the executors of other environments may use it until the process ends. The child of fork() has no request that runs.
+State& state() { return platform::ProcessWide<State>::get(); }
 
 void wait_for_requests() {
   State& s = state();

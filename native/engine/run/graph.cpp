@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -50,13 +51,6 @@ std::vector<std::size_t> last_uses(const Graph& graph) {
 }
 
 }  // namespace
-
-Graph Graph::chain(std::vector<std::shared_ptr<const Op>> ops) {
-  Graph graph;
-  for (uint32_t i = 0; i < ops.size(); ++i) graph.nodes.push_back({std::move(ops[i]), {i}, 1});
-  graph.outputs = {static_cast<uint32_t>(graph.nodes.size())};
-  return graph;
-}
 
 GraphOp::GraphOp(Graph graph)
     : Op(placement_of(graph), {}), graph_(std::move(graph)), last_use_(last_uses(graph_)) {
@@ -145,6 +139,12 @@ std::optional<Dims> GraphOp::batch_key(const Dims& shape) const {
   std::optional<Dims> key = Op::batch_key(shape);
   if (key && key->size() >= 2 && takes_any_size()) key->resize(key->size() - 2);
   return key;
+}
+
+int64_t GraphOp::most_joined() const {
+  int64_t most = std::numeric_limits<int64_t>::max();
+  for (const Graph::Node& node : graph_.nodes) most = std::min(most, node.op->most_joined());
+  return most;
 }
 
 /// A slot's value for each request of a list.

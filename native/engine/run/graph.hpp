@@ -23,9 +23,6 @@ struct Graph {
   std::vector<Node> nodes;
   /// The slots that the graph returns.
   std::vector<uint32_t> outputs;
-
-  /// The operators one after the other. Precondition: not empty.
-  static Graph chain(std::vector<std::shared_ptr<const Op>> ops);
 };
 
 /// Each node moves its inputs to its own device if they are on another one. A value is dropped after its last
@@ -41,6 +38,7 @@ class GraphOp final : public Op {
   std::optional<int64_t> joined_rank(int64_t rank) const override;
   bool takes_any_size() const override;
   std::optional<Dims> batch_key(const Dims& shape) const override;
+  int64_t most_joined() const override;
   JoinTrial* join_trial() const override { return trial_.get(); }
   std::vector<Outputs> run_list(RequestList list) const override;
   std::shared_ptr<const Op> with(Placement placement, std::vector<Tensor> parameters) const override;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "engine/error.hpp"
 #include "engine/run/joined.hpp"
@@ -52,7 +53,7 @@ bool all_equal(RequestList list) {
   });
 }
 
-bool agree(const std::vector<Outputs>& alone, const std::vector<Outputs>& joined) {
+bool agree(std::span<const Outputs> alone, std::span<const Outputs> joined) {
   return std::equal(alone.begin(), alone.end(), joined.begin(), joined.end(),
                     [](const Outputs& a, const Outputs& b) {
                       return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -67,9 +68,17 @@ std::vector<Outputs> JoinTrial::run(const Op& op, Device device, RequestList lis
   alone.reserve(list.size());
   for (const ListedRequest& request : list)
     alone.push_back(run_on(op, device, request.inputs, *request.options));
-  if (has_failed() || all_equal(list)) return alone;
+  if (has_failed()) return alone;
+  // The first that share a run and differ.
+  std::size_t first = 0, count = 0;
+  for (; first < list.size(); first += count) {
+    count = count_in_one_run(op, list.subspan(first));
+    if (count > 1 && !all_equal(list.subspan(first, count))) break;
+  }
+  if (first == list.size()) return alone;
   try {
-    conclude(agree(alone, run_joined(op, device, list)) ? State::passed : State::failed);
+    const std::vector<Outputs> joined = run_joined(op, device, list.subspan(first, count));
+    conclude(agree(std::span(alone).subspan(first, count), joined) ? State::passed : State::failed);
   } catch (const Error& error) {
     // Memory may suffice for a smaller batch. Anything else shows that the program does not take a batch.
     if (error.code() != ErrorCode::ERR_OUT_OF_MEMORY) conclude(State::failed);

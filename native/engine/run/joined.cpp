@@ -99,9 +99,27 @@ void separate(std::vector<Outputs>& all) {
   for (std::size_t i = 0; i < shared.size(); ++i) *shared[i] = std::move(copies[i].target);
 }
 
+/// In as few runs as take them.
+std::vector<Outputs> run_all(const Op& op, Device device, RequestList list) {
+  std::size_t count = count_in_one_run(op, list);
+  if (count == list.size()) return op.run_list(list);
+  std::vector<Outputs> all;
+  all.reserve(list.size());
+  for (RequestList left = list; !left.empty(); left = left.subspan(count)) {
+    count = count_in_one_run(op, left);
+    if (count == 1) {
+      const Tensor input = moved(only(left[0].inputs), device);
+      all.push_back(op.run({&input, 1}, *left[0].options));
+    } else {
+      for (Outputs& outputs : op.run_list(left.first(count))) all.push_back(std::move(outputs));
+    }
+  }
+  return all;
+}
+
 std::vector<Outputs> run_list_guarded(const Op& op, Device device, RequestList list) {
   const TorchDeviceGuard guard(device);
-  std::vector<Outputs> all = op.run_list(list);
+  std::vector<Outputs> all = run_all(op, device, list);
   Delivery delivery(all, list);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Device target = list[i].inputs.front().device();
@@ -172,6 +190,19 @@ std::vector<int64_t> leading_sizes(std::span<const Tensor> parts) {
   sizes.reserve(parts.size());
   for (const Tensor& part : parts) sizes.push_back(part.shape[0]);
   return sizes;
+}
+
+std::size_t count_in_one_run(const Op& op, RequestList list) {
+  const int64_t most = op.most_joined();
+  std::size_t count = 1;
+  int64_t size = only(list[0].inputs).shape.front();
+  while (count < list.size()) {
+    const int64_t next = only(list[count].inputs).shape.front();
+    if (size > most - next) break;
+    size += next;
+    ++count;
+  }
+  return count;
 }
 
 std::vector<Outputs> run_list_on(const Op& op, Device device, RequestList list) {

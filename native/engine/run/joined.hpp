@@ -32,7 +32,10 @@ std::vector<int64_t> leading_sizes(std::span<const Tensor> parts);
 /// a result. They share a run, unless the operator's JoinTrial has not passed.
 std::vector<Outputs> run_list_on(const Op& op, Device device, RequestList list);
 
-/// The same for at least two requests, in one run, whatever the trial says.
+/// How many of the first requests one run takes: at least one. See Op::most_joined().
+std::size_t count_in_one_run(const Op& op, RequestList list);
+
+/// The same as run_list_on() for at least two requests, in as few runs as take them, whatever the trial says.
 std::vector<Outputs> run_joined(const Op& op, Device device, RequestList list);
 
 }  // namespace tokenlearner

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -77,6 +79,9 @@ class Op {
   /// Requests of one dtype, one device and equal options whose inputs have equal keys may run together by
   /// run_list(). Empty if a request with such an input runs alone.
   virtual std::optional<Dims> batch_key(const Dims& shape) const;
+
+  /// The largest size of axis 0 that one run takes: joined requests are divided into several runs.
+  virtual int64_t most_joined() const { return std::numeric_limits<int64_t>::max(); }
 
   /// Null, unless the samples of a batch may depend on each other: then requests share runs once the trial has passed. See Note
   /// [Trial of a join] in run/join-trial.hpp.

@@ -38,7 +38,7 @@ Tensor to_copy(const Tensor& x, DType dtype, Device device);
 
 /// An uninitialised tensor. With `pinned`, it is in page-locked host memory.
 Tensor empty(const Dims& shape, DType dtype, Device device, bool pinned);
-/// target.copy_(source), and waits for it: see Note [Copies that are waited for] in cuda/staging.cpp. The
+/// target.copy_(source), and waits for it: see Note [Copies in flight] in cuda/transfer.hpp. The
 /// shapes are equal. Dtypes, strides and devices may differ.
 void copy(const Tensor& target, const Tensor& source);
 /// Normal random numbers from libtorch's own generator for the device.

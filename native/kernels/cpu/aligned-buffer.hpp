@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "platform/platform.hpp"
 
@@ -26,12 +27,17 @@ class AlignedBuffer {
   }
 
   void* data() const noexcept { return data_; }
-  std::size_t size() const noexcept { return size_; }
 
  private:
   static constexpr std::size_t kAlignment = 64;
   void* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/** This thread's scratch memory, or null. It is kept for the next run: new pages would cost more than a small run. */
+inline void* scratch(std::int64_t bytes) {
+  thread_local AlignedBuffer buffer;
+  return buffer.reserve(static_cast<std::size_t>(bytes)) ? buffer.data() : nullptr;
+}
 
 }  // namespace tokenlearner::kernels

@@ -47,6 +47,7 @@ namespace {
 TypedKernels pair_kernels() {
   return {
       .panel_rows = kRows,
+      .few_pixels = kFewPixels<float>,
       .first_panels = {kPairRows, kPairRun},
       .first_speed = kPairSpeed,
       .pixel_rows = pair_rows,

@@ -78,6 +78,7 @@ template <typename Stored, typename Compute>
 TypedKernels typed_kernels() {
   return {
       .panel_rows = kRows,
+      .few_pixels = kFewPixels<Compute>,
       .first_panels = {kRows, 1},
       .first_speed = 1,
       .pixel_rows = [](std::int64_t channels) { return channels; },

@@ -131,6 +131,8 @@ struct NormMlpKernels;
 struct TypedKernels {
   /** Rows of weights per panel, where the inputs are of type Compute. */
   int panel_rows;
+  /** Up to so many pixels beyond whole vectors have kernels for a panel that is not padded; 0 where there are none. */
+  std::int64_t few_pixels;
   /** The weights that meet packed pixels. */
   WeightPanels first_panels;
   /** How many times as fast as in Compute the product of packed pixels is, with its GELU. */

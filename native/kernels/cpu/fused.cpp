@@ -66,12 +66,6 @@ Plan make_plan(const TypedKernels& kernels, const PackedWeights& weights, std::i
   return plan;
 }
 
-/** This thread's scratch memory. It is kept for the next run: new pages would cost more than a small run. */
-void* scratch(std::int64_t bytes) {
-  thread_local AlignedBuffer buffer;
-  return buffer.reserve(static_cast<std::size_t>(bytes)) ? buffer.data() : nullptr;
-}
-
 class FusedRun {
  public:
   FusedRun(const ImageSequence& images, DType dtype, const TypedKernels& kernels,

@@ -32,7 +32,6 @@ class PackedWeights {
   double work_per_pixel() const noexcept;
   /** The type of the packed weights: float32 or float64. */
   DType compute() const noexcept { return compute_; }
-  std::size_t bytes() const noexcept { return buffer_.size(); }
 
   /**
    * The part of a layer that belongs to one token. The last of several layers has one row: w2 and b2. A single layer is

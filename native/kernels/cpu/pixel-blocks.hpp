@@ -11,12 +11,6 @@
 
 namespace tokenlearner::kernels {
 
-/** This thread's scratch memory, or null. It is kept for the next run: new pages would cost more than a small run. */
-inline void* scratch(std::int64_t bytes) {
-  thread_local AlignedBuffer buffer;
-  return buffer.reserve(static_cast<std::size_t>(bytes)) ? buffer.data() : nullptr;
-}
-
 /** Sizes of blocks. They depend only on C and the instruction set, since the order of sums depends on them. */
 struct BlockPlan {
   /** Panels of a block. */
@@ -27,7 +21,7 @@ struct BlockPlan {
   static constexpr std::int64_t kPanelBytes = 3 << 20;
 
   BlockPlan(const TypedKernels& kernels, std::int64_t channels, std::size_t item)
-      : element(static_cast<std::int64_t>(item)), widest(kernels.panel_pixels), few(kernels.panel_rows / 2) {
+      : element(static_cast<std::int64_t>(item)), widest(kernels.panel_pixels), few(kernels.few_pixels) {
     const std::int64_t panel_bytes = kernels.packed_bytes(channels, widest);
     panel =
         panel_bytes <= kPanelBytes ? widest : std::max<std::int64_t>(1, widest * kPanelBytes / panel_bytes);
@@ -44,7 +38,7 @@ struct BlockPlan {
   std::int64_t element;
   /** Pixels of the widest panel that the kernels have. */
   std::int64_t widest;
-  /** Up to so many pixels a kernel works without panels that are padded to a vector. */
+  /** See TypedKernels::few_pixels. */
   std::int64_t few;
   /** Pixels of a panel, and of a block. */
   std::int64_t panel;
@@ -120,7 +114,7 @@ class PixelBlock {
  private:
   char* at(char* row, const PanelView& panel) const { return row + panel.lane * plan_.element; }
 
-  /** Pixels of the next panel. A few pixels beyond whole vectors have a panel of their own, which is not padded. */
+  /** Pixels of the next panel. A few pixels beyond whole vectors have a panel of their own, where that is not padded. */
   std::int64_t next_panel(std::int64_t left) const {
     if (left >= plan_.panel) return plan_.panel;
     const std::int64_t whole = left / plan_.lane * plan_.lane;

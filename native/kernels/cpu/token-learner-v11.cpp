@@ -15,6 +15,8 @@ namespace {
 
 /** An image has at most so many shares, each of at least two panels. See Note [Online softmax]. */
 constexpr std::int64_t kMostShares = 64;
+/** Images whose shares outlive their tasks are computed in groups: of so many bytes of shares a thread, or one by one. */
+constexpr std::int64_t kGroupBytes = 1 << 20;
 
 /** One image of one forward. */
 struct Image {
@@ -50,20 +52,14 @@ class V11Run {
   Status run(Parallel& parallel, int max_threads) {
     const double work = static_cast<double>(pixels_) * weights_.work_per_pixel();
     const int threads = threads_for(work, max_threads, parallel);
-    const auto images = static_cast<std::int64_t>(images_.size());
-    // Shares of whole images need no memory that outlives their task.
-    const bool is_split = shares_ > images;
-    if (is_split && !partial_.reserve(static_cast<std::size_t>(shares_ * share_bytes())))
-      return Status::out_of_memory;
-    // Some shares in a row, so that one fetches the pixels of the next.
-    const std::int64_t chunk = std::max<std::int64_t>(1, shares_ / (8 * threads));
-    parallel.run(divide_up(shares_, chunk), threads, [&](std::int64_t task) {
-      const std::int64_t end = std::min(shares_, (task + 1) * chunk);
-      for (std::int64_t share = task * chunk; share < end; ++share) share_task(share, share + 1 < end);
-    });
-    if (is_split && !out_of_memory_)
-      parallel.run(images, threads, [&](std::int64_t task) { merge_task(task); });
-    return out_of_memory_ ? Status::out_of_memory : Status::ok;
+    const std::span<const Image> images = images_;
+    for (std::size_t first = 0; first < images.size();) {
+      const std::size_t count = group_size(images.subspan(first), threads);
+      const Status status = run_group(images.subspan(first, count), parallel, threads);
+      if (status != Status::ok) return status;
+      first += count;
+    }
+    return Status::ok;
   }
 
  private:
@@ -72,6 +68,51 @@ class V11Run {
     const std::int64_t tokens = round_up(mlp_.tokens);
     return tokens * (element_ + 2 * 8) + y_bytes_;
   }
+
+  /** Bytes of the shares of an image that outlive their tasks: shares of whole images do not. */
+  std::int64_t kept_bytes(const Image& image) const {
+    return image.shares == 1 ? 0 : image.shares * share_bytes();
+  }
+
+  /** How many of the first images are a group. */
+  std::size_t group_size(std::span<const Image> images, int threads) const {
+    std::int64_t bytes = kept_bytes(images[0]);
+    std::size_t count = 1;
+    for (; count < images.size(); ++count) {
+      bytes += kept_bytes(images[count]);
+      if (bytes > kGroupBytes * threads) break;
+    }
+    return count;
+  }
+
+  Status run_group(std::span<const Image> images, Parallel& parallel, int threads) {
+    const std::int64_t first = images.front().first_share;
+    const std::int64_t shares = images.back().first_share + images.back().shares - first;
+    const bool is_split = shares > static_cast<std::int64_t>(images.size());
+    if (is_split) {
+      // This thread keeps the memory of a group for its next run. An image with larger shares has memory of its own.
+      thread_local AlignedBuffer kept;
+      const std::int64_t bytes = shares * share_bytes();
+      AlignedBuffer& buffer = bytes <= kGroupBytes * threads ? kept : large_;
+      if (!buffer.reserve(static_cast<std::size_t>(bytes))) return Status::out_of_memory;
+      partial_ = static_cast<char*>(buffer.data());
+      first_share_ = first;
+    }
+    // Some shares in a row, so that one fetches the pixels of the next.
+    const std::int64_t chunk = std::max<std::int64_t>(1, shares / (8 * threads));
+    parallel.run(divide_up(shares, chunk), threads, [&](std::int64_t task) {
+      const std::int64_t end = std::min(shares, (task + 1) * chunk);
+      for (std::int64_t i = task * chunk; i < end; ++i) share_task(first + i, i + 1 < end);
+    });
+    if (is_split && !out_of_memory_) {
+      parallel.run(static_cast<std::int64_t>(images.size()), threads,
+                   [&](std::int64_t task) { merge_task(images[static_cast<std::size_t>(task)]); });
+    }
+    return out_of_memory_ ? Status::out_of_memory : Status::ok;
+  }
+
+  /** The memory of a share that outlives its task. */
+  char* kept_share(std::int64_t share) const { return partial_ + (share - first_share_) * share_bytes(); }
 
   PoolShare share_at(char* memory) const {
     const std::int64_t tokens = round_up(mlp_.tokens);
@@ -111,8 +152,7 @@ class V11Run {
       out_of_memory_ = true;
       return;
     }
-    char* const kept = image.shares == 1 ? memory + plan_.bytes() + block_bytes()
-                                         : static_cast<char*>(partial_.data()) + task * share_bytes();
+    char* const kept = image.shares == 1 ? memory + plan_.bytes() + block_bytes() : kept_share(task);
     const PoolShare result = share_at(kept);
     clear_largest(result);
     RowsAhead next;
@@ -195,18 +235,19 @@ class V11Run {
   }
 
   /** Merges the shares of an image in order. Any thread. */
-  void merge_task(std::int64_t task) {
-    const Image& image = images_[static_cast<std::size_t>(task)];
+  void merge_task(const Image& image) {
     if (image.shares == 1) return;
     char* const memory = static_cast<char*>(scratch(finish_bytes()));
     if (memory == nullptr) {
       out_of_memory_ = true;
       return;
     }
-    char* const first = static_cast<char*>(partial_.data()) + image.first_share * share_bytes();
-    for (std::int64_t i = 1; i < image.shares; ++i)
-      kernels_.merge({share_at(first), share_at(first + i * share_bytes()), mlp_.channels, mlp_.tokens});
-    finish(image, share_at(first), memory);
+    const PoolShare first = share_at(kept_share(image.first_share));
+    for (std::int64_t i = 1; i < image.shares; ++i) {
+      const PoolShare other = share_at(kept_share(image.first_share + i));
+      kernels_.merge({first, other, mlp_.channels, mlp_.tokens});
+    }
+    finish(image, first, memory);
   }
 
   void finish(const Image& image, const PoolShare& share, void* memory) {
@@ -250,7 +291,10 @@ class V11Run {
   std::vector<Image> images_;
   std::int64_t shares_ = 0;
   std::int64_t pixels_ = 0;
-  AlignedBuffer partial_;
+  /** The memory of the group's shares, and the first of them. */
+  char* partial_ = nullptr;
+  std::int64_t first_share_ = 0;
+  AlignedBuffer large_;
   std::atomic<bool> out_of_memory_ = false;
 };
 

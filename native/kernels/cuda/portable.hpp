@@ -9,6 +9,7 @@
 // order are tested without a GPU.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 

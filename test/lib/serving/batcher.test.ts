@@ -219,6 +219,15 @@ test('a deadline rejects with ERR_TIMEOUT while nothing else happens', async () 
   await patient;
 });
 
+test.each([4, 64])('a deadline that has passed rejects, of a small input too: %i x %i', async (size) => {
+  const batcher = new Batcher(learner());
+  const x = Tensor.ones([16, size, size]);
+  // A small input is run when it is called.
+  expect(await codeOf(batcher.forward(x, { timeoutMs: 0 }))).toBe('ERR_TIMEOUT');
+  expect(batcher.stats()).toMatchObject({ requests: 1, succeeded: 0, timedOut: 1 });
+  expect((await batcher.forward(x)).shape).toEqual([16, 4]);
+});
+
 test('close drains, or rejects what waits; then forward is ERR_CLOSED', async () => {
   const x = Tensor.ones([16, 4, 4]);
   const draining = new Batcher(learner(), { maxDelayMs: 100_000 });

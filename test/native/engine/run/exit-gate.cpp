@@ -83,4 +83,20 @@ TEST_CASE("the gate is open while the process runs, to any number of threads") {
   CHECK(text == "open");
 }
 
+TEST_CASE("the child of fork() does not wait for the parent's requests") {
+  const std::string text = written_by([](int pipe) {
+    ExitGate::install();
+    const ExitGate gate;
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(30);
+      std::exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    say(pipe, WIFEXITED(status) ? "ended" : "killed");
+  });
+  CHECK(text == "ended");
+}
+
 TEST_SUITE_END();

@@ -1,6 +1,7 @@
 // Operators and completions for the tests of the engine's run/: without libtorch.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "engine/error.hpp"
+#include "engine/run/graph.hpp"
 #include "engine/run/op.hpp"
 #include "engine/run/request.hpp"
 
@@ -24,6 +26,14 @@ inline Tensor number(float value) {
 }
 
 inline float value_of(const Tensor& tensor) { return *reinterpret_cast<const float*>(tensor.data()); }
+
+/// The operators one after the other. Precondition: not empty.
+inline Graph chain(std::vector<std::shared_ptr<const Op>> ops) {
+  Graph graph;
+  for (uint32_t i = 0; i < ops.size(); ++i) graph.nodes.push_back({std::move(ops[i]), {i}, 1});
+  graph.outputs = {static_cast<uint32_t>(graph.nodes.size())};
+  return graph;
+}
 
 /// An operator that a function computes.
 class FakeOp final : public Op {

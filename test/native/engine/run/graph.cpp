@@ -40,7 +40,7 @@ ErrorCode code_of(Graph graph) {
 TEST_SUITE_BEGIN("engine/graph");
 
 TEST_CASE("a chain runs one operator after the other") {
-  CHECK(run(Graph::chain({plus(1), plus(10), plus(100)}), {5}) == std::vector<float>{116});
+  CHECK(run(chain({plus(1), plus(10), plus(100)}), {5}) == std::vector<float>{116});
 }
 
 TEST_CASE("a residual: the input is used again after the first node") {
@@ -73,7 +73,7 @@ TEST_CASE("a value is dropped after its last use") {
 }
 
 TEST_CASE("graphs nest") {
-  const auto inner = std::make_shared<GraphOp>(Graph::chain({plus(1), plus(2)}));
+  const auto inner = std::make_shared<GraphOp>(chain({plus(1), plus(2)}));
   CHECK(run({1, {{inner, {0}}, {inner, {1}}, {add(), {1, 2}}}, {3}}, {0}) == std::vector<float>{9});
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("graphs that cannot run give an error") {
 }
 
 TEST_CASE("a wrong number of inputs, and a node that gives too few outputs, are errors") {
-  const GraphOp graph(Graph::chain({plus(1)}));
+  const GraphOp graph(chain({plus(1)}));
   const std::vector<Tensor> two{number(1), number(2)};
   CHECK_THROWS_AS(graph.run(two, {}), Error);
   const GraphOp greedy({1, {{plus(1), {0}, 2}}, {1}});

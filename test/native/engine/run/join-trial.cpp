@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <vector>
@@ -36,14 +37,17 @@ class TriedOp final : public Op {
  public:
   using Function = std::function<Numbers(const Numbers&)>;
 
-  explicit TriedOp(Function function) : Op({}, {}), function_(std::move(function)) {}
+  explicit TriedOp(Function function, int64_t most = std::numeric_limits<int64_t>::max())
+      : Op({}, {}), function_(std::move(function)), most_(most) {}
   Outputs run(Inputs inputs, const CallOptions&) const override {
+    if (inputs[0].shape[0] > most_) throw Error(ErrorCode::ERR_SHAPE_MISMATCH, "too many");
     ++runs;
     return {batch_of(function_(numbers_of(inputs[0])))};
   }
   std::optional<int64_t> joined_rank(int64_t rank) const override {
     return trial_.has_failed() ? std::nullopt : std::optional<int64_t>(rank);
   }
+  int64_t most_joined() const override { return most_; }
   JoinTrial* join_trial() const override { return &trial_; }
   std::shared_ptr<const Op> with(Placement, std::vector<Tensor>) const override { return nullptr; }
 
@@ -51,6 +55,7 @@ class TriedOp final : public Op {
 
  private:
   Function function_;
+  int64_t most_;
   mutable JoinTrial trial_;
 };
 
@@ -84,9 +89,10 @@ std::vector<Numbers> run_all(const Op& op, const std::vector<Numbers>& requests)
 
 const std::vector<Numbers> kRequests{{1, 2}, {5}, {7, 9, 4}};
 
-std::vector<Numbers> alone(const TriedOp::Function& function) {
+std::vector<Numbers> alone(const TriedOp::Function& function,
+                           const std::vector<Numbers>& requests = kRequests) {
   std::vector<Numbers> results;
-  for (const Numbers& request : kRequests) results.push_back(function(request));
+  for (const Numbers& request : requests) results.push_back(function(request));
   return results;
 }
 
@@ -155,13 +161,42 @@ TEST_CASE("a request that fails alone fails, and decides nothing") {
   CHECK(op.join_trial()->has_passed());
 }
 
+TEST_CASE("a run takes no more than its operator does, alone and in a graph") {
+  const std::vector<Numbers> requests = {{1, 2}, {3}, {4}, {5, 6, 7}, {8}};
+  const auto tried = std::make_shared<TriedOp>(doubled, 3);
+  CHECK(run_all(*tried, requests) == alone(doubled, requests));
+  CHECK(tried->join_trial()->has_passed());
+  tried->runs = 0;
+  CHECK(run_all(*tried, requests) == alone(doubled, requests));
+  // Of 3, 1, 3 and 1 numbers.
+  CHECK(tried->runs == 4);
+
+  const auto step = std::make_shared<TriedOp>(doubled, 3);
+  const GraphOp graph(test::chain({std::make_shared<TriedOp>(doubled), step}));
+  const auto both = [](const Numbers& x) { return doubled(doubled(x)); };
+  CHECK(run_all(graph, requests) == alone(both, requests));
+  CHECK(graph.join_trial()->has_passed());
+  step->runs = 0;
+  CHECK(run_all(graph, requests) == alone(both, requests));
+  CHECK(step->runs == 4);
+}
+
+TEST_CASE("requests that fill a run each prove nothing") {
+  const TriedOp op(less_mean, 2);
+  CHECK(run_all(op, {{1, 2}, {3, 5}}) == alone(less_mean, {{1, 2}, {3, 5}}));
+  CHECK_FALSE(op.join_trial()->has_passed());
+  CHECK_FALSE(op.join_trial()->has_failed());
+  CHECK(run_all(op, {{1, 2}, {3}, {5}}) == alone(less_mean, {{1, 2}, {3}, {5}}));
+  CHECK(op.join_trial()->has_failed());
+}
+
 TEST_CASE("a graph has a trial of its own if a node has one") {
   const auto tried = std::make_shared<TriedOp>(less_mean);
-  const GraphOp graph(Graph::chain({tried, std::make_shared<TriedOp>(doubled)}));
+  const GraphOp graph(test::chain({tried, std::make_shared<TriedOp>(doubled)}));
   const auto both = [](const Numbers& x) { return doubled(less_mean(x)); };
   CHECK(graph.joined_rank(1).has_value());
   for (int i = 0; i < 2; ++i) CHECK(run_all(graph, kRequests) == alone(both));
   CHECK(graph.join_trial()->has_failed());
   CHECK_FALSE(graph.joined_rank(1).has_value());
-  CHECK(GraphOp(Graph::chain({test::plus(1)})).join_trial() == nullptr);
+  CHECK(GraphOp(test::chain({test::plus(1)})).join_trial() == nullptr);
 }

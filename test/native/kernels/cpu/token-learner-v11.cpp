@@ -1,6 +1,7 @@
 // TokenLearner v1.1 on the CPU: the numbers of the equations in double, and the same bits however it is run.
 #include <doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -95,22 +96,33 @@ TEST_SUITE("kernels/token-learner-v11") {
   }
 
   TEST_CASE("an image has the same bits alone, in a batch and in a list, with maps and without") {
-    for_each_isa([](Isa isa) {
-      const V11Problem problem({.batch = 3, .channels = 24, .height = 11, .width = 13}, DType::float32);
-      SerialParallel serial;
-      const RawResult batch = problem.run(isa, serial, 1);
-      std::shared_ptr<const NormMlpWeights> packed;
-      REQUIRE(NormMlpWeights::pack(problem.view(), isa, packed) == Status::ok);
-      std::vector<float> tokens(problem.token_count());
-      std::vector<ForwardParams> list;
-      for (std::int64_t b = 0; b < 3; ++b) {
-        ForwardParams params = problem.images().params(tokens.data() + b * 24 * 8, nullptr);
-        params.batch = 1;
-        params.x = static_cast<const float*>(params.x) + b * params.x_batch_stride;
-        list.push_back(params);
+    // The shares of the second take more memory than a group of images may have.
+    const V11Case cases[] = {
+        {.batch = 3, .channels = 24, .height = 11, .width = 13},
+        {.batch = 4, .channels = 24, .height = 40, .width = 41, .tokens = 512, .hidden = 8}};
+    for_each_isa([&](Isa isa) {
+      for (const V11Case& config : cases) {
+        const V11Problem problem(config, DType::float32);
+        SerialParallel serial;
+        const RawResult batch = problem.run(isa, serial, 1);
+        std::shared_ptr<const NormMlpWeights> packed;
+        REQUIRE(NormMlpWeights::pack(problem.view(), isa, packed) == Status::ok);
+        std::vector<float> tokens(problem.token_count());
+        std::vector<ForwardParams> list;
+        for (std::int64_t b = 0; b < config.batch; ++b) {
+          ForwardParams params =
+              problem.images().params(tokens.data() + b * config.channels * config.tokens, nullptr);
+          params.batch = 1;
+          params.x = static_cast<const float*>(params.x) + b * params.x_batch_stride;
+          list.push_back(params);
+        }
+        CHECK(token_learner_v11_forward(list, *packed, serial, 1) == Status::ok);
+        CHECK(std::memcmp(tokens.data(), batch.tokens.data(), tokens.size() * 4) == 0);
+        std::fill(tokens.begin(), tokens.end(), 0.0f);
+        for (const ForwardParams& params : list)
+          CHECK(token_learner_v11_forward({&params, 1}, *packed, serial, 1) == Status::ok);
+        CHECK(std::memcmp(tokens.data(), batch.tokens.data(), tokens.size() * 4) == 0);
       }
-      CHECK(token_learner_v11_forward(list, *packed, serial, 1) == Status::ok);
-      CHECK(std::memcmp(tokens.data(), batch.tokens.data(), tokens.size() * 4) == 0);
     });
   }
 
