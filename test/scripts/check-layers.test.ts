@@ -136,7 +136,7 @@ const VIOLATIONS: [string, string, string, string][] = [
   [
     'a Note that does not exist',
     'native/kernels/params.hpp',
-    '// See Note [Moved away].',
+    `// See Note ${'[Moved away]'}.`,
     'names a Note that does not exist: Moved away',
   ],
   ['a machine folder', 'scripts/a.mjs', `open('${machine('tmp', 'x')}')`, 'names a folder of one machine'],

@@ -36,7 +36,7 @@ void run_part(const Op& op, Device device, Batch batch, std::span<BatchResult> r
 
 }  // namespace
 
-std::vector<BatchResult> run_batch(const Op& op, Device device, Batch batch) noexcept {
+std::vector<BatchResult> run_batch(const Op& op, Device device, Batch batch) {
   std::vector<BatchResult> results(batch.size());
   run_part(op, device, batch, results);
   return results;

@@ -17,6 +17,6 @@ struct BatchResult {
 /// on. So a request that cannot run fails alone, and a batch that is too large for the memory still succeeds. Only
 /// a lost device fails all at once.
 std::vector<BatchResult> run_batch(const Op& op, Device device,
-                                   std::span<const std::shared_ptr<BatchRequest>> batch) noexcept;
+                                   std::span<const std::shared_ptr<BatchRequest>> batch);
 
 }  // namespace tokenlearner

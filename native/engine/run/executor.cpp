@@ -29,6 +29,7 @@ Executor::Executor(Device device, int lanes) : device_(device) {
   static_cast<void>(installed);
   if (device.is_cuda()) lanes = kCudaLanes;
   threads_.reserve(static_cast<std::size_t>(lanes));
+  running_.reserve(static_cast<std::size_t>(lanes));
   for (int i = 0; i < lanes; ++i) {
     platform::ThreadHandle thread;
     if (platform::start_thread(thread, thread_main, this)) threads_.push_back(thread);
@@ -80,8 +81,8 @@ void Executor::submit(std::unique_ptr<Job> job) {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    count(*job, 1);
     queue_.push_back(std::move(job));
+    count(*queue_.back(), 1);
     events_.fetch_add(1, std::memory_order_release);
     // A spinning thread takes one request without being woken.
     wake = sleeping_ > 0 && queue_.size() > (spinning_ ? 1U : 0U);

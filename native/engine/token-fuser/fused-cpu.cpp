@@ -32,18 +32,14 @@ class FusedCpuFuserEngine final : public TokenFuserEngine {
     kernels::Parallel& pool = kernels::pool_for(options.runs_inline());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
     check_fused(kernels::token_fuser_forward(std::span(&params, 1), *weights_, pool, threads));
-    if (options.return_attention && sums != original.dtype) {
-      const Tensor converted = options.result(1, maps, original.dtype);
-      copy_into(converted, result.maps);
-      result.maps = converted;
-    }
+    if (options.return_attention) result.maps = converted(result.maps, 1, original.dtype, options);
     return result;
   }
 
   bool runs_inline(int64_t elements) const override {
     const double pixels = static_cast<double>(elements) / static_cast<double>(config_.dim);
     // Each pixel may be an image of its own.
-    return pixels * (weights_->work_per_pixel() + weights_->work_per_image()) <= kInlinePoolingWork;
+    return pixels * (weights_->work_per_pixel() + weights_->work_per_image()) <= kInlineWork;
   }
 
  private:

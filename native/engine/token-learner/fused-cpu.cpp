@@ -2,11 +2,11 @@
 
 #include <mutex>
 
-#include "engine/error.hpp"
 #include "engine/memory/copy.hpp"
 #include "engine/run/op.hpp"
 #include "engine/token-learner/engine.hpp"
 #include "engine/token-learner/few-map-values.hpp"
+#include "engine/token-learner/fused-run.hpp"
 #include "engine/token-learner/marshal.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/cpu/fused.hpp"
@@ -15,25 +15,13 @@ namespace tokenlearner {
 
 namespace {
 
-using kernels::Status;
-
-void check(Status status) {
-  if (status == Status::ok) return;
-  throw Error(
-      status == Status::out_of_memory ? ErrorCode::ERR_OUT_OF_MEMORY : ErrorCode::ERR_ENGINE_UNSUPPORTED,
-      std::string("The fused CPU engine answered: ") + name_of(status));
-}
-
 std::shared_ptr<const kernels::PackedWeights> pack(const TokenLearnerConfig& config,
                                                    const std::vector<Tensor>& parameters, kernels::Isa isa) {
   const LayerViews layers = layer_views(parameters);
   std::shared_ptr<const kernels::PackedWeights> packed;
-  check(kernels::PackedWeights::pack(weights_view(config, parameters, layers), isa, packed));
+  check_fused(kernels::PackedWeights::pack(weights_view(config, parameters, layers), isa, packed));
   return packed;
 }
-
-/// The maximum number of multiply-adds of an inline run: about ten microseconds.
-constexpr double kInlineWork = 1 << 19;
 
 class FusedCpuEngine final : public TokenLearnerEngine {
  public:
@@ -85,14 +73,6 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     return {wide ? copied(x, DType::float64) : std::move(x), images, &result};
   }
 
-  /// Output `i` in the dtype of the request.
-  static Tensor converted(const Tensor& output, std::size_t i, const Entry& entry) {
-    if (output.dtype == entry.dtype()) return output;
-    const Tensor result = entry.options().result(i, output.shape, entry.dtype());
-    copy_into(result, output);
-    return result;
-  }
-
   /// The kernels write all maps, in the type of their sums. Those that no caller gets as they are share one
   /// block of memory.
   void place_maps(std::span<Entry> entries, DType sums) const {
@@ -131,11 +111,12 @@ class FusedCpuEngine final : public TokenLearnerEngine {
     }
     kernels::Parallel& pool = kernels::pool_for(entries.size() == 1 && entries[0].options().runs_inline());
     const int threads = config_.intra_op_threads > 0 ? config_.intra_op_threads : pool.threads();
-    check(kernels::fused_forward(params, weights, pool, threads));
+    check_fused(kernels::fused_forward(params, weights, pool, threads));
     for (Entry& entry : entries) {
-      entry.result->tokens = converted(entry.tokens, 0, entry);
-      entry.result->maps =
-          entry.options().return_attention ? converted(entry.maps, 1, entry) : std::move(entry.maps);
+      entry.result->tokens = converted(entry.tokens, 0, entry.dtype(), entry.options());
+      entry.result->maps = entry.options().return_attention
+                               ? converted(entry.maps, 1, entry.dtype(), entry.options())
+                               : std::move(entry.maps);
     }
   }
 

@@ -7,32 +7,19 @@
 #include <utility>
 #include <vector>
 
-#include "engine/error.hpp"
-#include "engine/memory/copy.hpp"
 #include "engine/token-learner/engine.hpp"
+#include "engine/token-learner/fused-run.hpp"
 #include "engine/token-learner/marshal.hpp"
 #include "kernels/cpu/compute-pool.hpp"
 #include "kernels/norm-mlp-params.hpp"
-#include "kernels/status.hpp"
 
 namespace tokenlearner {
-
-inline void check_fused(kernels::Status status) {
-  using kernels::Status;
-  if (status == Status::ok) return;
-  throw Error(
-      status == Status::out_of_memory ? ErrorCode::ERR_OUT_OF_MEMORY : ErrorCode::ERR_ENGINE_UNSUPPORTED,
-      std::string("The fused CPU engine answered: ") + name_of(status));
-}
 
 /// "" is none; else GELU's option `approximate`.
 inline kernels::Activation activation_of(const std::string& name) {
   if (name.empty()) return kernels::Activation::none;
   return name == "tanh" ? kernels::Activation::gelu_tanh : kernels::Activation::gelu_erf;
 }
-
-/// The maximum number of multiply-adds of an inline run: about ten microseconds.
-constexpr double kInlinePoolingWork = 1 << 19;
 
 /// A fused engine that writes tokens, and maps if the caller wants them. `Config` has `dim`, `num_output_tokens` and
 /// `intra_op_threads`; `Weights` has work_per_pixel().
@@ -65,14 +52,14 @@ class FusedPoolingEngine final : public TokenLearnerEngine {
     check_fused(forward_(params, *weights_, pool, threads));
     for (std::size_t i = 0; i < list.size(); ++i) {
       if (list[i].options->return_attention)
-        results[i].maps = converted(results[i].maps, images[i].dtype, *list[i].options);
+        results[i].maps = converted(results[i].maps, 1, images[i].dtype, *list[i].options);
     }
     return results;
   }
 
   bool runs_inline(int64_t elements) const override {
     const double pixels = static_cast<double>(elements) / static_cast<double>(config_.dim);
-    return pixels * weights_->work_per_pixel() <= kInlinePoolingWork;
+    return pixels * weights_->work_per_pixel() <= kInlineWork;
   }
 
  private:
@@ -90,13 +77,6 @@ class FusedPoolingEngine final : public TokenLearnerEngine {
     outputs.maps =
         sums == x.dtype ? options.result(1, std::move(shape), sums) : Tensor::empty(std::move(shape), sums);
     return outputs;
-  }
-
-  static Tensor converted(const Tensor& maps, DType dtype, const ForwardOptions& options) {
-    if (maps.dtype == dtype) return maps;
-    const Tensor result = options.result(1, maps.shape, dtype);
-    copy_into(result, maps);
-    return result;
   }
 
   Config config_;

@@ -93,8 +93,8 @@ void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcep
 
   std::unique_lock lock(mutex_);
   acquire_permit(lock);
-  if (wanted > 1) {
-    start_helpers(wanted - 1);
+  const bool is_shared = wanted > 1 && start_helpers(wanted - 1);
+  if (is_shared) {
     jobs_.push_back(&job);
     epoch_.fetch_add(1, std::memory_order_release);
     for (int i = 0; i < std::min(wanted - 1, sleeping_); ++i) work_.notify_one();
@@ -104,7 +104,7 @@ void ComputePool::run(std::int64_t count, int max_threads, TaskRef task) noexcep
   while (job.run_one()) {
   }
 
-  if (wanted > 1) {
+  if (is_shared) {
     lock.lock();
     std::erase(jobs_, &job);
     if (job.helpers.load(std::memory_order_relaxed) > 0) {
@@ -155,13 +155,21 @@ void ComputePool::release_permit() {
   }
 }
 
-/** Precondition: mutex_ is held. If no thread can be created, the caller computes alone. */
-void ComputePool::start_helpers(int wanted) {
-  while (static_cast<int>(helpers_.size()) < wanted) {
-    platform::ThreadHandle helper;
-    if (!platform::start_thread(helper, helper_main, this)) return;
-    helpers_.push_back(helper);
+/**
+ * Precondition: mutex_ is held. Starts the threads that are missing, as far as the system allows, and makes room for a job. False if
+ * memory is short: then the caller computes alone.
+ */
+bool ComputePool::start_helpers(int wanted) noexcept {
+  try {
+    jobs_.reserve(jobs_.size() + 1);
+    helpers_.reserve(static_cast<std::size_t>(wanted));
+  } catch (const std::bad_alloc&) {
+    return false;
   }
+  platform::ThreadHandle helper;
+  while (static_cast<int>(helpers_.size()) < wanted && platform::start_thread(helper, helper_main, this))
+    helpers_.push_back(helper);
+  return true;
 }
 
 void ComputePool::helper_main(void* pool) { static_cast<ComputePool*>(pool)->helper_loop(); }

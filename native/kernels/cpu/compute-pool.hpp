@@ -59,7 +59,7 @@ class ComputePool final : public Parallel {
 
   static void helper_main(void* pool);
   void helper_loop();
-  void start_helpers(int wanted);
+  bool start_helpers(int wanted) noexcept;
   void adopt_limit();
   void acquire_permit(std::unique_lock<std::mutex>& lock);
   void release_permit();
