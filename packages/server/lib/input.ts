@@ -2,7 +2,7 @@
 import { elementSize } from './datatypes';
 import type { InputMemory } from './input-pool';
 import type { TensorMetadata } from './models/metadata';
-import { invalid } from './problem';
+import { invalid, quoted } from './problem';
 import { count } from './values';
 
 /** A request's input: memory of the pool, or a tensor made from numbers. */
@@ -32,7 +32,7 @@ export function inOrder<T extends { name: string }>(
     const [only] = found;
     if (only === undefined || found.length > 1)
       throw invalid(
-        `Expected ${expected}, each once, but received ${inputs.map((each) => JSON.stringify(each.name)).join(', ')}`,
+        `Expected ${expected}, each once, but received ${inputs.map((each) => quoted(each.name)).join(', ')}`,
       );
     return only;
   });
@@ -44,11 +44,9 @@ export function checkInput(
   expected: TensorMetadata,
 ): number {
   if (name !== expected.name)
-    throw invalid(`Expected the input \`${expected.name}\` but received ${JSON.stringify(name)}`);
+    throw invalid(`Expected the input \`${expected.name}\` but received ${quoted(name)}`);
   if (datatype !== expected.datatype)
-    throw invalid(
-      `Expected datatype ${expected.datatype} for \`${name}\` but received ${JSON.stringify(datatype)}`,
-    );
+    throw invalid(`Expected datatype ${expected.datatype} for \`${name}\` but received ${quoted(datatype)}`);
   const bytes = count(shape) * elementSize(datatype);
   if (!Number.isSafeInteger(bytes))
     throw invalid(`The shape [${shape.join(', ')}] of \`${name}\` is too large`);

@@ -32,12 +32,36 @@ const KINDS = {
 
 export type ProblemKind = keyof typeof KINDS;
 
-/** A request that fails, with the reason for its client. */
+/**
+ * The most characters of a message. gRPC sends it as a trailer, where a character takes up to nine bytes: clients refuse 8 KB of trailers,
+ * and a connection over which HTTP/2 cannot send them answers nothing any more.
+ */
+const LONGEST_MESSAGE = 800;
+/** The most characters of a client's own text in messages and in the log. */
+const LONGEST_TEXT = 100;
+
+/** The text as well-formed UTF-16, cut after `most` characters. */
+export function shortened(text: string, most = LONGEST_TEXT): string {
+  const short = text.length > most ? `${text.slice(0, most)}...` : text;
+  return Buffer.from(short).toString();
+}
+
+/** What a client sent, for a message. */
+export function quoted(text: string): string {
+  return JSON.stringify(shortened(text));
+}
+
+/** A text that HTTP/2 can send as the message of a status. */
+export function boundedMessage(text: string): string {
+  return shortened(text, LONGEST_MESSAGE);
+}
+
+/** A request that fails, with the reason for its client. Long messages are cut. */
 export class Problem extends Error {
   readonly kind: ProblemKind;
 
   constructor(kind: ProblemKind, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(boundedMessage(message), options);
     this.name = 'Problem';
     this.kind = kind;
   }

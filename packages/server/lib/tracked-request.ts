@@ -12,7 +12,7 @@ import {
 import type { Core } from './core';
 import type { ServedModel } from './models/served-model';
 import { parseTraceparent, type TraceIds } from './observe/trace-context';
-import type { Problem } from './problem';
+import { type Problem, shortened } from './problem';
 
 const INTERNAL = 500;
 
@@ -54,7 +54,7 @@ export class TrackedRequest {
   /** Marks the input as whole. */
   received(id: string | undefined): void {
     this.#input = performance.now() - this.#started;
-    this.#id = id;
+    this.#id = id === undefined ? undefined : shortened(id);
   }
 
   /** Runs a function with the request's span as the active one. */

@@ -4,6 +4,7 @@ import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
+import { addressOf, clientOf, keep, healthOf } from './grpc-support';
 import {
   bytes,
   CHANNELS,
@@ -16,43 +17,6 @@ import {
   until,
   untilWaiting,
 } from './support';
-
-const PROTO = path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto');
-const definition = loadSync(PROTO, { keepCase: true, longs: Number, defaults: true });
-const Client = grpc.makeGenericClientConstructor(
-  definition['inference.GRPCInferenceService'] as grpc.ServiceDefinition,
-  'inference',
-);
-
-interface Answer {
-  id: string;
-  model_name: string;
-  outputs: { name: string; datatype: string; shape: number[] }[];
-  raw_output_contents: Buffer[];
-}
-
-const clients: grpc.Client[] = [];
-afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
-});
-
-function clientOf(
-  server: InferenceServer,
-): (method: string, request: object, options?: object) => Promise<Answer> {
-  const client = new Client(`127.0.0.1:${server.address?.grpcPort ?? 0}`, grpc.credentials.createInsecure(), {
-    'grpc.max_send_message_length': -1,
-    'grpc.max_receive_message_length': -1,
-  });
-  clients.push(client);
-  return (method, request, options = {}) =>
-    new Promise((resolve, reject) => {
-      const call = (client as unknown as Record<string, (...args: unknown[]) => void>)[method];
-      call?.call(client, request, options, (error: grpc.ServiceError | null, answer: Answer) => {
-        if (error === null) resolve(answer);
-        else reject(error);
-      });
-    });
-}
 
 const model = smallModel();
 const x = Tensor.randn([2, CHANNELS, 5, 3]);
@@ -176,11 +140,7 @@ it('refuses what is too large, and what the queue cannot hold', async () => {
 
 /** The status of an inference of which only the metadata are sent, after at most `ms`. */
 function statusWithoutMessage(server: InferenceServer, ms = 5000): Promise<grpc.ServiceError | null> {
-  const client = new grpc.Client(
-    `127.0.0.1:${server.address?.grpcPort ?? 0}`,
-    grpc.credentials.createInsecure(),
-  );
-  clients.push(client);
+  const client = keep(new grpc.Client(addressOf(server), grpc.credentials.createInsecure()));
   const same = (buffer: Buffer): Buffer => buffer;
   return new Promise((resolve) => {
     client.makeClientStreamRequest(
@@ -250,25 +210,11 @@ it('looks at the queue of the model that the message names, of several', async (
 
 it('tells its health by grpc.health.v1, and its services by reflection', async () => {
   const server = await start({ models: { m: model } });
-  const address = `127.0.0.1:${server.address?.grpcPort ?? 0}`;
-  const { service: health } = jest.requireActual<typeof import('grpc-health-check')>('grpc-health-check');
-  const Health = grpc.makeGenericClientConstructor(health, 'Health');
-  const client = new Health(address, grpc.credentials.createInsecure());
-  clients.push(client);
-  const check = (service: string): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      (client as unknown as { check: (...args: unknown[]) => void }).check(
-        { service },
-        (error: Error | null, answer: unknown) => {
-          if (error === null) resolve(answer);
-          else reject(error);
-        },
-      );
-    });
+  const check = healthOf(server);
   expect(await check('')).toEqual({ status: 'SERVING' });
   expect(await check('m')).toEqual({ status: 'SERVING' });
   await expect(check('n')).rejects.toMatchObject({ code: grpc.status.NOT_FOUND });
-  expect(await listServices(address)).toEqual(
+  expect(await listServices(addressOf(server))).toEqual(
     expect.arrayContaining(['inference.GRPCInferenceService', 'grpc.health.v1.Health']),
   );
 });
@@ -286,8 +232,7 @@ async function listServices(address: string): Promise<string[]> {
   );
   const reflection = loadSync(proto, { keepCase: true })['grpc.reflection.v1.ServerReflection'];
   const Reflection = grpc.makeGenericClientConstructor(reflection as grpc.ServiceDefinition, 'Reflection');
-  const client = new Reflection(address, grpc.credentials.createInsecure());
-  clients.push(client);
+  const client = keep(new Reflection(address, grpc.credentials.createInsecure()));
   const stream = (
     client as unknown as {
       ServerReflectionInfo: () => grpc.ClientDuplexStream<

@@ -80,8 +80,9 @@ async function answer(
 
 function checkParameters({ parameters, inputs, outputs }: ModelInferRequest): void {
   refuseParameters('parameters', Object.keys(parameters));
-  for (const each of [...inputs, ...outputs])
-    refuseParameters(`${each.name}.parameters`, Object.keys(each.parameters));
+  for (const [name, tensors] of Object.entries({ inputs, outputs }))
+    for (const [i, each] of tensors.entries())
+      refuseParameters(`${name}[${i}].parameters`, Object.keys(each.parameters));
 }
 
 function inputsOf(
@@ -96,9 +97,10 @@ function inputsOf(
   const checked = known.map((expected, i) => {
     const input = matched[i];
     if (input === undefined) throw invalid(`The input \`${expected.name}\` is missing`);
-    const shape = checkSizes(`${input.name}.shape`, input.shape);
+    const index = inputs.indexOf(input);
+    const shape = checkSizes(`inputs[${index}].shape`, input.shape);
     const bytes = checkInput({ ...input, shape }, expected);
-    return { expected, input, shape, bytes, data: raw[inputs.indexOf(input)] };
+    return { expected, input, shape, bytes, data: raw[index] };
   });
   const reservation = model.admit(checked.reduce((sum, { bytes }) => sum + bytes, 0));
   const made: Input[] = [];

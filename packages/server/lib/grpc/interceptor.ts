@@ -1,7 +1,7 @@
 /** What happens when a call's metadata arrive, before its message does, and when it ends. */
 import * as grpc from '@grpc/grpc-js';
 import type { Core } from '../core';
-import { Problem, problemOf } from '../problem';
+import { boundedMessage, Problem, problemOf } from '../problem';
 import { TrackedRequest } from '../tracked-request';
 
 /** Needs no token: a load balancer asks for it. */
@@ -39,6 +39,14 @@ function onCall(hooksOf: (path: string) => Hooks | undefined): grpc.ServerInterc
     });
   };
 }
+
+/** Cuts the messages of statuses, also of those that the services of libraries send. Has to be the first of the interceptors. */
+export const boundedStatus: grpc.ServerInterceptor = (_descriptor, call) =>
+  new grpc.ServerInterceptingCall(call, {
+    sendStatus: (status, next) => {
+      next({ ...status, details: boundedMessage(status.details) });
+    },
+  });
 
 /** Refuses calls without a token. */
 export function tokenInterceptor({ auth }: Core): grpc.ServerInterceptor {

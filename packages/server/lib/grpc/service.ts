@@ -8,7 +8,7 @@ import { type Core, EXTENSIONS, SERVER_NAME } from '../core';
 import { VERSION } from '../models/served-model';
 import { problemOf } from '../problem';
 import { infer, type InferCall } from './infer';
-import { admissionInterceptor, tokenInterceptor } from './interceptor';
+import { admissionInterceptor, boundedStatus, tokenInterceptor } from './interceptor';
 import type { ModelInferResponse, NamedModel } from './messages';
 
 const PROTO = path.join(__dirname, '..', '..', 'proto', 'grpc_predict_v2.proto');
@@ -82,7 +82,11 @@ export function grpcService(core: Core): GrpcService {
     'grpc.max_receive_message_length': maxRequestBytes,
     'grpc.max_send_message_length': -1,
     'grpc.max_metadata_size': maxHeaderBytes,
-    interceptors: [tokenInterceptor(core), admissionInterceptor(core, `/${SERVICE}/ModelInfer`)],
+    interceptors: [
+      boundedStatus,
+      tokenInterceptor(core),
+      admissionInterceptor(core, `/${SERVICE}/ModelInfer`),
+    ],
   });
   const definition = loadProtocol();
   server.addService(definition[SERVICE] as grpc.ServiceDefinition, implementation(core));

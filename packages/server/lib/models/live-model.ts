@@ -9,7 +9,7 @@ import {
   TokenPooling,
 } from 'tokenlearner';
 import type { BatchingOptions } from '../options';
-import { invalid, Problem } from '../problem';
+import { invalid, Problem, quoted } from '../problem';
 import { createRunner } from './create-runner';
 import type { Loaded } from './loader';
 import { ATTENTION, metadataOf, type ModelMetadata, OUTPUT, TOKENS } from './metadata';
@@ -75,7 +75,7 @@ export class LiveModel {
     const known = this.metadata.outputs.map(({ name }) => name);
     const stranger = names.find((name) => !known.includes(name));
     if (stranger !== undefined)
-      throw invalid(`Expected outputs among ${known.join(', ')} but received ${JSON.stringify(stranger)}`);
+      throw invalid(`Expected outputs among ${known.join(', ')} but received ${quoted(stranger)}`);
     if (new Set(names).size !== names.length) throw invalid('Expected each output once');
     if (names.length > 0) return known.filter((name) => names.includes(name));
     return this.#module instanceof TokenPooling ? known.filter((name) => name !== ATTENTION) : known;

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { TokenLearnerError } from 'tokenlearner';
 import { batchingOptions, type CheckedOptions, namesOfBatchOptions } from '../options';
-import { invalid, Problem } from '../problem';
+import { invalid, Problem, quoted } from '../problem';
 import { ServedModel, VERSION } from './served-model';
 
 export class ModelRegistry {
@@ -41,11 +41,11 @@ export class ModelRegistry {
   /** Finds a model. Throws a Problem for an unknown name or version; '' is any version. */
   get(name: string, version = ''): ServedModel {
     const model = this.#models.get(name);
-    if (model === undefined) throw new Problem('not-found', `There is no model ${JSON.stringify(name)}`);
+    if (model === undefined) throw new Problem('not-found', `There is no model ${quoted(name)}`);
     if (version !== '' && version !== VERSION)
       throw new Problem(
         'not-found',
-        `The model ${name} has only the version ${VERSION}, not ${JSON.stringify(version)}`,
+        `The model ${name} has only the version ${VERSION}, not ${quoted(version)}`,
       );
     return model;
   }
