@@ -1,10 +1,21 @@
 /** Runs each request of a module by itself: for modules whose class computes the output in JavaScript, which cannot be batched. */
 import { type AnyTensor, AotiModel, type Module, TokenLearnerError } from 'tokenlearner';
+import { Problem } from '../problem';
 import { BucketCounter, type Figures } from './figures';
 import { byteLength, type Runner, type RunnerLimits, type RunOptions, type RunResult } from './runner';
 
 /** Requests that run at a time. The parts of them that are native share the device's executor. */
 const CONCURRENT = 8;
+
+/**
+ * Errors of arguments that a module's JavaScript has chosen: its own faults. A wrong shape or dtype can be the request's, whose input a
+ * module passes on.
+ */
+const OWN_FAULTS: readonly TokenLearnerError['code'][] = [
+  'ERR_INVALID_ARG_TYPE',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_OUT_OF_RANGE',
+];
 
 interface Waiting {
   bytes: number;
@@ -162,9 +173,23 @@ export class SingleRunner implements Runner {
     options: Pick<RunOptions, 'signal' | 'returnAttention'>,
   ): Promise<RunResult> {
     const module = this.#module;
-    if (!(module instanceof AotiModel)) return (await module.forward(inputs[0], options)) as RunResult;
+    if (!(module instanceof AotiModel)) return this.#callJavaScript(module, inputs, options);
     const named = module.inputs.map(({ name }, i) => [name, inputs[i]]);
     return module.runNamed(Object.fromEntries(named) as Record<string, AnyTensor>, options);
+  }
+
+  async #callJavaScript(
+    module: Module,
+    inputs: readonly AnyTensor[],
+    options: Pick<RunOptions, 'signal' | 'returnAttention'>,
+  ): Promise<RunResult> {
+    try {
+      return (await module.forward(inputs[0], options)) as RunResult;
+    } catch (error) {
+      if (error instanceof TokenLearnerError && OWN_FAULTS.includes(error.code))
+        throw new Problem('internal', 'The model failed', { cause: error });
+      throw error;
+    }
   }
 
   /** Gives a free place to the next one. */

@@ -1,0 +1,57 @@
+/** Modules whose forward is JavaScript: whose fault an error is. */
+import * as grpc from '@grpc/grpc-js';
+import pino from 'pino';
+import { Module, Tensor, TokenLearnerError } from 'tokenlearner';
+import { clientOf } from './grpc-support';
+import { binaryMessage, bytes, CHANNELS, metricsOf, post, smallModel, start } from './support';
+
+const x = Tensor.randn([2, CHANNELS, 3, 3]);
+
+/** Fails as the test says, and otherwise computes. */
+class Own extends Module {
+  readonly inner = smallModel();
+  error: Error | undefined;
+
+  override async forward(input: Tensor): Promise<Tensor> {
+    if (this.error !== undefined) throw this.error;
+    return this.inner.forward(input);
+  }
+}
+
+it.each(['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE'] as const)(
+  'says that the model failed where its own code gets %s, and logs why',
+  async (code) => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
+    const own = new Own();
+    own.error = new TokenLearnerError(code, 'secret');
+    const server = await start({ models: { m: own }, logger });
+    const { status, body } = await post(server, binaryMessage(x));
+    expect({ status, body: body.toString() }).toEqual({ status: 500, body: '{"error":"The model failed"}' });
+    const input = { name: 'input', datatype: 'FP32', shape: x.shape };
+    const request = { model_name: 'm', inputs: [input], raw_input_contents: [bytes(x)] };
+    await expect(clientOf(server)('ModelInfer', request)).rejects.toMatchObject({
+      code: grpc.status.INTERNAL,
+      details: 'The model failed',
+    });
+    expect(lines).toHaveLength(2);
+    for (const line of lines) expect(line).toContain('secret');
+    expect(await metricsOf(server)).toContain(
+      'nv_inference_request_failure{model="m",version="1",reason="BACKEND"} 2',
+    );
+  },
+);
+
+it.each([
+  ['ERR_SHAPE_MISMATCH', 400],
+  ['ERR_DTYPE_MISMATCH', 400],
+  ['ERR_QUEUE_FULL', 429],
+  ['ERR_OUT_OF_MEMORY', 503],
+] as const)('answers %s of a module with %i', async (code, status) => {
+  const own = new Own();
+  own.error = new TokenLearnerError(code, 'why');
+  const server = await start({ models: { m: own }, grpcPort: false });
+  const answer = await post(server, binaryMessage(x));
+  expect(answer.status).toBe(status);
+  expect(answer.body.toString()).toContain('why');
+});
