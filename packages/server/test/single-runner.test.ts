@@ -1,9 +1,9 @@
-/** Modules whose forward is JavaScript: whose fault an error is. */
+/** Modules whose forward is JavaScript: whose fault an error is, and what counts as an inference. */
 import * as grpc from '@grpc/grpc-js';
 import pino from 'pino';
 import { Module, Tensor, TokenLearnerError } from 'tokenlearner';
 import { clientOf } from './grpc-support';
-import { binaryMessage, bytes, CHANNELS, metricsOf, post, smallModel, start } from './support';
+import { binaryMessage, bytes, CHANNELS, Gate, metricsOf, post, smallModel, start, until } from './support';
 
 const x = Tensor.randn([2, CHANNELS, 3, 3]);
 
@@ -54,4 +54,33 @@ it.each([
   const answer = await post(server, binaryMessage(x));
   expect(answer.status).toBe(status);
   expect(answer.body.toString()).toContain('why');
+});
+
+it('counts as inferences what succeeded, as for models with batches', async () => {
+  const own = new Own();
+  const gate = new Gate();
+  const server = await start({ models: { m: own, gate }, grpcPort: false });
+  expect((await post(server, binaryMessage(x))).status).toBe(200);
+  own.error = new Error('fails');
+  expect((await post(server, binaryMessage(x))).status).toBe(500);
+  // Eight run, and two wait; all of them end before the module does.
+  const late = binaryMessage(x, {}, { parameters: { timeout: 100_000 } });
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => post(server, late, '/v2/models/gate/infer')),
+  );
+  expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 504));
+  gate.open();
+  await until(() => gate.aborted === 8);
+  const metrics = await metricsOf(server);
+  for (const [model, count, executions, waited] of [
+    ['m', 2, 2, 2],
+    ['gate', 0, 8, 8],
+  ] as const) {
+    const labels = `{model="${model}",version="1"}`;
+    expect(metrics).toContain(`nv_inference_count${labels} ${count}\n`);
+    expect(metrics).toContain(`nv_inference_exec_count${labels} ${executions}\n`);
+    expect(metrics).toContain(`tokenlearner_queue_duration_seconds_count${labels} ${waited}\n`);
+  }
+  expect(metrics).toContain('nv_inference_compute_infer_duration_us{model="gate",version="1"} 0\n');
+  expect(metrics).toContain('nv_inference_queue_duration_us{model="gate",version="1"} 0\n');
 });

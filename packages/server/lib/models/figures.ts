@@ -7,13 +7,13 @@ export interface Buckets {
   sum: number;
 }
 
-/** Times are sums, in milliseconds. */
+/** Times are sums over the requests that succeeded, in milliseconds. */
 export interface Figures {
-  /** Requests that were in a batch. */
+  /** Requests that succeeded. */
   requests: number;
-  /** Images: the product of a request's leading dimensions. */
+  /** Their images: the product of a request's leading dimensions. */
   images: number;
-  /** Batches. */
+  /** Batches that began. */
   executions: number;
   queued: number;
   queuedBytes: number;

@@ -32,6 +32,7 @@ export class SingleRunner implements Runner {
   #queuedBytes = 0;
   #closed = false;
   #onDone: (() => void) | undefined;
+  /** `executions` are the runs that began, the rest is of those that succeeded: as the Batcher counts. */
   readonly #counts = { requests: 0, images: 0, executions: 0, queueMs: 0, computeMs: 0 };
   readonly #batchSizes = new BucketCounter('sizes');
   readonly #queueTimes = new BucketCounter('seconds');
@@ -67,8 +68,8 @@ export class SingleRunner implements Runner {
             );
           }, timeoutMs);
     try {
-      await this.#turn(byteLength(inputs), stop.signal);
-      return await this.#run(inputs, { ...own, signal: stop.signal });
+      const queueMs = await this.#turn(byteLength(inputs), stop.signal);
+      return await this.#run(inputs, { ...own, signal: stop.signal }, queueMs);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
@@ -99,12 +100,12 @@ export class SingleRunner implements Runner {
     });
   }
 
-  /** Waits for a free place. */
-  #turn(bytes: number, signal: AbortSignal): Promise<void> {
+  /** Waits for a free place. Resolves to the time that it took, in milliseconds. */
+  #turn(bytes: number, signal: AbortSignal): Promise<number> {
     if (this.#running < CONCURRENT) {
       this.#running += 1;
       this.#queueTimes.observe(0);
-      return Promise.resolve();
+      return Promise.resolve(0);
     }
     if (
       this.#waiting.size >= this.#limits.maxQueueSize ||
@@ -117,14 +118,14 @@ export class SingleRunner implements Runner {
         this.#waiting.delete(waiting);
         this.#queuedBytes -= bytes;
         signal.removeEventListener('abort', onAbort);
-        this.#counts.queueMs += performance.now() - started;
-        this.#queueTimes.observe((performance.now() - started) / 1000);
       };
       const waiting: Waiting = {
         bytes,
         begin: () => {
           leave();
-          resolve();
+          const queueMs = performance.now() - started;
+          this.#queueTimes.observe(queueMs / 1000);
+          resolve(queueMs);
         },
         reject: (reason) => {
           leave();
@@ -145,13 +146,12 @@ export class SingleRunner implements Runner {
   #run(
     inputs: readonly AnyTensor[],
     options: Pick<RunOptions, 'signal' | 'returnAttention'>,
+    queueMs: number,
   ): Promise<RunResult> {
     const { signal } = options;
     const started = performance.now();
     const images = inputs[0]?.shape[0] ?? 1;
-    this.#counts.requests += 1;
     this.#counts.executions += 1;
-    this.#counts.images += images;
     this.#batchSizes.observe(images);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => {
@@ -160,8 +160,16 @@ export class SingleRunner implements Runner {
       });
       // An async function, so that a module that throws at once rejects too.
       const running = this.#call(inputs, options);
-      running.then(resolve, reject).finally(() => {
-        this.#counts.computeMs += performance.now() - started;
+      const succeed = (result: RunResult): void => {
+        if (!signal.aborted) {
+          this.#counts.requests += 1;
+          this.#counts.images += images;
+          this.#counts.queueMs += queueMs;
+          this.#counts.computeMs += performance.now() - started;
+        }
+        resolve(result);
+      };
+      running.then(succeed, reject).finally(() => {
         this.#next();
       });
     });
