@@ -96,6 +96,7 @@ describe('a client', () => {
       grpc.status.INVALID_ARGUMENT,
     ],
     ['no data', request({ raw_input_contents: [] }), grpc.status.INVALID_ARGUMENT],
+    ['typed contents and raw data', request({}, contents), grpc.status.INVALID_ARGUMENT],
     [
       'contents of another type',
       request({ raw_input_contents: [] }, { contents: { int_contents: [1] } }),

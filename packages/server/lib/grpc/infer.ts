@@ -13,7 +13,12 @@ import { invalid, Problem, problemOf } from '../problem';
 import { checkSizes, refuseParameters, requestParameters } from '../protocol';
 import { TrackedRequest } from '../tracked-request';
 import { tensorOfJson } from '../values';
-import { type ModelInferRequest, type ModelInferResponse, plainParameters } from './messages';
+import {
+  type InputMessage,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  plainParameters,
+} from './messages';
 
 export type InferCall = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
 
@@ -94,6 +99,11 @@ function inputsOf(
   const matched = inOrder(known, inputs);
   if (raw.length > 0 && raw.length !== inputs.length)
     throw invalid(`Expected ${inputs.length} entries in \`raw_input_contents\` but received ${raw.length}`);
+  const both = inputs.findIndex(({ contents }) => filled(contents).length > 0);
+  if (raw.length > 0 && both >= 0)
+    throw invalid(
+      `Expected either \`contents\` (in \`inputs[${both}]\`) or \`raw_input_contents\`, not both`,
+    );
   const checked = known.map((expected, i) => {
     const input = matched[i];
     if (input === undefined) throw invalid(`The input \`${expected.name}\` is missing`);
@@ -146,8 +156,13 @@ const CONTENTS: Readonly<Record<string, string>> = {
   BOOL: 'bool_contents',
 };
 
+/** The fields of `contents` that hold values. */
+function filled(contents: InputMessage['contents']): string[] {
+  return Object.entries(contents ?? {}).flatMap(([field, values]) => (values.length > 0 ? [field] : []));
+}
+
 function typedInput(
-  contents: ModelInferRequest['inputs'][number]['contents'],
+  contents: InputMessage['contents'],
   shape: number[],
   { name, datatype }: TensorMetadata,
 ): Input {
@@ -155,11 +170,9 @@ function typedInput(
   if (field === undefined)
     throw invalid(`Expected \`raw_input_contents\` for \`${name}\` of datatype ${datatype}`);
   const values = contents?.[field] ?? [];
-  const others = Object.entries(contents ?? {}).filter(([key, value]) => key !== field && value.length > 0);
-  if (others.length > 0)
-    throw invalid(
-      `Expected only \`${field}\` for \`${name}\` of datatype ${datatype} but received ${others[0]?.[0] ?? ''}`,
-    );
+  const other = filled(contents).find((each) => each !== field);
+  if (other !== undefined)
+    throw invalid(`Expected only \`${field}\` for \`${name}\` of datatype ${datatype} but received ${other}`);
   return ownInput(tensorOfJson(name, values, shape, dtypeOf(datatype)));
 }
 
