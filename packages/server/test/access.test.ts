@@ -6,9 +6,9 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { Tensor, TokenLearner } from 'tokenlearner';
 import { createServer, type ServerOptions } from '@tokenlearner/server';
+import { clientOf, healthOf } from './grpc-support';
 import { binaryMessage, CHANNELS, RawClient, smallModel, start, until, urlOf } from './support';
 
 let folder: string;
@@ -73,34 +73,26 @@ describe('with a token file', () => {
 
   it('guards gRPC too, health excepted', async () => {
     const server = await start({ models: { m: smallModel() }, tokenFile: file('tokens', TOKENS) });
-    const definition = loadSync(path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto'), {
-      keepCase: true,
-    });
-    const Client = grpc.makeGenericClientConstructor(
-      definition['inference.GRPCInferenceService'] as grpc.ServiceDefinition,
-      'x',
-    );
-    const client = new Client(
-      `127.0.0.1:${server.address?.grpcPort ?? 0}`,
-      grpc.credentials.createInsecure(),
-    );
-    const call = (token?: string): Promise<unknown> =>
-      new Promise((resolve, reject) => {
-        const metadata = new grpc.Metadata();
-        if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
-        (client as unknown as { ServerLive: (...args: unknown[]) => void }).ServerLive(
-          {},
-          metadata,
-          (error: Error | null, answer: unknown) => {
-            if (error === null) resolve(answer);
-            else reject(error);
-          },
-        );
-      });
-    await expect(call()).rejects.toMatchObject({ code: grpc.status.UNAUTHENTICATED });
-    await expect(call('wrong')).rejects.toMatchObject({ code: grpc.status.UNAUTHENTICATED });
-    expect(await call('first-token')).toEqual({ live: true });
-    client.close();
+    const call = clientOf(server);
+    const withToken = (token: string): grpc.Metadata => {
+      const metadata = new grpc.Metadata();
+      metadata.set('authorization', `Bearer ${token}`);
+      return metadata;
+    };
+    const refused = { code: grpc.status.UNAUTHENTICATED };
+    for (const [method, request] of [
+      ['ServerMetadata', {}],
+      ['ModelMetadata', { name: 'm' }],
+    ] as const) {
+      await expect(call(method, request)).rejects.toMatchObject(refused);
+      await expect(call(method, request, withToken('wrong'))).rejects.toMatchObject(refused);
+      expect(await call(method, request, withToken('first-token'))).toBeDefined();
+    }
+    await expect(call('ModelInfer', { model_name: 'm' })).rejects.toMatchObject(refused);
+    expect(await call('ServerLive', {})).toEqual({ live: true });
+    expect(await call('ServerReady', {})).toEqual({ ready: true });
+    expect(await call('ModelReady', { name: 'm' })).toEqual({ ready: true });
+    expect(await healthOf(server)('m')).toEqual({ status: 'SERVING' });
   });
 
   it('loads a model again for those with a token, from the configured path alone', async () => {

@@ -4,7 +4,7 @@ import type { Core } from '../core';
 import { boundedMessage, Problem, problemOf } from '../problem';
 import { TrackedRequest } from '../tracked-request';
 
-/** Needs no token: a load balancer asks for it. */
+/** Health needs no token: a load balancer asks for it. */
 const HEALTH = '/grpc.health.v1.Health/';
 
 interface Hooks {
@@ -48,10 +48,10 @@ export const boundedStatus: grpc.ServerInterceptor = (_descriptor, call) =>
     },
   });
 
-/** Refuses calls without a token. */
-export function tokenInterceptor({ auth }: Core): grpc.ServerInterceptor {
+/** Refuses calls without a token, but for health: grpc.health.v1 and the `open` paths. */
+export function tokenInterceptor({ auth }: Core, open: readonly string[]): grpc.ServerInterceptor {
   return onCall((path) => {
-    if (!auth.isRequired || path.startsWith(HEALTH)) return undefined;
+    if (!auth.isRequired || path.startsWith(HEALTH) || open.includes(path)) return undefined;
     return {
       begin(metadata) {
         const [authorization] = metadata.get('authorization');

@@ -13,6 +13,11 @@ import type { ModelInferResponse, NamedModel } from './messages';
 
 const PROTO = path.join(__dirname, '..', '..', 'proto', 'grpc_predict_v2.proto');
 const SERVICE = 'inference.GRPCInferenceService';
+const HEALTH_METHODS = ['ServerLive', 'ServerReady', 'ModelReady'];
+
+function pathOf(method: string): string {
+  return `/${SERVICE}/${method}`;
+}
 
 function loadProtocol(): PackageDefinition {
   return loadSync(PROTO, {
@@ -84,8 +89,8 @@ export function grpcService(core: Core): GrpcService {
     'grpc.max_metadata_size': maxHeaderBytes,
     interceptors: [
       boundedStatus,
-      tokenInterceptor(core),
-      admissionInterceptor(core, `/${SERVICE}/ModelInfer`),
+      tokenInterceptor(core, HEALTH_METHODS.map(pathOf)),
+      admissionInterceptor(core, pathOf('ModelInfer')),
     ],
   });
   const definition = loadProtocol();
