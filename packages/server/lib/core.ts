@@ -21,4 +21,7 @@ export interface Core {
 export const SERVER_NAME = 'tokenlearner';
 
 /** The protocol's extensions that this server has. */
-export const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_repository'] as const;
+export const EXTENSIONS = {
+  http: ['binary_tensor_data', 'statistics', 'model_repository'],
+  grpc: ['binary_tensor_data'],
+} as const;

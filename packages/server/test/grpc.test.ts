@@ -44,7 +44,10 @@ describe('a client', () => {
     expect(await call('ServerLive', {})).toEqual({ live: true });
     expect(await call('ServerReady', {})).toEqual({ ready: true });
     expect(await call('ModelReady', { name: 'm' })).toEqual({ ready: true });
-    expect(await call('ServerMetadata', {})).toMatchObject({ name: 'tokenlearner' });
+    expect(await call('ServerMetadata', {})).toMatchObject({
+      name: 'tokenlearner',
+      extensions: ['binary_tensor_data'],
+    });
     expect(await call('ModelMetadata', { name: 'm' })).toMatchObject({
       name: 'm',
       versions: ['1'],

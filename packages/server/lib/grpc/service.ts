@@ -60,7 +60,7 @@ function implementation(core: Core): grpc.UntypedServiceImplementation {
       }));
     },
     ServerMetadata: (_call: Call<object>, callback: Callback<object>) => {
-      callback(null, { name: SERVER_NAME, version: core.version, extensions: EXTENSIONS });
+      callback(null, { name: SERVER_NAME, version: core.version, extensions: EXTENSIONS.grpc });
     },
     ModelMetadata: ({ request }: Call<NamedModel>, callback: Callback<object>) => {
       settle(callback, () => {

@@ -43,7 +43,7 @@ export function healthRoutes(app: FastifyInstance, core: Core): void {
 
 /** Metadata, inference, statistics, and the repository of models. */
 export function protocolRoutes(app: FastifyInstance, core: Core): void {
-  app.get('/v2', () => ({ name: SERVER_NAME, version: core.version, extensions: EXTENSIONS }));
+  app.get('/v2', () => ({ name: SERVER_NAME, version: core.version, extensions: EXTENSIONS.http }));
   for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version'])
     app.get<{ Params: Params }>(path, ({ params }) => describe(core.models.get(params.name, params.version)));
   for (const path of ['/v2/models/:name/infer', '/v2/models/:name/versions/:version/infer']) {
