@@ -58,7 +58,7 @@ export class InferenceServer {
     this.#core = {
       options: checked,
       models: new ModelRegistry(checked, log, () => {
-        this.#grpc?.announce(this.ready);
+        this.#grpc?.announce();
       }),
       lifecycle: new Lifecycle(),
       auth: new Auth(checked.tokenFile),
@@ -108,7 +108,7 @@ export class InferenceServer {
       throw error;
     }
     lifecycle.advance('serving');
-    this.#grpc?.announce(true);
+    this.#grpc?.announce();
     log.info({ ...this.#address, models: models.all().map(({ name }) => name) }, 'ready');
     this.#warn();
     return this.#address;
@@ -146,7 +146,7 @@ export class InferenceServer {
   async #close(gracePeriodMs: number): Promise<boolean> {
     const { lifecycle, models, log } = this.#core;
     lifecycle.advance('draining');
-    this.#grpc?.announce(false);
+    this.#grpc?.announce();
     log.info('draining');
     await this.#opening?.catch(() => undefined);
     const isDrained = await lifecycle.idle();

@@ -1,8 +1,8 @@
 /** Models that are loaded while something else happens. The test decides when a model is loaded. */
-import * as grpc from '@grpc/grpc-js';
 import { Module, Tensor, TokenLearner, TokenLearnerError } from 'tokenlearner';
 import { createServer } from '@tokenlearner/server';
 import * as loader from '../lib/models/loader';
+import { healthOf } from './grpc-support';
 import {
   binaryMessage,
   binaryReply,
@@ -107,34 +107,20 @@ it('ends a request with the model that it began with', async () => {
   client.close();
 });
 
-/** The status that grpc.health.v1 tells. */
-async function grpcHealth(port: number | null): Promise<unknown> {
-  const { service } = jest.requireActual<typeof import('grpc-health-check')>('grpc-health-check');
-  const Health = grpc.makeGenericClientConstructor(service, 'Health');
-  const client = new Health(`127.0.0.1:${port ?? 0}`, grpc.credentials.createInsecure());
-  try {
-    return await new Promise((resolve, reject) => {
-      client.check?.({ service: '' }, (error: Error | null, answer: { status: string }) => {
-        if (error) reject(error);
-        else resolve(answer.status);
-      });
-    });
-  } finally {
-    client.close();
-  }
-}
-
 it('is neither live nor ready once a model has lost its device, until it is loaded again', async () => {
   class Lost extends Module {
     override forward(): Promise<Tensor> {
       return Promise.reject(new TokenLearnerError('ERR_DEVICE_LOST', 'The device is lost'));
     }
   }
-  const starting = start({ models: { m: 'file' } });
-  await until(() => loads.length === 1);
+  const other = smallModel();
+  const starting = start({ models: { m: 'file', other } });
+  await until(() => loads.length === 2);
   loads[0]?.({ module: new Lost(), isOwn: true });
+  loads[1]?.({ module: other, isOwn: false });
   const server = await starting;
-  const { httpPort = 0, grpcPort = null } = server.address ?? {};
+  const { httpPort = 0 } = server.address ?? {};
+  const check = healthOf(server);
   const health = async (path: string): Promise<unknown> => {
     const response = await fetch(`http://127.0.0.1:${httpPort}/v2/${path}`);
     return { status: response.status, ...((await response.json()) as object) };
@@ -143,12 +129,15 @@ it('is neither live nor ready once a model has lost its device, until it is load
     await health('health/live'),
     await health('health/ready'),
     await health('models/m/ready'),
-    await grpcHealth(grpcPort),
+    await check(''),
+    await check('m'),
+    await check('other'),
     server.ready,
   ];
   const states = (status: number, works: boolean): unknown[] => {
     const state = { status, live: works, ready: works };
-    return [state, state, { ...state, name: 'm' }, works ? 'SERVING' : 'NOT_SERVING', works];
+    const own = { status: works ? 'SERVING' : 'NOT_SERVING' };
+    return [state, state, { ...state, name: 'm' }, own, own, { status: 'SERVING' }, works];
   };
   expect(await everywhere()).toEqual(states(200, true));
   const client = new RawClient(httpPort);
@@ -157,8 +146,8 @@ it('is neither live nor ready once a model has lost its device, until it is load
   client.close();
   expect(await everywhere()).toEqual(states(503, false));
   const reloaded = server.reload();
-  await until(() => loads.length === 2);
-  loads[1]?.({ module: smallModel(), isOwn: true });
+  await until(() => loads.length === 3);
+  loads[2]?.({ module: smallModel(), isOwn: true });
   await reloaded;
   expect(await everywhere()).toEqual(states(200, true));
 });

@@ -74,15 +74,14 @@ function implementation(core: Core): grpc.UntypedServiceImplementation {
   };
 }
 
-/** A gRPC server that can be told whether it serves. */
 export interface GrpcService {
   server: grpc.Server;
-  /** Tells the clients of grpc.health.v1. */
-  announce(serving: boolean): void;
+  /** Tells the clients of grpc.health.v1 what serves now: the server, and each model. */
+  announce(): void;
 }
 
 export function grpcService(core: Core): GrpcService {
-  const { maxRequestBytes, models, maxHeaderBytes } = core.options;
+  const { maxRequestBytes, maxHeaderBytes } = core.options;
   const server = new grpc.Server({
     'grpc.max_receive_message_length': maxRequestBytes,
     'grpc.max_send_message_length': -1,
@@ -95,14 +94,15 @@ export function grpcService(core: Core): GrpcService {
   });
   const definition = loadProtocol();
   server.addService(definition[SERVICE] as grpc.ServiceDefinition, implementation(core));
-  const names = ['', SERVICE, ...Object.keys(models)];
-  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
+  const health = new HealthImplementation();
+  const announce = (): void => {
+    const isServing = core.lifecycle.phase === 'serving';
+    const { ready } = core.models;
+    const all = [{ name: '', ready }, { name: SERVICE, ready }, ...core.models.all()];
+    for (const each of all) health.setStatus(each.name, isServing && each.ready ? 'SERVING' : 'NOT_SERVING');
+  };
+  announce();
   health.addToServer(server);
   new ReflectionService({ ...definition, ...loadSync(HEALTH_PROTO) }).addToServer(server);
-  return {
-    server,
-    announce(serving) {
-      for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
-    },
-  };
+  return { server, announce };
 }
