@@ -109,6 +109,14 @@ function size(name: string, value: unknown): number {
   throw invalid(`Expected an integer of at least 0 for \`${name}\``);
 }
 
+/** A request's `timeout` in milliseconds; undefined for 0. A longer time than timers have is the longest. */
+function timeoutOf(value: unknown): number | undefined {
+  // gRPC's integers of 64 bits have come as numbers, which hold large ones only nearly.
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
+    throw invalid('Expected an integer of at least 0 for `parameters.timeout`');
+  return value === 0 ? undefined : Math.min(LONGEST_DELAY, value / MICROSECONDS);
+}
+
 function flag(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
   throw invalid(`Expected true or false for \`${name}\``);
@@ -161,15 +169,15 @@ function outputHeader(value: unknown, index: number): OutputHeader {
 }
 
 /**
- * The parameters that a request may choose: `timeout` in microseconds (0 is none) and `priority`, as in Triton. A longer time than
- * timers have is the longest. The names are the same in JSON and in gRPC.
+ * The parameters that a request may choose: `timeout` in microseconds (0 is none) and `priority`, as in Triton. The names are the same
+ * in JSON and in gRPC.
  */
 export function requestParameters(given: Json): RequestParameters {
   const { binary_data_output: binary, timeout, priority } = given;
-  const microseconds = timeout === undefined ? 0 : size('parameters.timeout', timeout);
+  const timeoutMs = timeout === undefined ? undefined : timeoutOf(timeout);
   return {
     binaryOutput: binary !== undefined && flag('parameters.binary_data_output', binary),
-    ...(microseconds === 0 ? {} : { timeoutMs: Math.min(LONGEST_DELAY, microseconds / MICROSECONDS) }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(priority === undefined ? {} : { priority: size('parameters.priority', priority) }),
   };
 }

@@ -74,6 +74,11 @@ describe('a client', () => {
     expect(floats(answer.raw_output_contents[0] ?? Buffer.alloc(0))).toEqual(Array.from(tokens.data));
   });
 
+  it('may ask for a timeout that no number holds exactly', async () => {
+    const parameters = { timeout: { uint64_param: 2 ** 63 } };
+    expect((await call('ModelInfer', request({ parameters }))).raw_output_contents).toEqual([bytes(tokens)]);
+  });
+
   it('may send more than the 4 MiB of the defaults', async () => {
     const large = Tensor.zeros([1, CHANNELS, 1024, 512]);
     const answer = await call('ModelInfer', {

@@ -93,6 +93,8 @@ describe('what a request gets wrong', () => {
     ],
     ['a sequence', jsonMessage({ inputs: [input()], parameters: { sequence_id: 3 } }), 400, /sequence_id/],
     ['a wrong timeout', jsonMessage({ inputs: [input()], parameters: { timeout: 'soon' } }), 400, /timeout/],
+    ['half a timeout', jsonMessage({ inputs: [input()], parameters: { timeout: 0.5 } }), 400, /timeout/],
+    ['a timeout below 0', jsonMessage({ inputs: [input()], parameters: { timeout: -1 } }), 400, /timeout/],
     ['deep nesting', { head: {}, body: Buffer.from('['.repeat(100_000)) }, 400, /deeper than 32/],
     [
       'a wrong binary size',
