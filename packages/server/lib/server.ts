@@ -116,7 +116,10 @@ export class InferenceServer {
 
   /**
    * Loads a model from its path again, or all models that have one, and reads the tokens again. No request is lost: each ends with the model that it
-   * began with. If it fails, the old model and tokens stay.
+   * began with. Of all models, one that cannot be loaded keeps its old state, and the others change; the tokens change only if all could be loaded.
+   *
+   * @throws the errors of {@link listen} for a model; an AggregateError if several fail; ERR_FILE_IO and ERR_FILE_FORMAT for the token
+   * file, before any model is loaded. A Problem for a name that is unknown or of a module that the program made.
    */
   async reload(name?: string): Promise<void> {
     const { auth, models } = this.#core;

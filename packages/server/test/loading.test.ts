@@ -74,6 +74,41 @@ it('is closed while a model is loaded again', async () => {
   expect(isDisposed(module)).toBe(true);
 });
 
+it('loads each model independently, and tells of all that fail once all are done', async () => {
+  let failing: Record<string, Promise<never> | undefined> = {};
+  let slow: (error: Error) => void = () => undefined;
+  const made: Record<string, TokenLearner> = {};
+  jest
+    .mocked(loader.load)
+    .mockImplementation(
+      (source) =>
+        failing[source as string] ??
+        Promise.resolve({ module: (made[source as string] = smallModel()), isOwn: true }),
+    );
+  const server = await start({ models: { a: 'a', b: 'b', c: 'c' }, grpcPort: false });
+  const before = { ...made };
+  failing = {
+    a: Promise.reject(new TokenLearnerError('ERR_FILE_IO', 'There is no file')),
+    b: new Promise((_, reject) => (slow = reject)),
+  };
+  let isDone = false;
+  const reloading = server.reload().catch((error: unknown) => {
+    isDone = true;
+    return error;
+  });
+  await until(() => made.c !== before.c && isDisposed(before.c ?? smallModel()));
+  expect(isDone).toBe(false);
+  slow(new Error('It is damaged'));
+  expect(await reloading).toMatchObject({
+    message: 'a: There is no file; b: It is damaged',
+    errors: [{ code: 'ERR_FILE_IO' }, { message: 'It is damaged' }],
+  });
+  expect([made.a, made.b]).toEqual([before.a, before.b]);
+  failing = { a: Promise.reject(new TokenLearnerError('ERR_FILE_IO', 'There is no file')) };
+  await expect(server.reload()).rejects.toMatchObject({ code: 'ERR_FILE_IO' });
+  expect(server.ready).toBe(true);
+});
+
 it('ends a request with the model that it began with', async () => {
   const starting = start({ models: { m: 'file' }, grpcPort: false });
   await until(() => loads.length === 1);

@@ -68,11 +68,28 @@ export class ModelRegistry {
     this.#tell(this.all());
   }
 
-  /** Loads one model again, or all that have a path. */
+  /**
+   * Loads one model again, or all that have a path, each independently of the others. Once all are done, throws the error of the one
+   * that failed, or an AggregateError of several.
+   */
   async reload(name?: string): Promise<void> {
     const chosen = name === undefined ? this.all().filter(({ hasPath }) => hasPath) : [this.get(name)];
-    await Promise.all(chosen.map((model) => model.reload()));
-    this.#tell(chosen);
+    const failures: { model: string; error: unknown }[] = [];
+    const reload = async (model: ServedModel): Promise<void> => {
+      try {
+        await model.reload();
+        this.#tell([model]);
+      } catch (error) {
+        failures.push({ model: model.name, error });
+      }
+    };
+    await Promise.all(chosen.map(reload));
+    if (failures.length > 1)
+      throw new AggregateError(
+        failures.map(({ error }) => error),
+        failures.map(({ model, error }) => `${model}: ${messageOf(error)}`).join('; '),
+      );
+    for (const { error } of failures) throw error;
   }
 
   /** Says which models do not batch. */
@@ -88,6 +105,10 @@ export class ModelRegistry {
         );
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Refuses what a request to load a model may not choose: the path comes from the server's configuration alone. */
