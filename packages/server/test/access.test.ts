@@ -1,5 +1,6 @@
 /** Tokens, TLS, and what the options refuse. */
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -23,6 +24,15 @@ function file(name: string, text: string): string {
   const full = path.join(folder, name);
   writeFileSync(full, text);
   return full;
+}
+
+/** The file of a new key. */
+function privateKey(type: 'ec' | 'rsa'): string {
+  const { privateKey: key } =
+    type === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return file(`${type}-key.pem`, key.export({ type: 'pkcs8', format: 'pem' }) as string);
 }
 
 const statusOf = async (url: string, authorization?: string, method = 'GET'): Promise<number> =>
@@ -212,6 +222,10 @@ it('serves HTTPS', async () => {
     console.warn('openssl is not installed: TLS is not tested');
     return;
   }
+  for (const other of [privateKey('rsa'), privateKey('ec')])
+    expect(() => createServer({ models: { m: smallModel() }, tls: { cert, key: other } })).toThrow(
+      'Expected a certificate and its private key',
+    );
   const server = await start({ models: { m: smallModel() }, tls: { cert, key } });
   const status = await new Promise<number | undefined>((resolve, reject) => {
     request(
@@ -269,6 +283,21 @@ describe('options', () => {
 
   it('a token file without a token', () => {
     expect(() => createServer({ models, tokenFile: file('empty', '\n \n') })).toThrow('holds no token');
+  });
+
+  it('TLS files that are not what they should be', () => {
+    const [key, junk] = [privateKey('ec'), file('junk.pem', 'junk')];
+    for (const tls of [
+      { cert: key, key },
+      { cert: junk, key },
+      { cert: key, key: junk },
+    ]) {
+      const expected: unknown = expect.objectContaining({
+        code: 'ERR_FILE_FORMAT',
+        message: expect.stringContaining(`${tls.cert} and ${tls.key}`) as string,
+      });
+      expect(() => createServer({ models, tls })).toThrow(expected as Error);
+    }
   });
 
   it('a model that is not there', async () => {

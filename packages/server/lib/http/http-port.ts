@@ -1,9 +1,11 @@
 /** A port for HTTP: fastify, and the servers that listen for it. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { TokenLearnerError } from 'tokenlearner';
 import { type CheckedOptions, LONGEST_NAME } from '../options';
@@ -14,16 +16,27 @@ const HEADERS_MS = 10_000;
 /** How often slow requests are looked for, in milliseconds. */
 const CHECK_MS = 1000;
 
-/** Reads the certificate and its key. Throws ERR_FILE_IO. */
+/** Reads the certificate and its key. Throws ERR_FILE_IO, or ERR_FILE_FORMAT if they are not PEM or do not belong together. */
 export function readTls({ tls }: CheckedOptions): { cert: Buffer; key: Buffer } | null {
   if (tls === undefined) return null;
+  const fail = (code: 'ERR_FILE_IO' | 'ERR_FILE_FORMAT', what: string, error: unknown): TokenLearnerError =>
+    new TokenLearnerError(code, `${what}: ${(error as Error).message}`, { cause: error });
+  let files: { cert: Buffer; key: Buffer };
   try {
-    return { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+    files = { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
   } catch (error) {
-    throw new TokenLearnerError('ERR_FILE_IO', `The TLS files cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw fail('ERR_FILE_IO', 'The TLS files cannot be read', error);
   }
+  try {
+    createSecureContext(files);
+    // OpenSSL compares only keys of one type.
+    if (!new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key)))
+      throw new Error('the key is that of another certificate');
+  } catch (error) {
+    const pair = `${tls.cert} and ${tls.key}`;
+    throw fail('ERR_FILE_FORMAT', `Expected a certificate and its private key, PEM, in ${pair}`, error);
+  }
+  return files;
 }
 
 export class HttpPort {
