@@ -84,3 +84,18 @@ it('counts as inferences what succeeded, as for models with batches', async () =
   expect(metrics).toContain('nv_inference_compute_infer_duration_us{model="gate",version="1"} 0\n');
   expect(metrics).toContain('nv_inference_queue_duration_us{model="gate",version="1"} 0\n');
 });
+
+it.each(['tokenlearner_batch_size', 'tokenlearner_queue_duration_seconds'])(
+  'has the bounds of models with batches in %s, since a reload can make one of the other',
+  async (name) => {
+    const server = await start({ models: { own: new Own(), batched: smallModel() }, grpcPort: false });
+    const metrics = await metricsOf(server);
+    const boundsOf = (model: string): (string | undefined)[] =>
+      [...metrics.matchAll(new RegExp(`${name}_bucket{(.*)}`, 'g'))]
+        .map(([, labels = '']) => labels)
+        .filter((labels) => labels.includes(`model="${model}"`))
+        .map((labels) => /le="([^"]*)"/.exec(labels)?.[1]);
+    expect(boundsOf('own')).toEqual(boundsOf('batched'));
+    expect(boundsOf('own').length).toBeGreaterThan(10);
+  },
+);

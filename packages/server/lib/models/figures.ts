@@ -67,7 +67,7 @@ function addBuckets(a: Buckets, b: Buckets): Buckets {
   };
 }
 
-/** The bounds of queue times in seconds, from 100 us to 10 s. */
+/** The bounds of queue times in seconds. They and those of sizes are the Batcher's: a reload can change how a model runs, not the bounds. */
 const TIME_BOUNDS = [
   0.0001,
   0.00025,
@@ -82,13 +82,11 @@ const TIME_BOUNDS = [
   0.25,
   0.5,
   1,
-  2.5,
   5,
-  10,
   Infinity,
 ];
 /** The bounds of batch sizes in images. */
-const SIZE_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, Infinity];
+const SIZE_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, Infinity];
 
 /** Counts observations. */
 export class BucketCounter {
