@@ -12,6 +12,9 @@ const PACKAGE = '@tokenlearner/server';
 const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'];
 const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
+/** What the server listens to. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
 /** The part of the server's package that this command uses. The package depends on this one, not the other way round. */
 interface ServerPackage {
   /** Resolves to the exit code. */
@@ -95,6 +98,13 @@ function refuseStray(
     throw new UsageError(`--${first} is for weights, and ${stranger.path} is ${what}`);
 }
 
+/** Keeps a signal that comes after the server's end from killing the process in place of its exit code. */
+function outliveSignals(): void {
+  for (const signal of SIGNALS) process.on(signal, () => undefined);
+  // An end by itself takes Node some 50 ms, in which it has no listeners any more.
+  process.once('beforeExit', () => process.exit());
+}
+
 function defined(options: object): object {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
@@ -150,7 +160,9 @@ function serverOptions(options: ServeOptions): Record<string, unknown> {
 async function serve(options: ServeOptions): Promise<void> {
   const checked = serverOptions(options);
   const server = await loadServer();
-  const code = await server.serve(checked).catch((error: unknown) => {
+  const serving = server.serve(checked);
+  outliveSignals();
+  const code = await serving.catch((error: unknown) => {
     throw inWordsOfCommand(error, Object.keys(checked), { models: 'model', logger: 'log-level' });
   });
   if (code !== 0) throw new SilentFailure();

@@ -159,6 +159,18 @@ it('serves weights; SIGTERM under load loses no request that was accepted', asyn
   expect(succeeded).toBe(statuses.filter((status) => status === 200).length);
 });
 
+it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s after the end leaves the exit code', async (signal) => {
+  const server = new Process('-m', `m=${await weightsOf(smallModel(), 'end.safetensors')}`);
+  await server.port();
+  server.child.kill('SIGTERM');
+  await server.line('closed');
+  while (server.child.exitCode === null && server.child.signalCode === null) {
+    server.child.kill(signal);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect([server.child.exitCode, server.child.signalCode]).toEqual([0, null]);
+});
+
 it('loads its models again on SIGHUP, under load, and loses nothing', async () => {
   const [before, after] = [smallModel(), smallModel()];
   const file = await weightsOf(before, 'b.safetensors');
