@@ -76,7 +76,7 @@ export class InferenceServer {
     this.#grpc = grpcPort === false ? undefined : grpcService(this.#core);
   }
 
-  /** The ports; undefined before {@link listen}. */
+  /** The ports; undefined before {@link listen}, and if it has failed. */
   get address(): ServerAddress | undefined {
     return this.#address;
   }
@@ -105,6 +105,7 @@ export class InferenceServer {
       this.#demandOpen();
     } catch (error) {
       await this.close({ gracePeriodMs: 0 });
+      this.#address = undefined;
       throw error;
     }
     lifecycle.advance('serving');

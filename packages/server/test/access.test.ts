@@ -303,6 +303,7 @@ describe('options', () => {
   it('a model that is not there', async () => {
     const server = createServer({ models: { m: '/no/such.safetensors' }, httpPort: 0, grpcPort: 0 });
     await expect(server.listen()).rejects.toMatchObject({ code: 'ERR_FILE_IO' });
+    expect(server.address).toBeUndefined();
   });
 
   it('a port that is taken', async () => {
