@@ -1,7 +1,9 @@
 /** The input of a request, checked against the model. */
-import { elementSize } from './datatypes';
-import type { InputMemory } from './input-pool';
+import { type FloatDType, Tensor } from 'tokenlearner';
+import { bytesOf, dtypeOf, elementSize } from './datatypes';
+import type { InputMemory, InputPool } from './input-pool';
 import type { TensorMetadata } from './models/metadata';
+import type { Runner } from './models/runner';
 import { invalid, quoted } from './problem';
 import { count } from './values';
 
@@ -16,6 +18,21 @@ export function ownInput(tensor: InputMemory['tensor']): Input {
       tensor.dispose();
     },
   };
+}
+
+/**
+ * Memory for an input whose datatype and shape were checked. That of the pool goes to other requests later, so only native code gets it: a
+ * model's JavaScript could keep it, return it, or read what lies around it. Throws ERR_OUT_OF_MEMORY.
+ */
+export function inputMemory(
+  pool: InputPool,
+  { isNative }: Runner,
+  datatype: string,
+  shape: readonly number[],
+): InputMemory {
+  if (isNative) return pool.allocate(datatype, shape);
+  const tensor = Tensor.empty(shape, { dtype: dtypeOf(datatype) as FloatDType });
+  return { ...ownInput(tensor), bytes: bytesOf(tensor.data) };
 }
 
 /** A request's inputs in the order of the model's. Throws a Problem: 400. */

@@ -4,7 +4,7 @@ import { LONGEST_DELAY } from '../check';
 import type { Core } from '../core';
 import { datatypeOf, dtypeOf, elementsOf } from '../datatypes';
 import { Departure } from '../departure';
-import { checkInput, inOrder, type Input, ownInput } from '../input';
+import { checkInput, inOrder, type Input, inputMemory, ownInput } from '../input';
 import type { TensorMetadata } from '../models/metadata';
 import type { LiveModel, NamedTensor } from '../models/live-model';
 import { earliest } from '../models/runner';
@@ -119,7 +119,7 @@ function inputsOf(
       made.push(
         data === undefined
           ? typedInput(input.contents, shape, expected)
-          : rawInput(pool, data, bytes, shape, expected),
+          : rawInput(pool, live, data, bytes, shape, expected),
       );
     return made;
   } catch (error) {
@@ -132,6 +132,7 @@ function inputsOf(
 
 function rawInput(
   pool: Core['pool'],
+  { runner }: LiveModel,
   raw: Buffer,
   bytes: number,
   shape: number[],
@@ -141,7 +142,7 @@ function rawInput(
     throw invalid(
       `Expected ${bytes} bytes for \`${name}\`, ${datatype} [${shape.join(', ')}], but received ${raw.length}`,
     );
-  const memory = pool.allocate(datatype, shape);
+  const memory = inputMemory(pool, runner, datatype, shape);
   raw.copy(memory.bytes);
   return memory;
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Core } from '../core';
 import { dtypeOf, elementSize } from '../datatypes';
-import { checkInput, inOrder, type Input, ownInput } from '../input';
+import { checkInput, inOrder, type Input, inputMemory, ownInput } from '../input';
 import { Departure } from '../departure';
 import type { Reservation } from '../models/budget';
 import type { LiveModel } from '../models/live-model';
@@ -158,7 +158,7 @@ function inputsOf(
         made.push(ownInput(tensorOfJson(name, data, shape, dtypeOf(datatype))));
         continue;
       }
-      const memory = pool.allocate(datatype, shape);
+      const memory = inputMemory(pool, live.runner, datatype, shape);
       memories.set(name, memory.bytes);
       made.push(memory);
     }

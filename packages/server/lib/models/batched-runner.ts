@@ -15,6 +15,7 @@ const MILLISECONDS = 1000;
 
 export class BatchedRunner implements Runner {
   readonly isBatched = true;
+  readonly isNative = true;
   readonly #batcher: Batcher;
   readonly #levels: number;
   /** Requests that are not settled, and the bytes of their inputs. */

@@ -23,8 +23,10 @@ export function byteLength(inputs: readonly AnyTensor[]): number {
 export interface Runner {
   /** False if each request runs alone. */
   readonly isBatched: boolean;
+  /** True if native code alone sees the inputs, and keeps none. JavaScript of a model may keep its input, or return a view of it. */
+  readonly isNative: boolean;
   /**
-   * Rejects with ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_CLOSED, ERR_INVALID_ARG_VALUE for an option that does not apply, the module's own errors,
+   * Resolves to tensors over memory that nothing else uses; the caller disposes them. Rejects with ERR_QUEUE_FULL, ERR_TIMEOUT, ERR_CLOSED, ERR_INVALID_ARG_VALUE for an option that does not apply, the module's own errors,
    * and the signal's reason.
    */
   forward(inputs: readonly AnyTensor[], options: RunOptions): Promise<RunResult>;

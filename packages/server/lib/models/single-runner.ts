@@ -1,5 +1,5 @@
 /** Runs each request of a module by itself: for modules whose class computes the output in JavaScript, which cannot be batched. */
-import { type AnyTensor, AotiModel, type Module, TokenLearnerError } from 'tokenlearner';
+import { type AnyTensor, AotiModel, type Module, Tensor, TokenLearnerError } from 'tokenlearner';
 import { Problem } from '../problem';
 import { BucketCounter, type Figures } from './figures';
 import { byteLength, type Runner, type RunnerLimits, type RunOptions, type RunResult } from './runner';
@@ -23,8 +23,33 @@ interface Waiting {
   reject(reason: unknown): void;
 }
 
+/** True for a compiled program that no class has given another way to run. */
+function isNative(module: Module): module is AotiModel {
+  return module instanceof AotiModel && module.runNamed === AotiModel.prototype.runNamed;
+}
+
+const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
+
+/**
+ * A copy of what a module's JavaScript returned, or null if that is nothing that a model may return. The original is the module's: it can be
+ * the input, or a tensor that the module keeps and writes again. So it is not disposed, and never sent.
+ */
+function copied(result: unknown): RunResult {
+  if (isTensor(result)) return copyOf(result);
+  const { tokens, attention } = Object(result) as Record<string, unknown>;
+  if (!isTensor(tokens) || !isTensor(attention)) return null;
+  return { tokens: copyOf(tokens), attention: copyOf(attention) };
+}
+
+/** Row by row, on the CPU. */
+function copyOf(tensor: Tensor): Tensor {
+  const host = tensor.cpu();
+  return host === tensor ? tensor.clone() : host;
+}
+
 export class SingleRunner implements Runner {
   readonly isBatched = false;
+  readonly isNative: boolean;
   readonly #module: Module;
   readonly #limits: RunnerLimits;
   readonly #waiting = new Set<Waiting>();
@@ -39,6 +64,7 @@ export class SingleRunner implements Runner {
 
   constructor(module: Module, limits: RunnerLimits) {
     this.#module = module;
+    this.isNative = isNative(module);
     this.#limits = limits;
   }
 
@@ -181,7 +207,7 @@ export class SingleRunner implements Runner {
     options: Pick<RunOptions, 'signal' | 'returnAttention'>,
   ): Promise<RunResult> {
     const module = this.#module;
-    if (!(module instanceof AotiModel)) return this.#callJavaScript(module, inputs, options);
+    if (!isNative(module)) return this.#callJavaScript(module, inputs, options);
     const named = module.inputs.map(({ name }, i) => [name, inputs[i]]);
     return module.runNamed(Object.fromEntries(named) as Record<string, AnyTensor>, options);
   }
@@ -192,7 +218,7 @@ export class SingleRunner implements Runner {
     options: Pick<RunOptions, 'signal' | 'returnAttention'>,
   ): Promise<RunResult> {
     try {
-      return (await module.forward(inputs[0], options)) as RunResult;
+      return copied(await module.forward(inputs[0], options));
     } catch (error) {
       if (error instanceof TokenLearnerError && OWN_FAULTS.includes(error.code))
         throw new Problem('internal', 'The model failed', { cause: error });
