@@ -111,6 +111,18 @@ it('does not wait for a call of Health.Watch', async () => {
   await until(() => session?.destroyed === true);
 });
 
+it('does not wait for pipelined requests of a client that has gone', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, grpcPort: false });
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  for (let i = 0; i < 12; i++) await client.post(INFER, message);
+  await until(() => gate.started.length === 8);
+  client.close();
+  await until(() => gate.aborted === 8);
+  gate.open();
+  expect(await server.close({ gracePeriodMs: 5000 })).toBe(true);
+});
+
 it('closes while it opens its ports', async () => {
   const server = createServer({ models: { m: smallModel() }, httpPort: 0, grpcPort: 0 });
   const listening = server.listen();

@@ -1,5 +1,4 @@
 /** POST /v2/models/NAME/infer: JSON, and the binary tensor extension, which is the fast path. */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Core } from '../core';
 import { dtypeOf, elementSize } from '../datatypes';
@@ -15,6 +14,7 @@ import { count, tensorOfJson } from '../values';
 import { acceptedEncoding, encodeAnswer, sendAnswer, sendProblem } from './answer';
 import { BodyReader } from './body-reader';
 import { discardBody } from './discard-body';
+import { over } from './exchange';
 import { sayContinue } from './say-continue';
 import { readBody } from './read-body';
 import { type RequestHead, requestHead } from './request-head';
@@ -52,11 +52,10 @@ export async function infer(exchange: Exchange, name: string, version: string): 
   }
   const tracked = new TrackedRequest(core, model, { protocol: 'http', carrier: request.headers });
   const departure = new Departure();
-  const onClose = (): void => {
+  const isOver = over(request, response).then(() => {
     if (!response.writableEnded)
       departure.abort(new Problem('cancelled', 'The client closed the connection'));
-  };
-  response.on('close', onClose);
+  });
   let live: LiveModel | undefined;
   try {
     live = model.take();
@@ -68,7 +67,7 @@ export async function infer(exchange: Exchange, name: string, version: string): 
     await refuse(exchange, problem);
   } finally {
     live?.release();
-    if (!response.closed && !response.destroyed) await once(response, 'close');
+    await isOver;
     core.lifecycle.leave();
   }
 }
