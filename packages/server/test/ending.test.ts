@@ -123,6 +123,40 @@ it('does not wait for pipelined requests of a client that has gone', async () =>
   expect(await server.close({ gracePeriodMs: 5000 })).toBe(true);
 });
 
+it('says at the last answer of each connection that it ends, while the server closes', async () => {
+  const gate = new Gate();
+  const server = await start({ models: { m: gate }, grpcPort: false, metricsPort: 0 });
+  const { httpPort = 0, metricsPort = 0 } = server.address ?? {};
+  const [one, two, health, metrics] = [httpPort, httpPort, httpPort, metricsPort].map(
+    (port) => new RawClient(port),
+  ) as [RawClient, RawClient, RawClient, RawClient];
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: t\r\n\r\n`;
+  await health.send(get('/v2/health/live'));
+  expect((await health.reply()).headers).toMatchObject({ connection: 'keep-alive' });
+  await one.post(INFER, message);
+  await two.post(INFER, message);
+  await two.post(INFER, binaryMessage(x, {}, { id: 'last' }));
+  await until(() => gate.started.length === 3);
+  const closing = server.close();
+  await health.send(get('/v2/health/live'));
+  await metrics.send(get('/metrics'));
+  const seen: unknown[] = [];
+  for (const client of [health, metrics, one, two, two]) {
+    const { status, headers } = await client.reply();
+    seen.push([status, headers.connection]);
+    if (client === metrics) gate.open();
+  }
+  expect(seen).toEqual([
+    [200, 'close'],
+    [200, 'close'],
+    [200, 'close'],
+    [200, 'keep-alive'],
+    [200, 'close'],
+  ]);
+  await until(() => [one, two, health, metrics].every(({ closed }) => closed));
+  expect(await closing).toBe(true);
+});
+
 it('closes while it opens its ports', async () => {
   const server = createServer({ models: { m: smallModel() }, httpPort: 0, grpcPort: 0 });
   const listening = server.listen();

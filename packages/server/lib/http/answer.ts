@@ -51,11 +51,12 @@ export function acceptedEncoding(accept: string | string[] | undefined): 'gzip' 
   return takes('gzip') ? 'gzip' : takes('deflate') ? 'deflate' : undefined;
 }
 
-/** Sends an answer, compressed if the client asks for it. */
+/** Sends an answer, compressed if the client asks for it. `closes` says whether the connection then ends. */
 export async function sendAnswer(
   response: ServerResponse,
   { json, binary }: EncodedAnswer,
   encoding: 'gzip' | 'deflate' | undefined,
+  closes: () => boolean,
 ): Promise<void> {
   const headers: Record<string, string | number> =
     binary.length === 0
@@ -63,12 +64,11 @@ export async function sendAnswer(
       : { 'content-type': 'application/octet-stream', 'inference-header-content-length': json.length };
   const parts = [json, ...binary];
   if (encoding === undefined) {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    send(response, 200, { ...headers, 'content-length': length }, parts);
+    send(response, 200, headers, parts, closes());
     return;
   }
   const body = await compressors[encoding](Buffer.concat(parts), { level: constants.Z_BEST_SPEED });
-  send(response, 200, { ...headers, 'content-encoding': encoding, 'content-length': body.length }, [body]);
+  send(response, 200, { ...headers, 'content-encoding': encoding }, [body], closes());
 }
 
 /** Sends an error in the protocol's form. Does nothing if the client has gone or has an answer already. */
@@ -80,11 +80,10 @@ export function sendProblem(response: ServerResponse, problem: Problem, close: b
     problem.http,
     {
       'content-type': 'application/json',
-      'content-length': body.length,
       ...(problem.http === BUSY || problem.http === UNAVAILABLE ? { 'retry-after': RETRY_AFTER } : {}),
-      ...(close ? { connection: 'close' } : {}),
     },
     [body],
+    close,
   );
 }
 
@@ -94,8 +93,13 @@ function send(
   status: number,
   headers: Record<string, string | number>,
   parts: readonly Buffer[],
+  close: boolean,
 ): void {
-  response.writeHead(status, headers);
+  response.writeHead(status, {
+    ...headers,
+    'content-length': parts.reduce((sum, part) => sum + part.length, 0),
+    ...(close ? { connection: 'close' } : {}),
+  });
   response.cork();
   for (const part of parts) response.write(part);
   response.end();

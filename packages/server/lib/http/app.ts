@@ -4,6 +4,7 @@ import type { Core } from '../core';
 import { Problem, type ProblemKind, problemOf } from '../problem';
 import { sendProblem } from './answer';
 import { discardBody } from './discard-body';
+import { endsConnection } from './exchange';
 import { HttpPort } from './http-port';
 import { openApiRoute } from './openapi';
 import { healthRoutes, protocolRoutes } from './routes';
@@ -45,6 +46,10 @@ function commonBehaviour(app: FastifyInstance, core: Core): void {
   app.addContentTypeParser('*', (_request, _body, done) => {
     done(null);
   });
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    if (endsConnection(request.raw, core.lifecycle)) reply.header('connection', 'close');
+    done();
+  });
   app.setNotFoundHandler(async ({ method, url }, reply) => {
     await respond(reply, new Problem('not-found', `There is no ${method} ${url}`), core);
   });
@@ -57,8 +62,9 @@ function commonBehaviour(app: FastifyInstance, core: Core): void {
 
 async function respond(reply: FastifyReply, problem: Problem, { lifecycle }: Core): Promise<void> {
   reply.hijack();
-  const close = lifecycle.isDraining;
-  if (close) await discardBody(reply.request.raw);
+  const { raw } = reply.request;
+  const close = endsConnection(raw, lifecycle);
+  if (close) await discardBody(raw);
   sendProblem(reply.raw, problem, close);
 }
 

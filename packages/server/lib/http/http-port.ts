@@ -9,6 +9,7 @@ import { createSecureContext } from 'node:tls';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { TokenLearnerError } from 'tokenlearner';
 import { type CheckedOptions, LONGEST_NAME } from '../options';
+import { noteRequest } from './exchange';
 
 /** Longer than the idle time of common proxies, which otherwise reuse a connection that this end has just closed. */
 const KEEP_ALIVE_MS = 75_000;
@@ -106,9 +107,13 @@ export class HttpPort {
     const tls = readTls(this.#options);
     const server =
       tls === null ? createServer(limits) : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' });
-    server.on('request', this.#handler);
+    const onRequest: RequestListener = (request, response) => {
+      noteRequest(request);
+      this.#handler(request, response);
+    };
+    server.on('request', onRequest);
     // With a listener, Node leaves it to the routes to say "100 Continue": after the checks of the header fields.
-    server.on('checkContinue', this.#handler);
+    server.on('checkContinue', onRequest);
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));

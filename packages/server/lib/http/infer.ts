@@ -14,7 +14,7 @@ import { count, tensorOfJson } from '../values';
 import { acceptedEncoding, encodeAnswer, sendAnswer, sendProblem } from './answer';
 import { BodyReader } from './body-reader';
 import { discardBody } from './discard-body';
-import { over } from './exchange';
+import { endsConnection, over } from './exchange';
 import { sayContinue } from './say-continue';
 import { readBody } from './read-body';
 import { type RequestHead, requestHead } from './request-head';
@@ -104,7 +104,9 @@ async function answer(
       encodeAnswer(model.name, header.id, results, (each) => binary.get(each) ?? binaryOutput),
     );
     for (const { tensor } of results) tensor.dispose();
-    await sendAnswer(response, encoded, acceptedEncoding(request.headers['accept-encoding']));
+    await sendAnswer(response, encoded, acceptedEncoding(request.headers['accept-encoding']), () =>
+      endsConnection(request, core.lifecycle),
+    );
   } finally {
     for (const input of inputs) input.release(isDone);
   }
@@ -223,7 +225,7 @@ function rawHeader(live: LiveModel, { contentLength, encoding }: RequestHead): I
 
 /** Sends an error. A connection that closes takes in the body first, since an unread one can cost the client the answer. */
 async function refuse({ core, request, response }: Exchange, problem: Problem): Promise<void> {
-  const close = core.lifecycle.isDraining;
+  const close = endsConnection(request, core.lifecycle);
   if (close) await discardBody(request);
   sendProblem(response, problem, close);
 }
