@@ -1,5 +1,5 @@
 /** What a request over HTTP/1.1 can get wrong: the status and the reason, and nothing is lost. */
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gzipSync } from 'node:zlib';
 import { Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
 import {
@@ -165,6 +165,48 @@ describe('what a request gets wrong', () => {
     expect((await post(message, '/elsewhere')).status).toBe(404);
     expect((await fetch(urlOf(server, INFER))).status).toBe(404);
   });
+});
+
+it.each([
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+])(
+  'refuses bytes behind %s data, wherever they come, and takes the next request',
+  async (encoding, compress) => {
+    const good = compress(JSON.stringify({ inputs: [input()] }));
+    const head = (length: number): string =>
+      `POST ${INFER} HTTP/1.1\r\nHost: t\r\nContent-Encoding: ${encoding}\r\nContent-Length: ${length}\r\n\r\n`;
+    const client = new RawClient(server.address?.httpPort ?? 0);
+    for (const rest of [Buffer.alloc(1, 1), Buffer.alloc(5), Buffer.alloc(300_000, 1)]) {
+      await client.post(INFER, { head: { 'Content-Encoding': encoding }, body: Buffer.concat([good, rest]) });
+      expect((await client.reply()).status).toBe(400);
+      // The rest in a piece of its own.
+      await client.send(Buffer.concat([Buffer.from(head(good.length + rest.length)), good]));
+      await fetch(urlOf(server, '/v2'));
+      await client.send(rest);
+      expect((await client.reply()).status).toBe(400);
+    }
+    // The last bytes of the data in a piece of their own.
+    await client.send(Buffer.concat([Buffer.from(head(good.length)), good.subarray(0, -2)]));
+    await fetch(urlOf(server, '/v2'));
+    await client.send(good.subarray(-2));
+    expect((await client.reply()).status).toBe(200);
+    client.close();
+  },
+);
+
+it('takes the next request after one for the index whose body is too large', async () => {
+  const client = new RawClient(server.address?.httpPort ?? 0);
+  const index = '/v2/repository/index';
+  await client.send(`POST ${index} HTTP/1.1\r\nHost: t\r\nContent-Length: 500000\r\n\r\n`);
+  for (let i = 0; i < 5; i++) {
+    await client.send(Buffer.alloc(100_000, 32));
+    await fetch(urlOf(server, '/v2'));
+  }
+  expect((await client.reply()).status).toBe(413);
+  await client.post(index, jsonMessage({}));
+  expect(await client.reply()).toMatchObject({ status: 200 });
+  client.close();
 });
 
 it('gives back the memory of what it refuses', async () => {

@@ -1,7 +1,6 @@
 /** Feeds a request's body, inflated, to a {@link BodyReader}. */
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
-import { createGunzip, createInflate } from 'node:zlib';
+import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib';
 import { runtime } from 'tokenlearner';
 import { invalid, Problem } from '../problem';
 import type { BodyReader } from './body-reader';
@@ -20,10 +19,10 @@ function free({ buffer, byteLength }: Buffer): void {
   if (byteLength >= LARGE && buffer.byteLength === byteLength) runtime.freeBuffer(buffer as ArrayBuffer);
 }
 
-function inflated(request: IncomingMessage, encoding: Encoding): Readable {
-  if (encoding === 'identity') return request;
+function inflaterFor(encoding: Encoding): Gunzip | Inflate | undefined {
+  if (encoding === 'identity') return undefined;
   const options = { chunkSize: INFLATED_CHUNK };
-  return request.pipe(encoding === 'gzip' ? createGunzip(options) : createInflate(options));
+  return encoding === 'gzip' ? createGunzip(options) : createInflate(options);
 }
 
 /**
@@ -31,14 +30,21 @@ function inflated(request: IncomingMessage, encoding: Encoding): Readable {
  * Problem.
  */
 export function readBody(request: IncomingMessage, encoding: Encoding, reader: BodyReader): Promise<void> {
-  const source = inflated(request, encoding);
+  const inflater = inflaterFor(encoding);
+  const source = inflater ?? request;
+  /** The bytes that have arrived, of a body that is inflated. */
+  let received = 0;
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       source.off('data', onData).off('end', onEnd);
-      request.off('close', onClose);
-      if (source === request) return;
+      request.off('data', onDeflated).off('end', finish).off('close', onClose);
+      if (inflater === undefined) return;
       request.unpipe();
-      source.destroy();
+      inflater.destroy();
+    };
+    const finish = (): void => {
+      stop();
+      resolve();
     };
     const fail = (error: unknown): void => {
       stop();
@@ -55,6 +61,14 @@ export function readBody(request: IncomingMessage, encoding: Encoding, reader: B
         return false;
       }
     };
+    const checkEnd = (): void => {
+      if (inflater?.readableEnded === true && received > inflater.bytesWritten)
+        throw invalid(`The body goes on after its ${encoding} data`);
+    };
+    const onDeflated = (chunk: Buffer): void => {
+      received += chunk.length;
+      attempt(checkEnd);
+    };
     const onData = (chunk: Buffer): void => {
       attempt(() => {
         if (reader.push(chunk) && source === request) free(chunk);
@@ -63,10 +77,11 @@ export function readBody(request: IncomingMessage, encoding: Encoding, reader: B
     const onEnd = (): void => {
       const isWhole = attempt(() => {
         reader.end();
+        checkEnd();
       });
       if (!isWhole) return;
-      stop();
-      resolve();
+      if (request.readableEnded) finish();
+      else request.unpipe().on('end', finish).resume();
     };
     const onClose = (): void => {
       if (!request.complete) fail(new Problem('cancelled', 'The client closed the connection'));
@@ -75,9 +90,10 @@ export function readBody(request: IncomingMessage, encoding: Encoding, reader: B
     request.on('close', onClose);
     // The request's own error says that the connection was closed, as 'close' does.
     request.on('error', () => undefined);
-    if (source !== request)
-      source.on('error', (error) => {
-        fail(invalid(`The body is not valid ${encoding}: ${error.message}`));
-      });
+    if (inflater === undefined) return;
+    inflater.on('error', (error) => {
+      fail(invalid(`The body is not valid ${encoding}: ${error.message}`));
+    });
+    request.on('data', onDeflated).pipe(inflater);
   });
 }

@@ -6,7 +6,9 @@ import { type ServedModel, VERSION } from '../models/served-model';
 import { modelStatistics } from '../models/model-statistics';
 import { invalid, Problem } from '../problem';
 import { parseJson } from '../protocol';
+import { BodyReader } from './body-reader';
 import { infer } from './infer';
+import { readBody } from './read-body';
 import { sayContinue } from './say-continue';
 
 interface Params {
@@ -102,15 +104,13 @@ function demandToken({ auth }: Core): void {
 /** The request's body, a small one of JSON; undefined if it is empty. */
 async function jsonBody({ request, raw }: FastifyReply, { options }: Core): Promise<unknown> {
   sayContinue(request.raw, raw);
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request.raw as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > SMALL_BODY) throw new Problem('too-large', `Expected at most ${SMALL_BODY} bytes`);
-    chunks.push(chunk);
-  }
-  if (bytes === 0) return undefined;
-  const json = parseJson(Buffer.concat(chunks), options.maxJsonDepth);
-  if (typeof json !== 'object') throw invalid('Expected a JSON object');
+  let json: unknown;
+  const limits = { maxRequestBytes: SMALL_BODY, maxJsonBytes: SMALL_BODY };
+  const onJson = (bytes: Buffer): readonly Buffer[] => {
+    if (bytes.length > 0) json = parseJson(bytes, options.maxJsonDepth);
+    return [];
+  };
+  await readBody(request.raw, 'identity', new BodyReader(undefined, limits, onJson, () => undefined));
+  if (json !== undefined && typeof json !== 'object') throw invalid('Expected a JSON object');
   return json;
 }
