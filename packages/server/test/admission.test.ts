@@ -228,6 +228,10 @@ it('gives up on a body that never ends', async () => {
   await client.send(headOf(5000));
   expect((await client.reply()).status).toBe(408);
   await until(() => client.closed);
+  const failures = (reason: string, count: number): string =>
+    `nv_inference_request_failure{model="m",version="1",reason="${reason}"} ${count}`;
+  expect(await metricsOf(server)).toContain(failures('OTHER', 1));
+  expect(await metricsOf(server)).toContain(failures('CANCELED', 0));
 });
 
 it('refuses header fields that are too large', async () => {

@@ -19,6 +19,14 @@ function free({ buffer, byteLength }: Buffer): void {
   if (byteLength >= LARGE && buffer.byteLength === byteLength) runtime.freeBuffer(buffer as ArrayBuffer);
 }
 
+/** The problem of a request whose connection was closed before all of it was there: by the server, which has answered then, or by the client. */
+function departed({ socket }: IncomingMessage): Problem {
+  const { code } = Object(socket.errored) as { code?: string };
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ? new Problem('too-slow', 'The request did not arrive in time')
+    : new Problem('cancelled', 'The client closed the connection');
+}
+
 function inflaterFor(encoding: Encoding): Gunzip | Inflate | undefined {
   if (encoding === 'identity') return undefined;
   const options = { chunkSize: INFLATED_CHUNK };
@@ -84,7 +92,7 @@ export function readBody(request: IncomingMessage, encoding: Encoding, reader: B
       else request.unpipe().on('end', finish).resume();
     };
     const onClose = (): void => {
-      if (!request.complete) fail(new Problem('cancelled', 'The client closed the connection'));
+      if (!request.complete) fail(departed(request));
     };
     source.on('data', onData).on('end', onEnd);
     request.on('close', onClose);
