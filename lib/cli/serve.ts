@@ -195,7 +195,11 @@ function addBatching(command: Command): Command {
 function addLimits(command: Command): Command {
   return command
     .option('--max-request-bytes <bytes>', 'most bytes of a request, inflated (default: 256 MiB)', count)
-    .option('--max-json-bytes <bytes>', 'most bytes of JSON in a request (default: 16 MiB)', count)
+    .option(
+      '--max-json-bytes <bytes>',
+      'most bytes of JSON in a request or of outputs in an answer (default: 16 MiB)',
+      count,
+    )
     .option('--max-json-depth <levels>', 'deepest nesting of JSON (default: 32)', count)
     .option('--max-header-bytes <bytes>', 'most bytes of header fields (default: 16 KiB)', count)
     .option('--request-timeout-ms <ms>', 'time in which a request must arrive whole (default: 60000)', count)

@@ -124,6 +124,15 @@ function flattened(name: string, data: unknown[], shape: readonly number[]): unk
   return level;
 }
 
+/** The most characters of an element in JSON, with a comma. */
+const LONGEST: Readonly<Partial<Record<DType, number>>> = { bool: 6, uint8: 4, int32: 12, int64: 21 };
+const LONGEST_FLOAT = '-2.2250738585072014e-308,'.length;
+
+/** The most bytes that {@link jsonOfTensor} takes for a tensor. */
+export function mostJsonBytes({ dtype, numel }: AnyTensor): number {
+  return 2 + numel * (LONGEST[dtype] ?? LONGEST_FLOAT);
+}
+
 /** The elements as a flat array in JSON. Numbers that JSON has no form for are strings. */
 export function jsonOfTensor(tensor: AnyTensor): string {
   if (tensor.dtype === 'bool')

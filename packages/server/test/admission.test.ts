@@ -4,11 +4,15 @@ import { once } from 'node:events';
 import { Tensor } from 'tokenlearner';
 import {
   binaryMessage,
+  bodyOf,
   CHANNELS,
   Gate,
+  GROUPS,
   INFER,
   metricsOf,
+  post,
   RawClient,
+  type Reply,
   smallModel,
   start,
   until,
@@ -156,6 +160,19 @@ it('bounds the bytes that arrive and wait', async () => {
   await second.send(headOf(6000));
   expect((await second.reply()).status).toBe(413);
   second.close();
+});
+
+it('bounds the JSON of an answer, and not binary outputs', async () => {
+  const maxJsonBytes = 4096;
+  const server = await start({ models: { m: smallModel() }, maxJsonBytes, grpcPort: false });
+  const images = (count: number, parameters: object): Promise<Reply> =>
+    post(server, binaryMessage(Tensor.zeros([count, CHANNELS, 1, 1]), {}, { parameters }));
+  const most = Math.floor((maxJsonBytes - 2) / (CHANNELS * GROUPS * 25));
+  expect((await images(most, {})).status).toBe(200);
+  const refused = await images(most + 1, {});
+  expect(refused.status).toBe(413);
+  expect(bodyOf(refused).error).toContain('binary_data_output');
+  expect((await images(most + 1, { binary_data_output: true })).status).toBe(200);
 });
 
 it('bounds JSON that comes in chunks, and what it inflates to', async () => {

@@ -5,8 +5,8 @@ import { constants, deflate, gzip } from 'node:zlib';
 import { datatypeOf, elementsOf } from '../datatypes';
 import type { NamedTensor } from '../models/live-model';
 import { VERSION } from '../models/served-model';
-import type { Problem } from '../problem';
-import { jsonOfTensor } from '../values';
+import { Problem } from '../problem';
+import { jsonOfTensor, mostJsonBytes } from '../values';
 
 /** The body of an answer: JSON, then the binary outputs over the tensors' own memory. */
 export interface EncodedAnswer {
@@ -18,13 +18,25 @@ export interface EncodedAnswer {
 const RETRY_AFTER = '1';
 const [BUSY, UNAVAILABLE] = [429, 503];
 
-/** Encodes an inference's outputs. `isBinary` says for each whether its elements come after the JSON. */
+/**
+ * Encodes an inference's outputs. `isBinary` says for each whether its elements come after the JSON. Throws a Problem, 413, if the others
+ * could take more than `maxJsonBytes`: writing them would block the event loop.
+ */
 export function encodeAnswer(
   model: string,
   id: string | undefined,
   outputs: readonly NamedTensor[],
   isBinary: (name: string) => boolean,
+  maxJsonBytes: number,
 ): EncodedAnswer {
+  const most = outputs
+    .filter(({ name }) => !isBinary(name))
+    .reduce((sum, { tensor }) => sum + mostJsonBytes(tensor), 0);
+  if (most > maxJsonBytes)
+    throw new Problem(
+      'too-large',
+      `The outputs can take ${most} bytes as JSON, more than ${maxJsonBytes}; ask for binary data with the parameter "binary_data_output": true`,
+    );
   const binary: Buffer[] = [];
   const parts = outputs.map(({ name, tensor }) => {
     const head = `"name":${JSON.stringify(name)},"datatype":"${datatypeOf(tensor.dtype)}","shape":[${tensor.shape.join(',')}]`;

@@ -11,7 +11,7 @@ import { invalid, Problem, problemOf } from '../problem';
 import { inferenceHeader, type InferenceHeader, parseJson } from '../protocol';
 import { TrackedRequest } from '../tracked-request';
 import { count, tensorOfJson } from '../values';
-import { acceptedEncoding, encodeAnswer, sendAnswer, sendProblem } from './answer';
+import { acceptedEncoding, type EncodedAnswer, encodeAnswer, sendAnswer, sendProblem } from './answer';
 import { BodyReader } from './body-reader';
 import { discardBody } from './discard-body';
 import { endsConnection, over } from './exchange';
@@ -100,10 +100,15 @@ async function answer(
     );
     isDone = true;
     const binary = new Map(header.outputs.map((output) => [output.name, output.binary]));
-    const encoded = tracked.encode(() =>
-      encodeAnswer(model.name, header.id, results, (each) => binary.get(each) ?? binaryOutput),
-    );
-    for (const { tensor } of results) tensor.dispose();
+    const isBinary = (output: string): boolean => binary.get(output) ?? binaryOutput;
+    let encoded: EncodedAnswer;
+    try {
+      encoded = tracked.encode(() =>
+        encodeAnswer(model.name, header.id, results, isBinary, core.options.maxJsonBytes),
+      );
+    } finally {
+      for (const { tensor } of results) tensor.dispose();
+    }
     await sendAnswer(response, encoded, acceptedEncoding(request.headers['accept-encoding']), () =>
       endsConnection(request, core.lifecycle),
     );
