@@ -62,7 +62,8 @@ export function wrongNesting(name: string, shape: readonly number[], dimension: 
 }
 
 export function outOfRange(name: string, number: number, index: number): Problem {
-  return invalid(`The number ${number} at index ${index} of \`${name}\` is out of range`);
+  const which = Number.isFinite(number) ? `The number ${number}` : 'The number';
+  return invalid(`${which} at index ${index} of \`${name}\` is out of range`);
 }
 
 /** An array of numbers in the text of a request. */
@@ -210,7 +211,7 @@ export class JsonNumbers {
     }
     const value = Number(bytes.toString('latin1', start, at));
     target[index] = value;
-    if (Number.isFinite(value) && !Number.isFinite(target[index])) throw outOfRange(name, value, index);
+    if (!Number.isFinite(target[index])) throw outOfRange(name, value, index);
   }
 
   /** Skips space. Returns the byte there. */

@@ -86,7 +86,7 @@ export interface ServerOptions extends BatchingOptions {
   /** Serve HTTPS, and gRPC over TLS. */
   tls?: TlsOptions | undefined;
   /** The most bytes of one request's body, also once it is inflated. @default 256 MiB */
-  maxRequestBytes?: number;
+  maxRequestBytes?: number | undefined;
   /** The most bytes of JSON in one request, and of the outputs in one answer. JSON blocks the event loop. @default 16 MiB */
   maxJsonBytes?: number | undefined;
   /** The deepest nesting of JSON. @default 32 */

@@ -10,6 +10,9 @@ const SPECIAL: ReadonlyMap<unknown, number> = new Map([
   ['-Infinity', -Infinity],
 ]);
 
+/** What numbers come from. One of JSON is infinite where it is too large for a double; one of a message can be meant so. */
+export type NumberSource = 'json' | 'message';
+
 /** The product of sizes. */
 export function count(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
@@ -20,14 +23,20 @@ export function count(shape: readonly number[]): number {
  *
  * @param data - arrays, or JsonNumbers.
  */
-export function tensorOfJson(name: string, data: unknown, shape: readonly number[], dtype: DType): AnyTensor {
+export function tensorOfJson(
+  name: string,
+  data: unknown,
+  shape: readonly number[],
+  dtype: DType,
+  source: NumberSource = 'json',
+): AnyTensor {
   const values = valuesOf(name, data, shape, dtype);
   const tensor = Tensor.empty(shape, {
     dtype: dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype,
   });
   try {
     if (values instanceof JsonNumbers) values.fill(name, shape, tensor.data as Float32Array | Float64Array);
-    else fill(name, values, tensor);
+    else fill(name, values, tensor, source);
   } catch (error) {
     tensor.dispose();
     throw error;
@@ -74,9 +83,9 @@ function converted(name: string, tensor: AnyTensor, dtype: DType): AnyTensor {
   throw outOfRange(name, number, index);
 }
 
-function fill(name: string, values: ArrayLike<unknown>, tensor: AnyTensor): void {
+function fill(name: string, values: ArrayLike<unknown>, tensor: AnyTensor, source: NumberSource): void {
   const { data, dtype } = tensor;
-  if (dtype === 'float32' || dtype === 'float64') fillFloats(name, values, data as Float32Array);
+  if (dtype === 'float32' || dtype === 'float64') fillFloats(name, values, data as Float32Array, source);
   else for (let i = 0; i < values.length; i++) data[i] = integer(name, values[i], i, dtype);
 }
 
@@ -99,13 +108,19 @@ function integer(name: string, value: unknown, i: number, dtype: DType): never {
   return (dtype === 'int64' ? BigInt(number) : number) as never;
 }
 
-function fillFloats(name: string, values: ArrayLike<unknown>, target: Float32Array | Float64Array): void {
+function fillFloats(
+  name: string,
+  values: ArrayLike<unknown>,
+  target: Float32Array | Float64Array,
+  source: NumberSource,
+): void {
   for (let i = 0; i < target.length; i++) {
     const value = values[i];
     const number = typeof value === 'number' ? value : SPECIAL.get(value);
     if (number === undefined) throw invalid(`Expected a number at index ${i} of \`${name}\``);
     target[i] = number;
-    if (Number.isFinite(number) && !Number.isFinite(target[i])) throw outOfRange(name, number, i);
+    if (Number.isFinite(target[i]) || typeof value !== 'number') continue;
+    if (source === 'json' || Number.isFinite(number)) throw outOfRange(name, number, i);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Long arrays of numbers in JSON: what JSON.parse makes of them, for each text, right or wrong. */
+import type { AnyTensor, DType } from 'tokenlearner';
 import { parseJson } from '../lib/protocol';
 import { tensorOfJson } from '../lib/values';
 import { JsonNumbers } from '../lib/json-numbers';
@@ -110,6 +111,30 @@ it('texts that are no JSON are refused, as by JSON.parse', () => {
       expect(parse).toThrow(expect.objectContaining({ kind: 'invalid' }) as Error);
     }
   }
+});
+
+describe.each([[1], [600]])('%d numbers', (length) => {
+  const tensorOf = (last: string, dtype: DType): AnyTensor => {
+    const text = `[${'1,'.repeat(length - 1)}${last}]`;
+    return tensorOfJson('x', dataOf(parseJson(requestOf(text), DEPTH)), [length], dtype);
+  };
+
+  it.each(['float64', 'float32', 'float16', 'bfloat16', 'int32'] as const)(
+    'are infinite in %s only where they say so',
+    (dtype) => {
+      for (const text of ['1e309', '-1e400', `1${'0'.repeat(400)}`])
+        expect(() => tensorOf(text, dtype)).toThrow(expect.objectContaining({ kind: 'invalid' }) as Error);
+      if (dtype === 'int32') return;
+      for (const text of ['Infinity', '-Infinity', 'NaN'])
+        expect(tensorOf(`"${text}"`, dtype).to('float64').data.at(-1)).toBe(Number(text));
+    },
+  );
+});
+
+it('numbers of a message can be infinite, where the datatype does not make them so', () => {
+  const { data } = tensorOfJson('x', [Infinity, -Infinity, NaN, 1], [4], 'float32', 'message');
+  expect([...data]).toEqual([Infinity, -Infinity, NaN, 1]);
+  expect(() => tensorOfJson('x', [1e39], [1], 'float32', 'message')).toThrow('out of range');
 });
 
 describe('shapes', () => {

@@ -174,7 +174,7 @@ function typedInput(
   const other = filled(contents).find((each) => each !== field);
   if (other !== undefined)
     throw invalid(`Expected only \`${field}\` for \`${name}\` of datatype ${datatype} but received ${other}`);
-  return ownInput(tensorOfJson(name, values, shape, dtypeOf(datatype)));
+  return ownInput(tensorOfJson(name, values, shape, dtypeOf(datatype), 'message'));
 }
 
 function response(model: ServedModel, id: string, results: readonly NamedTensor[]): ModelInferResponse {
