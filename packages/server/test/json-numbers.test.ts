@@ -113,6 +113,22 @@ it('texts that are no JSON are refused, as by JSON.parse', () => {
   }
 });
 
+it('arrays that nobody reads are JSON too', () => {
+  const long = Array.from({ length: 600 }, (_, i) => i).join(',');
+  const requests: ((array: string) => string)[] = [
+    (array) => `{"inputs":[{"name":"x","data":${array},"data":[1]}]}`,
+    (array) => `{"inputs":[{"name":"x","data":[1],"parameters":{"data":${array}}}]}`,
+    (array) => `{"parameters":{"data":${array}},"inputs":[{"name":"x","data":[${long}]}]}`,
+    (array) => `{"inputs":{"data":${array}}}`,
+    (array) => `[{"data":${array}}]`,
+  ];
+  for (const request of requests) {
+    expect(() => parseJson(Buffer.from(request(`[${long}]`)), DEPTH)).not.toThrow();
+    for (const part of ['1 2', ',', '--', '01', '1,]'])
+      expect(() => parseJson(Buffer.from(request(`[${long},${part}]`)), DEPTH)).toThrow('not JSON');
+  }
+});
+
 describe.each([[1], [600]])('%d numbers', (length) => {
   const tensorOf = (last: string, dtype: DType): AnyTensor => {
     const text = `[${'1,'.repeat(length - 1)}${last}]`;
