@@ -2,9 +2,9 @@
 import path from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { Flatten, Module, Tensor } from 'tokenlearner';
+import { type AnyTensor, Flatten, Module, Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
-import { binaryMessage, binaryReply, bytes, floats, INFER, jsonInput, jsonMessage } from './support';
+import { binaryMessage, binaryReply, bodyOf, bytes, floats, INFER, jsonInput, jsonMessage } from './support';
 import { type Message, post, RawClient, start, urlOf } from './support';
 
 /** So large that the sockets of a connection do not hold an answer. */
@@ -174,4 +174,23 @@ it.each([1, 20_000])('a model may keep what it returns, of %i numbers', async (l
     expect([status, body.includes('5,5') || length === 1]).toEqual([200, true]);
   }
   expect(kept.disposed).toBe(false);
+});
+
+describe.each(['float32', 'float64'] as const)('a permuted result in %s', (dtype) => {
+  class Permuted extends Module {
+    override forward(x: Tensor): Promise<AnyTensor> {
+      return Promise.resolve(x.to(dtype).permute([1, 0]));
+    }
+  }
+
+  it.each([3, 20_000])('arrives row by row, of 2 x %i numbers', async (length) => {
+    const server = await start({ models: { m: new Permuted() } });
+    const x = Tensor.randn([2, length]);
+    const rows = x.permute([1, 0]).contiguous().to(dtype);
+    const { outputs } = bodyOf(await post(server, binaryMessage(x)));
+    expect(outputs).toMatchObject([{ shape: [length, 2], data: [...rows.data] }]);
+    expect(binaryReply(await post(server, message(x))).binary).toEqual(bytes(rows as unknown as Tensor));
+    const answer = await grpcClient(server)(grpcRequest('m', x));
+    expect(answer.raw_output_contents).toEqual([bytes(rows as unknown as Tensor)]);
+  });
 });
