@@ -7,10 +7,10 @@ import type { StateDict } from '../index';
 import {
   chooseWeights,
   type FamilyModule,
-  isPrefix,
   KEY_FAMILIES,
   type KeyFamily,
   recognise,
+  surest,
   toNamesOf,
   toOwnNames,
 } from '../weights';
@@ -67,8 +67,7 @@ function checkUsage(output: string, { to, prefix, variant, compressed }: Convert
 
 /** The only module of which a key family has names, and that the weights under the prefix fit. */
 function moduleFor(dict: StateDict, id: string, prefix: string | undefined): FamilyModule {
-  const found = recognise(dict).filter((each) => prefix === undefined || isPrefix(each.prefix, prefix));
-  const fits = new Set(found.map(({ module }) => module));
+  const fits = new Set(surest(recognise(dict), prefix).map(({ module }) => module));
   const modules = MODULES.filter((module) => fits.has(module));
   const [first, second] = modules;
   if (first === undefined || second === undefined) return first ?? 'TokenLearnerV11';

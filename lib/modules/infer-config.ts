@@ -1,8 +1,8 @@
 import { dtypeInfo, type FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
-import { quote } from '../formats/format-error';
 import { formatShape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
+import { contentInstead, examineWeights } from '../weights';
 import { asRecord } from './state-dict';
 
 export interface InferredConfig {
@@ -23,18 +23,24 @@ function weights(dict: Record<string, unknown>): AnyTensor[] {
   });
 }
 
-/** Infers a TokenLearner's configuration from the shapes of its state dict. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH. */
+/** The error for a state dict without a TokenLearner's names at its beginning. */
+function noneFound(dict: Record<string, unknown>): TokenLearnerError {
+  for (const [key, tensor] of Object.entries(dict)) tensorArgument(`dict[${JSON.stringify(key)}]`, tensor);
+  const examination = examineWeights(dict as Record<string, AnyTensor>);
+  const instead = contentInstead('TokenLearner', undefined, examination, Object.keys(dict));
+  const isElsewhere = examination.recognitions.some(({ module }) => module !== 'TokenFuser');
+  return new TokenLearnerError(
+    'ERR_STATE_DICT',
+    `Expected a TokenLearner's state dict, with net.0.weight, but ${instead}${isElsewhere ? ': use learnerFromStateDict' : ''}`,
+  );
+}
+
+/** Infers a TokenLearner's configuration from the shapes of its state dict. Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH, ERR_INVALID_ARG_TYPE. */
 export function inferConfig(given: unknown): InferredConfig {
   const dict = asRecord('dict', given);
   const tensors = weights(dict);
   const [first, last] = [tensors[0], tensors.at(-1)];
-  if (first === undefined || last === undefined) {
-    const keys = Object.keys(dict).slice(0, 5).map(quote).join(', ');
-    throw new TokenLearnerError(
-      'ERR_STATE_DICT',
-      `Expected a TokenLearner's state dict, with net.0.weight, but its keys are: ${keys}`,
-    );
-  }
+  if (first === undefined || last === undefined) throw noneFound(dict);
   if (!dtypeInfo(first.dtype).floating) {
     throw new TokenLearnerError(
       'ERR_DTYPE_MISMATCH',

@@ -1,7 +1,7 @@
 import { TokenLearnerError } from '../errors';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkOptions, checkString } from '../validate';
-import { examineWeights, isPrefix } from '../weights';
+import { examineWeights, isPrefix, type Recognition, surest } from '../weights';
 import { PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import { recogniseWeights } from './recognised';
 import { asRecord, type StateDict } from './state-dict';
@@ -95,7 +95,7 @@ function learnerIn(dict: Record<string, AnyTensor>, prefix: unknown): Found {
   const isPlain = wanted === undefined && recognitions.some(isPlainTokenLearner);
   if (isPlain) return { name: 'TokenLearner', isPlain };
   const isRecognised = recognitions.some(here);
-  const modules = (isRecognised ? recognitions : misfits).filter(here);
+  const modules = isRecognised ? surest(recognitions.filter(isLearner), wanted) : misfits.filter(here);
   const found = LEARNERS.filter((name) => modules.some(({ module }) => module === name));
   if (found.length > 1 && isRecognised) {
     throw new TokenLearnerError(
@@ -105,6 +105,10 @@ function learnerIn(dict: Record<string, AnyTensor>, prefix: unknown): Found {
   }
   const official = found.find((name) => name !== 'TokenLearner');
   return { name: official ?? 'TokenLearner', isPlain: wanted === undefined && !isRecognised };
+}
+
+function isLearner({ module }: Recognition): boolean {
+  return LEARNERS.some((name) => name === module);
 }
 
 function isPlainTokenLearner({ module, prefix }: { module: string; prefix: string }): boolean {

@@ -32,6 +32,23 @@ export function isPrefix(prefix: string, other: string): boolean {
   return plain(prefix) === plain(other);
 }
 
+/**
+ * True if other models' blocks have such names too. Where variants a and b both fit, only the variant is in doubt.
+ */
+function isDoubtful({ confidence, options }: Recognition): boolean {
+  return confidence === 'possible' && options.variant !== 'a' && options.variant !== 'b';
+}
+
+/** What was found under the prefix, or anywhere. Modules whose names other models have too count only if there are no others. */
+export function surest(
+  recognitions: readonly Recognition[],
+  prefix: string | undefined,
+): readonly Recognition[] {
+  const here = recognitions.filter((each) => prefix === undefined || isPrefix(each.prefix, prefix));
+  const sure = here.filter((each) => !isDoubtful(each));
+  return sure.length > 0 ? sure : here;
+}
+
 /** Where the names stand; nothing for the beginning. */
 function under(prefix: string | undefined): string {
   return prefix === undefined || prefix === '' ? '' : ` under ${quote(prefix)}`;
@@ -47,28 +64,37 @@ function strangerIn(names: readonly string[]): string | undefined {
   return first ?? rest.find((what) => what !== undefined);
 }
 
-function noneFound(
-  { module, prefix, variant }: WeightsChoice,
+/** What a state dict has instead of a module's weights, for the end of a message. */
+export function contentInstead(
+  module: FamilyModule,
+  prefix: string | undefined,
   { recognitions, misfits }: Examination,
   names: readonly string[],
-): TokenLearnerError {
-  const start = `Expected the weights of a ${module}${variant === undefined ? '' : ` of variant '${variant}'`}${under(prefix)}, but`;
-  const near = misfits.find(
+): string {
+  const nearby = misfits.filter(
     (each) => each.module === module && (prefix === undefined || isPrefix(each.prefix, prefix)),
   );
+  // Names that lack some are often another model's.
+  const near = nearby.find(({ hasAllNames }) => hasAllNames) ?? nearby[0];
   const others = recognitions.map((each) => `a ${each.module}${under(each.prefix)}`);
-  if (near === undefined && others.length > 0) return fail(`${start} the state dict has ${list(others)}`);
+  if (near?.hasAllNames !== true && others.length > 0) return `the state dict has ${list(others)}`;
   const stranger = strangerIn(names);
-  if (stranger !== undefined) return fail(`${start} these are the names of ${stranger}`);
-  if (near !== undefined)
-    return fail(`${start} of the names of ${near.title}${under(near.prefix)}: ${near.problem}`);
-  return fail(
-    `${start} ${names.length === 0 ? 'the state dict is empty' : `its keys are: ${list(names.map(quote))}`}`,
-  );
+  if (stranger !== undefined) return `these are the names of ${stranger}`;
+  if (near !== undefined) return `of the names of ${near.title}${under(near.prefix)}: ${near.problem}`;
+  return names.length === 0 ? 'the state dict is empty' : `its keys are: ${list(names.map(quote))}`;
+}
+
+function noneFound(
+  { module, prefix, variant }: WeightsChoice,
+  examination: Examination,
+  names: readonly string[],
+): TokenLearnerError {
+  const what = `${module}${variant === undefined ? '' : ` of variant '${variant}'`}${under(prefix)}`;
+  return fail(`Expected the weights of a ${what}, but ${contentInstead(module, prefix, examination, names)}`);
 }
 
 /**
- * Returns the recognition of a module's weights.
+ * Returns the recognition of a module's weights, the surest one.
  *
  * @throws TokenLearnerError ERR_STATE_DICT if there are none, with what is there instead; or several, with the option (`prefix` or `variant`) that
  * chooses one.
@@ -76,12 +102,12 @@ function noneFound(
 export function chooseWeights(dict: Readonly<Record<string, Shaped>>, choice: WeightsChoice): Recognition {
   const { module, prefix, variant } = choice;
   const examination = examineWeights(dict);
-  const found = examination.recognitions.filter(
+  const fitting = examination.recognitions.filter(
     (each) =>
       each.module === module &&
-      (prefix === undefined || isPrefix(each.prefix, prefix)) &&
       (variant === undefined || each.options.variant === undefined || each.options.variant === variant),
   );
+  const found = surest(fitting, prefix);
   const [first] = found;
   if (first === undefined) throw noneFound(choice, examination, Object.keys(dict));
   if (found.length === 1) return first;

@@ -53,6 +53,8 @@ export interface Misfit {
   readonly module: FamilyModule;
   readonly prefix: string;
   readonly title: string;
+  /** True if it has all names of the module: shapes, or further tensors, are wrong. */
+  readonly hasAllNames: boolean;
   /** What is wrong, for people. */
   readonly problem: string;
 }
@@ -179,7 +181,7 @@ function examineAt(
   const count = Object.keys(family.keys).length;
   if (present.names.size * 2 < count + 1) return undefined;
   const no = (problem: string): NearFit => ({
-    misfit: { module, prefix, title, problem },
+    misfit: { module, prefix, title, hasAllNames: present.missing.length === 0, problem },
     names: new Set(present.names.values()),
   });
   if (present.missing.length > 0) return no(`it has no ${present.missing.join(', ')}`);

@@ -73,7 +73,7 @@ export function* examineTokenLearners(
     const stray = strayOf(prefix, layers, index);
     if (stray !== undefined) {
       const problem = `it has ${quote(stray)}, which no TokenLearner has`;
-      yield { module: 'TokenLearner', prefix, title, problem };
+      yield { module: 'TokenLearner', prefix, title, hasAllNames: true, problem };
       continue;
     }
     // Without groups these are the names and shapes of any two convolutions.

@@ -7,7 +7,7 @@ import type { StateDict } from '../../../lib/modules/state-dict';
 import { Tensor } from '../../../lib/tensor/tensor';
 import { KEY_FAMILIES } from '../../../lib/weights';
 import { FIXTURES } from '../formats/support';
-import { familyOf, shapesOf } from '../weights/support';
+import { familyOf, shapesOf, SIZES } from '../weights/support';
 import { captureStreams } from './support';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-weights-'));
@@ -25,8 +25,9 @@ function tensorsOf(
   form: Parameters<typeof familyOf>[1],
   prefix = '',
   separator = '.',
+  sizes = SIZES,
 ): StateDict {
-  const shapes = Object.entries(shapesOf(familyOf(id, form), { prefix, separator }));
+  const shapes = Object.entries(shapesOf(familyOf(id, form), { prefix, separator, sizes }));
   return Object.fromEntries(
     shapes.map(([name, { shape }], i) => {
       const count = shape.reduce((product, size) => product * size, 1);
@@ -120,6 +121,17 @@ describe('convert', () => {
         Object.fromEntries(Object.entries(dict).map(([name, tensor]) => [name.slice(2), tensor])),
       );
     }
+  });
+
+  test('blocks of a backbone that have the names of a v1.1 are not in the way', async () => {
+    const v10 = tensorsOf('tokenlearner', 'v10', 'tokens.');
+    const blocks = ['a.', 'b.'].map((each) => tensorsOf('svfap', 'v11', each, '.', { C: 8, D: 32, G: 8 }));
+    await saveSafetensors(file('whole.safetensors'), Object.assign({}, ...blocks, v10) as StateDict);
+    expect([
+      await run('convert', file('whole.safetensors'), file('x.npz'), '--to', 'flax'),
+      written.errors,
+    ]).toEqual([0, '']);
+    expect(Object.keys(await loadWeights(file('x.npz')))).toContain('Conv_0/kernel');
   });
 
   test.each([

@@ -66,6 +66,43 @@ test('weights of which a part would be left out, or of an incomplete other modul
     expectThrow(() => load(fuser), 'ERR_STATE_DICT', 'its keys are: ');
 });
 
+test('blocks of a backbone that have the names of a v1.1 do not hide the learner', () => {
+  const block = new TokenLearnerV11({ dim: 16, numOutputTokens: 16, bottleneckDim: 64, device });
+  const backbone = { ...under('stages.0.', block.stateDict()), ...under('stages.1.', block.stateDict()) };
+  for (const model of [
+    new TokenLearner({ dim: 16, device }),
+    new TokenLearnerV10({ dim: 16, device }),
+    new TokenLearnerV11({ dim: 16, device }),
+  ]) {
+    const made = learnerFromStateDict({ ...backbone, ...under('tokens.', model.stateDict()) }, { device });
+    expect(made).toBeInstanceOf(model.constructor);
+    expect(made.numOutputTokens).toBe(8);
+  }
+});
+
+test.each<[string, StateDict, string]>([
+  [
+    'a prefix',
+    under('module.', new TokenLearner({ dim: 2, device }).stateDict()),
+    'a TokenLearner under "module.": use learnerFromStateDict',
+  ],
+  [
+    'another module',
+    new TokenLearnerV10({ dim: 2, device }).stateDict(),
+    'a TokenLearnerV10: use learnerFromStateDict',
+  ],
+  ['a TokenFuser', new TokenFuser({ dim: 2, device }).stateDict(), 'a TokenFuser'],
+  ['nothing', {}, 'the state dict is empty'],
+])('TokenLearner.fromStateDict of %s: the message says what is there', (_, dict, message) => {
+  let text = '';
+  try {
+    TokenLearner.fromStateDict(dict);
+  } catch (error) {
+    text = (error as Error).message;
+  }
+  expect(text.endsWith(message)).toBe(true);
+});
+
 test('names in messages are escaped', () => {
   expectThrow(
     () => learnerFromStateDict({ 'a\x1b\x9b': Tensor.ones([2]) }),
@@ -78,7 +115,7 @@ test('weights of none, or of two', () => {
   expectThrow(() => learnerFromStateDict({}), 'ERR_STATE_DICT', '');
   expectThrow(() => learnerFromStateDict({ 'head.weight': Tensor.ones([2]) }), 'ERR_STATE_DICT', '');
   expectThrow(() => learnerFromStateDict({ weight: 1 } as never), 'ERR_INVALID_ARG_TYPE', 'weight');
-  const v11 = new TokenLearnerV11({ dim: 4, device }).stateDict();
+  const v11 = new TokenLearnerV11({ dim: 16, device }).stateDict();
   const { 'mlp.2.bias': bias, ...rest } = v11;
   expect(bias).toBeDefined();
   expectThrow(() => learnerFromStateDict(rest), 'ERR_STATE_DICT', 'mlp.2.bias');
@@ -86,9 +123,9 @@ test('weights of none, or of two', () => {
   expectThrow(() => learnerFromStateDict(two), 'ERR_STATE_DICT', 'prefix');
   expect(
     learnerFromStateDict(two, { prefix: 'b' })
-      .forwardSync(Tensor.ones([4, 1, 1]))
+      .forwardSync(Tensor.ones([16, 1, 1]))
       .toJSON(),
-  ).toEqual(Tensor.ones([4, 8]).toJSON());
+  ).toEqual(Tensor.ones([16, 8]).toJSON());
   expectThrow(() => learnerFromStateDict(two, { prefix: 'c' }), 'ERR_STATE_DICT', '"c"');
   const plain = new TokenLearner({ dim: 4, numOutputTokens: 2, device });
   const nested = under('a.', plain.stateDict());

@@ -38,6 +38,38 @@ test('variants: the message names `variant`, which chooses one', () => {
   });
 });
 
+/** Blocks of a ConvNeXt by timm: a norm and an MLP. */
+const blocks = {
+  ...shapesOf(familyOf('svfap', 'v11'), { prefix: 'stages.0.', sizes: { C: 16, D: 64, G: 16 } }),
+  ...shapesOf(familyOf('svfap', 'v11'), { prefix: 'stages.1.', sizes: { C: 16, D: 64, G: 16 } }),
+} as Record<string, { shape: number[] }>;
+
+test('blocks of other models that have such names do not count where a module is surer', () => {
+  for (const [id, form] of [
+    ['flax', 'v11'],
+    ['tokenlearner', 'v11'],
+    ['maruya24', 'v11'],
+  ] as const) {
+    const dict = { ...blocks, ...shapesOf(familyOf(id, form), { prefix: 'tokens.' }) };
+    expect(chooseWeights(dict, { module: 'TokenLearnerV11' })).toMatchObject({ prefix: 'tokens.' });
+    expect(chooseWeights(dict, { module: 'TokenLearnerV11', prefix: 'stages.1' }).source).toBe('svfap');
+  }
+  expect(problem(blocks, { module: 'TokenLearnerV11' })).toContain('"stages.0.", "stages.1."');
+  const doubtful = shapesOf(familyOf('flax', 'v11-a'), { prefix: 'b.', sizes: { C: 1024, N: 128, G: 8 } });
+  const dict = { ...doubtful, ...shapesOf(v11, { prefix: 'a.' }) } as typeof twice;
+  expect(problem(dict, { module: 'TokenLearnerV11' })).toContain('choose one with `prefix`: "a.", "b."');
+});
+
+test('blocks that lack some names do not hide what is there', () => {
+  const lacking = Object.fromEntries(
+    Object.entries(blocks).filter(([name]) => !name.endsWith('.norm.weight')),
+  );
+  const v10 = shapesOf(familyOf('tokenlearner', 'v10'), { prefix: 'tokens.' });
+  const text = problem({ ...lacking, ...v10 } as typeof twice, { module: 'TokenLearnerV11' });
+  expect(text).toContain('the state dict has a TokenLearnerV10 under "tokens."');
+  expect(problem(lacking, { module: 'TokenLearnerV11' })).toContain('it has no norm.weight');
+});
+
 test('names and prefixes in messages are escaped', () => {
   const prefix = 'a\x1b[2J\x9b2J\u202e/';
   const shapes = { ...shapesOf(v11, { prefix, separator: '/' }) } as typeof twice;
