@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { type DType, dtypeInfo, FLOAT_DTYPES, type FloatDType } from '../dtype';
-import { loadWeights, saveNpz, saveSafetensors } from '../files';
+import { saveNpz, saveSafetensors } from '../files';
+import { withListedWeights } from '../files/list';
 import { saveCheckpoint, saveFlax } from '../files/save';
 import type { StateDict } from '../index';
 import {
@@ -13,10 +14,14 @@ import {
   surest,
   toNamesOf,
   toOwnNames,
+  type Recognition,
 } from '../weights';
 import { fileName, inputFile } from './options';
+import { inWordsOfCommand } from './words';
 import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
+
+type Shapes = Parameters<typeof recognise>[0];
 
 interface ConvertOptions {
   to?: string;
@@ -66,7 +71,7 @@ function checkUsage(output: string, { to, prefix, variant, compressed }: Convert
 }
 
 /** The only module of which a key family has names, and that the weights under the prefix fit. */
-function moduleFor(dict: StateDict, id: string, prefix: string | undefined): FamilyModule {
+function moduleFor(dict: Shapes, id: string, prefix: string | undefined): FamilyModule {
   const fits = new Set(surest(recognise(dict), prefix).map(({ module }) => module));
   const modules = MODULES.filter((module) => fits.has(module));
   const [first, second] = modules;
@@ -83,16 +88,35 @@ function familyFor(id: string, form: string | undefined): KeyFamily {
   throw new UsageError(`${id} has names for ${forms.join(', ')}, not for ${form ?? 'TokenLearner'}`);
 }
 
-/** The weights of one module under other names. */
-function renamed(dict: StateDict, { to = '', prefix, variant }: ConvertOptions): StateDict {
-  const own = OWN_NAMES[to];
-  const module = own ?? moduleFor(dict, to, prefix);
+/** The module whose names are to be changed. */
+function chosen(dict: Shapes, to: string, { prefix, variant }: ConvertOptions): Recognition {
+  const module = OWN_NAMES[to] ?? moduleFor(dict, to, prefix);
   if (variant !== undefined && module !== 'TokenLearnerV11')
     throw new UsageError(`--variant is for a TokenLearnerV11, and --to ${to} is for a ${module} here`);
-  const found = chooseWeights(dict, { module, prefix, variant });
+  return chooseWeights(dict, { module, prefix, variant });
+}
+
+/** The weights of one module under other names. */
+function renamed(dict: StateDict, to: string, found: Recognition): StateDict {
   const weights = toOwnNames(dict, found);
-  if (own !== undefined) return weights;
+  if (OWN_NAMES[to] !== undefined) return weights;
   return toNamesOf(familyFor(to, found.form), weights, to === 'flax' || to === 'rt1' ? '/' : '.');
+}
+
+/** Loads the file, with --to the tensors of the module alone. */
+async function load(input: string, options: ConvertOptions): Promise<StateDict> {
+  const { key, to } = options;
+  const source = inputFile(input, 'convert -');
+  try {
+    return await withListedWeights(source, key, async (tensors, loadThose) => {
+      if (to === undefined) return loadThose(undefined);
+      const found = chosen(tensors, to, options);
+      const names = new Set(found.mapping.map(({ from }) => from));
+      return renamed(await loadThose((name) => names.has(name)), to, found);
+    });
+  } catch (error) {
+    throw inWordsOfCommand(error, ['key', 'prefix', 'variant', 'filter'], { filter: 'to' });
+  }
 }
 
 /** Converts floating tensors; the others keep their dtype. */
@@ -107,9 +131,8 @@ async function convert(input: string, output: string, options: ConvertOptions): 
   const write = writerFor(output);
   checkUsage(output, options);
   new TakenFiles().reads(await filesOfWeights(input), 'a file of the input').writes('the output', output);
-  const { key, to, dtype } = options;
-  const loaded = await loadWeights(inputFile(input, 'convert -'), key === undefined ? {} : { key });
-  const named = to === undefined ? loaded : renamed(loaded, options);
+  const { dtype } = options;
+  const named = await load(input, options);
   const dict = dtype === undefined ? named : inDType(named, dtype);
   await write(output, dict, options);
   if (options.quiet) return;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { isAotiPackage } from '../aoti/package';
-import { listWeights, type ListedTensor, type Listing } from '../files/list';
+import { byName, listWeights, type Listing } from '../files/list';
 import { quoteAll } from '../formats/format-error';
 import { formatShape } from '../shape';
 import { examineWeights, type Recognition } from '../weights';
@@ -56,12 +56,6 @@ function formatListing(
   return [head, '', ...list, modulesText(recognitions, misfits)].join('\n');
 }
 
-function shapesOf(tensors: readonly ListedTensor[]): Record<string, ListedTensor> {
-  const dict = Object.create(null) as Record<string, ListedTensor>;
-  for (const tensor of tensors) dict[tensor.name] = tensor;
-  return dict;
-}
-
 async function inspect(file: string, { json, key }: { json: boolean; key?: string }): Promise<void> {
   if (file !== STANDARD && (await isAotiPackage(file))) {
     if (key !== undefined)
@@ -70,7 +64,7 @@ async function inspect(file: string, { json, key }: { json: boolean; key?: strin
     return;
   }
   const listing = await listWeights(inputFile(file, 'inspect -'), key);
-  const { recognitions, misfits } = examineWeights(shapesOf(listing.tensors));
+  const { recognitions, misfits } = examineWeights(byName(listing.tensors));
   const text = json
     ? printableJson({ ...listing, modules: recognitions })
     : printableText(formatListing(listing, recognitions, misfits));

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { loadNpy } from '../files';
+import { inWordsOfLearner } from './learner-options';
 import { type FilesOptions, runFiles } from './offline/command';
 import { FORMATS } from './offline/outputs';
 import { fileName, fileNames, inputFile, positive } from './options';
@@ -69,7 +70,11 @@ async function runOne(options: OneOptions, from: string): Promise<void> {
   const model = await modelOf(options);
   const input = (await loadNpy(source)).to(model.dtype);
   const started = process.hrtime.bigint();
-  const { tokens, attention } = await model.forward(input, { ...how, returnAttention: true });
+  const { tokens, attention } = await model
+    .forward(input, { ...how, returnAttention: true })
+    .catch((error: unknown) => {
+      throw inWordsOfLearner(error, model.constructor.name);
+    });
   const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
   await saveOutput(options.output, tokens);
   if (options.attention !== undefined) await saveOutput(options.attention, attention);

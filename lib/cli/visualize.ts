@@ -1,20 +1,24 @@
 import { buffer } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { DeviceOption } from '../device';
-import { loadNpy, loadWeights } from '../files';
+import { loadNpy } from '../files';
 import { withInput } from '../formats/input';
 import {
   type AnyTensor,
   type AttentionModel,
-  learnerFromStateDict,
   presets,
   visualize,
   type VisualizeFormat,
   type VisualizeOptions,
 } from '../index';
-import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
+import {
+  addLearnerFileOptions,
+  addLearnerOptions,
+  type LearnerFileOptions,
+  learnerOf,
+  learnerOptions,
+} from './learner-options';
 import { loadModuleFile } from './module-file';
-import { deviceName, fileName, fileNames } from './options';
+import { fileName, fileNames } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
 import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
@@ -40,16 +44,13 @@ const LOOK = [
 
 type Look = Pick<VisualizeOptions, (typeof LOOK)[number]>;
 
-interface Options extends Look, LearnerOptions {
+interface Options extends Look, Omit<LearnerFileOptions, 'engine'> {
   weights?: string;
   input: string[];
   output: string;
   model?: string;
   picture?: string[];
   format?: VisualizeFormat;
-  key?: string;
-  prefix?: string;
-  device?: DeviceOption;
   normalize?: 'imagenet';
   quiet: boolean;
 }
@@ -164,24 +165,14 @@ const NAMES: Record<string, string> = {
 };
 const KNOWN = [...LOOK, 'format', ...Object.keys(NAMES)];
 
-async function learnerOf(options: Options): Promise<AttentionModel | undefined> {
-  const { weights, key, prefix, device } = options;
-  if (weights === undefined) return undefined;
-  return learnerFromStateDict(await loadWeights(weights, key === undefined ? {} : { key }), {
-    ...(prefix !== undefined && { prefix }),
-    ...(device && { device }),
-    ...learnerOptions(options),
-  });
-}
-
 async function run(options: Options): Promise<void> {
   checkUsage(options);
   const format = formatOf(options);
   await checkOutput(options);
-  const { model, output } = options;
+  const { weights, model, output } = options;
   const own = model === undefined ? undefined : await loadModuleFile(model);
-  const fromWeights = await learnerOf(options);
-  const learner = fromWeights ?? own;
+  const fromWeights = weights === undefined ? undefined : await learnerOf(weights, options);
+  const learner: AttentionModel | undefined = fromWeights ?? own;
   if (learner === undefined) return;
   const backbone = fromWeights && own;
   const input = await readInputs(options.input);
@@ -248,11 +239,8 @@ export function visualizeCommand(): Command {
       'for features: the picture, or one for each, to lay the maps over',
       fileNames,
     )
-    .addOption(new Option('--format <format>', 'for standard output').choices(FORMATS))
-    .option('--key <name>', 'the entry of the checkpoint that holds the state dict, if it holds more')
-    .option('--prefix <text>', 'what stands before the names of the module, if the file holds several')
-    .option('--device <device>', 'auto, cpu, cuda or cuda:N', deviceName);
-  return addLook(addPictures(addLearnerOptions(command)))
+    .addOption(new Option('--format <format>', 'for standard output').choices(FORMATS));
+  return addLook(addPictures(addLearnerOptions(addLearnerFileOptions(command))))
     .option('-q, --quiet', 'print nothing', false)
     .action(run);
 }

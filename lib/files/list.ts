@@ -1,20 +1,22 @@
-/** What a file of weights holds, without its elements: for `tokenlearner inspect`. */
+/** What a file of weights holds, without its elements: for the command line, which loads what it needs of it. */
 import { dtypeInfo, isDType } from '../dtype';
 import type { ByteSource } from '../formats/byte-source';
 import { listCheckpoint } from '../formats/checkpoint';
 import { readFlaxTree } from '../formats/flax-tree';
+import type { NameFilter } from '../formats/filter';
 import { formatErrors, quote } from '../formats/format-error';
-import { checkKind, identify, type Kind } from '../formats/identify';
+import type { Kind } from '../formats/identify';
 import { type FileInput, type OpenInput, withInput } from '../formats/input';
-import { checkSize } from '../formats/npy';
-import { MAX_START_BYTES, parseNpyHeader } from '../formats/npy-header';
+import { listNpy } from '../formats/npy';
+import { MAX_START_BYTES } from '../formats/npy-header';
 import { listNpz } from '../formats/npz';
 import { listSafetensors } from '../formats/safetensors';
 import { dtypeName } from '../formats/safetensors-dtypes';
 import { readIndex } from '../formats/safetensors-index';
 import { wideningOf } from '../formats/widening';
+import type { StateDict } from '../modules/state-dict';
 import { elementCount } from '../shape';
-import { checkNoKey, type Loader, WEIGHTS, weightsKind } from './load';
+import { checkNoKey, type Loader, loadOpen, unknownFormat, WEIGHTS, weightsKind } from './load';
 
 /** A tensor in a file. */
 export interface ListedTensor {
@@ -42,6 +44,8 @@ const FORMATS: Partial<Record<Kind, string>> = {
   msgpack: 'a flax state (.msgpack)',
 };
 const LISTED: Loader = { ...WEIGHTS, kinds: [...WEIGHTS.kinds, 'npy'] };
+/** A shard must not be an index itself. */
+const SHARDS: Loader = { ...WEIGHTS, kinds: WEIGHTS.kinds.filter((kind) => kind !== 'json') };
 
 function bytesOf(dtype: string, shape: readonly number[]): number | null {
   const sizedAs = isDType(dtype) ? dtype : wideningOf(dtype)?.sizedAs;
@@ -55,15 +59,13 @@ function withBytes(tensors: readonly Omit<ListedTensor, 'bytes'>[]): ListedTenso
 async function listArray(source: ByteSource, name: string): Promise<ListedTensor[]> {
   const start = new Uint8Array(Math.min(source.size, MAX_START_BYTES));
   await source.read(start, 0);
-  const header = parseNpyHeader(start, source.size, formatErrors(name));
-  checkSize(header, source.size, formatErrors(name));
-  return withBytes([{ name: '', dtype: header.dtype, shape: header.shape }]);
+  return withBytes([{ name: '', ...listNpy(start, source.size, formatErrors(name)) }]);
 }
 
 async function listShards({ source, name }: OpenInput): Promise<ListedTensor[]> {
   const tensors: ListedTensor[] = [];
   for (const [shard, names] of await readIndex(source, name)) {
-    const listed = await withInput(shard, (open) => listOpen(open, undefined, false));
+    const listed = await withInput(shard, (open) => listOpen(open, undefined, SHARDS));
     const chosen = listed.tensors.filter((tensor) => names.has(tensor.name));
     if (chosen.length < names.size)
       throw formatErrors(name)(`the shard ${quote(shard)} does not hold all of its ${names.size} tensors`);
@@ -104,13 +106,9 @@ async function tensorsIn(open: OpenInput, kind: Kind, key: string | undefined): 
   }
 }
 
-async function listOpen(open: OpenInput, key: string | undefined, shards: boolean): Promise<Listing> {
-  const kinds = LISTED.kinds.filter((kind) => shards || kind !== 'json');
-  const kind = await weightsKind(open, { ...LISTED, kinds });
-  if (kind === 'unknown') {
-    checkKind(await identify(open.source), kinds, formatErrors(open.name));
-    throw formatErrors(open.name)('this is not a known format of weights');
-  }
+async function listOpen(open: OpenInput, key: string | undefined, loader: Loader): Promise<Listing> {
+  const kind = await weightsKind(open, loader);
+  if (kind === 'unknown') throw unknownFormat(open.name);
   if (kind !== 'checkpoint' && kind !== 'pickle') checkNoKey(key, open.name);
   return { format: FORMATS[kind] ?? kind, tensors: await tensorsIn(open, kind, key) };
 }
@@ -122,5 +120,32 @@ async function listOpen(open: OpenInput, key: string | undefined, shards: boolea
  * @throws TokenLearnerError as loadWeights
  */
 export async function listWeights(from: FileInput, key?: string): Promise<Listing> {
-  return withInput(from, (open) => listOpen(open, key, true));
+  return withInput(from, (open) => listOpen(open, key, LISTED));
+}
+
+/** Listed tensors by name. */
+export function byName(tensors: readonly ListedTensor[]): Record<string, ListedTensor> {
+  const dict = Object.create(null) as Record<string, ListedTensor>;
+  for (const tensor of tensors) dict[tensor.name] = tensor;
+  return dict;
+}
+
+/**
+ * Opens a file of weights, lists its tensors, and passes them on with a function that loads those that a filter accepts, or all of them.
+ *
+ * @param key - the entry of a PyTorch checkpoint that holds the state dict
+ * @throws TokenLearnerError as loadWeights; errors of `use` pass through
+ */
+export async function withListedWeights<T>(
+  from: FileInput,
+  key: string | undefined,
+  use: (
+    tensors: Record<string, ListedTensor>,
+    load: (filter: NameFilter | undefined) => Promise<StateDict>,
+  ) => Promise<T>,
+): Promise<T> {
+  return withInput(from, async (open) => {
+    const { tensors } = await listOpen(open, key, WEIGHTS);
+    return use(byName(tensors), (filter) => loadOpen(open, { key, filter }));
+  });
 }

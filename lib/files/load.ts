@@ -146,11 +146,7 @@ async function readWeights(open: OpenInput, choice: Choice, loader: Loader, load
     return readShards(open, choice, { ...loader, kinds }, loading);
   }
   const read = READERS[kind];
-  if (read === undefined) {
-    throw formatErrors(name)(
-      'this is not a known format of weights: neither safetensors, a PyTorch checkpoint, a NumPy archive (.npz) nor a flax state (.msgpack)',
-    );
-  }
+  if (read === undefined) throw unknownFormat(name);
   checkNoKey(choice.key, name);
   await read(source, name, { filter: choice.filter, allocate: loading.allocate });
 }
@@ -162,12 +158,23 @@ const READERS: Partial<Record<Kind, typeof readSafetensorsFrom | typeof readNpzF
   msgpack: readFlaxFrom,
 };
 
+export function unknownFormat(name: string): TokenLearnerError {
+  return formatErrors(name)(
+    'this is not a known format of weights: neither safetensors, a PyTorch checkpoint, a NumPy archive (.npz) nor a flax state (.msgpack)',
+  );
+}
+
 export function checkNoKey(key: string | undefined, name: string): void {
   if (key === undefined) return;
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_VALUE',
     `Expected no \`options.key\` for ${name} but received ${quote(key)}: only a PyTorch checkpoint can hold several state dicts`,
   );
+}
+
+/** Reads weights from what is open already. */
+export function loadOpen(open: OpenInput, choice: Choice): Promise<StateDict> {
+  return loaded((loading) => readWeights(open, choice, WEIGHTS, loading));
 }
 
 function load(from: FileInput, choice: Choice, loader: Loader): Promise<StateDict> {

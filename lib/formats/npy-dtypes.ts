@@ -50,6 +50,16 @@ export function npyDescr(dtype: DType): string | undefined {
   return code === undefined ? undefined : `${code.endsWith('1') ? '|' : '<'}${code}`;
 }
 
+/** The name of a dtype that NumPy has and tensors do not, by its code without the byte-order mark. */
+function otherName(code: string): string | undefined {
+  return OTHERS.get(code) ?? PATTERNS.find(([pattern]) => pattern.test(code))?.[1];
+}
+
+/** A dtype's name for people, also of one that tensors do not have. */
+export function npyDtypeName(code: string): string {
+  return DTYPES.get(code) ?? otherName(code)?.replace(/(?:,| \().*/, '') ?? code;
+}
+
 /**
  * Returns the dtype of a code without its byte-order mark.
  *
@@ -59,7 +69,7 @@ export function npyDescr(dtype: DType): string | undefined {
 export function npyDtype(code: string, descr: string, fail: Fail): DType {
   const dtype = DTYPES.get(code);
   if (dtype !== undefined) return dtype;
-  const other = OTHERS.get(code) ?? PATTERNS.find(([pattern]) => pattern.test(code))?.[1];
+  const other = otherName(code);
   const ours = SPELLINGS.map(([known]) => known).join(', ');
   if (other === undefined) throw fail(`dtype ${quote(descr)} is not supported (${ours} are)`);
   throw fail(

@@ -4,7 +4,7 @@ import type { DType } from '../dtype';
 import { formatShape, MAX_DIMENSIONS } from '../shape';
 import { HOST_ORDER, type ByteOrder } from './elements';
 import { quote, type Fail } from './format-error';
-import { npyDtype } from './npy-dtypes';
+import { npyDtype, npyDtypeName } from './npy-dtypes';
 import { LiteralParser, type Literal } from './npy-literal';
 
 /** NumPy's own limit on the header's text, in bytes. It also bounds the memory of the text's literals. */
@@ -26,10 +26,16 @@ export interface NpyHeader {
   dataStart: number;
 }
 
+/** The parts of a `descr`. */
+function partsOf(descr: string): { mark: string; code: string } {
+  const [, mark = '', code = ''] = /^([<>|=]?)([^]*)$/.exec(descr) ?? [];
+  return { mark, code };
+}
+
 function readDescr(descr: Literal | undefined, fail: Fail): { dtype: DType; order: ByteOrder } {
   if (typeof descr === 'object' && descr !== null) throw fail('structured dtypes are not supported');
   if (typeof descr !== 'string') throw fail("the header has no string 'descr'");
-  const [, mark, code = ''] = /^([<>|=]?)([^]*)$/.exec(descr) ?? [];
+  const { mark, code } = partsOf(descr);
   const dtype = npyDtype(code, descr, fail);
   if (mark === '<' || mark === '>') return { dtype, order: mark === '>' ? 'big' : 'little' };
   return { dtype, order: HOST_ORDER };
@@ -72,8 +78,12 @@ function checkEncoding(bytes: Uint8Array, encoding: 'latin1' | 'utf-8', fail: Fa
   if (encoding === 'utf-8' && !isUtf8(bytes)) throw fail('the header is not valid UTF-8');
 }
 
-/** Parses the header in the first {@link MAX_START_BYTES} of a file, or in all of a shorter file. */
-export function parseNpyHeader(bytes: Uint8Array, fileSize: number, fail: Fail): NpyHeader {
+/** A header whose dtype tensors may not have. */
+interface RawHeader extends Omit<NpyHeader, 'dtype' | 'order'> {
+  descr: Literal | undefined;
+}
+
+function parseRawHeader(bytes: Uint8Array, fileSize: number, fail: Fail): RawHeader {
   const { start, end, encoding } = locateText(bytes, fileSize, fail);
   const text = bytes.subarray(start, end);
   checkEncoding(text, encoding, fail);
@@ -84,10 +94,32 @@ export function parseNpyHeader(bytes: Uint8Array, fileSize: number, fail: Fail):
       `the header has the keys ${keys.map(quote).join(', ') || '(none)'} instead of descr, fortran_order, shape`,
     );
   }
-  const { dtype, order } = readDescr(dict.get('descr'), fail);
   const fortranOrder = dict.get('fortran_order');
   if (typeof fortranOrder !== 'boolean') throw fail("'fortran_order' is neither True nor False");
-  return { dtype, order, fortranOrder, shape: readShape(dict.get('shape'), fail), dataStart: end };
+  return {
+    descr: dict.get('descr'),
+    fortranOrder,
+    shape: readShape(dict.get('shape'), fail),
+    dataStart: end,
+  };
+}
+
+/** Parses the header in the first {@link MAX_START_BYTES} of a file, or in all of a shorter file. */
+export function parseNpyHeader(bytes: Uint8Array, fileSize: number, fail: Fail): NpyHeader {
+  const { descr, ...rest } = parseRawHeader(bytes, fileSize, fail);
+  return { ...readDescr(descr, fail), ...rest };
+}
+
+/** The shape, and the dtype's name, which tensors may not have. Reads what {@link parseNpyHeader} does. */
+export function describeNpyHeader(
+  bytes: Uint8Array,
+  fileSize: number,
+  fail: Fail,
+): { dtype: string; shape: number[] } {
+  const { descr, shape } = parseRawHeader(bytes, fileSize, fail);
+  if (typeof descr === 'string') return { dtype: npyDtypeName(partsOf(descr).code), shape };
+  const isStructured = typeof descr === 'object' && descr !== null;
+  return { dtype: isStructured ? 'structured' : readDescr(descr, fail).dtype, shape };
 }
 
 /** Makes a version 1.0 header as numpy.save writes it, for C order. */

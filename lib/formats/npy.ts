@@ -1,16 +1,16 @@
 /** NumPy's npy format: one array in a file, behind a header that is a Python dict literal. */
-import { dtypeInfo } from '../dtype';
+import { dtypeInfo, isDType } from '../dtype';
 import { formatShape } from '../shape';
 import type { ArrayEntry } from './array-entry';
 import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { checkBytes, checkPath, withFile } from './file-io';
 import { bytesOfShape } from './file-shape';
 import { formatErrors, type Fail } from './format-error';
-import { MAX_START_BYTES, parseNpyHeader, type NpyHeader } from './npy-header';
+import { describeNpyHeader, MAX_START_BYTES, parseNpyHeader, type NpyHeader } from './npy-header';
 import { Pace } from './pace';
 import { allocateInJavaScript, readElements, readFortranElements, type Allocate } from './read-elements';
 
-export function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: number, fail: Fail): void {
+function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: number, fail: Fail): void {
   const expected = bytesOfShape(shape, dtypeInfo(dtype).itemSize, 'the array', fail);
   const found = fileSize - dataStart;
   if (found === expected) return;
@@ -18,6 +18,18 @@ export function checkSize({ dtype, shape, dataStart }: NpyHeader, fileSize: numb
   throw fail(
     `${what}: ${dtype} of shape ${formatShape(shape)} takes ${expected} bytes, the file holds ${found}`,
   );
+}
+
+/**
+ * The dtype and the shape of an array, by the first {@link MAX_START_BYTES} of its file. Checked as {@link readNpyFrom} does; an array of a dtype that
+ * tensors do not have is not checked further.
+ *
+ * @throws TokenLearnerError ERR_FILE_FORMAT
+ */
+export function listNpy(start: Uint8Array, fileSize: number, fail: Fail): { dtype: string; shape: number[] } {
+  const described = describeNpyHeader(start, fileSize, fail);
+  if (isDType(described.dtype)) checkSize(parseNpyHeader(start, fileSize, fail), fileSize, fail);
+  return described;
 }
 
 /**

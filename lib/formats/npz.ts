@@ -4,8 +4,8 @@ import { bytesSource, fileSource, type ByteSource } from './byte-source';
 import { checkBytes, checkPath, withFile } from './file-io';
 import { passes, type NameFilter } from './filter';
 import { formatErrors, quote, type Fail } from './format-error';
-import { checkSize, readNpyFrom } from './npy';
-import { MAX_START_BYTES, parseNpyHeader } from './npy-header';
+import { listNpy, readNpyFrom } from './npy';
+import { MAX_START_BYTES } from './npy-header';
 import { Pace } from './pace';
 import { allocateInJavaScript, type Allocate } from './read-elements';
 import { ZipArchive } from './zip-archive';
@@ -77,7 +77,7 @@ export async function readNpzFrom(
   return entries;
 }
 
-/** Reads the names, dtypes and shapes of all arrays, and no elements. */
+/** Reads the names, dtypes and shapes of all arrays, also of dtypes that tensors do not have, and no elements. */
 export async function listNpz(
   source: ByteSource,
   name: string,
@@ -88,10 +88,7 @@ export async function listNpz(
   for (const [array, record] of arrayNames(archive, undefined, formatErrors(name))) {
     const head = await archive.readHead(record, MAX_START_BYTES);
     const fail = formatErrors(`${name}: ${quote(record)}`);
-    const size = archive.sizeOf(record) ?? 0;
-    const header = parseNpyHeader(head, size, fail);
-    checkSize(header, size, fail);
-    arrays.push({ name: array, dtype: header.dtype, shape: header.shape });
+    arrays.push({ name: array, ...listNpy(head, archive.sizeOf(record) ?? 0, fail) });
     await pace.pause();
   }
   return arrays;

@@ -1,7 +1,8 @@
 import { TokenLearnerError } from '../errors';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkOptions, checkString } from '../validate';
-import { examineWeights, isPrefix, type Recognition, surest } from '../weights';
+import { chooseWeights, examineWeights, isPrefix, type Recognition, surest } from '../weights';
+import type { Shaped } from '../weights/recognise';
 import { PLACEMENT_OPTIONS, type PlacementOptions } from './leaf';
 import { recogniseWeights } from './recognised';
 import { asRecord, type StateDict } from './state-dict';
@@ -69,7 +70,8 @@ export function learnerFromStateDict(
   const { prefix, ...rest } = checkOptions('options', options, OPTIONS);
   const record = asRecord('dict', dict);
   for (const [key, tensor] of Object.entries(record)) tensorArgument(`dict[${JSON.stringify(key)}]`, tensor);
-  const { name, isPlain } = learnerIn(record as Record<string, AnyTensor>, prefix);
+  const wanted = prefix === undefined ? undefined : checkString('options.prefix', prefix);
+  const { name, isPlain } = learnerIn(record as Record<string, AnyTensor>, wanted);
   const own = prefix === undefined ? rest : { prefix, ...rest };
   if (name === 'TokenLearnerV10')
     return TokenLearnerV10.fromStateDict(dict, own as TokenLearnerV10StateDictOptions);
@@ -77,6 +79,22 @@ export function learnerFromStateDict(
     return TokenLearnerV11.fromStateDict(dict, own as TokenLearnerV11StateDictOptions);
   const weights = isPlain ? dict : recogniseWeights(dict, { module: 'TokenLearner', prefix }).weights;
   return TokenLearner.fromStateDict(weights, rest as Omit<TokenLearnerOptions, 'dim'>);
+}
+
+/**
+ * The class of which {@link learnerFromStateDict} would make a module of tensors of these shapes, and the names of the tensors that it would take;
+ * undefined if it would look at all.
+ *
+ * @throws TokenLearnerError ERR_STATE_DICT
+ */
+export function learnerTensors(
+  shapes: Readonly<Record<string, Shaped>>,
+  { prefix, variant }: Pick<LearnerStateDictOptions, 'prefix' | 'variant'>,
+): { name: string; taken: ReadonlySet<string> | undefined } {
+  const { name, isPlain } = learnerIn(shapes, prefix);
+  if (isPlain) return { name, taken: undefined };
+  const { mapping } = chooseWeights(shapes, { module: name, prefix, variant });
+  return { name, taken: new Set(mapping.map(({ from }) => from)) };
 }
 
 const LEARNERS = ['TokenLearner', 'TokenLearnerV10', 'TokenLearnerV11'] as const;
@@ -88,8 +106,7 @@ interface Found {
 }
 
 /** The class whose weights these are. Weights that nearly fit an official one count too: its error says what they lack. */
-function learnerIn(dict: Record<string, AnyTensor>, prefix: unknown): Found {
-  const wanted = prefix === undefined ? undefined : checkString('options.prefix', prefix);
+function learnerIn(dict: Readonly<Record<string, Shaped>>, wanted: string | undefined): Found {
   const { recognitions, misfits } = examineWeights(dict);
   const here = (each: { prefix: string }): boolean => wanted === undefined || isPrefix(each.prefix, wanted);
   const isPlain = wanted === undefined && recognitions.some(isPlainTokenLearner);

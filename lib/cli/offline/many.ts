@@ -6,6 +6,7 @@ import { TokenLearnerV11 } from '../../modules/token-learner-v11';
 import type { TokenPooling } from '../../modules/token-pooling';
 import { Batcher } from '../../serving/batcher';
 import type { AnyTensor } from '../../tensor/tensor';
+import { inWordsOfLearner } from '../learner-options';
 import { type Arrays, isWhole, loadArrays, saveArrays, storedNames } from './arrays';
 import { ByteBudget } from './byte-budget';
 import { formatOf, type Job } from './outputs';
@@ -120,6 +121,8 @@ class ManyRun {
       if (!withAttention) return [await this.#batcher.forward(input, how)];
       const { tokens, attention } = await this.#batcher.forward(input, { ...how, returnAttention: true });
       return [tokens, attention];
+    } catch (error) {
+      throw inWordsOfLearner(error, this.#model.constructor.name);
     } finally {
       if (input !== array) input.dispose();
     }

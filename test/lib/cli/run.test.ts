@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { main } from '../../../lib/cli/main';
@@ -7,7 +7,9 @@ import type { StateDict } from '../../../lib/modules/state-dict';
 import { TokenLearner } from '../../../lib/modules/token-learner';
 import { TokenLearnerV11 } from '../../../lib/modules/token-learner-v11';
 import { Tensor } from '../../../lib/tensor/tensor';
+import { serializeNpy } from '../../../lib/formats/npy-write';
 import { FIXTURES } from '../formats/support';
+import { npyOf, zip } from '../formats/zip';
 import { captureStreams } from './support';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-run-'));
@@ -46,7 +48,40 @@ test('weights are read by their content, under a prefix', async () => {
   expect(await run('-w', file('weights.pth'), '--prefix', 'encoder.')).toBe(0);
   await expectOutputOf(weights);
   expect(await run('-w', file('weights.pth'), '--prefix', 'decoder.')).toBe(1);
-  expect(written.errors).toMatch(/no entry whose name starts with "decoder\." \[ERR_STATE_DICT\]/);
+  expect(written.errors).toMatch(
+    /under "decoder\.", but .* a TokenLearner under "encoder\." \[ERR_STATE_DICT\]/,
+  );
+});
+
+test('--prefix names a module, with or without the separator, and its tensors alone are read', async () => {
+  const weights = await loadWeights(CHECKPOINT, { key: 'ema' });
+  const under = (prefix: string): StateDict =>
+    Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [prefix + name, tensor]));
+  const step = { name: 'step.npy', data: npyOf('|i1', Buffer.alloc(6)) };
+  const arrays = Object.entries({ ...under('model.'), ...under('model_ema/') }).map(
+    ([name, { data, shape, dtype }]) => ({
+      name: `${name}.npy`,
+      data: serializeNpy({ data, shape: [...shape], dtype }),
+    }),
+  );
+  writeFileSync(file('two.npz'), zip([step, ...arrays]));
+  for (const prefix of ['model', 'model.', 'model/', 'model_ema', 'model_ema/']) {
+    expect([await run('-w', file('two.npz'), '--prefix', prefix), written.errors]).toEqual([0, '']);
+    await expectOutputOf(weights);
+  }
+  expect(await run('-w', file('two.npz'))).toBe(1);
+  expect(written.errors).toContain('choose one with --prefix: "model.", "model_ema/"');
+});
+
+test.each([
+  ['--pooling', 'mean'],
+  ['--eps', '1e-5'],
+  ['--variant', 'a'],
+  ['--pixels', 'flat'],
+])('%s is not for a TokenLearner: wrong usage', async (option, value) => {
+  const given = ['-w', CHECKPOINT, '--key', 'ema', option, value];
+  expect(await run(...given)).toBe(2);
+  expect(written.errors).toContain(`${option} is not for a TokenLearner [ERR_INVALID_ARG_VALUE]`);
 });
 
 test('the names and shapes tell a TokenLearnerV11', async () => {

@@ -177,6 +177,7 @@ describe('refuses', () => {
     [[...RGB, ...PHOTO, '--range', '2,1'], /the lower first, for --range/],
     [[...RGB, ...PHOTO, '--tokens', '0,99'], /Expected --tokens below 2/],
     [[...RGB, ...PHOTO, '--tokens', '9007199254740993'], /for --tokens but/],
+    [[...RGB, ...PHOTO, '--pooling', 'mean'], /--pooling is not for a TokenLearner/],
     [[...RGB, ...PHOTO, '--columns', '9'], /at most 3 for --columns/],
     [[...RGB, ...PHOTO, '--resize', '0'], /for --resize/],
     [[...RGB, ...PHOTO, '--fps', '3'], /Expected no --fps without an animation/],
@@ -199,7 +200,7 @@ describe('refuses', () => {
     [[...EIGHT, ...PHOTO], /give --model, a module .*features.*\[ERR_SHAPE_MISMATCH\]/],
     [[...RGB, ...FEATURES], /Expected 3 channels.*\[ERR_SHAPE_MISMATCH\]/],
     [['-w', file('linear.safetensors'), ...PHOTO], /\[ERR_STATE_DICT\]/],
-    [['-w', file('two.safetensors'), ...PHOTO], /choose one with `prefix`: "a\.", "b\."/],
+    [['-w', file('two.safetensors'), ...PHOTO], /choose one with --prefix: "a\.", "b\."/],
     [['-w', file('two.safetensors'), '--prefix', 'c', ...PHOTO], /\[ERR_STATE_DICT\]/],
     [[...RGB, '-i', file('none.jpg'), '-o', file('no.png')], /none\.jpg.*\[ERR_FILE_IO\]/],
     [

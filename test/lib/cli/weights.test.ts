@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { main } from '../../../lib/cli/main';
@@ -97,10 +97,35 @@ describe('convert', () => {
       ...tensorsOf('flax', 'v11', 'b/', '/'),
     });
     expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11')).toBe(1);
-    expect(written.errors).toContain('choose one with `prefix`: "a/", "b/"');
+    expect(written.errors).toContain('choose one with --prefix: "a/", "b/"');
     expect(await run('convert', file('two.safetensors'), file('x.npz'), '--to', 'v11', '--prefix', 'b')).toBe(
       0,
     );
+  });
+
+  test('--to reads the tensors of the module alone', async () => {
+    const v11 = tensorsOf('tokenlearner', 'v11', 'tok.');
+    await saveSafetensors(file('plain.safetensors'), { ...v11, freqs: Tensor.ones([2, 2]) });
+    const bytes = readFileSync(file('plain.safetensors'), 'latin1');
+    // The same bytes as two complex numbers.
+    const complex = bytes.replace(
+      /"freqs":\{"dtype":"F32","shape":\[2,2\]/,
+      '"freqs":{"dtype":"C64","shape":[2]  ',
+    );
+    writeFileSync(file('complex.safetensors'), complex, 'latin1');
+    for (const options of [[], ['--prefix', 'tok.']]) {
+      const status = await run(
+        'convert',
+        file('complex.safetensors'),
+        file('x.npz'),
+        '--to',
+        'v11',
+        ...options,
+      );
+      expect([status, written.errors]).toEqual([0, '']);
+    }
+    expect(await run('convert', file('complex.safetensors'), file('x.npz'))).toBe(1);
+    expect(written.errors).toContain('leave it out with --to, or');
   });
 
   test('several modules, to names of another code: --prefix chooses', async () => {

@@ -33,3 +33,27 @@ it('another failure stays one', () => {
 it.each(['Expected 1 for `options.dim` but', 'no option'])("%s: not the command's", (message) => {
   expect(inWords('ERR_OUT_OF_RANGE', message)).toMatchObject({ code: 'ERR_OUT_OF_RANGE', message });
 });
+
+it.each([
+  ['only the options prefix, eps', 'eps2', undefined],
+  ['only the options prefix, eps', 'tileSize', '--tile-size is not for a Layer'],
+  ['no options', 'mean', '--normalize is not for a Layer'],
+])('an option that the module does not have: %s, received %s', (allowed, received, expected) => {
+  const error = new TokenLearnerError(
+    'ERR_INVALID_ARG_VALUE',
+    `Expected ${allowed} for \`options\` but received '${received}'`,
+  );
+  const told = inWordsOfCommand(error, ['tileSize', 'mean'], { mean: 'normalize' }, 'Layer');
+  if (expected === undefined) expect(told).toBe(error);
+  else expect(told).toMatchObject({ message: `${expected} [ERR_INVALID_ARG_VALUE]` });
+});
+
+it('names of options in messages about files', () => {
+  const error = new TokenLearnerError(
+    'ERR_STATE_DICT',
+    'choose with `prefix`, `key`, or leave it out with `filter`',
+  );
+  expect(inWordsOfCommand(error, ['prefix', 'filter'], { filter: 'to' })).toMatchObject({
+    message: 'choose with --prefix, `key`, or leave it out with --to',
+  });
+});

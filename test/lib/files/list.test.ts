@@ -7,7 +7,7 @@ import { checkpoint, tensorFile } from '../formats/checkpoint-writer';
 import { dict, tensor } from '../formats/pickle-writer';
 import { tensorFile as safetensors } from '../formats/safetensors-file';
 import { expectReject, sample } from '../formats/support';
-import { zip } from '../formats/zip';
+import { npyOf, zip } from '../formats/zip';
 
 const npy = serializeNpy(sample('float32', [2, 3]));
 const HUGE = '(9007199254740991, 9007199254740991)';
@@ -73,3 +73,28 @@ test('records of an .npz that share bytes are refused', async () => {
   await expectReject(listWeights(bytes), 'ERR_FILE_FORMAT', 'overlap');
   await expectReject(loadWeights(bytes), 'ERR_FILE_FORMAT', 'overlap');
 });
+
+test.each([
+  ['<U5', 'text', null],
+  ['|i1', 'int8', 6],
+  ['<c8', 'complex64', null],
+  ['|O', 'object', null],
+  ['|V2', 'raw bytes of length 2', null],
+])(
+  '.npz and .npy: an array of dtype %s, which tensors do not have, is listed',
+  async (descr, dtype, bytes) => {
+    const other = npyOf(descr, Buffer.alloc(6));
+    const listed = { dtype, shape: [2, 3], bytes };
+    const { tensors } = await listWeights(
+      zip([
+        { name: 'x.npy', data: npy },
+        { name: 'y.npy', data: other },
+      ]),
+    );
+    expect(tensors).toEqual([
+      { name: 'x', dtype: 'float32', shape: [2, 3], bytes: 24 },
+      { name: 'y', ...listed },
+    ]);
+    expect((await listWeights(other)).tensors).toEqual([{ name: '', ...listed }]);
+  },
+);

@@ -1,4 +1,5 @@
 import { crc32, deflateRawSync } from 'node:zlib';
+import { npyHeader } from '../../../lib/formats/npy-header';
 
 /** One record of a test archive, and how it is to differ from a sound one. */
 export interface ZipRecord {
@@ -49,4 +50,9 @@ export function zip(records: readonly ZipRecord[], comment = ''): Buffer {
   end.writeUInt32LE(offset, 16);
   end.writeUInt16LE(comment.length, 20);
   return Buffer.concat([...locals, directory, end, Buffer.from(comment)]);
+}
+
+/** An array of shape (2, 3) whose header names any NumPy dtype. */
+export function npyOf(descr: string, elements: Uint8Array): Buffer {
+  return Buffer.concat([npyHeader(descr, [2, 3]), elements]);
 }
