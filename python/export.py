@@ -161,7 +161,18 @@ class TimmFeatures(nn.Module):
 
 # Weights.
 
-SAFETENSORS_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "BOOL": torch.bool}
+SAFETENSORS_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 def load_state_dict(file: str) -> dict[str, torch.Tensor]:
@@ -260,9 +271,12 @@ def parse_input(text: str):
     return (names[0] if names else ""), (dtypes[0] if dtypes else ""), shape
 
 
-def float_dtype(module) -> torch.dtype:
-    """That of a module's first float parameter; float32 if it has none."""
-    return next((value.dtype for value in module.parameters() if value.is_floating_point()), torch.float32)
+def float_dtype(module, options) -> torch.dtype:
+    """That of --dtype, else of the module's first float parameter or buffer; float32 if it has none."""
+    if options.dtype is not None:
+        return getattr(torch, options.dtype)
+    values = (*module.parameters(), *module.buffers())
+    return next((value.dtype for value in values if value.is_floating_point()), torch.float32)
 
 
 def example(dtype: torch.dtype, shape) -> torch.Tensor:
@@ -292,7 +306,7 @@ def make_module(options):
         described = described or default
         if not described:
             raise Problem("name the inputs: --input x:float32:3,224,224")
-        own = float_dtype(module)
+        own = float_dtype(module, options)
         inputs = tuple(example(getattr(torch, kind) if kind else own, (options.batch, *shape)) for _, kind, shape in described)
     elif described:
         raise Problem("--input and the example inputs of the function exclude each other")
@@ -306,7 +320,7 @@ def add_learner(module, options):
         if options.head is not None:
             raise Problem("--head needs --token-learner")
         return module
-    dtype = float_dtype(module)
+    dtype = float_dtype(module, options)
     learner = token_learner_from(load_state_dict(options.token_learner), options.token_learner).to(dtype)
     head = None if options.head is None else head_from(load_state_dict(options.head), options.head).to(dtype)
     return Whole(module, learner, head)

@@ -46,6 +46,15 @@ class Noise(nn.Module):
     def forward(self, x):
         return x + torch.rand_like(x)
 
+class Scale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.ones(3, 1, 1).bfloat16())
+    def forward(self, x):
+        return x - self.mean
+
+scale = Scale()
+relu = nn.ReLU()
 features = Features()
 
 def noise():
@@ -216,6 +225,44 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
         ['float64', 'float64', 'float64', 'int32'],
         ['float16', 'float16', 'float16'],
       ]);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'gives inputs, and a TokenLearner, the dtype of --dtype or of a buffer where the module has no parameters',
+    async () => {
+      const learner = new TokenLearner({ dim: 3, device: 'cpu' });
+      await saveSafetensors(file('three.safetensors'), learner.stateDict());
+      const dtypes = await evaluate(
+        'def dtypes(name, *options):',
+        `    base = [sys.argv[2] + '/nets.py:' + name, '--input', '3,8,8', '--token-learner', sys.argv[2] + '/three.safetensors']`,
+        "    parsed = parse_arguments([*base, *options, 'x.pt2'])",
+        '    module, (image,), *_ = make_module(parsed)',
+        '    whole = add_learner(module, parsed)',
+        '    return [dtype_name(image), dtype_name(next(whole.parameters()))]',
+        "print(json.dumps([dtypes('scale'), dtypes('scale', '--dtype', 'float16'), dtypes('relu'), dtypes('relu', '--dtype', 'float16')]))",
+      );
+      expect(dtypes).toEqual([
+        ['bfloat16', 'bfloat16'],
+        ['float16', 'float16'],
+        ['float32', 'float32'],
+        ['float16', 'float16'],
+      ]);
+    },
+    TIMEOUT_MS,
+  );
+
+  run(
+    'reads integers of a safetensors file',
+    async () => {
+      const dict = { a: Tensor.from([1, 2], { dtype: 'int32' }), b: Tensor.from([3], { dtype: 'uint8' }) };
+      await saveSafetensors(file('integers.safetensors'), dict);
+      const read = await evaluate(
+        "state = load_state_dict(sys.argv[2] + '/integers.safetensors')",
+        'print(json.dumps({name: [dtype_name(value), value.tolist()] for name, value in state.items()}))',
+      );
+      expect(read).toEqual({ a: ['int32', [1, 2]], b: ['uint8', [3]] });
     },
     TIMEOUT_MS,
   );
