@@ -15,6 +15,7 @@ import { refuseRepeats } from './options';
 import { runCommand } from './run';
 import { runtimeCommand } from './runtime';
 import { serveCommand } from './serve';
+import { deleteStagedOnSignal } from './staged-on-signal';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
 import { version } from './version';
@@ -77,6 +78,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 if (require.main === module) {
   ignoreClosedPipes();
+  deleteStagedOnSignal();
   void main(process.argv).then((code) => {
     if (code !== 0) process.exitCode = code;
     endSoon();

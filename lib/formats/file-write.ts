@@ -8,6 +8,7 @@ import { TokenLearnerError } from '../errors';
 import { WRITE_STREAM } from './file-io';
 import { ioError } from './format-error';
 import { Pace } from './pace';
+import { addStaged, dropStaged } from './staged-files';
 
 /** The content to write. Each call of `chunks` yields it from the beginning, `byteLength` bytes in all, in chunks that stay as they are. */
 export interface FileContent {
@@ -124,6 +125,7 @@ async function stage(
     if (NO_NEW_FILE.has(codeOf(error))) return undefined;
     throw error;
   }
+  addStaged(temporary);
   try {
     try {
       // The process's umask limits the mode that open sets.
@@ -137,6 +139,7 @@ async function stage(
     return temporary;
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
+    dropStaged(temporary);
     throw error;
   }
 }
@@ -176,11 +179,13 @@ async function replaceFile(target: string, mode: number | undefined, content: Fi
   try {
     if (staged === beside && (await takesName(staged, target))) return;
     await overwrite(target, staged, content.byteLength);
+    await unlink(staged);
   } catch (error) {
     await unlink(staged).catch(() => undefined);
     throw error;
+  } finally {
+    dropStaged(staged);
   }
-  await unlink(staged);
 }
 
 /** Renames a staged file to the target; returns false if the target cannot be replaced. */
