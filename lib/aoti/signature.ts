@@ -76,16 +76,18 @@ export function checkInputsOption(value: unknown): AotiInput[] | undefined {
   return inputs;
 }
 
-function describeDimension(dimension: AotiDimension): string {
+/** `received`: a size that may not fit. */
+function describeDimension(dimension: AotiDimension, received = Infinity): string {
   if (typeof dimension === 'number') return String(dimension);
   const { name = '*', min, max } = dimension;
   if (min === max) return String(min);
-  return max === undefined ? name : `${name}: ${min} to ${max}`;
+  if (max !== undefined) return `${name}: ${min} to ${max}`;
+  return min > 1 || received < min ? `${name}: at least ${min}` : name;
 }
 
 /** An input as text: 'float32 (batch: 1 to 64, 3, 16, 16)'. */
 export function describeInput({ dtype, shape }: Pick<AotiInput, 'dtype' | 'shape'>): string {
-  return `${dtype} (${shape.map(describeDimension).join(', ')})`;
+  return `${dtype} (${shape.map((each) => describeDimension(each)).join(', ')})`;
 }
 
 /** The dimension that holds for both; undefined if they contradict each other. */
@@ -204,8 +206,9 @@ export function joinedOutputs(
   });
 }
 
-function expectedShape(shape: readonly AotiDimension[]): string {
-  return `(${shape.map(describeDimension).join(', ')}${shape.length === 1 ? ',' : ''})`;
+function expectedShape(shape: readonly AotiDimension[], received: readonly number[]): string {
+  const dimensions = shape.map((each, d) => describeDimension(each, received[d]));
+  return `(${dimensions.join(', ')}${shape.length === 1 ? ',' : ''})`;
 }
 
 /** Checks the sizes of inputs, each by itself and against each other. Throws ERR_SHAPE_MISMATCH. */
@@ -223,7 +226,7 @@ export function checkSizes(inputs: readonly AotiInput[], shapes: readonly (reado
     if (!fits) {
       throw new TokenLearnerError(
         'ERR_SHAPE_MISMATCH',
-        `Expected shape ${expectedShape(shape)} for \`${name}\` but received ${formatShape(received)}`,
+        `Expected shape ${expectedShape(shape, received)} for \`${name}\` but received ${formatShape(received)}`,
       );
     }
     shape.forEach((dimension, d) => {

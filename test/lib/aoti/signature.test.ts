@@ -46,3 +46,15 @@ test('a size for one dimension of a name holds for the others of that name', () 
 test('a size outside the range of the package is refused', () => {
   for (const size of [0, 1025]) expect(() => joined(size, 'n')).toThrow('as the package says');
 });
+
+test('a size below the smallest: the message has the bound', () => {
+  const check = (min: number, size: number) => () => {
+    const shape = [{ name: 'batch', min }, 3];
+    checkSizes([{ name: 'x', dtype: 'float32', shape }] as never, [[size, 3]]);
+  };
+  expect(check(2, 1)).toThrow('Expected shape (batch: at least 2, 3) for `x` but received (1, 3)');
+  expect(check(1, 0)).toThrow('Expected shape (batch: at least 1, 3) for `x` but received (0, 3)');
+  expect(() => {
+    checkSizes([{ name: 'x', dtype: 'float32', shape: [{ name: 'batch', min: 1 }, 3] }] as never, [[5, 4]]);
+  }).toThrow('Expected shape (batch, 3)');
+});
