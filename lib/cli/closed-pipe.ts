@@ -1,4 +1,5 @@
 import { TokenLearnerError } from '../errors';
+import { ioError } from '../formats/format-error';
 import { printableText } from './printable';
 
 /** True if an error, or its cause, is EPIPE: the reader has closed the pipe, as in `tokenlearner info | head -1`. */
@@ -9,11 +10,15 @@ export function isClosedPipe(error: unknown): boolean {
 
 const reported = new WeakSet();
 
-/** Prints a failure, once: a write that fails rejects its caller and makes the stream emit the same error. Its text may hold names from files. */
+/**
+ * Prints a failure, once: a write that fails rejects its caller and makes the stream emit the same error, or its cause. Its text may hold names
+ * from files.
+ */
 export function reportFailure(error: unknown, text: string): void {
-  if (typeof error === 'object' && error !== null) {
-    if (reported.has(error)) return;
-    reported.add(error);
+  const root = error instanceof TokenLearnerError ? (error.cause ?? error) : error;
+  if (typeof root === 'object' && root !== null) {
+    if (reported.has(root)) return;
+    reported.add(root);
   }
   process.stderr.write(`tokenlearner: ${printableText(text)}\n`);
 }
@@ -29,7 +34,9 @@ export function ignoreClosedPipes(
     stream.on('error', (error: Error) => {
       if (isClosedPipe(error)) return;
       process.exitCode = 1;
-      if (stream !== process.stderr) reportFailure(error, error.message);
+      if (stream === process.stderr) return;
+      const { message, code } = ioError('written', 'standard output', error);
+      reportFailure(error, `${message} [${code}]`);
     });
   }
 }

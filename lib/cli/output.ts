@@ -1,5 +1,6 @@
 import { fstatSync, statSync } from 'node:fs';
 import { writeFileAtomic } from '../formats/file-write';
+import { ioError } from '../formats/format-error';
 import { serializeNpy } from '../formats/npy-write';
 import { type AnyTensor, saveNpy } from '../index';
 import { isClosedPipe } from './closed-pipe';
@@ -53,7 +54,7 @@ async function unlessClosed(writing: Promise<void>): Promise<void> {
 async function writeStandardOutput(bytes: Uint8Array): Promise<void> {
   const writing = new Promise<void>((resolve, reject) => {
     process.stdout.write(bytes, (error) => {
-      if (error) reject(error);
+      if (error) reject(ioError('written', 'standard output', error));
       else resolve();
     });
   });

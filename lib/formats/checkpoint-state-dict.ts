@@ -41,7 +41,8 @@ function list(names: Iterable<string>, count: number): string {
 }
 
 function keyList(dict: PickledDict): string {
-  return dict.entries.size === 0 ? 'no keys' : list(dict.entries.keys(), dict.entries.size);
+  if (dict.entries.size > 0) return list(dict.entries.keys(), dict.entries.size);
+  return dict.others.length > 0 ? 'no string keys' : 'no keys';
 }
 
 function notStateDict(value: PickleValue, where: string, fail: Fail): TokenLearnerError {

@@ -28,7 +28,9 @@ it('any other failure to write is reported and fails the command', () => {
   process.exitCode = before;
   said.mockRestore();
   expect(code).toBe(1);
-  expect(calls).toEqual([['tokenlearner: ENOSPC: no space left\n']]);
+  expect(calls).toEqual([
+    ['tokenlearner: standard output: cannot be written: ENOSPC: no space left [ERR_FILE_IO]\n'],
+  ]);
 });
 
 /** The end of a command whose standard output, or error, has no reader. */

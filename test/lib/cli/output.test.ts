@@ -78,7 +78,7 @@ onLinux('standard output as the file of a result', () => {
     closeSync(full);
     expect({ code, said }).toEqual({
       code: 1,
-      said: 'tokenlearner: ENOSPC: no space left on device, write\n',
+      said: 'tokenlearner: standard output: cannot be written: ENOSPC: no space left on device, write [ERR_FILE_IO]\n',
     });
   });
 

@@ -70,7 +70,7 @@ describe('without a key', () => {
   test('none is an error that lists the keys', async () => {
     await refused(dict({ ema: of(one), epoch: number(3) }), /choose one with `key`: it has "ema", "epoch"$/);
     await refused(dict({ state_dict: dict({}) }), /holds no tensors under .*it has "state_dict"$/);
-    await refused(raw('}K', 1, 'K', 2, 's'), /it has no keys$/);
+    await refused(raw('}K', 1, 'K', 2, 's'), /it has no string keys$/);
     await refused(tuple(of(one)), /a list or tuple, not a state dict/);
   });
 
