@@ -1,8 +1,10 @@
 import { Command, Option } from 'commander';
 import { loadNpy } from '../files';
+import type { AnyTensor } from '../index';
 import { inWordsOfLearner } from './learner-options';
 import { type FilesOptions, runFiles } from './offline/command';
-import { FORMATS } from './offline/outputs';
+import { saveArrays } from './offline/arrays';
+import { FORMATS, knownFormat } from './offline/outputs';
 import { fileName, fileNames, inputFile, positive } from './options';
 import { isStandardOutput, saveOutput, STANDARD } from './output';
 import { addModelOptions, type ModelOptions, modelOf } from './run-model';
@@ -62,6 +64,13 @@ async function run(more: string[], options: RunOptions): Promise<void> {
   await runOne(options, inputs[0] ?? '');
 }
 
+/** Writes a result in the format of the file's ending; as .npy where it has another one, or is standard output. */
+async function saveResult(file: string, result: AnyTensor): Promise<void> {
+  const format = isStandardOutput(file) ? undefined : knownFormat(file);
+  if (format === undefined || format === 'npy') await saveOutput(file, result);
+  else await saveArrays(file, format, [['', result]]);
+}
+
 async function runOne(options: OneOptions, from: string): Promise<void> {
   await checkFiles(options, from);
   const { layout, inputLayout, pixels } = options;
@@ -76,8 +85,8 @@ async function runOne(options: OneOptions, from: string): Promise<void> {
       throw inWordsOfLearner(error, model.constructor.name);
     });
   const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
-  await saveOutput(options.output, tokens);
-  if (options.attention !== undefined) await saveOutput(options.attention, attention);
+  await saveResult(options.output, tokens);
+  if (options.attention !== undefined) await saveResult(options.attention, attention);
   if (options.quiet) return;
   // If an array goes to standard output, the message must not.
   const isTaken = [options.output, options.attention ?? ''].some(isStandardOutput);
@@ -94,8 +103,16 @@ function addFileOptions(command: Command): Command {
       'feature map, .npy (- is standard input); with --output-dir a file, folder or pattern, also of .npz and .safetensors, and may be repeated',
       fileNames,
     )
-    .option('-o, --output <file>', 'tokens (..., C, G), .npy; - is standard output', fileName)
-    .option('-a, --attention <file>', 'also write the attention maps (..., G, H, W), .npy', fileName)
+    .option(
+      '-o, --output <file>',
+      'tokens (..., C, G), .npy, .npz or .safetensors; - is standard output',
+      fileName,
+    )
+    .option(
+      '-a, --attention <file>',
+      'also write the attention maps (..., G, H, W), in the same way',
+      fileName,
+    )
     .option('--output-dir <folder>', 'tokens of each input, under its name', fileName)
     .option('--attention-dir <folder>', 'also write the attention maps of each input', fileName)
     .addOption(

@@ -1,9 +1,9 @@
 /** The arrays of one file: how to read them, to write them, and to tell whether a file of results is whole. */
-import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
+import { access, constants, mkdir } from 'node:fs/promises';
 import { TokenLearnerError } from '../../errors';
 import { loadNpy, loadNpz, loadSafetensors, saveNpy, saveNpz, saveSafetensors } from '../../files';
 import { type ListedTensor, listWeights } from '../../files/list';
+import { ioError } from '../../formats/format-error';
 import type { StateDict } from '../../modules/state-dict';
 import type { AnyTensor } from '../../tensor/tensor';
 import { type Format, formatOf } from './outputs';
@@ -47,14 +47,18 @@ export function storedNames(file: string, format: Format, names: readonly string
   );
 }
 
-/** Writes a file that is complete or not there, and the folders that it needs. Throws ERR_FILE_IO. */
-export async function saveArrays(file: string, format: Format, arrays: Arrays): Promise<void> {
-  const folder = path.dirname(file);
+/** Makes a folder where there is none. Throws ERR_FILE_IO, also where no files can be made in it. */
+export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
   } catch (cause) {
-    throw new TokenLearnerError('ERR_FILE_IO', `The folder ${folder} cannot be made`, { cause });
+    throw ioError('written', folder, cause);
   }
+}
+
+/** Writes a file that is complete or not there. Throws ERR_FILE_IO. */
+export async function saveArrays(file: string, format: Format, arrays: Arrays): Promise<void> {
   const names = storedNames(
     file,
     format,

@@ -1,10 +1,11 @@
 /** `tokenlearner run --output-dir`: from the options to the exit code. */
 import { STANDARD } from '../output';
-import { printableText } from '../printable';
+import { printable, printableText } from '../printable';
 import { SilentFailure } from '../silent-failure';
 import { filesOfWeights } from '../taken-files';
 import { UsageError } from '../usage-error';
 import type { TokenPooling } from '../../modules/token-pooling';
+import { makeFolder } from './arrays';
 import { inputFiles } from './inputs';
 import { type ManyOptions, type Outcome, runMany } from './many';
 import { type Format, planJobs } from './outputs';
@@ -63,8 +64,10 @@ export async function runFiles(
   const { weights, input, outputDir, attentionDir, quiet } = options;
   if (input.includes(STANDARD))
     throw new UsageError('--input - goes with --output: --output-dir is for files');
-  const files = await inputFiles(input, attentionDir === undefined ? [outputDir] : [outputDir, attentionDir]);
+  const folders = attentionDir === undefined ? [outputDir] : [outputDir, attentionDir];
+  const files = await inputFiles(input, folders);
   const jobs = planJobs(files, options, await filesOfWeights(weights));
+  for (const folder of folders) await makeFolder(folder);
   const model = await load();
   const started = performance.now();
   const [outcome, stop] = await stoppable(async (signal) => [
@@ -76,8 +79,10 @@ export async function runFiles(
   const left = total - doneOf(outcome);
   if (left > 0) process.stderr.write(`${left} of ${total} files are left: --resume goes on with them\n`);
   if (failures.length > 0) {
-    const lines = failures.map(({ input: file, message }) => `  ${file}: ${message}\n`);
-    process.stderr.write(printableText(`${failures.length} of ${total} files failed:\n${lines.join('')}`));
+    const lines = failures.map(
+      ({ input: file, message }) => `  ${printable(file)}: ${printableText(message)}\n`,
+    );
+    process.stderr.write(`${failures.length} of ${total} files failed:\n${lines.join('')}`);
   }
   if (stop.aborted) throw new SilentFailure(stop.reason as number);
   if (failures.length > 0) throw new SilentFailure();

@@ -1,5 +1,6 @@
 /** `tokenlearner run` over many files. */
 import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { messageOf, TokenLearnerError } from '../../errors';
 import { listWeights } from '../../files/list';
 import { TokenLearnerV11 } from '../../modules/token-learner-v11';
@@ -7,7 +8,7 @@ import type { TokenPooling } from '../../modules/token-pooling';
 import { Batcher } from '../../serving/batcher';
 import type { AnyTensor } from '../../tensor/tensor';
 import { inWordsOfLearner } from '../learner-options';
-import { type Arrays, isWhole, loadArrays, saveArrays, storedNames } from './arrays';
+import { type Arrays, isWhole, loadArrays, makeFolder, saveArrays, storedNames } from './arrays';
 import { ByteBudget } from './byte-budget';
 import { formatOf, type Job } from './outputs';
 import { type Counts, RunProgress } from './progress';
@@ -105,6 +106,7 @@ class ManyRun {
       );
       for (const [i, output] of outputs.entries()) {
         const part: Arrays = results.map(([name, tensors]) => [name, tensors[i] ?? tensors[0]]);
+        await makeFolder(path.dirname(output));
         await saveArrays(output, formatOf(output), part);
       }
       for (const [, tensors] of results) for (const tensor of tensors) tensor.dispose();

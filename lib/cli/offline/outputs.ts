@@ -26,10 +26,16 @@ function isFormat(ending: string): ending is Format {
   return (FORMATS as readonly string[]).includes(ending);
 }
 
+/** The format of a file by its name; undefined for another ending. */
+export function knownFormat(file: string): Format | undefined {
+  const ending = path.extname(file).slice(1).toLowerCase();
+  return isFormat(ending) ? ending : undefined;
+}
+
 /** The format of a file by its name. Throws a UsageError. */
 export function formatOf(file: string): Format {
-  const ending = path.extname(file).slice(1).toLowerCase();
-  if (isFormat(ending)) return ending;
+  const format = knownFormat(file);
+  if (format !== undefined) return format;
   throw new UsageError(`${file}: expected a name that ends in .npy, .npz or .safetensors`);
 }
 

@@ -119,3 +119,16 @@ test('a file that is not weights is named', async () => {
   expect(await run('-w', file('x.npy'))).toBe(1);
   expect(written.errors).toMatch(/this is a NumPy array .*\[ERR_FILE_FORMAT\]/);
 });
+
+test('the ending of --output and --attention decides the format', async () => {
+  const weights = ['-w', CHECKPOINT, '--key', 'ema'];
+  expect(await run(...weights)).toBe(0);
+  const expected = await loadNpy(file('y.npy'));
+  for (const name of ['y.npz', 'y.safetensors', 'Y.NPZ']) {
+    expect(await run(...weights, '-a', file(name))).toBe(0);
+    expect((await loadWeights(file(name))).array?.shape).toEqual([2, 8, 5, 5]);
+    const given = ['run', '-q', '-i', file('x.npy'), '-o', file(name), ...weights];
+    expect([await main(['node', 'tokenlearner', ...given]), written.errors]).toEqual([0, '']);
+    expect((await loadWeights(file(name))).array?.data).toEqual(expected.data);
+  }
+});

@@ -142,13 +142,33 @@ it('a file that fails fails alone, and is listed at the end', async () => {
   expect(await run('-q', '-i', file('bad'), '--format', 'npy')).toBe(1);
   expect(written.errors).toMatch(/^3 of 4 files failed:\n/);
   expect(written.errors).toMatch(
-    / {2}.*channels\\u\{9b\}\.npy: Expected 4 channels.*\[ERR_SHAPE_MISMATCH\]\n/,
+    / {2}".*channels\\u\{9b\}\.npy": Expected 4 channels.*\[ERR_SHAPE_MISMATCH\]\n/,
   );
   expect(written.errors).toMatch(/ {2}.*broken\.npy: .*\[ERR_FILE_FORMAT\]\n/);
   expect(written.errors).toMatch(
     / {2}.*several\.npz: .*choose --format npz or safetensors \[ERR_INVALID_ARG_VALUE\]\n/,
   );
   expect(readdirSync(out)).toEqual(['good.npy']);
+});
+
+it('a folder that cannot be made fails before anything runs', async () => {
+  const { out } = prepare();
+  writeFileSync(file('taken'), '');
+  for (const [given, bad] of [
+    [['--output-dir', file('taken', 'o')], 'o'],
+    [['--output-dir', out, '--attention-dir', file('taken')], 'taken'],
+  ] as const) {
+    written.errors = '';
+    expect(await main(['node', 'tokenlearner', 'run', '-w', 'none', '-i', file('in'), ...given])).toBe(1);
+    expect(written.errors).toMatch(new RegExp(`${bad}: cannot be written: .*E.* \\[ERR_FILE_IO\\]`));
+  }
+});
+
+it('a file whose name has a line break takes one line of the failures', async () => {
+  const { run } = prepare();
+  await saveNpy(file('a\nb.npy'), Tensor.ones([1, 5, 2, 2]));
+  expect(await run('-q', '-i', file('a\nb.npy'))).toBe(1);
+  expect(written.errors).toMatch(/^1 of 1 files failed:\n {2}".*a\\nb\.npy": Expected 4 channels.*\n$/);
 });
 
 it('an array without a name, beside one of the name that its result would have, fails', async () => {
