@@ -96,8 +96,9 @@ const MACHINE_FOLDER = new RegExp(
 
 const MERGE_MARKER = /^(?:<{7}|>{7})(?: |$)/;
 
-const NOTE = /\bNote: \[([^\]]+)\]/g;
-const NOTE_NAMED = /\bNotes? \[([^\]]+)\]/g;
+/** A name in brackets: `Note:` before it defines one, `Note` refers to one, `Notes` to several, also over the ends of lines in a comment. */
+const NOTE = /\bNotes?(:?)\s+(\[[^\]]+\](?:(?:,|\s+and|,\s+and)\s+\[[^\]]+\])*)/g;
+const COMMENT_LEADER = /^\s*(?:\/\/\/?|\*|#)(?= |$)/;
 
 /** The complaints about a tree, each `file:line: what is wrong`. */
 export async function checkTree(root) {
@@ -111,12 +112,12 @@ export async function checkTree(root) {
     const complain = (line, text) => complaints.push(`${file}:${line}: ${text}`);
     checkTexts(lines, complain);
     if (SOURCE.test(file)) checkLength(lines, complain);
-    for (const [i, line] of lines.entries()) {
-      for (const [, name] of line.matchAll(NOTE)) notes.add(name);
-      for (const [, name] of line.matchAll(NOTE_NAMED))
+    for (const { name, line, isDefined } of notesIn(lines)) {
+      if (isDefined) notes.add(name);
+      else
         namedNotes.push({
           name,
-          complain: () => complain(i + 1, `names a Note that does not exist: ${name}`),
+          complain: () => complain(line, `names a Note that does not exist: ${name}`),
         });
     }
     if (/^lib\/.*\.ts$/.test(file) && !ADDON_LOADERS.includes(file)) checkLoading(lines, complain);
@@ -132,6 +133,15 @@ function* walk(folder, prefix) {
     const name = path.posix.join(prefix, entry.name);
     if (entry.isDirectory()) yield* walk(folder, name);
     else if (entry.isFile()) yield name;
+  }
+}
+
+function* notesIn(lines) {
+  const text = lines.map((line) => line.replace(COMMENT_LEADER, '')).join('\n');
+  for (const { 1: colon, 2: names, index } of text.matchAll(NOTE)) {
+    const line = text.slice(0, index).split('\n').length;
+    for (const [, name] of names.matchAll(/\[([^\]]+)\]/g))
+      yield { name: name.replaceAll(/\s+/g, ' '), line, isDefined: colon !== '' };
   }
 }
 

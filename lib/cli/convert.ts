@@ -10,6 +10,7 @@ import {
   type FamilyModule,
   KEY_FAMILIES,
   type KeyFamily,
+  namesUnder,
   recognise,
   surest,
   toNamesOf,
@@ -105,10 +106,11 @@ function renamed(dict: StateDict, to: string, found: Recognition): StateDict {
 
 /** Loads the file, with --to the tensors of the module alone. */
 async function load(input: string, options: ConvertOptions): Promise<StateDict> {
-  const { key, to } = options;
+  const { key, to, prefix } = options;
+  const filter = to === undefined ? undefined : namesUnder(prefix);
   const source = inputFile(input, 'convert -');
   try {
-    return await withListedWeights(source, key, async (tensors, loadThose) => {
+    return await withListedWeights(source, { key, filter }, async (tensors, loadThose) => {
       if (to === undefined) return loadThose(undefined);
       const found = chosen(tensors, to, options);
       const names = new Set(found.mapping.map(({ from }) => from));

@@ -4,6 +4,7 @@ import type { DeviceOption } from '../device';
 import { withListedWeights } from '../files/list';
 import type { FileInput } from '../formats/input';
 import { learnerFromStateDict, type LearnerStateDictOptions, type TokenPooling } from '../index';
+import { namesUnder } from '../weights';
 import { learnerTensors } from '../modules/learner-from-state-dict';
 import { deviceName, numberFromZero } from './options';
 import { inWordsOfCommand } from './words';
@@ -74,7 +75,7 @@ export async function learnerOf(file: FileInput, options: LearnerFileOptions): P
     ...learnerOptions(options),
   };
   try {
-    return await withListedWeights(file, key, async (tensors, load) => {
+    return await withListedWeights(file, { key, filter: namesUnder(prefix) }, async (tensors, load) => {
       const { name, taken } = learnerTensors(tensors, {
         ...(prefix !== undefined && { prefix }),
         ...(variant && { variant }),

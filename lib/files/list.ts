@@ -3,7 +3,7 @@ import { dtypeInfo, isDType } from '../dtype';
 import type { ByteSource } from '../formats/byte-source';
 import { listCheckpoint } from '../formats/checkpoint';
 import { readFlaxTree } from '../formats/flax-tree';
-import type { NameFilter } from '../formats/filter';
+import { type Choice, EVERYTHING, type NameFilter, passes } from '../formats/filter';
 import { formatErrors, quote } from '../formats/format-error';
 import type { Kind } from '../formats/identify';
 import { type FileInput, type OpenInput, withInput } from '../formats/input';
@@ -62,10 +62,14 @@ async function listArray(source: ByteSource, name: string): Promise<ListedTensor
   return withBytes([{ name: '', ...listNpy(start, source.size, formatErrors(name)) }]);
 }
 
-async function listShards({ source, name }: OpenInput): Promise<ListedTensor[]> {
+async function listShards(
+  { source, name }: OpenInput,
+  filter: NameFilter | undefined,
+): Promise<ListedTensor[]> {
   const tensors: ListedTensor[] = [];
   for (const [shard, names] of await readIndex(source, name)) {
-    const listed = await withInput(shard, (open) => listOpen(open, undefined, SHARDS));
+    if (![...names].some((each) => passes(filter, each))) continue;
+    const listed = await withInput(shard, (open) => listOpen(open, { key: undefined, filter }, SHARDS));
     const chosen = listed.tensors.filter((tensor) => names.has(tensor.name));
     if (chosen.length < names.size)
       throw formatErrors(name)(`the shard ${quote(shard)} does not hold all of its ${names.size} tensors`);
@@ -74,7 +78,7 @@ async function listShards({ source, name }: OpenInput): Promise<ListedTensor[]> 
   return tensors;
 }
 
-async function tensorsIn(open: OpenInput, kind: Kind, key: string | undefined): Promise<ListedTensor[]> {
+async function tensorsIn(open: OpenInput, kind: Kind, { key, filter }: Choice): Promise<ListedTensor[]> {
   const { source, name } = open;
   switch (kind) {
     case 'safetensors':
@@ -87,7 +91,7 @@ async function tensorsIn(open: OpenInput, kind: Kind, key: string | undefined): 
         }),
       );
     case 'npz':
-      return withBytes(await listNpz(source, name));
+      return withBytes(await listNpz(source, name, filter));
     case 'npy':
       return listArray(source, name);
     case 'msgpack':
@@ -100,17 +104,17 @@ async function tensorsIn(open: OpenInput, kind: Kind, key: string | undefined): 
         }),
       );
     case 'json':
-      return listShards(open);
+      return listShards(open, filter);
     default:
       return withBytes(await listCheckpoint(source, name, key));
   }
 }
 
-async function listOpen(open: OpenInput, key: string | undefined, loader: Loader): Promise<Listing> {
+async function listOpen(open: OpenInput, choice: Choice, loader: Loader): Promise<Listing> {
   const kind = await weightsKind(open, loader);
   if (kind === 'unknown') throw unknownFormat(open.name);
-  if (kind !== 'checkpoint' && kind !== 'pickle') checkNoKey(key, open.name);
-  return { format: FORMATS[kind] ?? kind, tensors: await tensorsIn(open, kind, key) };
+  if (kind !== 'checkpoint' && kind !== 'pickle') checkNoKey(choice.key, open.name);
+  return { format: FORMATS[kind] ?? kind, tensors: await tensorsIn(open, kind, choice) };
 }
 
 /**
@@ -120,7 +124,7 @@ async function listOpen(open: OpenInput, key: string | undefined, loader: Loader
  * @throws TokenLearnerError as loadWeights
  */
 export async function listWeights(from: FileInput, key?: string): Promise<Listing> {
-  return withInput(from, (open) => listOpen(open, key, LISTED));
+  return withInput(from, (open) => listOpen(open, { ...EVERYTHING, key }, LISTED));
 }
 
 /** Listed tensors by name. */
@@ -133,19 +137,20 @@ export function byName(tensors: readonly ListedTensor[]): Record<string, ListedT
 /**
  * Opens a file of weights, lists its tensors, and passes them on with a function that loads those that a filter accepts, or all of them.
  *
- * @param key - the entry of a PyTorch checkpoint that holds the state dict
+ * @param choice - `key`: the entry of a PyTorch checkpoint that holds the state dict; `filter`: files and arrays without a name that it accepts
+ * are not opened
  * @throws TokenLearnerError as loadWeights; errors of `use` pass through
  */
 export async function withListedWeights<T>(
   from: FileInput,
-  key: string | undefined,
+  choice: Choice,
   use: (
     tensors: Record<string, ListedTensor>,
     load: (filter: NameFilter | undefined) => Promise<StateDict>,
   ) => Promise<T>,
 ): Promise<T> {
   return withInput(from, async (open) => {
-    const { tensors } = await listOpen(open, key, WEIGHTS);
-    return use(byName(tensors), (filter) => loadOpen(open, { key, filter }));
+    const { tensors } = await listOpen(open, choice, WEIGHTS);
+    return use(byName(tensors), (filter) => loadOpen(open, { key: choice.key, filter }));
   });
 }

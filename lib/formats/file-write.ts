@@ -119,13 +119,15 @@ async function stage(
 ): Promise<string | undefined> {
   const temporary = `${folder}${sep}.tokenlearner-${randomBytes(8).toString('hex')}.tmp`;
   let handle: FileHandle;
+  // Before it is there: a signal may come in between.
+  addStaged(temporary);
   try {
     handle = await open(temporary, 'wx+', mode);
   } catch (error) {
+    dropStaged(temporary);
     if (NO_NEW_FILE.has(codeOf(error))) return undefined;
     throw error;
   }
-  addStaged(temporary);
   try {
     try {
       // The process's umask limits the mode that open sets.

@@ -77,15 +77,16 @@ export async function readNpzFrom(
   return entries;
 }
 
-/** Reads the names, dtypes and shapes of all arrays, also of dtypes that tensors do not have, and no elements. */
+/** Reads the names, dtypes and shapes of the arrays that the filter accepts, also of dtypes that tensors do not have, and no elements. */
 export async function listNpz(
   source: ByteSource,
   name: string,
+  filter: NameFilter | undefined,
 ): Promise<{ name: string; dtype: string; shape: number[] }[]> {
   const archive = await ZipArchive.open(source, name);
   const pace = new Pace();
   const arrays: { name: string; dtype: string; shape: number[] }[] = [];
-  for (const [array, record] of arrayNames(archive, undefined, formatErrors(name))) {
+  for (const [array, record] of arrayNames(archive, filter, formatErrors(name))) {
     const head = await archive.readHead(record, MAX_START_BYTES);
     const fail = formatErrors(`${name}: ${quote(record)}`);
     arrays.push({ name: array, ...listNpy(head, archive.sizeOf(record) ?? 0, fail) });

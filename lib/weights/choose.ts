@@ -26,10 +26,21 @@ function list(items: readonly string[]): string {
   return items.slice(0, SHOWN).join(', ') + (items.length > SHOWN ? ', ...' : '');
 }
 
+/** A prefix or a name with dots, without a separator at the end. */
+function plain(text: string): string {
+  return text.replaceAll('/', '.').replace(/\.$/, '');
+}
+
 /** True if both are the same prefix, with dots or slashes, with or without a separator at the end. */
 export function isPrefix(prefix: string, other: string): boolean {
-  const plain = (text: string): string => text.replaceAll('/', '.').replace(/\.$/, '');
   return plain(prefix) === plain(other);
+}
+
+/** Accepts the names that can belong to a module with this prefix; undefined for all. */
+export function namesUnder(prefix: string | undefined): ((name: string) => boolean) | undefined {
+  if (prefix === undefined) return undefined;
+  const start = plain(prefix);
+  return (name) => plain(name).startsWith(start);
 }
 
 /**
@@ -39,14 +50,18 @@ function isDoubtful({ confidence, options }: Recognition): boolean {
   return confidence === 'possible' && options.variant !== 'a' && options.variant !== 'b';
 }
 
-/** What was found under the prefix, or anywhere. Modules whose names other models have too count only if there are no others. */
+/**
+ * What was found under the prefix, or anywhere. Where something is surer, modules whose names other models have too do not count: but of its own
+ * class those that are whole do, since they may be meant as well.
+ */
 export function surest(
   recognitions: readonly Recognition[],
   prefix: string | undefined,
 ): readonly Recognition[] {
   const here = recognitions.filter((each) => prefix === undefined || isPrefix(each.prefix, prefix));
-  const sure = here.filter((each) => !isDoubtful(each));
-  return sure.length > 0 ? sure : here;
+  const sure = new Set(here.flatMap((each) => (isDoubtful(each) ? [] : [each.module])));
+  if (sure.size === 0) return here;
+  return here.filter((each) => !isDoubtful(each) || (!each.isPart && sure.has(each.module)));
 }
 
 /** Where the names stand; nothing for the beginning. */

@@ -37,6 +37,8 @@ export interface Recognition {
   /** What stands before the names, as the state dict has it, with the separator: '' or 'params/encoder/'. */
   readonly prefix: string;
   readonly confidence: Confidence;
+  /** True if other tensors stand under the prefix too: it may be a part of something else. */
+  readonly isPart: boolean;
   /** The source of the names: the `id` of its key family, and its name for people. */
   readonly source: string;
   readonly title: string;
@@ -194,12 +196,14 @@ function examineAt(
   if (stray !== undefined) return no(`it has ${quote(stray)}, which no ${module} has`);
   const first = [...present.names.values()][0] ?? '';
   const [file] = family.keys[[...present.names.keys()][0] ?? ''] ?? [''];
+  const isPart = index.countUnder(prefix) > count;
   const recognition: Recognition = {
     module,
     form: family.form,
     options: optionsOf(family, sizes),
     prefix: index.prefixOf(first, file),
-    confidence: confidenceOf(family, sizes, index.countUnder(prefix) > count),
+    confidence: confidenceOf(family, sizes, isPart),
+    isPart,
     source: family.id,
     title,
     arithmetic: family.arithmetic,

@@ -85,6 +85,7 @@ export function* examineTokenLearners(
       options,
       prefix: index.prefixOf(layers[0]?.from[0] ?? '', FIRST),
       confidence: layers.length === 1 ? 'possible' : isSure && isAlone ? 'certain' : 'likely',
+      isPart: !isAlone,
       source: 'tokenlearner',
       title,
       arithmetic: {},

@@ -25,6 +25,7 @@ const ORDERLY: Record<string, string> = {
 };
 
 const host = (...parts: string[]): string => parts.join('.');
+const brackets = (name: string): string => `[${name}]`;
 const machine = (...parts: string[]): string => `/${parts.join('/')}`;
 
 /** name, file, its text, the complaint about it. */
@@ -136,7 +137,13 @@ const VIOLATIONS: [string, string, string, string][] = [
   [
     'a Note that does not exist',
     'native/kernels/params.hpp',
-    `// See Note ${'[Moved away]'}.`,
+    `// See Note ${brackets('Moved away')}.`,
+    'names a Note that does not exist: Moved away',
+  ],
+  [
+    'the second of two Notes, over the end of a line',
+    'native/kernels/params.hpp',
+    `// Note: ${brackets('Here')}\n// See Notes ${brackets('Here')} and\n// ${brackets('Moved away')}.`,
     'names a Note that does not exist: Moved away',
   ],
   ['a machine folder', 'scripts/a.mjs', `open('${machine('tmp', 'x')}')`, 'names a folder of one machine'],

@@ -213,15 +213,21 @@ void Batcher::start_turns(Clock::time_point now) {
 }
 
 BatchRequests Batcher::take(Lane& lane) {
-  const Lock lock = kernels::lock_soon(mutex_);
-  const Clock::time_point now = Clock::now();
-  --lane.idle_turns;
   BatchRequests batch;
-  if (!lane.state.lost) batch = queue_.take(now, [&](Device device) { return fits(lane, device); });
-  arrivals_.left(queue_.size());
-  if (!batch.empty()) begin(lane, batch, now);
-  // Requests beyond the limits, or for another device, may still wait.
-  schedule(now);
+  std::vector<RequestOutcome> late;
+  {
+    const Lock lock = kernels::lock_soon(mutex_);
+    const Clock::time_point now = Clock::now();
+    --lane.idle_turns;
+    // The timer may not have come to them yet.
+    late = expired(now);
+    if (!lane.state.lost) batch = queue_.take(now, [&](Device device) { return fits(lane, device); });
+    arrivals_.left(queue_.size());
+    if (!batch.empty()) begin(lane, batch, now);
+    // Requests beyond the limits, or for another device, may still wait.
+    schedule(now);
+  }
+  deliver(std::move(late));
   return batch;
 }
 
@@ -264,6 +270,7 @@ void Batcher::finish(Lane& lane, BatchRequests batch, std::vector<BatchResult> r
   {
     const Lock lock = kernels::lock_soon(mutex_);
     --lane.turns;
+    outcomes = expired(Clock::now());
     if (!batch.empty()) statistics_.compute_ms.add(milliseconds(computed - began));
     for (std::size_t i = 0; i < batch.size(); ++i) {
       BatchRequest& request = *batch[i];

@@ -23,8 +23,12 @@ struct Image {
   const ForwardParams* params;
   std::int64_t index;
   std::int64_t shares;
-  /** The first share of the image in the sequence of all. */
+  /** The first share of the image in the sequence of all, and of those that outlive their tasks. */
   std::int64_t first_share;
+  std::int64_t first_kept;
+
+  /** Shares of whole images do not outlive their tasks. */
+  std::int64_t kept() const { return shares == 1 ? 0 : shares; }
 };
 
 class V11Run {
@@ -42,8 +46,9 @@ class V11Run {
       const std::int64_t pixels = params.height * params.width;
       for (std::int64_t i = 0; i < params.batch; ++i) {
         const std::int64_t shares = std::clamp<std::int64_t>(pixels / (2 * plan_.panel), 1, kMostShares);
-        images_.push_back({&params, i, shares, shares_});
+        images_.push_back({&params, i, shares, shares_, kept_});
         shares_ += shares;
+        kept_ += images_.back().kept();
         pixels_ += pixels;
       }
     }
@@ -69,17 +74,12 @@ class V11Run {
     return tokens * (element_ + 2 * 8) + y_bytes_;
   }
 
-  /** Bytes of the shares of an image that outlive their tasks: shares of whole images do not. */
-  std::int64_t kept_bytes(const Image& image) const {
-    return image.shares == 1 ? 0 : image.shares * share_bytes();
-  }
-
   /** How many of the first images are a group. */
   std::size_t group_size(std::span<const Image> images, int threads) const {
-    std::int64_t bytes = kept_bytes(images[0]);
+    std::int64_t bytes = images[0].kept() * share_bytes();
     std::size_t count = 1;
     for (; count < images.size(); ++count) {
-      bytes += kept_bytes(images[count]);
+      bytes += images[count].kept() * share_bytes();
       if (bytes > kGroupBytes * threads) break;
     }
     return count;
@@ -88,15 +88,15 @@ class V11Run {
   Status run_group(std::span<const Image> images, Parallel& parallel, int threads) {
     const std::int64_t first = images.front().first_share;
     const std::int64_t shares = images.back().first_share + images.back().shares - first;
-    const bool is_split = shares > static_cast<std::int64_t>(images.size());
-    if (is_split) {
+    first_kept_ = images.front().first_kept;
+    const std::int64_t kept_shares = images.back().first_kept + images.back().kept() - first_kept_;
+    if (kept_shares > 0) {
       // This thread keeps the memory of a group for its next run. An image with larger shares has memory of its own.
       thread_local AlignedBuffer kept;
-      const std::int64_t bytes = shares * share_bytes();
+      const std::int64_t bytes = kept_shares * share_bytes();
       AlignedBuffer& buffer = bytes <= kGroupBytes * threads ? kept : large_;
       if (!buffer.reserve(static_cast<std::size_t>(bytes))) return Status::out_of_memory;
       partial_ = static_cast<char*>(buffer.data());
-      first_share_ = first;
     }
     // Some shares in a row, so that one fetches the pixels of the next.
     const std::int64_t chunk = std::max<std::int64_t>(1, shares / (8 * threads));
@@ -104,7 +104,7 @@ class V11Run {
       const std::int64_t end = std::min(shares, (task + 1) * chunk);
       for (std::int64_t i = task * chunk; i < end; ++i) share_task(first + i, i + 1 < end);
     });
-    if (is_split && !out_of_memory_) {
+    if (kept_shares > 0 && !out_of_memory_) {
       parallel.run(static_cast<std::int64_t>(images.size()), threads,
                    [&](std::int64_t task) { merge_task(images[static_cast<std::size_t>(task)]); });
     }
@@ -112,7 +112,9 @@ class V11Run {
   }
 
   /** The memory of a share that outlives its task. */
-  char* kept_share(std::int64_t share) const { return partial_ + (share - first_share_) * share_bytes(); }
+  char* kept_share(const Image& image, std::int64_t i) const {
+    return partial_ + (image.first_kept + i - first_kept_) * share_bytes();
+  }
 
   PoolShare share_at(char* memory) const {
     const std::int64_t tokens = round_up(mlp_.tokens);
@@ -152,7 +154,7 @@ class V11Run {
       out_of_memory_ = true;
       return;
     }
-    char* const kept = image.shares == 1 ? memory + plan_.bytes() + block_bytes() : kept_share(task);
+    char* const kept = image.shares == 1 ? memory + plan_.bytes() + block_bytes() : kept_share(image, share);
     const PoolShare result = share_at(kept);
     clear_largest(result);
     RowsAhead next;
@@ -242,9 +244,9 @@ class V11Run {
       out_of_memory_ = true;
       return;
     }
-    const PoolShare first = share_at(kept_share(image.first_share));
+    const PoolShare first = share_at(kept_share(image, 0));
     for (std::int64_t i = 1; i < image.shares; ++i) {
-      const PoolShare other = share_at(kept_share(image.first_share + i));
+      const PoolShare other = share_at(kept_share(image, i));
       kernels_.merge({first, other, mlp_.channels, mlp_.tokens});
     }
     finish(image, first, memory);
@@ -290,10 +292,11 @@ class V11Run {
   const std::int64_t y_bytes_;
   std::vector<Image> images_;
   std::int64_t shares_ = 0;
+  std::int64_t kept_ = 0;
   std::int64_t pixels_ = 0;
-  /** The memory of the group's shares, and the first of them. */
+  /** The memory of the group's shares that outlive their tasks, and the first of them. */
   char* partial_ = nullptr;
-  std::int64_t first_share_ = 0;
+  std::int64_t first_kept_ = 0;
   AlignedBuffer large_;
   std::atomic<bool> out_of_memory_ = false;
 };

@@ -20,8 +20,8 @@
 //              store instead of 32; pairs of pixels by one load.           instructions a pass of a warp
 //   pack       Units of 16 bytes, short divisions, 8 loads in flight.      20 to 6 us: from 115 to 13
 //                                                                          instructions an element
-//   wgmma      The second warpgroup starts later: Note [The second         Most of the 12 to 14 % in which the
-//              warpgroup starts later].                                    tensor cores had no work
+//   wgmma      The second warpgroup starts later: see its Note in          Most of the 12 to 14 % in which the
+//              maps-wgmma-pipeline.hpp.                                    tensor cores had no work
 //              A chunk's product starts before the last one has ended.     100 to 150 clocks for each chunk of
 //                                                                          512 during the other warpgroup's
 //                                                                          epilogue: 2 to 3 %

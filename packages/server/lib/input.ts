@@ -10,12 +10,12 @@ import { count } from './values';
 /** A request's input: memory of the pool, or a tensor made from numbers. */
 export type Input = Pick<InputMemory, 'tensor' | 'release'>;
 
-/** An input that does not come from the pool. */
-export function ownInput(tensor: InputMemory['tensor']): Input {
+/** An input that does not come from the pool. A model's JavaScript may keep it, or still use it after a timeout: it is left to the garbage collector. */
+export function ownInput(tensor: InputMemory['tensor'], { isNative }: Runner): Input {
   return {
     tensor,
     release: () => {
-      tensor.dispose();
+      if (isNative) tensor.dispose();
     },
   };
 }
@@ -26,13 +26,13 @@ export function ownInput(tensor: InputMemory['tensor']): Input {
  */
 export function inputMemory(
   pool: InputPool,
-  { isNative }: Runner,
+  runner: Runner,
   datatype: string,
   shape: readonly number[],
 ): InputMemory {
-  if (isNative) return pool.allocate(datatype, shape);
+  if (runner.isNative) return pool.allocate(datatype, shape);
   const tensor = Tensor.empty(shape, { dtype: dtypeOf(datatype) as FloatDType });
-  return { ...ownInput(tensor), bytes: bytesOf(tensor.data) };
+  return { ...ownInput(tensor, runner), bytes: bytesOf(tensor.data) };
 }
 
 /** A request's inputs in the order of the model's. Throws a Problem: 400. */

@@ -39,10 +39,11 @@ export type ProblemKind = keyof typeof KINDS;
 const LONGEST_MESSAGE = 800;
 /** The most characters of a client's own text in messages and in the log. */
 const LONGEST_TEXT = 100;
+const ELLIPSIS = '...';
 
-/** The text as well-formed UTF-16, cut after `most` characters. */
+/** The text as well-formed UTF-16, cut to `most` characters. */
 export function shortened(text: string, most = LONGEST_TEXT): string {
-  const short = text.length > most ? `${text.slice(0, most)}...` : text;
+  const short = text.length > most ? `${text.slice(0, most - ELLIPSIS.length)}${ELLIPSIS}` : text;
   return Buffer.from(short).toString();
 }
 

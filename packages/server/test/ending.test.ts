@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { type ClientHttp2Stream, connect } from 'node:http2';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import pino from 'pino';
@@ -31,6 +32,20 @@ it.each([
   await fetch(urlOf(server, '/v2'));
   expect(await server.close({ gracePeriodMs: 50 })).toBe(true);
   await until(() => clients.every(({ closed }) => closed));
+});
+
+it('ends the request of a client that leaves while its body is inflated', async () => {
+  const server = await start({ models: { m: smallModel() } });
+  const large = binaryMessage(Tensor.zeros([1, CHANNELS, 1024, 1024]));
+  const body = gzipSync(large.body, { level: 1 });
+  const clients = Array.from({ length: 4 }, () => new RawClient(server.address?.httpPort ?? 0));
+  for (const [i, client] of clients.entries()) {
+    await client.post(INFER, { head: { ...large.head, 'Content-Encoding': 'gzip' }, body });
+    // The server has all of it, and inflates for some hundredths of a second.
+    await new Promise((resolve) => setTimeout(resolve, 2 + 4 * i));
+    client.socket.destroy();
+  }
+  expect(await server.close({ gracePeriodMs: 10_000 })).toBe(true);
 });
 
 /** A gRPC call whose answer has begun. Nothing of it is read. */

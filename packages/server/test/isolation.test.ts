@@ -25,8 +25,8 @@ class View extends Module {
 class Previous extends Module {
   #kept: Tensor | undefined;
   override forward(x: Tensor): Promise<Tensor> {
-    const before = this.#kept ?? x.view(x.shape);
-    this.#kept = x.view(x.shape);
+    const before = this.#kept ?? x;
+    this.#kept = x;
     return Promise.resolve(before);
   }
 }

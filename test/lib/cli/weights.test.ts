@@ -103,6 +103,21 @@ describe('convert', () => {
     );
   });
 
+  test('--prefix opens neither shards nor arrays of other modules', async () => {
+    const own = tensorsOf('tokenlearner', 'v11', 'tok.');
+    await saveSafetensors(file('tok.safetensors'), own);
+    const shards = { ...Object.fromEntries(Object.keys(own).map((name) => [name, 'tok.safetensors'])) };
+    writeFileSync(
+      file('index.json'),
+      JSON.stringify({ weight_map: { ...shards, 'backbone.w': 'missing.safetensors' } }),
+    );
+    const convert = (...options: string[]): Promise<number> =>
+      run('convert', file('index.json'), file('x.npz'), '--to', 'v11', ...options);
+    expect(await convert('--prefix', 'tok')).toBe(0);
+    expect(await convert()).toBe(1);
+    expect(written.errors).toContain('missing.safetensors: cannot be read');
+  });
+
   test('--to reads the tensors of the module alone', async () => {
     const v11 = tensorsOf('tokenlearner', 'v11', 'tok.');
     await saveSafetensors(file('plain.safetensors'), { ...v11, freqs: Tensor.ones([2, 2]) });

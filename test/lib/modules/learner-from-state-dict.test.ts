@@ -68,7 +68,11 @@ test('weights of which a part would be left out, or of an incomplete other modul
 
 test('blocks of a backbone that have the names of a v1.1 do not hide the learner', () => {
   const block = new TokenLearnerV11({ dim: 16, numOutputTokens: 16, bottleneckDim: 64, device });
-  const backbone = { ...under('stages.0.', block.stateDict()), ...under('stages.1.', block.stateDict()) };
+  const gamma = Tensor.ones([16]);
+  const backbone = {
+    ...under('stages.0.', { ...block.stateDict(), gamma }),
+    ...under('stages.1.', { ...block.stateDict(), gamma }),
+  };
   for (const model of [
     new TokenLearner({ dim: 16, device }),
     new TokenLearnerV10({ dim: 16, device }),
@@ -127,6 +131,13 @@ test('weights of none, or of two', () => {
       .toJSON(),
   ).toEqual(Tensor.ones([16, 8]).toJSON());
   expectThrow(() => learnerFromStateDict(two, { prefix: 'c' }), 'ERR_STATE_DICT', '"c"');
+  // As many tokens as channels: other models have such blocks, but as parts of more.
+  const square = new TokenLearnerV11({ dim: 8, device }).stateDict();
+  expectThrow(
+    () => learnerFromStateDict({ ...under('a.', v11), ...under('b.', square) }),
+    'ERR_STATE_DICT',
+    'choose one with `prefix`: "a.", "b."',
+  );
   const plain = new TokenLearner({ dim: 4, numOutputTokens: 2, device });
   const nested = under('a.', plain.stateDict());
   expect(learnerFromStateDict(nested, { prefix: 'a' }).numOutputTokens).toBe(2);

@@ -219,7 +219,7 @@ test('a deadline rejects with ERR_TIMEOUT while nothing else happens', async () 
   await patient;
 });
 
-test.each([4, 64])('a deadline that has passed rejects, of a small input too: %i x %i', async (size) => {
+test.each([4, 64])('a deadline that has passed rejects, of a small input too: %i wide', async (size) => {
   const batcher = new Batcher(learner());
   const x = Tensor.ones([16, size, size]);
   // A small input is run when it is called.

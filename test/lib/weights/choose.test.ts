@@ -38,10 +38,12 @@ test('variants: the message names `variant`, which chooses one', () => {
   });
 });
 
-/** Blocks of a ConvNeXt by timm: a norm and an MLP. */
+/** Blocks of a ConvNeXt by timm: a norm, an MLP and a scale. */
 const blocks = {
   ...shapesOf(familyOf('svfap', 'v11'), { prefix: 'stages.0.', sizes: { C: 16, D: 64, G: 16 } }),
   ...shapesOf(familyOf('svfap', 'v11'), { prefix: 'stages.1.', sizes: { C: 16, D: 64, G: 16 } }),
+  'stages.0.gamma': { shape: [16] },
+  'stages.1.gamma': { shape: [16] },
 } as Record<string, { shape: number[] }>;
 
 test('blocks of other models that have such names do not count where a module is surer', () => {

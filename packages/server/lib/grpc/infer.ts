@@ -118,7 +118,7 @@ function inputsOf(
     for (const { expected, input, shape, bytes, data } of checked)
       made.push(
         data === undefined
-          ? typedInput(input.contents, shape, expected)
+          ? typedInput(live, input.contents, shape, expected)
           : rawInput(pool, live, data, bytes, shape, expected),
       );
     return made;
@@ -163,6 +163,7 @@ function filled(contents: InputMessage['contents']): string[] {
 }
 
 function typedInput(
+  { runner }: LiveModel,
   contents: InputMessage['contents'],
   shape: number[],
   { name, datatype }: TensorMetadata,
@@ -174,7 +175,7 @@ function typedInput(
   const other = filled(contents).find((each) => each !== field);
   if (other !== undefined)
     throw invalid(`Expected only \`${field}\` for \`${name}\` of datatype ${datatype} but received ${other}`);
-  return ownInput(tensorOfJson(name, values, shape, dtypeOf(datatype), 'message'));
+  return ownInput(tensorOfJson(name, values, shape, dtypeOf(datatype), 'message'), runner);
 }
 
 function response(model: ServedModel, id: string, results: readonly NamedTensor[]): ModelInferResponse {

@@ -1,7 +1,7 @@
 /** The HTTP server: fastify for routes, errors and limits; `infer` reads and writes the raw request itself. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Core } from '../core';
-import { Problem, type ProblemKind, problemOf } from '../problem';
+import { Problem, type ProblemKind, problemOf, shortened } from '../problem';
 import { sendProblem } from './answer';
 import { discardBody } from './discard-body';
 import { endsConnection } from './exchange';
@@ -51,7 +51,7 @@ function commonBehaviour(app: FastifyInstance, core: Core): void {
     done();
   });
   app.setNotFoundHandler(async ({ method, url }, reply) => {
-    await respond(reply, new Problem('not-found', `There is no ${method} ${url}`), core);
+    await respond(reply, new Problem('not-found', `There is no ${method} ${shortened(url)}`), core);
   });
   app.setErrorHandler(async (error, _request, reply) => {
     const problem = problemOfFastify(error);

@@ -161,7 +161,7 @@ function inputsOf(
   try {
     for (const { name, datatype, shape, binarySize, data } of matched) {
       if (binarySize === undefined) {
-        made.push(ownInput(tensorOfJson(name, data, shape, dtypeOf(datatype))));
+        made.push(ownInput(tensorOfJson(name, data, shape, dtypeOf(datatype)), live.runner));
         continue;
       }
       const memory = inputMemory(pool, live.runner, datatype, shape);

@@ -92,7 +92,8 @@ export function readBody(request: IncomingMessage, encoding: Encoding, reader: B
       else request.unpipe().on('end', finish).resume();
     };
     const onClose = (): void => {
-      if (!request.complete) fail(departed(request));
+      // `complete` tells of the parser: a body that is inflated may be whole and not be read.
+      if (!request.readableEnded) fail(departed(request));
     };
     source.on('data', onData).on('end', onEnd);
     request.on('close', onClose);
