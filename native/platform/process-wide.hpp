@@ -1,6 +1,7 @@
 // What all threads share until the process ends, and the child of fork() makes anew.
 #pragma once
 
+#include <atomic>
 #include <new>
 
 #include "platform/platform.hpp"
@@ -15,19 +16,27 @@ template <typename T>
 class ProcessWide {
  public:
   static T& get() {
-    static const bool made = make();
-    static_cast<void>(made);
-    return *instance_;
+    T* const instance = instance_.load(std::memory_order_acquire);
+    return instance != nullptr ? *instance : make();
   }
 
  private:
-  static bool make() {
-    instance_ = new T;
-    call_after_fork([] { ::new (instance_) T; });
-    return true;
+  /** Without a lock: fork() may come in the middle, and its child would wait for a thread that it does not have. */
+  static T& make() {
+    // Before there is an instance. Several threads may do it: twice is as good as once.
+    call_after_fork(renew);
+    T* const made = new T;
+    T* first = nullptr;
+    if (instance_.compare_exchange_strong(first, made, std::memory_order_acq_rel)) return *made;
+    delete made;
+    return *first;
   }
 
-  static inline T* instance_ = nullptr;
+  static void renew() {
+    if (T* const instance = instance_.load(std::memory_order_relaxed)) ::new (instance) T;
+  }
+
+  static inline std::atomic<T*> instance_ = nullptr;
 };
 
 }  // namespace tokenlearner::platform

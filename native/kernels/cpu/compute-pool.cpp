@@ -23,6 +23,9 @@ void forget_after_fork() {
   ::new (&shared_mutex) std::mutex;
 }
 
+/** When the library is loaded: later, fork() could come in the middle. */
+[[maybe_unused]] const bool registered = (platform::call_after_fork(forget_after_fork), true);
+
 }  // namespace
 
 /** Lives on the caller's stack: run() returns only when no helper uses it any more. */
@@ -57,8 +60,6 @@ ComputePool& ComputePool::shared() {
   const std::lock_guard lock(shared_mutex);
   pool = shared_pool.load(std::memory_order_relaxed);
   if (pool == nullptr) {
-    static const bool registered = (platform::call_after_fork(forget_after_fork), true);
-    static_cast<void>(registered);
     pool = new ComputePool(compute_threads().threads);
     shared_pool.store(pool, std::memory_order_release);
   }

@@ -12,6 +12,7 @@
 
 #include "engine/memory/host-blocks.hpp"
 #include "engine/memory/small-blocks.hpp"
+#include "platform/process-wide.hpp"
 
 using namespace tokenlearner;
 using namespace std::chrono_literals;
@@ -25,11 +26,11 @@ void allocate_much() {
   for (int i = 0; i < 20; ++i) free_block(allocate_block(4096, false), 4096);
 }
 
-/// True if a child process that allocates ends by itself.
-bool child_ends() {
+/// True if a child process that does this ends by itself.
+bool child_ends(void (*work)()) {
   const pid_t child = fork();
   if (child == 0) {
-    allocate_much();
+    work();
     _exit(0);
   }
   for (const auto end = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < end;) {
@@ -42,9 +43,25 @@ bool child_ends() {
   return false;
 }
 
+std::atomic<bool> is_being_made = false;
+
+struct Slow {
+  Slow() {
+    is_being_made = true;
+    std::this_thread::sleep_for(100ms);
+  }
+};
+
 }  // namespace
 
 TEST_SUITE_BEGIN("engine/fork");
+
+TEST_CASE("a child of a process whose thread is making what all threads share can make its own") {
+  std::thread thread([] { platform::ProcessWide<Slow>::get(); });
+  while (!is_being_made) std::this_thread::yield();
+  CHECK(child_ends([] { platform::ProcessWide<Slow>::get(); }));
+  thread.join();
+}
 
 TEST_CASE("a child of a process whose threads allocate can allocate too") {
   std::atomic<bool> stop = false;
@@ -55,7 +72,7 @@ TEST_CASE("a child of a process whose threads allocate can allocate too") {
     });
   }
   int ended = 0;
-  while (ended < 100 && child_ends()) ++ended;
+  while (ended < 100 && child_ends(allocate_much)) ++ended;
   stop = true;
   for (std::thread& thread : threads) thread.join();
   CHECK(ended == 100);
