@@ -1,6 +1,7 @@
 /**
  * Checks the rules of the house that no compiler checks: imports point only downward, each outside interface has
- * one place, files stay short, no file names a machine or a package registry, and each Note that a comment names exists. The rules for lib/ are in lib-layers.mjs.
+ * one place, files stay short, no file names a machine or a package registry, and each Note that a comment names exists. The
+ * rules for lib/ are in lib-layers.mjs.
  *
  *     node scripts/check-layers.mjs [--root FOLDER]
  */

@@ -43,16 +43,14 @@ export function namesUnder(prefix: string | undefined): ((name: string) => boole
   return (name) => plain(name).startsWith(start);
 }
 
-/**
- * True if other models' blocks have such names too. Where variants a and b both fit, only the variant is in doubt.
- */
+/** True if blocks of other models have such names too. Where variants a and b both fit, only the variant is in doubt. */
 function isDoubtful({ confidence, options }: Recognition): boolean {
   return confidence === 'possible' && options.variant !== 'a' && options.variant !== 'b';
 }
 
 /**
- * What was found under the prefix, or anywhere. Where something is surer, modules whose names other models have too do not count: but of its own
- * class those that are whole do, since they may be meant as well.
+ * Returns the modules under the prefix, or all of them, without the doubtful ones if there is a sure one. It keeps a doubtful one that has the
+ * class of a sure one and is not a part of something else: the caller may mean either.
  */
 export function surest(
   recognitions: readonly Recognition[],

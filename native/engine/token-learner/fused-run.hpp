@@ -1,4 +1,4 @@
-// What the fused CPU engines share.
+// Helpers of the fused CPU engines: their errors, the bound of inline runs, and the conversion of outputs.
 #pragma once
 
 #include <cstddef>

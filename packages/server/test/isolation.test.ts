@@ -1,9 +1,7 @@
 /** No answer has another request's data, whatever a model's JavaScript does with its input and its results. */
-import path from 'node:path';
-import * as grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
 import { type AnyTensor, Flatten, Module, Tensor } from 'tokenlearner';
 import type { InferenceServer } from '@tokenlearner/server';
+import { clientOf } from './grpc-support';
 import { binaryMessage, binaryReply, bodyOf, bytes, floats, INFER, jsonInput, jsonMessage } from './support';
 import { type Message, post, RawClient, start, urlOf } from './support';
 
@@ -44,39 +42,6 @@ class Around extends Module {
   override forward(x: Tensor): Promise<Tensor> {
     return Promise.resolve(Tensor.from(new Float32Array(x.data.buffer)));
   }
-}
-
-const { ModelInfer } = loadSync(path.join(__dirname, '..', 'proto', 'grpc_predict_v2.proto'), {
-  keepCase: true,
-})['inference.GRPCInferenceService'] as grpc.ServiceDefinition;
-const clients: grpc.Client[] = [];
-afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
-});
-
-interface Answer {
-  raw_output_contents: Buffer[];
-}
-
-/** Calls ModelInfer on one connection. */
-function grpcClient(server: InferenceServer): (request: object) => Promise<Answer> {
-  const client = new grpc.Client(
-    `127.0.0.1:${server.address?.grpcPort ?? 0}`,
-    grpc.credentials.createInsecure(),
-  );
-  clients.push(client);
-  const {
-    path: method,
-    requestSerialize,
-    responseDeserialize,
-  } = ModelInfer as grpc.MethodDefinition<object, Answer>;
-  return (request) =>
-    new Promise((resolve, reject) => {
-      client.makeUnaryRequest(method, requestSerialize, responseDeserialize, request, (error, answer) => {
-        if (error === null) resolve(answer ?? { raw_output_contents: [] });
-        else reject(error);
-      });
-    });
 }
 
 const filled = (value: number, length = NUMBERS): Tensor => Tensor.full([1, length], value);
@@ -124,14 +89,14 @@ describe.each(models)('a model that returns %s', (_, make) => {
   });
 
   it('gives each of many calls over gRPC its own data', async () => {
-    const call = grpcClient(server);
+    const call = clientOf(server);
     const values = Array.from({ length: 48 }, (_, i) => i + 1);
     const answers = await Promise.all(
       values.map(async (value) => {
         const x = filled(value, 10_000);
         const {
           raw_output_contents: [output],
-        } = await call(grpcRequest('m', x));
+        } = await call('ModelInfer', grpcRequest('m', x));
         return hasOnly(value, output ?? Buffer.alloc(4));
       }),
     );
@@ -143,14 +108,14 @@ it.each(['http', 'grpc'])('a model in JavaScript has input memory of its own ove
   const server = await start({
     models: { around: new Around(), native: new Flatten(), previous: new Previous() },
   });
-  const call = grpcClient(server);
+  const call = clientOf(server);
   /** Sends `length` times the value, of which memory for 1024 elements is taken. Returns the output. */
   const send = async (model: string, value: number, length: number): Promise<number[]> => {
     const x = filled(value, length);
     const output =
       protocol === 'http'
         ? binaryReply(await post(server, message(x), `/v2/models/${model}/infer`)).binary
-        : (await call(grpcRequest(model, x))).raw_output_contents[0];
+        : (await call('ModelInfer', grpcRequest(model, x))).raw_output_contents[0];
     return floats(output ?? Buffer.alloc(0));
   };
   const times = (value: number, length: number): number[] => Array.from({ length }, () => value);
@@ -190,7 +155,7 @@ describe.each(['float32', 'float64'] as const)('a permuted result in %s', (dtype
     const { outputs } = bodyOf(await post(server, binaryMessage(x)));
     expect(outputs).toMatchObject([{ shape: [length, 2], data: [...rows.data] }]);
     expect(binaryReply(await post(server, message(x))).binary).toEqual(bytes(rows as unknown as Tensor));
-    const answer = await grpcClient(server)(grpcRequest('m', x));
+    const answer = await clientOf(server)('ModelInfer', grpcRequest('m', x));
     expect(answer.raw_output_contents).toEqual([bytes(rows as unknown as Tensor)]);
   });
 });
