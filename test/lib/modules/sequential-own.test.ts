@@ -2,7 +2,7 @@
 import { Flatten, Module, ReLU, runtime, Sequential, Tensor } from '../../../lib';
 import { submit } from '../../../lib/modules/run';
 import { expectReject, expectThrow } from '../formats/support';
-import { Add, own, times, values, x } from './support';
+import { Add, collectGarbage, own, times, values, x } from './support';
 
 jest.mock('../../../lib/modules/run', () => {
   const actual = jest.requireActual<typeof import('../../../lib/modules/run')>('../../../lib/modules/run');
@@ -47,6 +47,7 @@ test('a forward that waits in a module of one’s own finishes, though a module 
       return input;
     }
   }
+  await collectGarbage();
   const before = runtime.memory().liveLayers;
   const model = new Sequential(times(2), new Gate(), times(3));
   const first = model.forward(x());
