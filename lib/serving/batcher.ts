@@ -84,9 +84,10 @@ export class Batcher {
   constructor(model: Module, options?: BatcherOptions) {
     if (!isModule(model)) throw unexpected('ERR_INVALID_ARG_TYPE', 'model', 'a module', model);
     this.#settings = checkBatcherOptions(options);
-    demandRunnable(model);
+    const { handle } = demandRunnable(model);
     this.#model = model;
-    this.#handle = binding().createBatcher(this.#settings.limits, this.#settings.devices.map(deviceCode));
+    const { limits, devices } = this.#settings;
+    this.#handle = binding().createBatcher(limits, devices.map(deviceCode), handle.id);
   }
 
   /** The module whose forward runs. */

@@ -102,6 +102,14 @@ Napi::Value Addon::create_batcher(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) -> Napi::Value {
     const BatchLimits limits = to_limits(to_config(info[0]));
     const std::vector<Device> devices = read_each(info[1], to_device);
+    const std::shared_ptr<const Op> op = unwrap(info[2]).snapshot();
+    for (const Device device : devices) {
+      if (op->can_move_to(device)) continue;
+      throw Error(ErrorCode::ERR_INVALID_ARG_VALUE,
+                  "Expected only the model's own device for `options.devices` but received " +
+                      device.to_string() +
+                      ": a compiled program runs on the device that it was compiled for");
+    }
     auto batcher = std::make_shared<Batcher>(limits, promises_);
     for (const Device device : devices) batcher->add_replica(device, executor_of(device));
     return batchers_.add(env, std::move(batcher), 0);
@@ -141,7 +149,7 @@ Napi::Value Addon::batch_forward(const Napi::CallbackInfo& info) {
     request->input_time = request->arrival - started;
     if (timeout >= 0) request->deadline = started + to_duration(timeout);
     if (request->options.runs_inline) {
-      batcher->run_inline(*request);
+      batcher->run_inline(*request, executor);
       return pending.promise;
     }
     try {

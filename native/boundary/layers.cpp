@@ -86,12 +86,13 @@ void Addon::sweep_layers(Napi::Env env) {
 }
 
 Executor& Addon::executor_of(Device device, int lanes) {
-  std::unique_ptr<Executor>& executor = executors_[{device, lanes}];
-  if (executor == nullptr) {
-    executor = std::make_unique<Executor>(device, lanes);
-    executor->set_queue_limits(queue_limits_);
-  }
-  return *executor;
+  const std::pair place(device, lanes);
+  const auto known = executors_.find(place);
+  if (known != executors_.end()) return *known->second;
+  // Made first: the system may allow no further thread.
+  auto executor = std::make_unique<Executor>(device, lanes);
+  executor->set_queue_limits(queue_limits_);
+  return *executors_.emplace(place, std::move(executor)).first->second;
 }
 
 Napi::Value Addon::create_layer(const Napi::CallbackInfo& info) {

@@ -41,6 +41,19 @@ Tensor permuted(const Tensor& tensor, const std::vector<std::size_t>& order) {
   return view;
 }
 
+/// A contiguous bool tensor whose bytes are 0 and 1. Memory of the caller's may have others, which mean true, as everywhere in this
+/// package; compiled code computes with the bytes.
+Tensor zeros_and_ones(const Tensor& tensor) {
+  if (tensor.device().is_cpu()) {
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(tensor.data());
+    if (std::all_of(bytes, bytes + tensor.numel(), [](unsigned char byte) { return byte <= 1; }))
+      return tensor;
+  }
+  Tensor bytes = tensor;
+  bytes.dtype = DType::uint8;
+  return aten::to_copy(bytes, DType::boolean, tensor.device());
+}
+
 std::vector<std::size_t> inverse(const std::vector<std::size_t>& order) {
   std::vector<std::size_t> result(order.size());
   for (std::size_t i = 0; i < order.size(); ++i) result[order[i]] = i;
@@ -108,6 +121,7 @@ Tensor AotiOp::prepared(const Tensor& input, const AotiInputSpec& spec) const {
   const bool aligned =
       input.device().is_cpu() || reinterpret_cast<std::uintptr_t>(input.data()) % kCudaAlignment == 0;
   if (!in_order.is_contiguous() || !aligned) in_order = aten::clone(in_order);
+  if (in_order.dtype == DType::boolean) in_order = zeros_and_ones(in_order);
   // The compiled code reads with the strides of a tensor without gaps, also where a size is 1.
   in_order.strides = contiguous_strides(in_order.shape);
   return permuted(in_order, inverse(spec.order));

@@ -52,6 +52,7 @@ class AotiOp final : public Op {
   JoinTrial* join_trial() const override { return trial_.get(); }
   int64_t most_joined() const override;
   bool runs_anywhere() const override { return false; }
+  bool can_move_to(Device device) const override { return device == placement().device; }
   int lanes() const override { return source_.device.is_cpu() ? source_.instances : 1; }
   std::vector<Tensor> host_parameters() const override;
   std::shared_ptr<const Op> with_values(const std::vector<Tensor>& values) const override;

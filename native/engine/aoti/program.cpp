@@ -102,6 +102,7 @@ AotiProgram::AotiProgram(AotiSource source, std::shared_ptr<const AotiLibrary> l
     read_constants();
     if (!given_.empty()) load_given();
     check_weights();
+    synchronize_default_stream(source_.device);
   } catch (...) {
     static_cast<void>(library_->destroy(container_));
     throw;
@@ -294,6 +295,8 @@ void AotiProgram::update(const std::vector<std::size_t>& positions, const std::v
   const TorchDeviceGuard guard(source_.device);
   library_->call("take new weights", library_->update_constants, container_, entries.data(), entries.size(),
                  false, false);
+  // Before a run reads them, and before the tensors here are freed.
+  synchronize_default_stream(source_.device);
   constants_.clear();
   read_constants();
 }

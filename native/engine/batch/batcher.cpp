@@ -42,8 +42,8 @@ class Batcher::Turn final : public Job {
     }
     computed_ = Clock::now();
     // Free the inputs here, not on the thread that handles the results.
-    for (const auto& request : batch_) {
-      if (results_.empty() || !may_fail_over(*request)) request->inputs.clear();
+    for (std::size_t i = 0; i < batch_.size(); ++i) {
+      if (!may_fail_over(*batch_[i], results_[i].failure)) batch_[i]->inputs.clear();
     }
   }
 
@@ -58,8 +58,8 @@ class Batcher::Turn final : public Job {
   bool is_limited() const override { return false; }
 
  private:
-  bool may_fail_over(const BatchRequest& request) const {
-    const std::optional<Failure>& failure = results_.front().failure;
+  /// A batch runs in parts after a failure, so that its requests may end in different ways.
+  bool may_fail_over(const BatchRequest& request, const std::optional<Failure>& failure) const {
     return batcher_->has_replicas_ && failure && failure->code == ErrorCode::ERR_DEVICE_LOST &&
            !request.failed_over;
   }
@@ -113,8 +113,7 @@ void Batcher::submit(std::shared_ptr<BatchRequest> request, Executor& executor) 
   const Lock lock = kernels::lock_soon(mutex_);
   require_room(request->bytes);
   if (request->deadline || delay_.count() > 0) start_timer();
-  if (!has_replicas_ && lane_of(request->device) == nullptr)
-    lanes_.push_back(std::make_unique<Lane>(request->device, executor));
+  if (!has_replicas_) lane_of(request->device, executor);
   ++statistics_.requests;
   if (request->deadline) deadlines_.insert(request.get());
   queue_.add(std::move(request));
@@ -128,7 +127,7 @@ bool Batcher::is_free() const {
   return queue_.size() == 0 && !queue_.held() && running_.empty() && delay_.count() == 0 && !has_replicas_;
 }
 
-void Batcher::run_inline(BatchRequest& request) {
+void Batcher::run_inline(BatchRequest& request, Executor& executor) {
   std::vector<RequestOutcome> outcomes(1);
   RequestOutcome& outcome = outcomes.front();
   outcome.completion = std::move(request.completion);
@@ -149,6 +148,9 @@ void Batcher::run_inline(BatchRequest& request) {
     BatcherStatistics& s = statistics_;
     ++s.requests;
     ++s.batches;
+    BatcherDeviceState& device = lane_of(request.device, executor).state;
+    ++device.batches;
+    device.images += static_cast<uint64_t>(request.size.images);
     s.batch_requests.add(1);
     s.batch_images.add(static_cast<double>(request.size.images));
     s.queue_ms.add(0);
@@ -175,10 +177,10 @@ bool Batcher::all_lost() const {
 
 bool Batcher::fits(const Lane& lane, Device device) const { return has_replicas_ || lane.device() == device; }
 
-Batcher::Lane* Batcher::lane_of(Device device) {
+Batcher::Lane& Batcher::lane_of(Device device, Executor& executor) {
   const auto found = std::find_if(lanes_.begin(), lanes_.end(),
                                   [device](const auto& lane) { return lane->device() == device; });
-  return found == lanes_.end() ? nullptr : found->get();
+  return found != lanes_.end() ? **found : *lanes_.emplace_back(std::make_unique<Lane>(device, executor));
 }
 
 Batcher::Lane* Batcher::least_loaded(Clock::time_point now) {

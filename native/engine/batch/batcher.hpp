@@ -2,7 +2,7 @@
 //
 // Note: [Turns]
 // A batcher owns no computing thread. While a batch is ready it keeps a turn, a Job, in the queue of a device's
-// executor: one for the CPU, two for a CUDA device, so that one batch is copied while another computes. A turn
+// executor: one for each of its threads on the CPU, two for a CUDA device, so that one batch is copied while another computes. A turn
 // takes its batch only when the executor's thread starts it. So a batch holds all that arrived while the device
 // was busy, and a device with work never waits (but for some microseconds: see Note [Bursts] in arrivals.hpp). A
 // plain forward on the same device takes its place between turns.
@@ -71,8 +71,8 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   /// True if nothing waits or runs, and a request need not wait for others.
   bool is_free() const;
 
-  /// Runs a request on the calling thread at once: a batch of its own. Precondition: is_free(). Any thread.
-  void run_inline(BatchRequest& request);
+  /// Runs a request on the calling thread at once: a batch of its own. `executor` is that of its device. Precondition: is_free(). Any thread.
+  void run_inline(BatchRequest& request, Executor& executor);
 
   /// Removes a waiting request, or makes a running one drop its outputs; it fails with ERR_CLOSED. False if there
   /// is no such request. Any thread.
@@ -103,7 +103,8 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
     std::size_t running_images = 0;
 
     Device device() const { return state.device; }
-    int depth() const { return device().is_cuda() ? 2 : 1; }
+    /// The most turns at a time. See Note [Turns].
+    int depth() const { return device().is_cuda() ? 2 : executor.lanes(); }
   };
 
   struct EarlierDeadline {
@@ -119,7 +120,8 @@ class Batcher : public std::enable_shared_from_this<Batcher> {
   /// True if no replica is left.
   bool all_lost() const;
   bool fits(const Lane& lane, Device device) const;
-  Lane* lane_of(Device device);
+  /// That of a device, made at its first request. Only without replicas.
+  Lane& lane_of(Device device, Executor& executor);
   /// Gives turns to the lanes while batches are ready, and lets the timer know what comes next. Call it after each change.
   void schedule(Clock::time_point now);
   void start_turns(Clock::time_point now);

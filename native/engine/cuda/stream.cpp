@@ -67,6 +67,11 @@ void synchronize(Device device) {
   check_torch(torch().torch_cuda_stream_synchronize(current_stream(device), device.index), "synchronize");
 }
 
+void synchronize_default_stream(Device device) {
+  if (device.is_cpu()) return;
+  check_torch(torch().torch_cuda_stream_synchronize(nullptr, device.index), "synchronize");
+}
+
 bool is_lost(Device device) { return device.is_cuda() && (lost_devices.load() & bit_of(device)) != 0; }
 
 void check_not_lost(Device device) {

@@ -24,6 +24,10 @@ bool adopt_stream(Device device) noexcept;
 /// failed.
 void synchronize(Device device);
 
+/// Waits for the device's default stream, on which compiled programs copy their weights: this thread's stream does not wait for it.
+/// Throws as synchronize() does.
+void synchronize_default_stream(Device device);
+
 /// Keeps host memory that a copy on this thread's stream uses, until this thread's next synchronize(device).
 void keep_until_synchronized(Device device, const Storage& host);
 

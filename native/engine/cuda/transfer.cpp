@@ -5,6 +5,7 @@
 
 #include "engine/cuda/faults.hpp"
 #include "engine/cuda/stream.hpp"
+#include "engine/torch/abi.hpp"
 #include "kernels/cuda/copy.hpp"
 #include "kernels/cuda/device.hpp"
 
@@ -37,6 +38,8 @@ bool can_start_copies(Device device) {
 void start_copy(Device device, const Storage& host, void* target, const void* source, std::size_t bytes) {
   if (bytes == 0) return;
   keep_until_synchronized(device, host);
+  // The default stream is that of the current device.
+  const TorchDeviceGuard guard(device);
   if (cuda::copy_async(target, source, bytes, current_stream(device)) == kernels::Status::ok) return;
   throw error_of("A copy between host and " + device.to_string(), cuda::last_error());
 }

@@ -48,6 +48,9 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
+  /// The threads: at least one, fewer than asked for if the system allows no more. Any thread.
+  int lanes() const { return static_cast<int>(threads_.size()); }
+
   /// Sets the limits for waiting requests. Any thread.
   void set_queue_limits(QueueLimits limits);
 

@@ -64,6 +64,11 @@ bool GraphOp::runs_anywhere() const {
                      [](const Graph::Node& node) { return node.op->runs_anywhere(); });
 }
 
+bool GraphOp::can_move_to(Device device) const {
+  return std::all_of(graph_.nodes.begin(), graph_.nodes.end(),
+                     [device](const Graph::Node& node) { return node.op->can_move_to(device); });
+}
+
 int GraphOp::lanes() const {
   int most = 1;
   for (const Graph::Node& node : graph_.nodes) most = std::max(most, node.op->lanes());

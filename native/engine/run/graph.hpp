@@ -34,6 +34,7 @@ class GraphOp final : public Op {
   explicit GraphOp(Graph graph);
   Outputs run(Inputs inputs, const CallOptions& options) const override;
   bool runs_anywhere() const override;
+  bool can_move_to(Device device) const override;
   int lanes() const override;
   std::optional<int64_t> joined_rank(int64_t rank) const override;
   bool takes_any_size() const override;

@@ -97,6 +97,9 @@ class Op {
   /// True if the operator has no parameters. Then it runs on the device of its first input.
   virtual bool runs_anywhere() const { return parameters_.empty(); }
 
+  /// False if no copy of the operator runs on this device: see relocated().
+  virtual bool can_move_to(Device) const { return true; }
+
   /// The threads of the CPU that may run it side by side.
   virtual int lanes() const { return 1; }
 

@@ -184,6 +184,15 @@ describeWithPrograms(
       expect((await ids.forward(Tensor.zeros([1, 5], { dtype: 'int64' }), mask)).shape).toEqual([1, 8]);
     });
 
+    test('any byte but 0 is true in a bool input, as everywhere else', async () => {
+      const model = await load(programs().words.file);
+      const ids = Tensor.full([1, 5], 3n, { dtype: 'int64' });
+      const right = numbers(await model.forward(ids, Tensor.from([[true, false, true, true, true]])));
+      const bytes = Tensor.from(new Uint8Array([255, 0, 2, 128, 1]), [1, 5], { dtype: 'bool' });
+      expect(numbers(await model.forward(ids, bytes))).toEqual(right);
+      expect(numbers(model.forwardSync(ids, bytes))[0]).toBe(right[0]);
+    });
+
     test('a signal and a timeout', async () => {
       const model = await load(programs().vit.file);
       const x = Tensor.randn([64, 3, 32, 32]);

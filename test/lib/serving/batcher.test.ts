@@ -305,6 +305,12 @@ test('methods refuse another `this`, and a batcher cannot be cloned', async () =
   expect(() => structuredClone(batcher)).toThrow(/Batcher/);
 });
 
+test('the statistics of the device count requests that run at once', async () => {
+  const batcher = new Batcher(learner());
+  for (let i = 0; i < 3; i++) await batcher.forward(Tensor.randn([2, 16, 2, 2]));
+  expect(batcher.stats()).toMatchObject({ batches: 3, devices: [{ device: 'cpu', batches: 3, images: 6 }] });
+});
+
 test('devices: a batcher on the CPU by name follows loadStateDict', async () => {
   const [model, other] = [learner(), learner()];
   const batcher = new Batcher(model, { devices: ['cpu'] });

@@ -256,6 +256,55 @@ TEST_CASE(
   CHECK(f.batcher->state().queued == 0);
 }
 
+TEST_CASE("requests of a batch that runs in parts move to another device, each by its own failure") {
+  Fixture f;
+  Executor second(Device::cpu());
+  f.batcher->add_replica(Device::cpu(), *f.executor);
+  f.batcher->add_replica(Device::cpu(), second);
+  std::atomic<int> runs = 0;
+  const auto op = list_op([&](const std::vector<float>&) {
+    const int run = ++runs;
+    if (run == 1) throw Error(ErrorCode::ERR_OUT_OF_MEMORY, "too many");
+    if (run == 3) throw Error(ErrorCode::ERR_DEVICE_LOST, "gone");
+  });
+  f.batcher->hold(4);
+  std::vector<std::future<Outcome>> outcomes;
+  for (int i = 0; i < 4; ++i) outcomes.push_back(f.submit(op, static_cast<float>(i)));
+  for (int i = 0; i < 4; ++i) CHECK(is(outcomes[static_cast<std::size_t>(i)], static_cast<float>(i + 1)));
+  CHECK(runs == 4);
+}
+
+TEST_CASE("an executor with several threads runs as many batches at a time") {
+  BatchLimits limits = {};
+  limits.images = 1;
+  Fixture f(limits);
+  f.executor = std::make_unique<Executor>(Device::cpu(), 2);
+  std::atomic<int> waiting = 0;
+  std::promise<void> met;
+  const std::shared_future<void> both = met.get_future().share();
+  const auto op = list_op([&](const std::vector<float>&) {
+    if (++waiting == 2) met.set_value();
+    if (both.wait_for(10s) != std::future_status::ready) throw Error(ErrorCode::ERR_TIMEOUT, "alone");
+  });
+  auto first = f.submit(op, 1);
+  auto other = f.submit(op, 2);
+  CHECK(is(first, 2.0F));
+  CHECK(is(other, 3.0F));
+}
+
+TEST_CASE("a request that runs at once is counted for its device") {
+  Fixture f;
+  Batched made = batched(list_op(), 1, 1);
+  f.batcher->run_inline(*made.request, f.lane());
+  CHECK(is(made.outcome, 2.0F));
+  auto queued = f.submit(list_op(), 4);
+  CHECK(is(queued, 5.0F));
+  const std::vector<BatcherDeviceState> devices = f.batcher->state().devices;
+  CHECK(devices.size() == 1);
+  CHECK(devices[0].batches == 2);
+  CHECK(devices[0].images == 2);
+}
+
 TEST_CASE("many threads submit, cancel and ask at once: each request is settled once") {
   BatchLimits limits = {};
   limits.images = 7;

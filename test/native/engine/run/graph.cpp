@@ -56,6 +56,21 @@ TEST_CASE("several inputs, several outputs of a node, and outputs in any order")
   CHECK(run(graph, {1, 2}) == std::vector<float>{201, 20, 201, 1});
 }
 
+TEST_CASE("a graph moves to a device if all its nodes do") {
+  class Fixed final : public Op {
+   public:
+    Fixed() : Op({}, {}) {}
+    Outputs run(Inputs inputs, const CallOptions&) const override { return {inputs[0]}; }
+    std::shared_ptr<const Op> with(Placement, std::vector<Tensor>) const override { return nullptr; }
+    bool can_move_to(Device device) const override { return device.is_cpu(); }
+  };
+  const Device gpu = Device::cuda(1);
+  CHECK(GraphOp(chain({plus(1)})).can_move_to(gpu));
+  const GraphOp fixed(chain({plus(1), std::make_shared<Fixed>()}));
+  CHECK(fixed.can_move_to(Device::cpu()));
+  CHECK(!fixed.can_move_to(gpu));
+}
+
 TEST_CASE("a value is dropped after its last use") {
   std::weak_ptr<void> first;
   const auto maker = op([&](Inputs) {
