@@ -125,7 +125,13 @@ export async function makePrograms<N extends ProgramName>(names: readonly N[]): 
   const all = names.flatMap((name) => [...(PARTS[name] ?? []), name]);
   await withLock(path.join(folder, 'programs.lock'), async () => {
     const missing = [...new Set(all)].filter((name) => !isCompiled(folder, name));
-    if (missing.length > 0) await runPython(['-I', SCRIPT, folder, ...missing]);
+    // Two processes: each compiles one program after the other. What consists of others comes last.
+    const single = missing.filter((name) => PARTS[name as ProgramName] === undefined);
+    const compile = async (chosen: readonly string[]) => {
+      if (chosen.length > 0) await runPython(['-I', SCRIPT, folder, ...chosen]);
+    };
+    await Promise.all([0, 1].map((half) => compile(single.filter((_, i) => i % 2 === half))));
+    await compile(missing.filter((name) => !single.includes(name)));
   });
   const program = (name: string) => ({
     file: path.join(folder, `${name}.pt2`),
