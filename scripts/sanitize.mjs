@@ -1,10 +1,10 @@
 /**
- * `npm run test:sanitize -- address|thread [--quick]`: builds the native code with sanitizers and runs the tests under them.
+ * `npm run test:sanitize -- address|thread [--quick] [--build]`: builds the native code with sanitizers and runs the tests under them.
  *
  * "address" (AddressSanitizer and UndefinedBehaviorSanitizer): CTest, then the suites of test/lifetime that do not measure
  * memory, on an addon built with it, with its runtime preloaded into Node. "thread" (ThreadSanitizer): CTest, without the tests of the
  * CUDA kernels on the host, which are fibers of one thread. The first finding of a sanitizer ends the program under test. --quick
- * leaves those tests out in both.
+ * leaves those tests out in both. --build builds, and runs nothing.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -63,7 +63,10 @@ function preloaded() {
 }
 
 await main(async () => {
-  const { values, positionals } = commandLine({ quick: { type: 'boolean' } }, { allowPositionals: true });
+  const { values, positionals } = commandLine(
+    { quick: { type: 'boolean' }, build: { type: 'boolean' } },
+    { allowPositionals: true },
+  );
   const [kind = 'nothing'] = positionals;
   if (kind !== 'address' && kind !== 'thread') {
     throw new SetupError(`Expected address or thread but received ${kind}`);
@@ -77,6 +80,7 @@ await main(async () => {
     `Building with ${kind === 'address' ? 'AddressSanitizer and UndefinedBehaviorSanitizer' : 'ThreadSanitizer'}`,
   );
   build(kind, folder, includeDir, portable ? ['tokenlearner', 'portable-tests'] : []);
+  if (values.build === true) return;
   const env = { ...process.env, ...OPTIONS };
   const chosenTests = ['--parallel', '2', ...(portable ? ['--label-regex', 'portable'] : [])];
   mkdirSync(RESULTS, { recursive: true });

@@ -126,7 +126,7 @@ export async function makePrograms<N extends ProgramName>(names: readonly N[]): 
   await withLock(path.join(folder, 'programs.lock'), async () => {
     const missing = [...new Set(all)].filter((name) => !isCompiled(folder, name));
     // Two processes: each compiles one program after the other. What consists of others comes last.
-    const single = missing.filter((name) => PARTS[name as ProgramName] === undefined);
+    const single = missing.filter((name) => PARTS[name] === undefined);
     const compile = async (chosen: readonly string[]) => {
       if (chosen.length > 0) await runPython(['-I', SCRIPT, folder, ...chosen]);
     };
