@@ -227,6 +227,37 @@ it.each([
   expect(await server.exitCode()).toBe(0);
 });
 
+it.each([
+  ['mjs', "export { model as default } from './shared.mjs';"],
+  ['mjs', "import { model, Sequential } from './shared.mjs'; export default () => new Sequential(model);"],
+  ['cjs', "module.exports = require('./shared.cjs').model;"],
+])('leaves a module that two programs share, %s: %s', async (ending, program) => {
+  const [dependency = '', a = '', b = ''] = ['shared', 'a', 'b'].map((name) =>
+    path.join(folder, `${name}.${ending}`),
+  );
+  const index = JSON.stringify(path.join(ROOT, 'dist', ending === 'mjs' ? 'index.mjs' : 'index.js'));
+  const make = `new TokenLearner({ dim: ${CHANNELS}, device: 'cpu' })`;
+  writeFileSync(
+    dependency,
+    ending === 'mjs'
+      ? `import { Sequential, TokenLearner } from ${index}; export { Sequential }; export const model = ${make};`
+      : `const { TokenLearner } = require(${index}); exports.model = ${make};`,
+  );
+  for (const file of [a, b]) writeFileSync(file, program);
+  const server = new Process('-m', `m=${a}`, '-m', `other=${b}`);
+  const client = new RawClient(await server.port());
+  const first = await infer(client);
+  expect(first.status).toBe(200);
+  for (const times of [1, 2]) {
+    server.child.kill('SIGHUP');
+    await server.line('models loaded again', times);
+    expect(await infer(client)).toEqual(first);
+  }
+  client.close();
+  server.child.kill('SIGTERM');
+  expect(await server.exitCode()).toBe(0);
+});
+
 describe('a JavaScript module with a timer that goes on', () => {
   let file: string;
   beforeAll(() => {

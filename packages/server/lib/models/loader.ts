@@ -8,7 +8,10 @@ import { type ModelFile, type ModelSource, PACKAGE_OPTIONS, WEIGHTS_OPTIONS } fr
 
 const PROGRAM = /\.[mc]?js$/;
 
-/** A module to serve. The server disposes only those that it has made. */
+/**
+ * A module to serve. The server disposes only those that it has made itself: from weights, and from compiled programs. One of a program
+ * may be in use elsewhere: a file that the program imports runs once in a process, so what it exports is the same at each load.
+ */
 export interface Loaded {
   module: Module;
   isOwn: boolean;
@@ -18,13 +21,10 @@ export interface Loaded {
 export async function load(source: ModelSource): Promise<Loaded> {
   if (source instanceof Module) return { module: source, isOwn: false };
   const file = typeof source === 'string' ? { path: source } : source;
-  return { module: await read(file), isOwn: true };
-}
-
-async function read(file: ModelFile): Promise<Module> {
-  if (file.path.endsWith('.pt2')) return fromPackage(file);
+  if (file.path.endsWith('.pt2')) return { module: await fromPackage(file), isOwn: true };
   refuse(file, PACKAGE_OPTIONS, 'they are for .pt2 packages');
-  return PROGRAM.test(file.path) ? fromProgram(file) : fromWeights(file);
+  if (PROGRAM.test(file.path)) return { module: await fromProgram(file), isOwn: false };
+  return { module: await fromWeights(file), isOwn: true };
 }
 
 /** Throws ERR_INVALID_ARG_VALUE if one of these options is given. */
