@@ -239,6 +239,32 @@ it('cancels what a client no longer waits for', async () => {
   gate.open();
 });
 
+it.each(['gzip', 'deflate'])(
+  'counts a client that leaves during %s of its answer as cancelled',
+  async (encoding) => {
+    const results: Tensor[] = [];
+    class Large extends Gate {
+      override async forward(): Promise<Tensor> {
+        const result = await Tensor.randnAsync([2 ** 21]);
+        results.push(result);
+        return result;
+      }
+    }
+    const server = await start({ models: { m: new Large() }, grpcPort: false });
+    const client = new RawClient(server.address?.httpPort ?? 0);
+    const { head, body } = binaryMessage(x, {}, { parameters: { binary_data_output: true } });
+    await client.post(INFER, { head: { ...head, 'Accept-Encoding': encoding }, body });
+    // Compressing takes some tenths of a second from then on.
+    await until(() => results.length === 1);
+    client.close();
+    let metrics = '';
+    while (!metrics.includes('tokenlearner_requests_under_way{model="m",version="1"} 0'))
+      metrics = await metricsOf(server);
+    expect(metrics).toContain('nv_inference_request_failure{model="m",version="1",reason="CANCELED"} 1');
+    expect(metrics).toContain('nv_inference_request_success{model="m",version="1"} 0');
+  },
+);
+
 it('gives up on a body that never ends', async () => {
   const server = await start({ models: { m: smallModel() }, requestTimeoutMs: 300, grpcPort: false });
   const client = new RawClient(server.address?.httpPort ?? 0);

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, deflate, gzip } from 'node:zlib';
+import type { AbortSignalLike } from 'tokenlearner';
 import { datatypeOf, elementsOf } from '../datatypes';
 import type { NamedTensor } from '../models/live-model';
 import { VERSION } from '../models/served-model';
@@ -63,12 +64,20 @@ export function acceptedEncoding(accept: string | string[] | undefined): 'gzip' 
   return takes('gzip') ? 'gzip' : takes('deflate') ? 'deflate' : undefined;
 }
 
-/** Sends an answer, compressed if the client asks for it. `closes` says whether the connection then ends. */
+/** How to send an answer. */
+export interface Sending {
+  encoding: 'gzip' | 'deflate' | undefined;
+  /** Aborted when the client goes away. */
+  signal: AbortSignalLike;
+  /** True if the connection ends after the answer. */
+  closes: () => boolean;
+}
+
+/** Sends an answer, compressed if the client asks for it. Throws the signal's reason if the client goes away meanwhile. */
 export async function sendAnswer(
   response: ServerResponse,
   { json, binary }: EncodedAnswer,
-  encoding: 'gzip' | 'deflate' | undefined,
-  closes: () => boolean,
+  { encoding, signal, closes }: Sending,
 ): Promise<void> {
   const headers: Record<string, string | number> =
     binary.length === 0
@@ -80,6 +89,8 @@ export async function sendAnswer(
     return;
   }
   const body = await compressors[encoding](Buffer.concat(parts), { level: constants.Z_BEST_SPEED });
+  // The caller chooses the reason.
+  if (signal.aborted) throw signal.reason;
   send(response, 200, { ...headers, 'content-encoding': encoding }, [body], closes());
 }
 

@@ -109,9 +109,11 @@ async function answer(
     } finally {
       for (const { tensor } of results) tensor.dispose();
     }
-    await sendAnswer(response, encoded, acceptedEncoding(request.headers['accept-encoding']), () =>
-      endsConnection(request, core.lifecycle),
-    );
+    await sendAnswer(response, encoded, {
+      encoding: acceptedEncoding(request.headers['accept-encoding']),
+      signal,
+      closes: () => endsConnection(request, core.lifecycle),
+    });
   } finally {
     for (const input of inputs) input.release(isDone);
   }
