@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import perfHooks from 'node:perf_hooks';
 import { propagation, trace } from '@opentelemetry/api';
 import {
   BasicTracerProvider,
@@ -65,6 +66,21 @@ it("counts with Triton's names", async () => {
   expect(
     [...found.keys()].some((name) => name.startsWith('tokenlearner_event_loop_delay_seconds_bucket')),
   ).toBe(true);
+});
+
+it('measures the process once, for all servers', async () => {
+  const models = { m: smallModel() };
+  const first = await start({ models, grpcPort: false });
+  const monitors = jest.spyOn(perfHooks, 'monitorEventLoopDelay');
+  const observers = jest.spyOn(perfHooks.PerformanceObserver.prototype, 'observe');
+  const second = await start({ models, grpcPort: false });
+  const calls = [monitors.mock.calls.length, observers.mock.calls.length];
+  jest.restoreAllMocks();
+  expect(calls).toEqual([0, 0]);
+  await first.close();
+  const page = await text(urlOf(second, '/metrics'));
+  for (const name of ['nodejs_eventloop_lag_p99_seconds', 'process_cpu_seconds_total'])
+    expect([...samples(page).keys()]).toContain(name);
 });
 
 it('moves the metrics to a port of their own', async () => {

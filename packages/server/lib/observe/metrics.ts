@@ -56,14 +56,28 @@ function labelsOf(model: ServedModel): Labels {
   return { model: model.name, version: VERSION };
 }
 
+let processRegistry: Registry | undefined;
+
+/**
+ * prom-client's default metrics, made once for the process: it never stops what measures them. Each time a server is asked for them,
+ * those of the event loop begin anew for all servers.
+ */
+function processMetrics(): Registry {
+  if (processRegistry === undefined) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
+}
+
 /** The metrics of one server. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #process = processMetrics();
   readonly #stopSampling: () => void;
 
   constructor(core: Core) {
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry });
     const models = core.models.all();
     const each = (set: (labels: Labels, s: ModelStatistics, b: Figures) => void): void => {
       for (const model of models) set(labelsOf(model), model.statistics, model.figures());
@@ -109,7 +123,7 @@ export class Metrics {
   route(app: FastifyInstance): void {
     app.get('/metrics', async (_request, reply) => {
       void reply.header('content-type', this.#registry.contentType);
-      return this.#registry.metrics();
+      return Registry.merge([this.#process, this.#registry]).metrics();
     });
   }
 
