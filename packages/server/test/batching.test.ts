@@ -1,6 +1,6 @@
 /** Requests of many clients in common batches. */
 import pino from 'pino';
-import { Module, Sequential, Tensor, TokenLearnerV11 } from 'tokenlearner';
+import { Batcher, Module, Sequential, Tensor, TokenLearnerError, TokenLearnerV11 } from 'tokenlearner';
 import { createServer, type InferenceServer } from '@tokenlearner/server';
 import {
   binaryMessage,
@@ -174,4 +174,29 @@ it('refuses a device of its own for a model that runs on `devices`', () => {
       message: expect.stringContaining('not both') as string,
     }) as Error,
   );
+});
+
+it.each<[string, { devices?: ['cpu'] }, boolean[], number]>([
+  ['one of its devices works', { devices: ['cpu'] }, [true, true, false], 200],
+  ['all of its devices are lost', { devices: ['cpu'] }, [true, true], 503],
+  ['its only device is lost, of which the batcher does not tell', {}, [false], 503],
+])('a server whose request met a lost device: %s', async (_, options, lost, health) => {
+  const server = await start({ models: { m: model }, grpcPort: false, ...options });
+  const batcher = new Batcher(model);
+  const stats = batcher.stats();
+  await batcher.close();
+  jest
+    .spyOn(Batcher.prototype, 'forward')
+    .mockRejectedValue(new TokenLearnerError('ERR_DEVICE_LOST', 'The device is lost'));
+  const counts = { running: 0, batches: 0, images: 0 };
+  const devices = lost.map((each, i) => ({ device: `cuda:${i}` as const, ...counts, lost: each }));
+  jest.spyOn(Batcher.prototype, 'stats').mockReturnValue({ ...stats, devices });
+  try {
+    const { status } = await post(server, binaryMessage(Tensor.ones([1, CHANNELS, 2, 2])));
+    const live = await fetch(urlOf(server, '/v2/health/live'));
+    const ready = await fetch(urlOf(server, '/v2/models/m/ready'));
+    expect([status, live.status, ready.status]).toEqual([503, health, health]);
+  } finally {
+    jest.restoreAllMocks();
+  }
 });

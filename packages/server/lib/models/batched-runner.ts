@@ -18,6 +18,7 @@ export class BatchedRunner implements Runner {
   readonly isNative = true;
   readonly #batcher: Batcher;
   readonly #levels: number;
+  readonly #hasReplicas: boolean;
   /** Requests that are not settled, and the bytes of their inputs. */
   #outstanding = 0;
   #outstandingBytes = 0;
@@ -25,6 +26,7 @@ export class BatchedRunner implements Runner {
   constructor(module: Module, options: BatchingOptions & RunnerLimits) {
     this.#batcher = new Batcher(module, options);
     this.#levels = options.priorityLevels ?? 1;
+    this.#hasReplicas = options.devices !== undefined;
   }
 
   async forward(inputs: readonly AnyTensor[], { priority, ...own }: RunOptions): Promise<RunResult> {
@@ -38,6 +40,11 @@ export class BatchedRunner implements Runner {
       this.#outstanding -= 1;
       this.#outstandingBytes -= bytes;
     }
+  }
+
+  /** Without `devices` the batcher does not tell which are lost. */
+  hasOtherDevice(): boolean {
+    return this.#hasReplicas && this.#batcher.stats().devices.some(({ lost }) => !lost);
   }
 
   figures(): Figures {

@@ -53,7 +53,7 @@ export class LiveModel {
     this.metadata = metadataOf(module);
   }
 
-  /** True once a request has failed since its device was lost, and no other one took it: a process does not get such a device back. */
+  /** True once a request has failed since its device was lost, and the model has no other one: a process does not get such a device back. */
   get isLost(): boolean {
     return this.#isLost;
   }
@@ -87,12 +87,15 @@ export class LiveModel {
     try {
       return await this.#run(inputs, { ...call, ...(limit === undefined ? {} : { timeoutMs: limit }) });
     } catch (error) {
-      if (!this.#isLost && error instanceof TokenLearnerError && error.code === 'ERR_DEVICE_LOST') {
-        this.#isLost = true;
-        this.#onLost();
-      }
+      if (error instanceof TokenLearnerError && error.code === 'ERR_DEVICE_LOST') this.#noteLoss();
       throw error;
     }
+  }
+
+  #noteLoss(): void {
+    if (this.#isLost || this.runner.hasOtherDevice()) return;
+    this.#isLost = true;
+    this.#onLost();
   }
 
   async #run(inputs: readonly AnyTensor[], { outputs, ...call }: Call): Promise<NamedTensor[]> {

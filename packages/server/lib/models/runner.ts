@@ -30,6 +30,8 @@ export interface Runner {
    * and the signal's reason.
    */
   forward(inputs: readonly AnyTensor[], options: RunOptions): Promise<RunResult>;
+  /** To be asked once a request has failed with ERR_DEVICE_LOST: true if another device of the model takes the next ones. */
+  hasOtherDevice(): boolean;
   figures(): Figures;
   /** What waits. Not `exact` is cheap, for each new request, and may count those that run. */
   waiting(exact: boolean): Pick<Figures, 'queued' | 'queuedBytes'>;

@@ -102,6 +102,10 @@ export class SingleRunner implements Runner {
     }
   }
 
+  hasOtherDevice(): boolean {
+    return false;
+  }
+
   figures(): Figures {
     return {
       ...this.#counts,
