@@ -31,7 +31,7 @@ const DEPLOYED = [
   'docker/Dockerfile',
   'docker/Dockerfile.cuda',
   'kubernetes/kustomization.yaml',
-  'kubernetes/gpu/kustomization.yaml',
+  'kubernetes-gpu/kustomization.yaml',
   'kserve/runtime.yaml',
 ].map((name) => path.join(root, 'deploy', name));
 

@@ -34,7 +34,7 @@ it('the server takes the arguments of the deployment, and its probes answer with
 
 it('the server takes the arguments of the deployment on GPUs; only the device is not here', async () => {
   const gpu = at(
-    document('kubernetes/gpu/deployment.yaml'),
+    document('kubernetes-gpu/deployment.yaml'),
     'spec.template.spec.containers.0.args',
   ) as string[];
   const onCpu = gpu.map((word) => word.replace('--device=cuda', '--device=cpu'));
@@ -105,7 +105,7 @@ it('the selectors choose the pods of the deployment, and the autoscaler the depl
 
 it('the images have the version of the packages', () => {
   const images = at(document('kubernetes/kustomization.yaml'), 'images.0.newTag');
-  const onGpu = at(document('kubernetes/gpu/kustomization.yaml'), 'images.0.newTag');
+  const onGpu = at(document('kubernetes-gpu/kustomization.yaml'), 'images.0.newTag');
   const inKserve = at(document('kserve/runtime.yaml'), 'spec.containers.0.image');
   expect([images, onGpu, inKserve]).toEqual([
     version,
@@ -116,8 +116,8 @@ it('the images have the version of the packages', () => {
 
 it('the GPU overlay finds its image by the name of its own patch, whatever the base calls its image', () => {
   const base = at(document('kubernetes/kustomization.yaml'), 'images.0');
-  const overlay = at(document('kubernetes/gpu/kustomization.yaml'), 'images.0');
-  const image = at(document('kubernetes/gpu/deployment.yaml'), 'spec.template.spec.containers.0.image');
+  const overlay = at(document('kubernetes-gpu/kustomization.yaml'), 'images.0');
+  const image = at(document('kubernetes-gpu/deployment.yaml'), 'spec.template.spec.containers.0.image');
   expect(at(base, 'name')).toBe(container.image);
   expect(at(overlay, 'name')).toBe(image);
   expect(image).not.toBe(container.image);
