@@ -25,11 +25,11 @@ const LIFETIME_SECONDS = 24 * 60 * 60;
 
 /** KEYS: result, input, finished. ARGV: ID, shape, data, lifetime. Returns 1 if this call stored the result. */
 const STORE_ONCE = `
+redis.call('DEL', KEYS[2])
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'shape', ARGV[2], 'data', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000000, '*', 'id', ARGV[1])
-redis.call('DEL', KEYS[2])
 return 1`;
 
 /** A connection to Redis. Workers wait for Redis as long as it takes, as BullMQ demands of theirs. */
@@ -94,9 +94,12 @@ export async function readInput(redis, { id, data }) {
 /** Keeps the input of a job that failed for good for a day more. */
 export const expireInput = (redis, id) => redis.expire(inputKey(id), LIFETIME_SECONDS);
 
+/** Drops the input of a job that has a result already. */
+export const dropInput = (redis, id) => redis.del(inputKey(id));
+
 export const hasResult = async (redis, id) => (await redis.exists(resultKey(id))) === 1;
 
-/** Stores a result unless there is one, and drops the input. True if it was stored. */
+/** Drops the input, and stores a result unless there is one. True if it was stored. */
 export async function storeResult(redis, id, tokens) {
   const values = [id, JSON.stringify(tokens.shape), bytesOf(tokens), LIFETIME_SECONDS];
   return (await redis.storeOnce(resultKey(id), inputKey(id), FINISHED, ...values)) === 1;

@@ -7,7 +7,16 @@
  */
 import { Worker } from 'bullmq';
 import { Batcher, loadWeights, TokenLearner } from 'tokenlearner';
-import { connect, expireInput, hasResult, PREFIX, QUEUE, readInput, storeResult } from './jobs.mjs';
+import {
+  connect,
+  dropInput,
+  expireInput,
+  hasResult,
+  PREFIX,
+  QUEUE,
+  readInput,
+  storeResult,
+} from './jobs.mjs';
 
 const [weights] = process.argv.slice(2);
 if (weights === undefined) throw new Error('Usage: node worker.mjs WEIGHTS');
@@ -21,7 +30,10 @@ const redis = connect(REDIS_URL);
 
 /** One run of a job. What it throws makes the queue try again, until the job's attempts are over. */
 async function extract(job) {
-  if (await hasResult(redis, job.id)) return { stored: false };
+  if (await hasResult(redis, job.id)) {
+    await dropInput(redis, job.id);
+    return { stored: false };
+  }
   const tokens = await batcher.forward(await readInput(redis, job));
   return { stored: await storeResult(redis, job.id, tokens) };
 }

@@ -108,7 +108,7 @@ describe('examples/queue', () => {
   );
 
   it(
-    'a job that ran already keeps its result, and is not announced again',
+    'a job that ran already keeps its result, not its input, and is not announced again',
     { timeout: TIMEOUT_MS },
     async (t) => {
       const other = Tensor.ones([1, CHANNELS, 4]);
@@ -119,6 +119,7 @@ describe('examples/queue', () => {
       await ended(1, t.signal);
       assert.ok((await jobs.readResult(redis, 'again')).equals(other));
       assert.deepEqual(await finished(), []);
+      assert.deepEqual(await redis.keys('*:input:*'), []);
     },
   );
 
@@ -177,5 +178,9 @@ describe('examples/queue', () => {
     assert.deepEqual(stored, [true, false]);
     assert.ok((await jobs.readResult(redis, 'twice')).equals(Tensor.full([1, CHANNELS, 4], 1)));
     assert.deepEqual(await finished(), ['twice']);
+    // Submitted again after the first has stored its result.
+    await jobs.submit(queue, redis, 'twice', Tensor.randn([1, CHANNELS, 4, 4]));
+    assert.equal(await jobs.storeResult(redis, 'twice', Tensor.zeros([1, CHANNELS, 4])), false);
+    assert.deepEqual(await redis.keys('*:input:*'), []);
   });
 });
