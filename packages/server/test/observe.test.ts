@@ -110,15 +110,23 @@ it('has a dashboard of metrics that exist', async () => {
   const server = await start({ models: { m: smallModel() }, grpcPort: false });
   const page = await text(urlOf(server, '/metrics'));
   const file = path.join(__dirname, '..', '..', '..', 'deploy', 'grafana', 'tokenlearner.json');
-  const dashboard = JSON.parse(readFileSync(file, 'utf8')) as { panels: { targets?: { expr: string }[] }[] };
-  const names = dashboard.panels
-    .flatMap(({ targets = [] }) => targets)
-    .flatMap(({ expr }) => expr.match(/\b(?:nv|tokenlearner|process|nodejs)_\w+/g) ?? []);
-  expect(names.length).toBeGreaterThan(10);
-  for (const name of names)
+  const { panels, templating } = JSON.parse(readFileSync(file, 'utf8')) as {
+    panels: { targets?: { expr: string }[] }[];
+    templating: { list: { name: string; query: string }[] };
+  };
+  const variables = templating.list.filter(({ name }) => name !== 'datasource');
+  const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+  const selectors = [...expressions, ...variables.map(({ query }) => query)].flatMap((text) => [
+    ...text.matchAll(/\b((?:nv|tokenlearner|process|nodejs)_\w+)(\{[^}]*\})?/g),
+  ]);
+  expect(selectors.length).toBeGreaterThan(10);
+  for (const [, name = ''] of selectors)
     expect(page).toContain(
       `# TYPE ${name.replace(/_(?:bucket|sum|count)$/, (end) => (name.startsWith('nv_') ? end : ''))} `,
     );
+  // Other programs of the same Prometheus have metrics of these names too. Only the list of jobs itself has all.
+  const ofAll = selectors.filter(([, , labels = '']) => !labels.includes('job=~"$job"'));
+  expect(ofAll.map(([, name]) => name)).toEqual(['tokenlearner_event_loop_delay_seconds_count']);
 });
 
 it('gives statistics in the form of the extension', async () => {
