@@ -9,6 +9,7 @@ be repeated. nginx is that of the system (Debian: nginx-light).
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -121,7 +122,9 @@ def parse():
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     parser.add_argument("--address", default="auto", help="the Ray cluster (auto)")
-    parser.add_argument("--nginx", default="nginx", help="the program")
+    # Debian has it in a folder that is in root's PATH alone.
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    parser.add_argument("--nginx", default=program, help="the program (%(default)s)")
     parser.add_argument("--work-dir", help="for nginx's files (a new temporary folder)")
     return parser.parse_args()
 

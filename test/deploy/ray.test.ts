@@ -45,6 +45,20 @@ withPython('the proxy answers 503 without servers', () => {
   expect(text).not.toMatch(/upstream|proxy_pass/);
 });
 
+withPython('the proxy finds nginx where the PATH does not name its folder, as for a user of Debian', () => {
+  const code = (PATH: string): string =>
+    `import os, sys; os.environ["PATH"] = ${JSON.stringify(PATH)}; sys.argv = ["proxy.py"]; import proxy; print(proxy.parse().nginx)`;
+  expect(python(code('/nowhere')).trim()).toBe('/usr/sbin/nginx');
+  const own = mkdtempSync(path.join(tmpdir(), 'tokenlearner-nginx-'));
+  try {
+    const program = path.join(own, 'nginx');
+    writeFileSync(program, '', { mode: 0o755 });
+    expect(python(code(own)).trim()).toBe(program);
+  } finally {
+    rmSync(own, { recursive: true });
+  }
+});
+
 withNginx('nginx takes the configuration', () => {
   const work = mkdtempSync(path.join(tmpdir(), 'tokenlearner-nginx-'));
   try {
