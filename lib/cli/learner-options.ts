@@ -25,9 +25,14 @@ export interface LearnerFileOptions extends LearnerOptions {
   engine?: NonNullable<LearnerStateDictOptions['engine']>;
 }
 
-const NAMES = ['variant', 'pooling', 'eps', 'approximate'] as const satisfies (keyof LearnerOptions)[];
+export const LEARNER_NAMES = [
+  'variant',
+  'pooling',
+  'eps',
+  'approximate',
+] as const satisfies (keyof LearnerOptions)[];
 const FORWARD_NAMES = ['layout', 'inputLayout', 'pixels'];
-const KNOWN = [...NAMES, ...FORWARD_NAMES, 'key', 'prefix', 'filter', 'device', 'engine'];
+const KNOWN = [...LEARNER_NAMES, ...FORWARD_NAMES, 'key', 'prefix', 'filter', 'device', 'engine'];
 
 /** The options that say where the weights are, and the device. */
 export function addLearnerFileOptions(command: Command): Command {
@@ -55,7 +60,7 @@ export function addLearnerOptions(command: Command): Command {
 /** Those of them that were given. */
 export function learnerOptions(options: LearnerOptions): LearnerOptions {
   return Object.fromEntries(
-    NAMES.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+    LEARNER_NAMES.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   );
 }
 

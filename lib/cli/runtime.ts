@@ -10,6 +10,7 @@ import { listRuntimes, removeCached, removeRuntime, type RuntimeEntry } from '..
 import { fileName } from './options';
 import { table } from './table';
 import { UsageError } from './usage-error';
+import { inWordsOfCommand } from './words';
 
 /** The parts of the process that these commands use. Tests pass their own. */
 export interface RuntimeIo {
@@ -132,6 +133,15 @@ function showPath(io: RuntimeIo, variant: string | undefined): void {
   io.out(found.libDir);
 }
 
+/** Runs an action; its errors are in the words of the command line. */
+async function inOwnWords(action: () => void | Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    throw inWordsOfCommand(error, ['variant']);
+  }
+}
+
 /** `tokenlearner runtime`: manages the libtorch in the user's cache. */
 export function runtimeCommand(io: RuntimeIo = processIo()): Command {
   const root = new Command('runtime').description('List, install and remove libtorch, CPU or CUDA.');
@@ -152,20 +162,22 @@ export function runtimeCommand(io: RuntimeIo = processIo()): Command {
       'install into this folder instead (for images; name it in TOKENLEARNER_LIBTORCH)',
       fileName,
     )
-    .action((choice: InstallChoice) => install(io, choice));
+    .action((choice: InstallChoice) => inOwnWords(() => install(io, choice)));
   root
     .command('remove')
     .description('Delete what was installed.')
     .option('--variant <variant>', 'every version of it in the cache')
     .option('--dir <folder>', 'the one in this folder', fileName)
     .option('--all', 'everything in the cache, with what interrupted installs left', false)
-    .action((choice: RemoveChoice) => remove(io, choice));
+    .action((choice: RemoveChoice) => inOwnWords(() => remove(io, choice)));
   root
     .command('path')
     .description('Print the lib folder of the libtorch in use.')
     .option('--variant <variant>', 'of this one in the cache instead')
-    .action(({ variant }: { variant?: string }) => {
-      showPath(io, variant);
-    });
+    .action(({ variant }: { variant?: string }) =>
+      inOwnWords(() => {
+        showPath(io, variant);
+      }),
+    );
   return root;
 }

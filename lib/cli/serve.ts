@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOption } from '../device';
 import { TokenLearnerError } from '../errors';
-import { addLearnerOptions, learnerOptions, type LearnerOptions } from './learner-options';
+import { addLearnerOptions, LEARNER_NAMES, learnerOptions, type LearnerOptions } from './learner-options';
 import { deviceName, fileName } from './options';
 import { SilentFailure } from './silent-failure';
 import { UsageError } from './usage-error';
@@ -128,27 +128,16 @@ function modelsOf(options: ServeOptions): Record<string, object> {
   );
 }
 
+const MODEL_OPTIONS = ['device', 'engine', 'key', 'prefix', 'trusted', 'instances', ...LEARNER_NAMES];
 /** The options of a model, and those that have another form in the server's package. */
-const OTHER_FORM = new Set([
-  'model',
-  'device',
-  'engine',
-  'key',
-  'prefix',
-  'trusted',
-  'instances',
-  'tlsCert',
-  'tlsKey',
-  'logLevel',
-]);
+const OTHER_FORM = new Set([...MODEL_OPTIONS, 'model', 'tlsCert', 'tlsKey', 'logLevel']);
 
 /** The options of the server's package: those of the command, with the ones that have another form there. */
 function serverOptions(options: ServeOptions): Record<string, unknown> {
   const { tlsCert, tlsKey, logLevel } = options;
-  const learner = learnerOptions(options);
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
-  const rest = Object.entries(options).filter(([name]) => !OTHER_FORM.has(name) && !(name in learner));
+  const rest = Object.entries(options).filter(([name]) => !OTHER_FORM.has(name));
   return {
     ...Object.fromEntries(rest),
     models: modelsOf(options),
@@ -162,8 +151,13 @@ async function serve(options: ServeOptions): Promise<void> {
   const server = await loadServer();
   const serving = server.serve(checked);
   outliveSignals();
+  // A JavaScript module's own errors may name options of the library, which are not the command's.
+  const ofModels = options.model.some(isJavaScript) ? [] : MODEL_OPTIONS;
   const code = await serving.catch((error: unknown) => {
-    throw inWordsOfCommand(error, Object.keys(checked), { models: 'model', logger: 'log-level' });
+    throw inWordsOfCommand(error, [...Object.keys(checked), ...ofModels], {
+      models: 'model',
+      logger: 'log-level',
+    });
   });
   if (code !== 0) throw new SilentFailure();
 }

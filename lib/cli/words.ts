@@ -3,8 +3,8 @@ import { TokenLearnerError } from '../errors';
 import { UsageError } from './usage-error';
 
 const WRONG_VALUE = new Set(['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE']);
-/** `options.tileSize`, `options.tokens[0]` or `options.models.NAME.device`, and the command's own name after it; also `prefix`. */
-const MENTION = /`(?:options\.([^`]+)|(key|prefix|variant|filter))`(?: \(--[a-z-]+\))?/g;
+/** `options.tileSize`, `options.tokens[0]` or `options.models.NAME.device`, and the command's own name after it; also `prefix` and `trusted: true`. */
+const MENTION = /`(?:options\.([^`]+)|(key|prefix|variant|filter|trusted)(?:: true)?)`(?: \(--[a-z-]+\))?/g;
 /** Of an option that a module, or its forward, does not have. */
 const STRANGER = /^Expected (?:no options|only the options [\w, ]+) for `options` but received '(\w+)'$/;
 

@@ -127,6 +127,36 @@ it('serves weights whose names and shapes do not tell everything', async () => {
   client.close();
 });
 
+it("names the command's options in errors about models; those of a JavaScript module stay as they are", async () => {
+  const at = (name: string): string => path.join(folder, name);
+  const program = at('program.pt2');
+  const two = at('two.safetensors');
+  const own = at('own.mjs');
+  writeFileSync(program, '');
+  const dict = Object.entries(smallModel().stateDict());
+  const both = ['a.', 'b.'].flatMap((prefix) =>
+    dict.map(([name, tensor]) => [prefix + name, tensor] as const),
+  );
+  await saveSafetensors(two, Object.fromEntries(both));
+  writeFileSync(
+    own,
+    `import { AotiModel } from ${JSON.stringify(path.join(ROOT, 'dist', 'index.mjs'))};\n` +
+      `export default () => AotiModel.load(${JSON.stringify(program)}, {});\n`,
+  );
+  for (const [file, ...expected] of [
+    [program, 'pass --trusted if you trust', '[ERR_UNTRUSTED_CODE]'],
+    [two, 'choose one with --prefix: "a.", "b."'],
+    [own, 'pass `trusted: true` if you trust'],
+  ] as const) {
+    const server = new Process('-m', `m=${file}`);
+    expect(await server.exitCode()).toBe(1);
+    for (const text of expected) expect(server.errors).toContain(text);
+  }
+  const keyed = new Process('-m', `m=${two}`, '--key', 'k');
+  expect(await keyed.exitCode()).toBe(2);
+  expect(keyed.errors).toContain('Expected no --key for');
+});
+
 it('serves weights; SIGTERM under load loses no request that was accepted', async () => {
   const model = smallModel();
   const server = new Process('-m', `m=${await weightsOf(model, 'a.safetensors')}`, '--log-level', 'info');

@@ -48,6 +48,12 @@ it.each([
   else expect(told).toMatchObject({ message: `${expected} [ERR_INVALID_ARG_VALUE]` });
 });
 
+it('an option that is to be set', () => {
+  const error = new TokenLearnerError('ERR_UNTRUSTED_CODE', 'pass `trusted: true` if');
+  expect(inWordsOfCommand(error, ['trusted'])).toMatchObject({ message: 'pass --trusted if' });
+  expect(inWordsOfCommand(error, ['key'])).toBe(error);
+});
+
 it('names of options in messages about files', () => {
   const error = new TokenLearnerError(
     'ERR_STATE_DICT',
