@@ -34,7 +34,7 @@ export interface TokenLearnerOptions extends PlacementOptions {
   /** G: the tokens of the output. At least 1. @default 8 */
   numOutputTokens?: number | undefined;
   /**
-   * The number of grouped convolutions. 1 is a single one, from C channels to 1. 2 is the paper's number. More add hidden ones,
+   * The number of grouped convolutions. 1 is a single one, from C channels to 1. 2 is the documented class's number. More add hidden ones,
    * with a GELU after each. The Python class accepts this option but ignores it: it always has 2. From 1 to 1000. @default 2
    */
   numLayers?: number | undefined;
