@@ -334,11 +334,7 @@ export interface NativeBinding {
   setQueueLimits(requests: number, bytes: number): void;
 
   /** Creates a batcher. With `devices` it keeps a copy of each layer's operator on each of them; `layer` must run there. */
-  createBatcher(
-    limits: BatchLimits,
-    devices: readonly DeviceCode[],
-    layer: LayerHandle | number,
-  ): BatcherHandle;
+  createBatcher(limits: BatchLimits, devices: readonly DeviceCode[], layer: number): BatcherHandle;
   /**
    * Runs a layer on one input, with other requests of the batcher. Resolves to the layer's outputs. `id` is unique among the
    * batcher's unfinished requests. A request that is not finished after `timeoutMs` fails with ERR_TIMEOUT. With `alone` a
