@@ -37,6 +37,9 @@ LARGEST_SIZE = 2**53
 CPU_LEVELS = {"x86-64-v3": "avx2", "x86-64-v4": "avx512"}
 
 
+SMALLEST_BATCH = 2
+
+
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(prog="export.py", description=(__doc__ or "").replace("Long because it is one file that users copy.\n\n", ""), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="FILE.py:FUNCTION, timm:NAME or plain-vit")
@@ -47,7 +50,7 @@ def parse_arguments(argv):
         metavar="[NAME:][DTYPE:]SIZES",
         help="an input without its batch dimension, such as x:float32:3,224,224; once for each input",
     )
-    parser.add_argument("--batch", type=int, default=2, help="the size of batch to trace with, at least 2 (default: 2)")
+    parser.add_argument("--batch", type=int, help="the size of batch to trace with, at least 2 (default: 2)")
     parser.add_argument("--batch-max", type=int, help="the largest batch (default: no limit)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cpu", choices=tuple(CPU_LEVELS), help="the oldest processors to run on (default: those like this one)")
@@ -298,6 +301,13 @@ def make_module(options):
         default = []
     else:
         raise Problem(f"{options.model} is neither FILE.py:FUNCTION, timm:NAME nor plain-vit")
+    if (options.pretrained or options.features) and not options.model.startswith("timm:"):
+        raise Problem("--pretrained and --features are for timm:NAME")
+    if options.batch_max is not None and shapes:
+        raise Problem("--batch-max and the dynamic_shapes of the function exclude each other")
+    names = [name for name, _, _ in described if name]
+    if len(set(names)) < len(names):
+        raise Problem(f"two --input have one name: {', '.join(names)}")
     if options.weights is not None:
         module.load_state_dict(load_state_dict(options.weights))
     dtype = None if options.dtype is None else getattr(torch, options.dtype)
@@ -307,9 +317,9 @@ def make_module(options):
         if not described:
             raise Problem("name the inputs: --input x:float32:3,224,224")
         own = float_dtype(module, options)
-        inputs = tuple(example(getattr(torch, kind) if kind else own, (options.batch, *shape)) for _, kind, shape in described)
-    elif described:
-        raise Problem("--input and the example inputs of the function exclude each other")
+        inputs = tuple(example(getattr(torch, kind) if kind else own, (options.batch or SMALLEST_BATCH, *shape)) for _, kind, shape in described)
+    elif described or options.batch is not None:
+        raise Problem("--input and --batch, and the example inputs of the function, exclude each other")
     elif dtype is not None:
         inputs = pytree.tree_map(lambda value: value.to(dtype) if value.is_floating_point() else value, inputs)
     return module, tuple(inputs), [name for name, _, _ in described], shapes
@@ -482,8 +492,8 @@ def formatted(entry) -> str:
 def run(options) -> None:
     if not options.out.endswith(".pt2"):
         raise Problem(f"{options.out} does not end in .pt2, as torch demands")
-    if options.batch < 2:
-        raise Problem("--batch must be at least 2: torch.export treats a size of 1 as a constant")
+    if options.batch is not None and options.batch < SMALLEST_BATCH:
+        raise Problem(f"--batch must be at least {SMALLEST_BATCH}: torch.export treats a size of 1 as a constant")
     if options.device == "cuda" and not torch.cuda.is_available():
         raise Problem("--device cuda needs a CUDA build of torch and a GPU")
     torch.manual_seed(0)

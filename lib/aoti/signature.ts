@@ -59,7 +59,7 @@ function checkDimension(name: string, value: unknown): AotiDimension {
 export function checkInputsOption(value: unknown): AotiInput[] | undefined {
   if (value === undefined) return undefined;
   if (!Array.isArray(value)) throw unexpected('ERR_INVALID_ARG_TYPE', 'options.inputs', 'an array', value);
-  const inputs = value.map((each: unknown, i): AotiInput => {
+  const inputs = Array.from<unknown, AotiInput>(value, (each, i) => {
     const name = `options.inputs[${i}]`;
     if (!isPlainObject(each)) throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a plain object', each);
     const given = checkOptions(name, each, ['name', 'dtype', 'shape']);
@@ -68,7 +68,9 @@ export function checkInputsOption(value: unknown): AotiInput[] | undefined {
     return {
       name: checkString(`${name}.name`, given.name),
       dtype: checkOneOf(`${name}.dtype`, given.dtype, DTYPES),
-      shape: shape.map((size, d) => checkDimension(`${name}.shape[${d}]`, size)),
+      shape: Array.from<unknown, AotiDimension>(shape, (size, d) =>
+        checkDimension(`${name}.shape[${d}]`, size),
+      ),
     };
   });
   if (new Set(inputs.map(({ name }) => name)).size !== inputs.length)

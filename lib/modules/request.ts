@@ -89,6 +89,40 @@ export function request<T>(
   return control === NO_CONTROL ? start(0) : controlled(control, start, cancel);
 }
 
+function isAborted(signal: AbortSignalLike | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+interface Listener {
+  stops: Set<() => void>;
+  listener: () => void;
+}
+
+/** One listener for all requests of a signal: Node warns of more than ten. */
+const listeners = new WeakMap<AbortSignalLike, Listener>();
+
+/** Calls `stop` when the signal is aborted, until the returned function is called. */
+function listen(signal: AbortSignalLike, stop: () => void): () => void {
+  let known = listeners.get(signal);
+  if (known === undefined) {
+    const stops = new Set<() => void>();
+    const listener = (): void => {
+      for (const each of [...stops]) each();
+    };
+    signal.addEventListener('abort', listener);
+    known = { stops, listener };
+    listeners.set(signal, known);
+  }
+  const { stops, listener } = known;
+  stops.add(stop);
+  return () => {
+    stops.delete(stop);
+    if (stops.size > 0) return;
+    listeners.delete(signal);
+    signal.removeEventListener('abort', listener);
+  };
+}
+
 async function controlled<T>(
   { signal, timeoutMs }: RequestOptions,
   start: (id: number, timeoutMs?: number) => Promise<T>,
@@ -96,9 +130,8 @@ async function controlled<T>(
 ): Promise<T> {
   // The caller chooses the reason. It can have any type.
 
-  if (signal?.aborted === true) throw signal.reason;
+  if (isAborted(signal)) throw signal?.reason;
   const id = nextId();
-  const running = start(id, timeoutMs);
   let stop: (reason: unknown) => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
     stop = (reason) => {
@@ -107,18 +140,26 @@ async function controlled<T>(
       reject(reason);
     };
   });
-  const onAbort = (): void => {
-    stop(signal?.reason);
-  };
-  const onTimeout = (): void => {
-    stop(timedOut(timeoutMs ?? 0));
-  };
-  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
-  signal?.addEventListener('abort', onAbort);
+  stopped.catch(() => undefined);
+  // Before the start, which may run the caller's code: a module's own forward, or getters.
+  const unlisten =
+    signal &&
+    listen(signal, () => {
+      stop(signal.reason);
+    });
+  let timer: ReturnType<typeof setTimeout> | undefined;
   try {
-    return await Promise.race([running, stopped]);
+    const running = start(id, timeoutMs);
+    // Aborted by that code: there was nothing to cancel yet.
+    if (isAborted(signal)) cancel(id);
+    if (timeoutMs !== undefined) {
+      timer = setTimeout(() => {
+        stop(timedOut(timeoutMs));
+      }, timeoutMs);
+    }
+    return await Promise.race([stopped, running]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    unlisten?.();
   }
 }

@@ -42,6 +42,9 @@ function plainCall(_input: unknown, options: unknown, allowed: readonly string[]
   return { how: undefined, control, results: ([output]: Outputs<FloatDType>) => output };
 }
 
+/** The options of a forward, beside the module's own. */
+const FORWARD_OPTIONS = [...REQUEST_OPTIONS, 'priority'];
+
 const NO_CALL: ForwardCall = plainCall(undefined, undefined, []);
 
 /** The guard of public methods. Throws ERR_INVALID_THIS. */
@@ -205,7 +208,7 @@ export class Batcher {
     const range = { min: 0, max: this.#settings.levels - 1 };
     return {
       priority: priority === undefined ? 0 : checkInteger('options.priority', priority, range),
-      call: forwardCall(input, own, REQUEST_OPTIONS),
+      call: forwardCall(input, own, FORWARD_OPTIONS),
     };
   }
 

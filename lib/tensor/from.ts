@@ -62,8 +62,12 @@ function fromNumbers(data: unknown, shape: unknown, asked: DType | undefined): A
   const count = elementCount(given.shape);
   const sizes = shape === undefined ? given.shape : checkLength(count, shape);
   const elements = typedArrayOf(count, dtype);
-  const convert = (value: unknown): number | bigint =>
-    encoded(fillValue('data', fromJsonElement(value, dtype), dtype), dtype);
+  const convert = (value: unknown): number | bigint => {
+    // Every number is true or false where the caller asks for it, not where the first value alone is a boolean.
+    if (asked === undefined && dtype === 'bool' && typeof value !== 'boolean')
+      throw unexpected('ERR_INVALID_ARG_TYPE', 'data', 'booleans alone, or a `dtype`', value);
+    return encoded(fillValue('data', fromJsonElement(value, dtype), dtype), dtype);
+  };
   // The usual case has a function of its own, which V8 then compiles for one kind of array.
   const floats = dtype === 'float32' ? (elements as Float32Array) : undefined;
   const put =

@@ -60,6 +60,9 @@ features = Features()
 def noise():
     return Noise(), (torch.randn(3, 4),)
 
+def ranged():
+    return Noise(), (torch.randn(3, 4),), ({0: torch.export.Dim("b", max=8)},)
+
 def mixed():
     return nn.Sequential(nn.Linear(4, 4).to(torch.bfloat16)), (torch.randn(3, 4).to(torch.bfloat16), torch.ones(3).int())
 
@@ -300,6 +303,14 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
         1,
         expect.stringMatching(/--batch must be at least 2/),
       ]);
+      for (const [options, message] of [
+        [['plain-vit', '--pretrained'], /--pretrained and --features are for timm:NAME/],
+        [[nets('pair'), '--features'], /--pretrained and --features are for timm:NAME/],
+        [[nets('pair'), '--batch', '4'], /--input and --batch, and the example inputs .* exclude each other/],
+        [[nets('ranged'), '--batch-max', '4'], /--batch-max and the dynamic_shapes .* exclude each other/],
+        [[nets('features'), '--input', 'x:3,8,8', '--input', 'x:4'], /two --input have one name: x, x/],
+      ] as const)
+        expect(failure(...options, out)).toEqual([1, expect.stringMatching(message)]);
     },
     TIMEOUT_MS,
   );

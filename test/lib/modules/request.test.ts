@@ -52,6 +52,27 @@ describe('signal', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
+  test('many forwards share one listener of a signal', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const forwards = Array.from({ length: 20 }, () => model.forward(large, { signal }));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort(new Error('all'));
+    for (const each of forwards) await expect(each).rejects.toThrow('all');
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('a signal that takes no listener is an error, and starts nothing', async () => {
+    const signal = {
+      aborted: false,
+      addEventListener: () => {
+        throw new Error('no listener');
+      },
+      removeEventListener: () => undefined,
+    };
+    await expect(model.forward(large, { signal, timeoutMs: 1 })).rejects.toThrow('no listener');
+  });
+
   test('works for every module', async () => {
     const signal = AbortSignal.abort(new Error('early'));
     const linear = new Linear(2, 2, { device: 'cpu' });

@@ -220,6 +220,21 @@ describe('signal and timeoutMs', () => {
     expect(controls.every(({ timeoutMs = Infinity }) => timeoutMs <= 60_000)).toBe(true);
   });
 
+  test('a module that aborts the signal itself, before it waits or returns', async () => {
+    for (const ends of [true, false]) {
+      const controller = new AbortController();
+      class Own extends Module {
+        override async forward(x: Tensor): Promise<Tensor> {
+          controller.abort(new Error('by itself'));
+          return ends ? x : new Promise(() => undefined);
+        }
+      }
+      const { signal } = controller;
+      const forward = new Sequential(new Own()).forward(Tensor.ones([2]), { signal });
+      await expect(forward).rejects.toThrow('by itself');
+    }
+  });
+
   test('end a module that heeds neither, and no further one starts', async () => {
     const last = new Add(1);
     let release: (tensor: Tensor) => void = () => undefined;

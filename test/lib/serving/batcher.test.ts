@@ -305,6 +305,14 @@ test('methods refuse another `this`, and a batcher cannot be cloned', async () =
   expect(() => structuredClone(batcher)).toThrow(/Batcher/);
 });
 
+test('holes in devices, and an unknown option of a forward, are errors that name what may be there', async () => {
+  // eslint-disable-next-line no-sparse-arrays
+  expect(() => new Batcher(learner(), { devices: [, 'cpu'] as never })).toThrow(/options\.devices\[0\]/);
+  const batcher = new Batcher(learner());
+  const forward = batcher.forward(Tensor.randn([1, 16, 2, 2]), { layuot: 'channels-first' } as never);
+  await expect(forward).rejects.toThrow(/timeoutMs, priority/);
+});
+
 test('the statistics of the device count requests that run at once', async () => {
   const batcher = new Batcher(learner());
   for (let i = 0; i < 3; i++) await batcher.forward(Tensor.randn([2, 16, 2, 2]));

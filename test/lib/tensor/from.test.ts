@@ -176,6 +176,9 @@ describe('plain arrays', () => {
     expect(Tensor.from(back.toArray() as bigint[]).equals(back)).toBe(true);
     expect(Tensor.from<DType>([true], undefined, { dtype: 'bool' }).dtype).toBe('bool');
     expectThrow(() => Tensor.from([1, 2n] as never), 'ERR_INVALID_ARG_TYPE', 'a number');
+    expectThrow(() => Tensor.from([true, 0.5] as never), 'ERR_INVALID_ARG_TYPE', 'booleans alone');
+    const asked = Tensor.from([true, 0.5, 0] as never, { dtype: 'bool' });
+    expect(asked.toArray()).toEqual([true, true, false]);
   });
 
   test('the options may follow the data', () => {
