@@ -1,5 +1,4 @@
 /** Tokens, TLS, and what the options refuse. */
-import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +8,7 @@ import path from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { Tensor, TokenLearner } from 'tokenlearner';
 import { createServer, type ServerOptions } from '@tokenlearner/server';
+import { selfSigned } from './certificate';
 import { clientOf, healthOf } from './grpc-support';
 import { binaryMessage, CHANNELS, RawClient, smallModel, start, until, urlOf } from './support';
 
@@ -197,31 +197,12 @@ it('loads no model over the network without tokens', async () => {
 });
 
 it('serves HTTPS', async () => {
-  const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
-  try {
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-keyout',
-        key,
-        '-out',
-        cert,
-        '-days',
-        '1',
-        '-subj',
-        '/CN=localhost',
-      ],
-      { stdio: 'ignore' },
-    );
-  } catch {
+  const files = selfSigned(folder);
+  if (files === undefined) {
     console.warn('openssl is not installed: TLS is not tested');
     return;
   }
+  const { key, cert } = files;
   for (const other of [privateKey('rsa'), privateKey('ec')])
     expect(() => createServer({ models: { m: smallModel() }, tls: { cert, key: other } })).toThrow(
       'Expected a certificate and its private key',

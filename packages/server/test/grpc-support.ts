@@ -54,12 +54,18 @@ export function clientOf(
 }
 
 /** Asks grpc.health.v1 for a service. */
-export function healthOf(
-  server: InferenceServer,
+export function healthOf(server: InferenceServer): ReturnType<typeof healthAt> {
+  return healthAt(addressOf(server), grpc.credentials.createInsecure());
+}
+
+export function healthAt(
+  address: string,
+  credentials: grpc.ChannelCredentials,
+  channel: grpc.ChannelOptions = {},
 ): (service: string, options?: object) => Promise<{ status: string }> {
   const { service: health } = jest.requireActual<typeof import('grpc-health-check')>('grpc-health-check');
   const Health = grpc.makeGenericClientConstructor(health, 'Health');
-  const client = keep(new Health(addressOf(server), grpc.credentials.createInsecure()));
+  const client = keep(new Health(address, credentials, channel));
   return (service, options = {}) =>
     new Promise((resolve, reject) => {
       (client as unknown as { check: (...args: unknown[]) => void }).check(
