@@ -16,7 +16,7 @@ export interface ModelOptions extends LearnerFileOptions {
 export function addModelOptions(command: Command): Command {
   const withWeights = command.requiredOption(
     '-w, --weights <file>',
-    'state dict: safetensors (also its index of shards) or a PyTorch checkpoint; - is standard input',
+    'safetensors, an index of shards, a PyTorch checkpoint, .npz or a flax state; - is standard input',
     fileName,
   );
   const withPlace = addLearnerFileOptions(withWeights).addOption(

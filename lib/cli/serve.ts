@@ -95,7 +95,7 @@ function refuseStray(
   const [first] = Object.keys(given);
   const stranger = models.find(isStrange);
   if (stranger !== undefined && first !== undefined)
-    throw new UsageError(`--${first} is for weights, and ${stranger.path} is ${what}`);
+    throw new UsageError(`--${first} does not apply to ${stranger.path}, which is ${what}`);
 }
 
 /** Keeps a signal that comes after the server's end from killing the process in place of its exit code. */
@@ -211,7 +211,7 @@ export function serveCommand(): Command {
       'weights of a TokenLearner, TokenLearnerV10 or TokenLearnerV11, a JavaScript module that exports a Module by default, or a compiled PyTorch program (.pt2); may be repeated',
       modelOption,
     )
-    .option('--device <device>', 'for weights: auto, cpu, cuda or cuda:N', deviceName)
+    .option('--device <device>', 'for weights and .pt2 packages: auto, cpu, cuda or cuda:N', deviceName)
     .option('--trusted', 'for .pt2 packages, which are machine code: run them with the rights of the server')
     .option('--instances <runs>', 'for .pt2 packages: most runs at a time (default: 1)', count)
     .option('--devices <list>', 'a replica on each, for example cuda:0,cuda:1', deviceList)
