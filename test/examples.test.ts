@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { main as basic } from '../examples/basic';
@@ -23,6 +24,15 @@ test.each([
   ['rt1-tokenizer', rt1Tokenizer, [48, 512]],
 ])('examples/%s.ts runs as documented', async (_, main, shape) => {
   expect(await main()).toEqual(shape);
+});
+
+test("the command of the examples' page runs a .ts file", async () => {
+  const root = path.join(__dirname, '..');
+  const page = await readFile(path.join(root, 'examples', 'README.md'), 'utf8');
+  const command = /^```sh\n(.*)\n```/m.exec(page)?.[1] ?? '';
+  expect(command).toContain('./examples/basic');
+  const { stdout } = await promisify(execFile)('bash', ['-c', command], { cwd: root });
+  expect(stdout).toBe('[ 1, 64, 8 ]\n');
 });
 
 test('examples/worker.mjs runs as documented', async () => {
