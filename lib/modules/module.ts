@@ -219,7 +219,7 @@ export abstract class Module {
    * parameter has changed. Forwards that were called before keep the old parameters; of a Sequential around a module with a forward of its
    * own, the steps that have not begun take the new ones.
    *
-   * @param dict - tensors by name: an object or a Map. Of the entries of a shared parameter, the last one counts.
+   * @param dict - tensors by name: a plain object or a Map. Of the entries of a shared parameter, the last one counts.
    * @param options - `strict` (default true): missing and unexpected keys are errors.
    * @returns the missing and the unexpected keys.
    * @throws TokenLearnerError ERR_STATE_DICT with PyTorch's message; ERR_DTYPE_MISMATCH for tensors that are not floats.

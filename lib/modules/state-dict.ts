@@ -4,7 +4,7 @@ import { TokenLearnerError } from '../errors';
 import { quoteAll } from '../formats/format-error';
 import { sameShape, type Shape } from '../shape';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
-import { checkBoolean, checkOptions, checkString, unexpected } from '../validate';
+import { checkBoolean, checkOptions, checkString, isPlainObject, unexpected } from '../validate';
 import type { ParameterSpec } from './native';
 
 /** A module's parameters by PyTorch's names. */
@@ -24,16 +24,18 @@ export interface LoadStateDictResult {
   unexpectedKeys: string[];
 }
 
-/** Returns a state dict, an object or a Map, as an object. Throws ERR_INVALID_ARG_TYPE. */
+/** Returns a state dict, a plain object or a Map, as an object. Throws ERR_INVALID_ARG_TYPE. */
 export function asRecord(name: string, dict: unknown): Record<string, unknown> {
   if (types.isMap(dict)) {
     const record = Object.create(null) as Record<string, unknown>;
     for (const [key, value] of dict) record[checkString(`${name}'s key`, key)] = value;
     return record;
   }
-  if (typeof dict === 'object' && dict !== null && !Array.isArray(dict))
-    return dict as Record<string, unknown>;
-  throw unexpected('ERR_INVALID_ARG_TYPE', name, 'an object or a Map of tensors', dict);
+  // No other object: a promise, a Set or a tensor would be a dict without keys.
+  if (isPlainObject(dict)) return dict;
+  const expected = 'a plain object or a Map of tensors';
+  const hint = types.isPromise(dict) ? ', not a promise of one (await it),' : '';
+  throw unexpected('ERR_INVALID_ARG_TYPE', name, expected + hint, dict);
 }
 
 function quoted(keys: readonly string[]): string {

@@ -2,8 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { runInNewContext } from 'node:vm';
 
 import { loadNpy, loadNpz, loadSafetensors, saveNpy, saveNpz, saveSafetensors } from '../../../lib/files';
+import { saveCheckpoint, saveFlax } from '../../../lib/files/save';
 import { type AnyTensor, Tensor } from '../../../lib/tensor/tensor';
 import { expectReject, turnsDuring } from '../formats/support';
 
@@ -135,6 +137,31 @@ test.each([
 ] as const)('%s is refused', async (_, options, code) => {
   await expectReject(saveSafetensors(file, {}, options as never), code, '`options`');
   await expectReject(saveNpy(file, Tensor.ones([1]), options as never), code, '`options`');
+});
+
+describe('what is no dict of tensors leaves the old file', () => {
+  const dict = Promise.resolve({ a: Tensor.ones([1]) });
+  test.each<[string, (tensors: never) => Promise<void>]>([
+    ['saveSafetensors', (tensors) => saveSafetensors(file, tensors)],
+    ['saveNpz', (tensors) => saveNpz(file, tensors)],
+    ['saveFlax', (tensors) => saveFlax(file, tensors)],
+    ['saveCheckpoint', (tensors) => saveCheckpoint(file, tensors)],
+  ])('%s', async (_, save) => {
+    writeFileSync(file, 'old');
+    await expectReject(save(dict as never), 'ERR_INVALID_ARG_TYPE', 'await it');
+    for (const none of [Tensor.ones([1]), new Set([1]), new Date(), [].values(), [], null])
+      await expectReject(save(none as never), 'ERR_INVALID_ARG_TYPE', 'a plain object or a Map of tensors');
+    expect(readFileSync(file, 'utf8')).toBe('old');
+  });
+
+  test('a dict of another realm, and one without a prototype, are dicts', async () => {
+    const foreign = runInNewContext('({})') as Record<string, Tensor>;
+    for (const tensors of [foreign, Object.create(null) as typeof foreign]) {
+      tensors.a = Tensor.ones([1]);
+      await saveSafetensors(file, tensors);
+      expect(Object.keys(await loadSafetensors(file))).toEqual(['a']);
+    }
+  });
 });
 
 test('bytes are not a target to save to', async () => {

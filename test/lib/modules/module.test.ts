@@ -328,6 +328,8 @@ describe('loadStateDict', () => {
       { strict: false },
       'ERR_DTYPE_MISMATCH',
     ],
+    ['a promise', Promise.resolve({}), { strict: false }, 'ERR_INVALID_ARG_TYPE'],
+    ['a Set', new Set(), { strict: false }, 'ERR_INVALID_ARG_TYPE'],
     ['an option that is not there', {}, { strickt: false }, 'ERR_INVALID_ARG_VALUE'],
     ['an option of another type', {}, { strict: 1 }, 'ERR_INVALID_ARG_TYPE'],
   ] as const)('%s is refused', (_, dict, options, code) => {
