@@ -4,9 +4,10 @@
 import { binding } from '../binding';
 import { type DType, dtypeInfo, type TypedArray } from '../dtype';
 import { toBFloat16, toFloat16 } from '../formats/small-floats';
-import { elementCount, isContiguous, type Shape } from '../shape';
+import type { TensorArg } from '../native-interface';
+import { elementCount, type Shape } from '../shape';
 import { tensorArgument, type View, viewArgument } from './access';
-import { allocated, copied, temporary } from './copy';
+import { allocated, copied, isPlain, temporary } from './copy';
 import { elementValue } from './numbers';
 import type { Tensor } from './tensor';
 import { typedArrayOf } from './typed-array';
@@ -17,51 +18,19 @@ export type ItemFor<D extends DType> = D extends 'int64' ? bigint : D extends 'b
 /** Numbers, or bigints of int64. */
 export type Values = Float64Array | BigInt64Array;
 
-/** Copies the elements of `source` at `strides` into `target`, row by row. */
-function gather(source: TypedArray, target: TypedArray, shape: Shape, strides: Shape): void {
-  const inner = shape.at(-1) ?? 1;
-  const step = strides.at(-1) ?? 1;
-  const index = shape.slice(0, -1).map(() => 0);
-  let row = 0;
-  for (let at = 0; at < target.length; at += inner) {
-    for (let i = 0; i < inner; i++) target[at + i] = source[row + i * step] as never;
-    for (let d = index.length - 1; d >= 0; d--) {
-      const next = (index[d] ?? 0) + 1;
-      row += strides[d] ?? 0;
-      index[d] = next;
-      if (next < (shape[d] ?? 1)) break;
-      row -= next * (strides[d] ?? 0);
-      index[d] = 0;
-    }
-  }
-}
-
 /**
  * A copy of a view's elements, row by row, as its memory holds them: the bits of 16-bit floats. Throws ERR_DETACHED,
  * ERR_OUT_OF_MEMORY.
  */
 export function rawElements(view: View): TypedArray {
-  const { dtype, device, shape, strides } = view;
-  if (device !== 'cpu') {
-    return temporary(copied(view, dtype, 'cpu'), (host) => {
-      const elements = typedArrayOf(elementCount(shape), dtype);
-      binding().read(tensorArgument('tensor', host), elements);
-      return elements;
-    });
-  }
-  const count = elementCount(shape);
-  const target = typedArrayOf(count, dtype);
-  const source = viewArgument(view);
-  if (isContiguous(shape, strides)) {
-    binding().read(source, target);
-    return target;
-  }
-  // The memory from the first to the last element.
-  const span = shape.reduce((last, size, d) => last + (size - 1) * (strides[d] ?? 0), 1);
-  const memory = typedArrayOf(span, dtype);
-  binding().read({ ...source, shape: [span], strides: [1] }, memory);
-  gather(memory, target, shape, strides);
-  return target;
+  const { dtype, shape } = view;
+  const elements = typedArrayOf(elementCount(shape), dtype);
+  const read = (source: TensorArg): TypedArray => {
+    binding().read(source, elements);
+    return elements;
+  };
+  if (isPlain(view)) return read(viewArgument(view));
+  return temporary(copied(view, dtype, 'cpu'), (host) => read(tensorArgument('tensor', host)));
 }
 
 /** A copy of a view's elements, row by row, as numbers, or as bigints for int64. Throws ERR_DETACHED, ERR_OUT_OF_MEMORY. */

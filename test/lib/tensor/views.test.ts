@@ -1,6 +1,14 @@
 import { Tensor } from '../../../lib';
 import { binding } from '../../../lib/binding';
+import { typedArrayOf } from '../../../lib/tensor/typed-array';
 import { expectThrow } from '../formats/support';
+
+jest.mock('../../../lib/tensor/typed-array', () => {
+  const actual = jest.requireActual<typeof import('../../../lib/tensor/typed-array')>(
+    '../../../lib/tensor/typed-array',
+  );
+  return { ...actual, typedArrayOf: jest.fn(actual.typedArrayOf) };
+});
 
 const source = (): Tensor =>
   Tensor.from(
@@ -55,6 +63,30 @@ test('a slice of one element can be read, whatever the step', () => {
     expect(row.shape).toEqual([2, 1, 4]);
     expect(row.contiguous().toArray()).toEqual(source().slice(1, 1, 2).toArray());
     expect(row.to('float64').sum().item()).toBe(row.to('float64').contiguous().sum().item());
+  }
+});
+
+test('the elements of a view are read without those that lie between them', () => {
+  const grid = Tensor.from(
+    Int32Array.from({ length: 3 * 4 * 500 }, (_, i) => i),
+    [3, 4, 500],
+  );
+  const view = grid.narrow(1, 1, 2).slice(2, 7, 500, 400).permute([2, 0, 1]);
+  jest.mocked(typedArrayOf).mockClear();
+  const values = [0, 400].map((k) => [0, 2000, 4000].map((i) => [507, 1007].map((j) => i + j + k)));
+  expect(view.toArray()).toEqual(values);
+  expect(view.sum().item()).toBe(35_484n);
+  expect(new Set(jest.mocked(typedArrayOf).mock.calls.map(([length]) => length))).toEqual(new Set([12, 1]));
+});
+
+test('strided 16-bit floats keep their bits, NaN too', () => {
+  const bits = Uint16Array.of(0x7e01, 0x3c00, 0xfdab, 0x0001, 0x7d00, 0x8000);
+  const bytes = bits.buffer;
+  for (const dtype of ['float16', 'bfloat16'] as const) {
+    const columns = Tensor.fromBuffer(bytes, dtype, [3, 2]).T.contiguous();
+    expect([...new Uint16Array(columns.detachBuffer())]).toEqual([0, 2, 4, 1, 3, 5].map((i) => bits[i]));
+    const joined = Tensor.cat([Tensor.fromBuffer(bytes, dtype, [3, 2]).T]);
+    expect([...new Uint16Array(joined.detachBuffer())]).toEqual([0, 2, 4, 1, 3, 5].map((i) => bits[i]));
   }
 });
 
