@@ -17,6 +17,7 @@ import { runtimeCommand } from './runtime';
 import { serveCommand } from './serve';
 import { deleteStagedOnSignal } from './staged-on-signal';
 import { SilentFailure } from './silent-failure';
+import { failUnfinished } from './unfinished';
 import { UsageError } from './usage-error';
 import { version } from './version';
 import { visualizeCommand } from './visualize';
@@ -79,7 +80,9 @@ export async function main(argv: readonly string[]): Promise<number> {
 if (require.main === module) {
   ignoreClosedPipes();
   deleteStagedOnSignal();
+  const finished = failUnfinished();
   void main(process.argv).then((code) => {
+    finished();
     if (code !== 0) process.exitCode = code;
     endSoon();
   });

@@ -215,6 +215,18 @@ describe('refuses', () => {
     expect([written.out, existsSync(file('no.png'))]).toEqual(['', false]);
   });
 
+  it.each([
+    ['a forward', 'export default { forward: () => new Promise(() => {}) };'],
+    ['a factory', 'export default () => new Promise(() => {});'],
+    ['a top-level await', 'await new Promise(() => {});'],
+  ])('%s whose promise never settles', (_, code) => {
+    writeFileSync(file('pending.mjs'), code);
+    const args = [MAIN, 'visualize', '-m', file('pending.mjs'), ...PHOTO];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect([status, stdout, existsSync(file('no.png'))]).toEqual([1, '', false]);
+    expect(stderr).toMatch(/^tokenlearner: the command could not finish: a promise .* never settles.*\n$/);
+  });
+
   it('a module file without a module', () => {
     const args = [MAIN, 'visualize', ...RGB, '-m', file('nothing.mjs'), ...PHOTO];
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
