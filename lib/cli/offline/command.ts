@@ -65,9 +65,11 @@ export async function runFiles(
   if (input.includes(STANDARD))
     throw new UsageError('--input - goes with --output: --output-dir is for files');
   const folders = attentionDir === undefined ? [outputDir] : [outputDir, attentionDir];
-  const files = await inputFiles(input, folders);
+  const { files, leftOut } = await inputFiles(input, folders);
   const jobs = planJobs(files, options, await filesOfWeights(weights));
   for (const folder of folders) await makeFolder(folder);
+  if (leftOut > 0 && !quiet)
+    process.stderr.write(`Left out, since they are in folders of outputs: ${leftOut} that --input gives\n`);
   const model = await load();
   const started = performance.now();
   const [outcome, stop] = await stoppable(async (signal) => [

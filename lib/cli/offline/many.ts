@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, TokenLearnerError } from '../../errors';
 import { listWeights } from '../../files/list';
+import { ioError } from '../../formats/format-error';
 import { TokenLearnerV11 } from '../../modules/token-learner-v11';
 import type { TokenPooling } from '../../modules/token-pooling';
 import { Batcher } from '../../serving/batcher';
@@ -166,7 +167,9 @@ class ManyRun {
 
 /** The bytes of an input's arrays: an .npz can be compressed. */
 async function bytesOf(file: string): Promise<number> {
-  const { size } = await stat(file);
+  const { size } = await stat(file).catch((cause: unknown) => {
+    throw ioError('read', file, cause);
+  });
   if (formatOf(file) !== 'npz') return size;
   const { tensors } = await listWeights(file);
   return tensors.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);

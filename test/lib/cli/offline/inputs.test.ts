@@ -14,7 +14,7 @@ function write(...names: string[]): void {
 }
 
 const relatives = async (input: string, ...outputs: string[]): Promise<string[]> =>
-  (await inputFiles([input], outputs)).map(({ relative }) => relative);
+  (await inputFiles([input], outputs)).files.map(({ relative }) => relative);
 
 afterEach(() => {
   jest.restoreAllMocks();
@@ -71,4 +71,49 @@ describe('links to folders', () => {
   it('to a folder of outputs are not', async () => {
     expect(await relatives(at('links'), at('elsewhere'))).toEqual(['data/b/x.npy']);
   });
+});
+
+describe('folders of outputs', () => {
+  beforeAll(() => {
+    for (const year of ['2024', '2025']) write('years', year, 'a.npy');
+    write('years', '2024', 'deep', 'b.npz');
+    write('years', '2024', 'notes.txt');
+  });
+  const leftOut = async (...inputs: string[]): Promise<number> =>
+    (await inputFiles(inputs, [at('years', '2024')])).leftOut;
+
+  it('under an input give none, and their files are counted, each once', async () => {
+    const all = at('years', '**', '*.np?');
+    expect(await relatives(all, at('years', '2024'))).toEqual(['2025/a.npy']);
+    expect(await leftOut(all)).toBe(2);
+    expect(await leftOut(all, at('years'))).toBe(2);
+    expect(await leftOut(all, at('years', '2024', 'a.npy'))).toBe(1);
+    await expectReject(
+      relatives(at('years', '*', '*.npz'), at('years', '2024', 'deep'), at('years', '2024')),
+      'ERR_FILE_IO',
+      /gives no .*file$/,
+    );
+    await expectReject(
+      relatives(at('years', '*4', '*.npy'), at('years', '2024')),
+      'ERR_FILE_IO',
+      /gives no .* file, but for 1 in folders of outputs$/,
+    );
+  });
+
+  it.each([[[]], [['*']], [['deep']]])(
+    'that hold the input itself give all that it has: %j',
+    async (more) => {
+      const given = await relatives(at('years', '2024', ...more), at('years', '2024'));
+      expect(given).toEqual(
+        more[0] === '*' ? ['a.npy'] : more[0] === 'deep' ? ['b.npz'] : ['a.npy', 'deep/b.npz'],
+      );
+    },
+  );
+});
+
+const onLinux = process.platform === 'linux' ? it : it.skip;
+onLinux('a file whose name is no text is there under the name that it has as text', async () => {
+  write('names', 'a.npy');
+  writeFileSync(Buffer.concat([Buffer.from(at('names', 'b')), Buffer.of(0xff), Buffer.from('.npy')]), '');
+  expect(await relatives(at('names'))).toEqual(['a.npy', 'b\uFFFD.npy']);
 });

@@ -39,6 +39,7 @@ beforeAll(async () => {
   writeFileSync(file('in', '.hidden.npy'), 'hidden');
 });
 
+const onLinux = process.platform === 'linux' ? it : it.skip;
 let outputs = 0;
 /** A new output folder, and a run into it. */
 function prepare(): { out: string; run: (...options: string[]) => Promise<number> } {
@@ -214,6 +215,11 @@ it.each<[string, () => string[], RegExp]>([
     /would replace .*x0\.npy, an input/,
   ],
   [
+    'a folder as its own output',
+    () => ['-i', file('in', 'sub'), '--output-dir', file('in', 'sub')],
+    /would replace .*more\.safetensors, an input/,
+  ],
+  [
     'maps over tokens',
     () => ['-i', file('in', 'x0.npy'), '--output-dir', file('o'), '--attention-dir', file('o')],
     /would replace the one of/,
@@ -255,6 +261,30 @@ it.each<[string[], RegExp]>([
 ])('%j is wrong usage', async (options, message) => {
   expect(await call(...options)).toBe(2);
   expect(written.errors).toMatch(message);
+});
+
+it('says how many files of an output folder below the input are left out', async () => {
+  for (const year of ['2024', '2025']) {
+    mkdirSync(file('years', year), { recursive: true });
+    await saveNpy(file('years', year, 'a.npy'), image(0));
+  }
+  const options = ['-i', file('years', '**', '*.npy'), '--output-dir', file('years', '2024')];
+  expect(await call(...options)).toBe(0);
+  expect(written.errors).toMatch(/^Left out, since they are in folders of outputs: 1 that --input gives$/m);
+  expectSame(await loadNpy(file('years', '2024', '2025', 'a.npy')), image(0));
+  expect([await call('-q', ...options), written.errors.match(/Left out/g)?.length]).toEqual([0, 1]);
+});
+
+onLinux('a file whose name is no text fails alone', async () => {
+  const { out, run } = prepare();
+  mkdirSync(file('names'));
+  await saveNpy(file('names', 'a.npy'), image(0));
+  writeFileSync(Buffer.concat([Buffer.from(file('names', 'b')), Buffer.of(0xff), Buffer.from('.npy')]), '');
+  expect(await run('-i', file('names'))).toBe(1);
+  expect(written.errors).toMatch(
+    /1 of 2 files failed:\n.*b\uFFFD\.npy: cannot be read: .*\[ERR_FILE_IO\]\n$/,
+  );
+  expect(readdirSync(out)).toEqual(['a.npy']);
 });
 
 it('after SIGINT it finishes the files under way, says what is left, and --resume goes on', async () => {
