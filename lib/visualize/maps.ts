@@ -24,13 +24,16 @@ export async function attentionOf(model: AttentionModel, input: AnyTensor, choic
   const { backbone, control } = choice;
   const features = backbone === undefined ? input : await featuresOf(backbone, input, choice);
   const options = { ...control, returnAttention: true };
-  const result: unknown = await model.forward(inDType(features, model), options).catch((error: unknown) => {
-    const { code, message } = error as Partial<TokenLearnerError>;
+  let result: unknown;
+  try {
+    result = await model.forward(inDType(features, model), options);
+  } catch (error) {
+    const { code, message } = Object(error) as Partial<TokenLearnerError>;
     if (code !== 'ERR_INVALID_ARG_VALUE' || message?.includes('returnAttention') !== true) throw error;
     throw new TokenLearnerError('ERR_INVALID_ARG_VALUE', `Expected ${EXPECTED} for \`model\`: ${message}`, {
       cause: error,
     });
-  });
+  }
   const attention: unknown =
     Object(result) === result ? (result as { attention?: unknown }).attention : undefined;
   if (tensorState(attention) !== undefined) return mapsOf(attention as AnyTensor, choice.tokens);

@@ -35,6 +35,12 @@ describe('errors', () => {
       /its forward gave 3/,
     ],
     [
+      'a model whose forward gives no promise',
+      () => visualize({ forward: () => 3 } as never, features),
+      'ERR_INVALID_ARG_VALUE',
+      /its forward gave 3/,
+    ],
+    [
       'maps of too few dimensions',
       () => visualize(fakeModel([1, 2], [1, 2]), features),
       'ERR_SHAPE_MISMATCH',
@@ -238,6 +244,12 @@ describe('errors', () => {
   it('of the model pass through, and so does the reason of a signal', async () => {
     const failing: AttentionModel = { forward: () => Promise.reject(new RangeError('own')) };
     await expect(visualize(failing, features)).rejects.toThrow(new RangeError('own'));
+    const sync = {
+      forward: () => {
+        throw new RangeError('own');
+      },
+    };
+    await expect(visualize(sync, features)).rejects.toThrow(new RangeError('own'));
     const controller = new AbortController();
     const reason = new Error('enough');
     controller.abort(reason);
