@@ -11,6 +11,7 @@ import type { AnyTensor } from '../../tensor/tensor';
 import { inWordsOfLearner } from '../learner-options';
 import { type Arrays, isWhole, loadArrays, makeFolder, saveArrays, storedNames } from './arrays';
 import { ByteBudget } from './byte-budget';
+import { UsageError } from '../usage-error';
 import { formatOf, type Job } from './outputs';
 import { type Counts, RunProgress } from './progress';
 
@@ -56,18 +57,23 @@ class ManyRun {
     this.#budget = new ByteBudget(options.maxReadBytes);
   }
 
-  /** Runs all jobs, or those that begin before the stop. */
+  /** Runs all jobs, or those that begin before the stop. Throws a UsageError for options that the model does not take, whatever the file. */
   async run(jobs: readonly Job[]): Promise<Outcome> {
     const outcome: Outcome = { total: jobs.length, written: 0, skipped: 0, failed: 0, failures: [] };
     const progress = this.#options.quiet ? undefined : new RunProgress(process.stderr);
     const queue = jobs.values();
+    let misuse: UsageError | undefined;
     const work = async (): Promise<void> => {
       for (const job of queue) {
-        if (this.#options.stop.aborted) return;
+        if (this.#options.stop.aborted || misuse !== undefined) return;
         try {
           const end = await this.#one(job);
           if (end !== 'stopped') outcome[end] += 1;
         } catch (error) {
+          if (error instanceof UsageError) {
+            misuse = error;
+            return;
+          }
           outcome.failed += 1;
           const code = error instanceof TokenLearnerError ? ` [${error.code}]` : '';
           outcome.failures.push({ input: job.input, message: messageOf(error) + code });
@@ -78,6 +84,7 @@ class ManyRun {
     await Promise.all(Array.from({ length: workersFor(this.#options.maxBatchSize) }, work));
     await this.#batcher.close();
     progress?.end();
+    if (misuse !== undefined) throw misuse;
     return outcome;
   }
 

@@ -244,6 +244,13 @@ it.each<[string, () => string[], RegExp]>([
   expect([existsSync(out), existsSync(file('o'))]).toEqual([false, false]);
 });
 
+it('an option that the model does not take is wrong usage, and no failure of each file', async () => {
+  const { out, run } = prepare();
+  expect(await run('-i', file('in'), '--pixels', 'flat')).toBe(2);
+  expect(written.errors).toMatch(/--pixels is not for a TokenLearner \[ERR_INVALID_ARG_VALUE\]$/m);
+  expect([written.errors.includes('failed'), readdirSync(out)]).toEqual([false, []]);
+});
+
 it.each<[string[], RegExp]>([
   [['-i', 'none.npy', '--output-dir', 'o'], /none\.npy: there is no such file or folder \[ERR_FILE_IO\]/],
   [['-i', 'none/*.npy', '--output-dir', 'o'], /there is no folder none/],
