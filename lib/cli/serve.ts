@@ -26,8 +26,8 @@ interface Model {
   path: string;
 }
 
-const isCompiled = ({ path }: Model): boolean => path.endsWith('.pt2');
-const isJavaScript = ({ path }: Model): boolean => /\.[mc]?js$/.test(path);
+const isCompiled = ({ path }: Model): boolean => /\.pt2$/i.test(path);
+const isJavaScript = ({ path }: Model): boolean => /\.[mc]?js$/i.test(path);
 
 interface ServeOptions extends Record<string, unknown>, LearnerOptions {
   model: Model[];

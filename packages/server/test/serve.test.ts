@@ -314,6 +314,23 @@ describe('a JavaScript module with a timer that goes on', () => {
   });
 });
 
+it.each([
+  ['syntax.cjs', 'no code', /syntax\.cjs failed: Unexpected .*syntax\.cjs:1\) \[ERR_FILE_FORMAT\]/],
+  ['null.mjs', 'throw null;', /null\.mjs failed: null \[ERR_FILE_FORMAT\]/],
+  ['LOUD.CJS', 'throw new Error("loud");', /LOUD\.CJS failed: .* \[ERR_FILE_FORMAT\]/],
+])('names a JavaScript module that fails: %s', async (name, code, message) => {
+  const file = path.join(folder, name);
+  writeFileSync(file, code);
+  const server = new Process(
+    '-m',
+    `m=${await weightsOf(smallModel(), 'beside.safetensors')}`,
+    '-m',
+    `n=${file}`,
+  );
+  expect(await server.exitCode()).toBe(1);
+  expect(server.errors).toMatch(message);
+});
+
 it.each<[string[], number, RegExp]>([
   [[], 2, /--model/],
   [['-m', 'x'], 2, /NAME=PATH/],

@@ -227,6 +227,20 @@ describe('refuses', () => {
     expect(stderr).toMatch(/^tokenlearner: the command could not finish: a promise .* never settles.*\n$/);
   });
 
+  it.each([
+    ['syntax.cjs', 'const x = 1;\nno code', /syntax\.cjs failed: Unexpected .* \(.*syntax\.cjs:2\)/],
+    ['syntax.mjs', 'no code', /syntax\.mjs failed: Unexpected identifier/],
+    ['export.mjs', "import { x } from 'node:fs';", /export\.mjs failed: The requested module .*:1\)/],
+    ['null.mjs', 'throw null;', /null\.mjs failed: null/],
+    ['factory.mjs', 'export default () => { throw new Error("no data"); };', /factory\.mjs failed: no data/],
+  ])('a module file that fails: %s', (name, code, message) => {
+    writeFileSync(file(name), code);
+    const args = [MAIN, 'visualize', '-m', file(name), ...PHOTO];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(message)]);
+    expect(stderr).toMatch(/^tokenlearner: The module .* \[ERR_FILE_FORMAT\]\n$/);
+  });
+
   it('a module file without a module', () => {
     const args = [MAIN, 'visualize', ...RGB, '-m', file('nothing.mjs'), ...PHOTO];
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });

@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { AotiModel, learnerFromStateDict, loadWeights, Module, TokenLearnerError } from 'tokenlearner';
 import { type ModelFile, type ModelSource, PACKAGE_OPTIONS, WEIGHTS_OPTIONS } from '../options';
 
-const PROGRAM = /\.[mc]?js$/;
+const PROGRAM = /\.[mc]?js$/i;
+const PACKAGE = /\.pt2$/i;
 
 /**
  * A module to serve. The server disposes only those that it has made itself: from weights, and from compiled programs. One of a program
@@ -17,11 +18,14 @@ export interface Loaded {
   isOwn: boolean;
 }
 
-/** Reads a model. Throws the errors of loadWeights and of learnerFromStateDict, and whatever a program throws. */
+/**
+ * Reads a model. Throws the errors of loadWeights and of learnerFromStateDict, and those of tokenlearner that a program throws; ERR_FILE_FORMAT for
+ * whatever else it throws.
+ */
 export async function load(source: ModelSource): Promise<Loaded> {
   if (source instanceof Module) return { module: source, isOwn: false };
   const file = typeof source === 'string' ? { path: source } : source;
-  if (file.path.endsWith('.pt2')) return { module: await fromPackage(file), isOwn: true };
+  if (PACKAGE.test(file.path)) return { module: await fromPackage(file), isOwn: true };
   refuse(file, PACKAGE_OPTIONS, 'they are for .pt2 packages');
   if (PROGRAM.test(file.path)) return { module: await fromProgram(file), isOwn: false };
   return { module: await fromWeights(file), isOwn: true };
@@ -57,6 +61,28 @@ async function fromWeights({ path: file, key, ...options }: ModelFile): Promise<
 
 let loads = 0;
 
+/** The error of a program's own code, with the file's name. Errors of tokenlearner keep their code. */
+function failureOf(file: string, cause: unknown): TokenLearnerError {
+  const code = cause instanceof TokenLearnerError ? cause.code : 'ERR_FILE_FORMAT';
+  const { name, message, stack } = Object(cause) as Partial<Error>;
+  // Where Node knows the place of a syntax error, the stack begins with it.
+  const place = name === 'SyntaxError' ? /^.+:\d+(?=\n)/.exec(stack ?? '')?.[0] : undefined;
+  const where = place === undefined ? '' : ` (${place})`;
+  return new TokenLearnerError(code, `The module ${file} failed: ${message ?? String(cause)}${where}`, {
+    cause,
+  });
+}
+
+/** What a program exports by default, or what that makes. */
+async function makeFrom(file: string, url: string): Promise<unknown> {
+  try {
+    const { default: exported } = (await import(url)) as { default?: unknown };
+    return typeof exported === 'function' ? await (exported as () => unknown)() : exported;
+  } catch (error) {
+    throw failureOf(file, error);
+  }
+}
+
 async function fromProgram(source: ModelFile): Promise<Module> {
   const { path: file } = source;
   refuse(source, WEIGHTS_OPTIONS, 'a JavaScript module chooses it itself');
@@ -66,9 +92,7 @@ async function fromProgram(source: ModelFile): Promise<Module> {
   Reflect.deleteProperty(createRequire(full).cache, full);
   const url = pathToFileURL(full);
   url.searchParams.set('load', String(++loads));
-  const program = (await import(url.href)) as { default?: unknown };
-  const exported = program.default;
-  const made: unknown = typeof exported === 'function' ? await (exported as () => unknown)() : exported;
+  const made = await makeFrom(full, url.href);
   if (made instanceof Module) return made;
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_TYPE',
