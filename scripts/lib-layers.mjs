@@ -5,7 +5,7 @@
 
 /** lib/ from the bottom up: the files and folders of each layer. A file imports from its own layer and from those before it. */
 const LAYERS = [
-  ['errors', ['bundled', 'errors', 'native-interface', 'once']],
+  ['errors', ['bundled', 'errors', 'folders', 'native-interface', 'once']],
   ['values', ['cpu-flags', 'dispose', 'dtype', 'shape', 'uncloneable', 'validate', 'formats', 'libtorch']],
   ['binding', ['binding', 'device', 'random', 'shared']],
   ['tensor', ['tensor', 'init', 'runtime']],
@@ -106,7 +106,7 @@ export const libLayers = [
     rules: forbid([
       {
         regex: String.raw`^\.\./(?!(?:${LAYERS[0][1].join('|')})(?:$|[./])|[\w-]+\.json$)`,
-        message: 'libtorch/ imports only errors and once',
+        message: 'libtorch/ imports only errors, folders and once',
       },
     ]),
   },

@@ -7,6 +7,7 @@ import { lstatSync, type Stats } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, TokenLearnerError } from '../errors';
+import { makeFolders } from '../folders';
 import type { Fail } from '../formats/format-error';
 import type { ZipArchive } from '../formats/zip-archive';
 import { cacheFolder, type Host, NO_CACHE } from '../libtorch/cache';
@@ -152,8 +153,8 @@ async function cacheOf(host: Host, fail: Fail): Promise<string> {
   const cache = cacheFolder(host);
   if (cache === null) throw fail(`its library must be extracted to a cache, and there is ${NO_CACHE}`);
   const parent = path.join(cache, 'aoti');
-  await mkdir(cache, { recursive: true, mode: 0o755 });
-  await mkdir(parent, { recursive: true, mode: FOLDER_MODE });
+  await makeFolders(cache, 0o755);
+  await makeFolders(parent, FOLDER_MODE);
   const reason = distrustPath(cache, parent, 'name a folder of your own in TOKENLEARNER_CACHE');
   if (reason !== null)
     throw new TokenLearnerError(

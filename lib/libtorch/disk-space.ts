@@ -1,4 +1,5 @@
-import { mkdir, stat, statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
+import { makeFolders } from '../folders';
 import { installError } from './install-error';
 import type { ManifestEntry } from './manifest';
 
@@ -14,12 +15,12 @@ export async function checkSpace(
   downloads: string | null,
 ): Promise<void> {
   const fetched = (entry.archive?.size ?? 0) + (entry.wheels ?? []).reduce((sum, { size }) => sum + size, 0);
-  await mkdir(target, { recursive: true, mode: 0o755 });
+  await makeFolders(target, 0o755);
   if (downloads === null) {
     await demand(target, entry.unpackedSize);
     return;
   }
-  await mkdir(downloads, { recursive: true, mode: 0o755 });
+  await makeFolders(downloads, 0o755);
   const sameDisk = (await stat(target)).dev === (await stat(downloads)).dev;
   await demand(target, entry.unpackedSize + (sameDisk ? fetched : 0));
   if (!sameDisk) await demand(downloads, fetched);

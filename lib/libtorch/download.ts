@@ -1,9 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici';
+import { makeFolders } from '../folders';
 import { installError } from './install-error';
 import type { OnProgress } from './progress';
 
@@ -46,7 +47,7 @@ class TransientError extends Error {}
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   const { attempts = 5, retryDelay = 500, timeout = 60_000, target } = options;
-  await mkdir(path.dirname(target), { recursive: true, mode: 0o755 });
+  await makeFolders(path.dirname(target), 0o755);
   const agent = new EnvHttpProxyAgent({ headersTimeout: timeout, bodyTimeout: timeout });
   try {
     let fruitless = 0;

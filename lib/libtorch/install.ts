@@ -1,5 +1,7 @@
-import { mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolders } from '../folders';
 import { cacheFolder, downloadsFolder, type Host, NO_CACHE, runtimeFolder, thisHost } from './cache';
 import { checkSpace } from './disk-space';
 import { type FoundLibtorch, inspectLibtorch, readRuntimeRecord, type RuntimeRecord } from './inspect';
@@ -56,7 +58,7 @@ interface Job extends Required<Pick<InstallOptions, 'variant' | 'log' | 'host' |
 
 /**
  * Installs the pinned libtorch of a variant: its libraries, the headers of its stable ABI, its licences. Returns immediately if
- * a complete one is already installed. The source is `fromFile`, or pip, or PyTorch's download site. Its sha256 is checked; if no
+ * a complete one is already installed, also where `fromFile` names another. The source is `fromFile`, or pip, or PyTorch's download site. Its sha256 is checked; if no
  * hash is known, only pip may download it. The folder appears complete or not at all. Several processes may install at the same
  * time.
  *
@@ -86,14 +88,26 @@ async function jobOf(options: InstallOptions): Promise<Job> {
 }
 
 async function findOrInstall(job: Job): Promise<FoundLibtorch> {
-  const { root, isNamed, log } = job;
-  const existing = inspectWanted(job);
+  const { root, isNamed, fromFile, log } = job;
+  if (fromFile !== undefined && !existsSync(fromFile)) throw installError(`No such file: ${fromFile}`);
+  const existing = alreadyInstalled(job);
   if (existing !== null) return existing;
   if (isNamed) await demandReplaceable(root);
   const onWait = () => {
     log(`Another process is installing ${root}; waiting for it.`);
   };
-  return withLock(lockOf(root), async () => inspectWanted(job) ?? (await install(job)), { onWait });
+  return withLock(lockOf(root), async () => alreadyInstalled(job) ?? (await install(job)), { onWait });
+}
+
+/** The wanted libtorch, where it is there already. Says so if another file was given for it. */
+function alreadyInstalled(job: Job): FoundLibtorch | null {
+  const { root, fromFile, version, variant, log } = job;
+  const found = inspectWanted(job);
+  if (found !== null && fromFile !== undefined)
+    log(
+      `libtorch ${version} (${variant}) is already installed in ${root}; remove it first to install ${fromFile}`,
+    );
+  return found;
 }
 
 /** Resolves links, so that the install does not replace them. */
@@ -199,7 +213,7 @@ async function givenArchives(fromFile: string, entry: ManifestEntry): Promise<st
 async function unpackAll(archives: string[], folder: string, job: Job): Promise<Record<string, number>> {
   const layout = archives.length > 1 ? siteDestination : destination;
   const files: Record<string, number> = {};
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await makeFolders(folder, 0o755);
   for (const archive of archives) {
     Object.assign(files, await unpackLibtorch(archive, folder, job.onProgress, layout));
   }

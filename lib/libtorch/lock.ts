@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { link, lstat, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { link, lstat, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors';
+import { makeFolders } from '../folders';
 import { installError } from './install-error';
 
 /** How to take the lock. */
@@ -60,7 +61,7 @@ export async function withLock<T>(
 ): Promise<T> {
   const { stale = 60_000 } = options;
   const holder: Holder = { token: randomUUID(), pid: process.pid, host: hostname() };
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o755 }).catch(refuse(file));
+  await makeFolders(path.dirname(file), 0o755).catch(refuse(file));
   await acquire(file, holder, { ...options, stale });
   const renewal = setInterval(() => {
     const now = new Date();

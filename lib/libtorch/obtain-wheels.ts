@@ -1,6 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../errors';
+import { makeFolders } from '../folders';
 import { fileSha256 } from './file-hash';
 import { installError } from './install-error';
 import type { ManifestEntry, PinnedWheel } from './manifest';
@@ -24,7 +25,7 @@ export interface ObtainWheelsOptions extends Omit<ObtainOptions, 'host' | 'onPro
 export async function obtainWheels(options: ObtainWheelsOptions): Promise<string[]> {
   const { entry, folder, title, log } = options;
   const pins = entry.wheels ?? [];
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await makeFolders(folder, 0o755);
   if (pins.length === 0) log(`No hashes of libtorch ${title} are pinned: pip checks what its index states.`);
   const torch = await obtainTorch(options, pins);
   const rest = await obtainNvidia(torch, options, pins);
@@ -88,7 +89,7 @@ async function obtainNvidia(
   const folder = path.join(options.folder, 'nvidia');
   // Without pins, all wheels in it are taken: those of an earlier attempt may be of other versions.
   if (pins.length === 0) await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await makeFolders(folder, 0o755);
   const companions = pins.filter(({ file }) => file !== path.basename(torch));
   const requirements =
     pins.length > 0

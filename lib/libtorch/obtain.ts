@@ -1,6 +1,7 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, type TokenLearnerError } from '../errors';
+import { makeFolders } from '../folders';
 import type { Host } from './cache';
 import { downloadFile } from './download';
 import { fileSha256 } from './file-hash';
@@ -32,7 +33,7 @@ export interface ObtainOptions {
 export async function obtainArchive(options: ObtainOptions): Promise<string> {
   const { entry, folder, log, host } = options;
   const { archive } = entry;
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await makeFolders(folder, 0o755);
   if (archive !== null && (await hasHash(targetOf(archive, folder), archive.sha256))) {
     return targetOf(archive, folder);
   }

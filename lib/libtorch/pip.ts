@@ -1,7 +1,8 @@
 import { spawn, type StdioOptions } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../errors';
+import { makeFolders } from '../folders';
 import { thisHost } from './cache';
 import type { PipSource } from './manifest';
 import { findPython, ISOLATED, pythonName } from './python-program';
@@ -31,7 +32,7 @@ export async function pipDownload(
   withIndex: boolean,
   run: RunProgram = runProgram,
 ): Promise<PipResult> {
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await makeFolders(folder, 0o755);
   const own = await mkdtemp(path.join(folder, 'pip-'));
   try {
     const result = await downloadWheel(source, own, withIndex, run);

@@ -1,11 +1,12 @@
 import { createWriteStream } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import * as yauzl from 'yauzl';
 import { messageOf } from '../errors';
+import { makeFolders } from '../folders';
 import { installError } from './install-error';
 import type { OnProgress } from './progress';
 
@@ -95,7 +96,7 @@ async function extract(
     const relative = layout(entry.fileName);
     if (relative === null) continue;
     const target = path.join(folder, relative);
-    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 });
+    await makeFolders(path.dirname(target), 0o755);
     let checksum = 0;
     const counter = new Transform({
       transform(chunk: Buffer, _encoding, callback) {

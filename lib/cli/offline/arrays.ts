@@ -1,6 +1,6 @@
 /** The arrays of one file: how to read them, to write them, and to tell whether a file of results is whole. */
-import { mkdir } from 'node:fs/promises';
 import { TokenLearnerError } from '../../errors';
+import { makeFolders } from '../../folders';
 import { loadNpy, loadNpz, loadSafetensors, saveNpy, saveNpz, saveSafetensors } from '../../files';
 import { type ListedTensor, listWeights } from '../../files/list';
 import { ioError } from '../../formats/format-error';
@@ -50,7 +50,7 @@ export function storedNames(file: string, format: Format, names: readonly string
 /** Makes a folder where there is none. Throws ERR_FILE_IO. */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
   } catch (cause) {
     throw ioError('written', folder, cause);
   }

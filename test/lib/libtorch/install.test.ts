@@ -184,6 +184,20 @@ describe('installLibtorch', () => {
     await expect(installLibtorch(machine({ fromFile: `${given}.not` }))).rejects.toThrow('No such file');
   });
 
+  it('says that a file which is given is not installed over the same version', async () => {
+    const given = path.join(folder, 'again.whl');
+    writeFileSync(given, wheel);
+    const lines: string[] = [];
+    const options = machine({ log: (line) => lines.push(line) });
+    const { root } = await installLibtorch(options);
+    lines.length = 0;
+    await expect(installLibtorch({ ...options, fromFile: given })).resolves.toMatchObject({ root });
+    expect(lines).toEqual([
+      `libtorch 2.13.0 (cpu) is already installed in ${root}; remove it first to install ${given}`,
+    ]);
+    await expect(installLibtorch({ ...options, fromFile: `${given}.not` })).rejects.toThrow('No such file');
+  });
+
   it('asks the mirror that the environment names', async () => {
     const asked: (string | undefined)[] = [];
     listener = (request, response) => {
