@@ -209,8 +209,13 @@ function checkRange(range: unknown): Choice['range'] {
   if (range === undefined) return 'token';
   if (!Array.isArray(range)) return checkOneOf('options.range', range, ['token', 'shared'] as const);
   const [min, max] = [checkNumber('options.range[0]', range[0]), checkNumber('options.range[1]', range[1])];
-  if (range.length === 2 && min < max) return [min, max];
-  throw unexpected('ERR_OUT_OF_RANGE', 'options.range', 'two numbers, the lower first,', range);
+  if (range.length === 2 && min < max && Number.isFinite(max - min)) return [min, max];
+  throw unexpected(
+    'ERR_OUT_OF_RANGE',
+    'options.range',
+    'two numbers at a finite distance, the lower first,',
+    range,
+  );
 }
 
 function checkList(name: string, value: unknown): unknown[] {

@@ -180,6 +180,12 @@ describe('errors', () => {
       /options\.range/,
     ],
     [
+      'a range whose width is no number',
+      () => visualize(model, features, { range: [-1e308, 1.7e308] }),
+      'ERR_OUT_OF_RANGE',
+      /at a finite distance, the lower first, for `options\.range`/,
+    ],
+    [
       'a range that is no range',
       () => visualize(model, features, { range: 'all' as never }),
       'ERR_INVALID_ARG_VALUE',
