@@ -22,6 +22,11 @@ async function refuseLegacy(source: ByteSource, fail: Fail): Promise<void> {
 function folderOf(records: ReadonlyMap<string, unknown>, fail: Fail): string {
   const pickles = [...records.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   const [pickle] = pickles;
+  if (pickle === undefined && [...records.keys()].some((name) => name.includes('data/aotinductor/'))) {
+    throw fail(
+      'a package of compiled programs (.pt2) and no file of weights; AotiModel.load, `tokenlearner inspect FILE` and `tokenlearner serve` take it',
+    );
+  }
   if (pickle === undefined || pickles.length > 1) {
     throw fail(
       `not a PyTorch checkpoint: the zip archive has ${pickles.length} records data.pkl instead of one`,

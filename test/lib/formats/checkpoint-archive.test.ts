@@ -17,6 +17,8 @@ describe('archives', () => {
   });
 
   test('no data.pkl', () => refused([storage], /0 records data\.pkl/));
+  test('a package of compiled programs', () =>
+    refused([{ ...storage, name: 'm/data/aotinductor/model/x.so' }], /compiled programs \(\.pt2\)/));
   test('two data.pkl', () => refused([...sound, { ...data, name: 'b/data.pkl' }], /2 records data\.pkl/));
   test('data.pkl without a folder', () => refused([{ ...data, name: 'data.pkl' }], /0 records data\.pkl/));
   test('a record twice', () => refused([...sound, storage], /"a\/data\/0" twice/));
