@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { type DType, dtypeInfo, FLOAT_DTYPES, type FloatDType } from '../dtype';
+import { TokenLearnerError } from '../errors';
 import { saveNpz, saveSafetensors } from '../files';
 import { withListedWeights } from '../files/list';
 import { saveCheckpoint, saveFlax } from '../files/save';
@@ -129,6 +130,13 @@ function inDType(dict: StateDict, dtype: DType): StateDict {
   return converted;
 }
 
+/** An error of saving, whose advice is the command's own option. */
+function inWordsOfDtype(error: unknown): unknown {
+  if (!(error instanceof TokenLearnerError)) return error;
+  const message = error.message.replace("with to('float32')", 'with --dtype float32');
+  return message === error.message ? error : new TokenLearnerError(error.code, message, { cause: error });
+}
+
 async function convert(input: string, output: string, options: ConvertOptions): Promise<void> {
   const write = writerFor(output);
   checkUsage(output, options);
@@ -136,7 +144,9 @@ async function convert(input: string, output: string, options: ConvertOptions): 
   const { dtype } = options;
   const named = await load(input, options);
   const dict = dtype === undefined ? named : inDType(named, dtype);
-  await write(output, dict, options);
+  await write(output, dict, options).catch((error: unknown) => {
+    throw inWordsOfDtype(error);
+  });
   if (options.quiet) return;
   const count = Object.keys(dict).length;
   process.stdout.write(`${count} ${count === 1 ? 'tensor' : 'tensors'}: ${output}\n`);

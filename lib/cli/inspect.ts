@@ -11,6 +11,7 @@ import { fileName, inputFile } from './options';
 import { printable, printableJson, printableText } from './printable';
 import { table } from './table';
 import { UsageError } from './usage-error';
+import { inWordsOfCommand } from './words';
 
 function optionList(options: object): string {
   return (Object.entries(options) as [string, unknown][])
@@ -63,7 +64,9 @@ async function inspect(file: string, { json, key }: { json: boolean; key?: strin
     process.stdout.write(`${await inspectPackage(file, json)}\n`);
     return;
   }
-  const listing = await listWeights(inputFile(file, 'inspect -'), key);
+  const listing = await listWeights(inputFile(file, 'inspect -'), key).catch((error: unknown) => {
+    throw inWordsOfCommand(error, ['key']);
+  });
   const { recognitions, misfits } = examineWeights(byName(listing.tensors));
   const text = json
     ? printableJson({ ...listing, modules: recognitions })

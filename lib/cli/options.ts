@@ -1,5 +1,5 @@
 /** Parsers of options. A wrong value is wrong usage: commander names the option and the exit code is 2. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, type Option } from 'commander';
 import { type DeviceOption, isDeviceOption } from '../device';
 import { STANDARD } from './output';
 import { UsageError } from './usage-error';
@@ -39,16 +39,25 @@ export function inputFile(file: string, what: string): string | NodeJS.ReadStrea
   return process.stdin;
 }
 
-/** Refuses a second value for an option that takes one, on a command and those under it: the first would be ignored. */
+/**
+ * Refuses a second value for an option that takes one, and an option with its opposite, such as --animate and --no-animate, on a command and those under
+ * it: the first would be ignored.
+ */
 export function refuseRepeats(command: Command): void {
+  const given = new Map<string, Option>();
   for (const option of command.options) {
     // A parser of ours with two parameters collects the values.
     const collects =
       option.variadic || (option.argChoices === undefined && (option.parseArg?.length ?? 0) > 1);
-    if (collects || !(option.required || option.optional)) continue;
-    let count = 0;
+    if (collects) continue;
+    const takesValue = option.required || option.optional;
     command.on(`option:${option.name()}`, () => {
-      if (++count > 1) command.error(`error: option '${option.flags}' was given more than once`);
+      const before = given.get(option.attributeName());
+      given.set(option.attributeName(), option);
+      if (before === option && takesValue)
+        command.error(`error: option '${option.flags}' was given more than once`);
+      if (before !== undefined && before !== option)
+        command.error(`error: option '${option.flags}' does not go with '${before.flags}'`);
     });
   }
   command.commands.forEach(refuseRepeats);

@@ -97,6 +97,16 @@ function formatOf({ output, format }: Options): VisualizeFormat {
   throw new UsageError('the ending of the output decides its format: .png, .webp or .gif');
 }
 
+/** A PNG has one page. */
+function checkAnimation({ animate, output }: Options, format: VisualizeFormat): void {
+  if (animate !== true || format !== 'png') return;
+  throw new UsageError(
+    isStandardOutput(output)
+      ? '--animate needs --format gif or webp'
+      : '--animate needs an output that ends in .gif or .webp',
+  );
+}
+
 function checkUsage(options: Options): void {
   const { weights, model, input, output, key, prefix, device } = options;
   const forWeights = { key, prefix, device, ...learnerOptions(options) };
@@ -168,6 +178,7 @@ const KNOWN = [...LOOK, 'format', ...Object.keys(NAMES)];
 async function run(options: Options): Promise<void> {
   checkUsage(options);
   const format = formatOf(options);
+  checkAnimation(options, format);
   await checkOutput(options);
   const { weights, model, output } = options;
   const own = model === undefined ? undefined : await loadModuleFile(model);

@@ -51,17 +51,24 @@ export function planJobs(
   const taken = new TakenFiles();
   for (const { path: file } of files) taken.reads([file], `${file}, an input`);
   taken.reads(weights, 'a file of the weights');
-  const claim = (folder: string, { path: input, relative }: InputFile): string => {
+  const claimed = new Map<string, InputFile>();
+  const claim = (folder: string, file: InputFile): string => {
+    const { path: input, relative } = file;
     const ending = `.${format ?? formatOf(input)}`;
     const output = path.join(
       folder,
       relative.slice(0, relative.length - path.extname(relative).length) + ending,
     );
     const other = taken.claim(output, `the one of ${input}, ${output}`);
+    const rival = claimed.get(output);
+    claimed.set(output, file);
     if (other === undefined) return output;
-    throw new UsageError(
-      `the result of ${input} would replace ${other}: run them with different output folders, or name their common folder as --input`,
-    );
+    // With names that differ in their endings alone, a common folder is no help.
+    const isEnding = rival !== undefined && rival.relative !== relative;
+    const advice = isEnding
+      ? `${format === undefined ? '' : 'leave out --format, or '}run them by pattern with different output folders`
+      : 'run them with different output folders, or name their common folder as --input';
+    throw new UsageError(`the result of ${input} would replace ${other}: ${advice}`);
   };
   return files.map((file) => {
     formatOf(file.path);

@@ -44,6 +44,13 @@ it.each<[string[], RegExp]>([
   [['run', '-w', 'w', '-i', 'x.npy', '-o', './w'], /--output is a file of the weights/],
   [['run', ...FILES, '-a', 'w.safetensors'], /--attention is a file of the weights/],
   [['run', '-w', '-', '-i', '-', '-o', 'y'], /--weights and --input cannot both be standard input/],
+  [
+    ['serve', '-m', 'a=w', '--grpc-port', '5', '--no-grpc-port'],
+    /'--no-grpc-port' does not go with '--grpc-port <port>'/,
+  ],
+  [['visualize', ...FILES, '--no-animate', '--animate'], /'--animate' does not go with '--no-animate'/],
+  [['visualize', ...FILES.slice(0, 4), '-o', 'x.png', '--animate'], /ends in \.gif or \.webp/],
+  [['visualize', ...FILES.slice(0, 4), '-o', '-', '--animate'], /--animate needs --format gif or webp/],
   [['serve', '-m', 'a=w', '--host', 'a', '--host', 'b'], /'--host <address>' was given more than once/],
   [['convert', 'w.safetensors', '-'], /the name of the output decides its format/],
   [['runtime', 'install', '--variant', 'cpu', '--variant', 'cu130'], /was given more than once/],

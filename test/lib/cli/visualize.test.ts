@@ -170,7 +170,7 @@ describe('refuses', () => {
     [[...RGB, ...PHOTO, '--colormap', 'jet'], /Allowed choices are viridis, magma, inferno, coolwarm/],
     [[...RGB, ...PHOTO, '--normalize', 'none'], /Allowed choices are imagenet/],
     [[...RGB, ...PHOTO, '--picture', file('photo.jpg')], /Expected no --picture for pictures/],
-    [[...RGB, ...PHOTO, '--animate'], /Expected --format 'gif'/],
+    [[...RGB, ...PHOTO, '--animate'], /--animate needs an output that ends in \.gif or \.webp/],
     [[...RGB, ...PHOTO, '--opacity', '2'], /from 0 to 1 for --opacity .*\[ERR_OUT_OF_RANGE\]/],
     [[...RGB, ...PHOTO, '--fps', '100'], /from 0\.1 to 50 for --fps/],
     [[...RGB, ...PHOTO, '--tile-size', '5'], /from 32 to 4096 for --tile-size/],

@@ -47,7 +47,21 @@ async function same(name: string, expected: StateDict): Promise<void> {
   for (const [key, tensor] of Object.entries(expected)) expect(dict[key]).toEqual(tensor);
 }
 
+test('inspect names its own --key', async () => {
+  await saveSafetensors(file('flat.safetensors'), { a: Tensor.ones([1]) });
+  expect(await run('inspect', file('flat.safetensors'), '--key', 'a')).toBe(2);
+  expect(written.errors).toMatch(/--key/);
+  expect(written.errors).not.toMatch(/options\.key/);
+});
+
 describe('convert', () => {
+  it('of bfloat16 to .npz says which of its options helps', async () => {
+    await saveSafetensors(file('bf16.safetensors'), { a: Tensor.ones([1], { dtype: 'bfloat16' }) });
+    expect(await run('convert', file('bf16.safetensors'), file('bf16.npz'))).toBe(1);
+    expect(written.errors).toMatch(/NumPy has no bfloat16; .* with --dtype float32 \[ERR_/);
+    expect(await run('convert', file('bf16.safetensors'), file('bf16.npz'), '--dtype', 'float32')).toBe(0);
+  });
+
   test.each(KEY_FAMILIES.map((family) => [family.id, family.form] as const))(
     "%s %s: to this package's names, and back",
     async (id, form) => {

@@ -210,6 +210,11 @@ it.each<[string, () => string[], RegExp]>([
     /would replace the one of/,
   ],
   [
+    'two inputs whose names differ in their endings',
+    () => ['-i', file('twin', 'x0.npy'), file('twin', 'x0.npz'), '--format', 'safetensors'],
+    /would replace .*: leave out --format, or run them by pattern with different output folders$/m,
+  ],
+  [
     'an output that is an input',
     () => ['-i', file('in', 'x0.npy'), '--output-dir', file('in')],
     /would replace .*x0\.npy, an input/,
@@ -237,6 +242,7 @@ it.each<[string, () => string[], RegExp]>([
 ])('refuses %s before anything runs', async (_, options, message) => {
   mkdirSync(file('twin'), { recursive: true });
   await saveNpy(file('twin', 'x0.npy'), image(0));
+  await saveNpz(file('twin', 'x0.npz'), { a: image(0) });
   const { out, run } = prepare();
   const given = options();
   expect(await (given.includes('--output-dir') ? call(...given) : run(...given))).toBe(2);
