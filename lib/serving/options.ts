@@ -88,7 +88,9 @@ function checkDevices(value: unknown): readonly Device[] {
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.length === 0)
     throw unexpected('ERR_INVALID_ARG_TYPE', 'options.devices', 'an array of at least one device', value);
-  const devices = Array.from<unknown, Device>(value, (device, i) => resolveDevice(`options.devices[${i}]`, device));
+  const devices = Array.from<unknown, Device>(value, (device, i) =>
+    resolveDevice(`options.devices[${i}]`, device),
+  );
   if (new Set(devices).size === devices.length) return devices;
   throw new TokenLearnerError(
     'ERR_INVALID_ARG_VALUE',
