@@ -61,7 +61,7 @@ function placementOf(code: PlacementCode): Placement {
   return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
 }
 
-/** How often layers were moved: only that changes placements. */
+/** How often layers were moved, or got other operators: only that changes placements. */
 let moves = 0;
 
 /** Anything that native code runs as one request. */
@@ -188,6 +188,15 @@ export function moveLayers(layers: readonly NativeLayer[], target: Partial<Place
     moving.map(({ layer }) => layer.handle),
     moving.map(({ next }) => dtypeInfo(next.dtype).code),
     moving.map(({ next }) => deviceCode(next.device)),
+  );
+}
+
+/** Gives each opened layer the operator of the opened one at its position, which may have another placement. */
+export function adoptLayers(targets: readonly NativeLayer[], sources: readonly LayerHandle[]): void {
+  moves += 1;
+  binding().adoptLayers(
+    targets.map(({ handle }) => handle),
+    sources,
   );
 }
 

@@ -6,7 +6,7 @@ import { Shared } from '../shared';
 import { unexpected } from '../validate';
 import { makerOf, registeredName } from './classes';
 import type { Module } from './module';
-import { type LayerDefinition, type NativeLayer, signatureOf } from './native';
+import { adoptLayers, type LayerDefinition, type NativeLayer, signatureOf } from './native';
 import { withLayersFrom } from './opening';
 import { className, demandState, isModule, stateOf } from './state';
 import { allLayers, childrenOf, countNamed, distinctModules } from './tree';
@@ -159,8 +159,8 @@ function adopted(description: Description, handles: readonly LayerHandle[], buil
   const module = withLayersFrom(take, build);
   if (!isModule(module)) throw unexpected('ERR_INVALID_ARG_TYPE', 'build()', 'a module', module);
   const numbers = matched(description, handles, module);
-  binding().adoptLayers(
-    [...numbers.keys()].map(({ handle }) => handle),
+  adoptLayers(
+    [...numbers.keys()],
     [...numbers.values()].flatMap((i) => handles[i] ?? []),
   );
   return module;
