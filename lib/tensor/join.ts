@@ -8,9 +8,9 @@ import { checkDimension, elementCount, formatShape, sameShape, type Shape } from
 import { unexpected } from '../validate';
 import { checkTensor, tensorArgument, type View } from './access';
 import { allocated, checkCpu } from './copy';
-import { rawElements } from './elements';
+import { rawElements, tensorOfRaw } from './elements';
 import type { AnyTensor } from './tensor';
-import { bytesOver } from './typed-array';
+import { bytesOver, typedArrayOf } from './typed-array';
 import { newDimension, unsqueezed } from './views';
 
 /** The views of a list of tensors of one dtype. Throws ERR_INVALID_ARG_TYPE, ERR_DTYPE_MISMATCH, ERR_DEVICE_MISMATCH. */
@@ -37,15 +37,35 @@ function mismatch(i: number, expected: string, shape: Shape): TokenLearnerError 
   );
 }
 
-/** Puts views that agree in all dimensions but `dim` one after another. */
+/** Puts views that agree in all dimensions but `dim` one after another. Throws ERR_OUT_OF_MEMORY, ERR_OUT_OF_RANGE. */
 function joined(views: readonly View[], dim: number, dtype: DType): AnyTensor {
   const shape = [...(views[0]?.shape ?? [])];
   shape[dim] = views.reduce((total, view) => total + (view.shape[dim] ?? 0), 0);
+  if (elementCount(shape) === 0) return allocated(shape, dtype);
+  const outer = elementCount(shape.slice(0, dim));
+  return outer === 1 ? appended(views, shape, dtype) : interleaved(views, shape, dim, dtype);
+}
+
+/** The elements of each view, one view after another. Together they may be more than an ArrayBuffer holds. */
+function appended(views: readonly View[], shape: Shape, dtype: DType): AnyTensor {
   const made = allocated(shape, dtype);
+  const { storage, dtype: code } = tensorArgument('tensor', made);
+  let offset = 0;
+  for (const view of views) {
+    const elements = rawElements(view);
+    const { length } = elements;
+    binding().write({ storage, dtype: code, shape: [length], strides: [1], offset }, elements);
+    offset += length;
+  }
+  return made;
+}
+
+/** For each index of the dimensions before `dim`, the elements of each view that have it. */
+function interleaved(views: readonly View[], shape: Shape, dim: number, dtype: DType): AnyTensor {
   const { itemSize } = dtypeInfo(dtype);
   const outer = elementCount(shape.slice(0, dim));
   const row = elementCount(shape.slice(dim)) * itemSize;
-  const target = bytesOver(new ArrayBuffer(outer * row));
+  const target = bytesOver(typedArrayOf(outer * row, 'uint8').buffer);
   let start = 0;
   for (const view of views) {
     const { buffer } = rawElements(view);
@@ -53,8 +73,7 @@ function joined(views: readonly View[], dim: number, dtype: DType): AnyTensor {
     for (let i = 0; i < outer; i++) target.set(bytesOver(buffer, i * part, part), i * row + start);
     start += part;
   }
-  binding().write(tensorArgument('tensor', made), target);
-  return made;
+  return tensorOfRaw(target, dtype, shape);
 }
 
 export function cat(tensors: unknown, dim: unknown): AnyTensor {
