@@ -4,6 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { binding } from '../binding';
 import { fileSource } from '../formats/byte-source';
+import { holdsCompiledPrograms } from '../formats/checkpoint-archive';
 import { checkPath, withFile } from '../formats/file-io';
 import { type Fail, quote } from '../formats/format-error';
 import { checkKind, identify } from '../formats/identify';
@@ -310,10 +311,7 @@ export async function describeAotiPackage(file: string): Promise<AotiDescription
 export async function isAotiPackage(file: string): Promise<boolean> {
   if (!lstatSync(file, { throwIfNoEntry: false })) return false;
   try {
-    return await withArchive(file, async (archive) => {
-      for (const name of archive.names) if (name.includes('data/aotinductor/')) return Promise.resolve(true);
-      return Promise.resolve(false);
-    });
+    return await withArchive(file, (archive) => Promise.resolve(holdsCompiledPrograms(archive.names)));
   } catch {
     return false;
   }

@@ -18,11 +18,17 @@ async function refuseLegacy(source: ByteSource, fail: Fail): Promise<void> {
   throw fail('not a PyTorch checkpoint: it is not a zip archive');
 }
 
+/** True if records of these names are those of a package of compiled programs (.pt2). */
+export function holdsCompiledPrograms(names: Iterable<string>): boolean {
+  for (const name of names) if (name.includes('data/aotinductor/')) return true;
+  return false;
+}
+
 /** Finds the one folder that holds data.pkl. Its name ends in a slash. */
 function folderOf(records: ReadonlyMap<string, unknown>, fail: Fail): string {
   const pickles = [...records.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   const [pickle] = pickles;
-  if (pickle === undefined && [...records.keys()].some((name) => name.includes('data/aotinductor/'))) {
+  if (pickle === undefined && holdsCompiledPrograms(records.keys())) {
     throw fail(
       'a package of compiled programs (.pt2) and no file of weights; AotiModel.load, `tokenlearner inspect FILE` and `tokenlearner serve` take it',
     );

@@ -43,7 +43,7 @@ function joined(views: readonly View[], dim: number, dtype: DType): AnyTensor {
   shape[dim] = views.reduce((total, view) => total + (view.shape[dim] ?? 0), 0);
   if (elementCount(shape) === 0) return allocated(shape, dtype);
   const outer = elementCount(shape.slice(0, dim));
-  return outer === 1 ? appended(views, shape, dtype) : interleaved(views, shape, dim, dtype);
+  return outer === 1 ? appended(views, shape, dtype) : interleaved(views, shape, outer, dtype);
 }
 
 /** The elements of each view, one view after another. Together they may be more than an ArrayBuffer holds. */
@@ -60,16 +60,15 @@ function appended(views: readonly View[], shape: Shape, dtype: DType): AnyTensor
   return made;
 }
 
-/** For each index of the dimensions before `dim`, the elements of each view that have it. */
-function interleaved(views: readonly View[], shape: Shape, dim: number, dtype: DType): AnyTensor {
+/** The elements of each view in `outer` equal parts: for each index of the dimensions before the joined one, the parts of all views. */
+function interleaved(views: readonly View[], shape: Shape, outer: number, dtype: DType): AnyTensor {
   const { itemSize } = dtypeInfo(dtype);
-  const outer = elementCount(shape.slice(0, dim));
-  const row = elementCount(shape.slice(dim)) * itemSize;
+  const row = (elementCount(shape) / outer) * itemSize;
   const target = bytesOver(typedArrayOf(outer * row, 'uint8').buffer);
   let start = 0;
   for (const view of views) {
     const { buffer } = rawElements(view);
-    const part = elementCount(view.shape.slice(dim)) * itemSize;
+    const part = (elementCount(view.shape) / outer) * itemSize;
     for (let i = 0; i < outer; i++) target.set(bytesOver(buffer, i * part, part), i * row + start);
     start += part;
   }
