@@ -67,22 +67,22 @@ interface DTypeInfo {
   /** The typed array of the elements; for 16-bit floats, of their bits. */
   readonly array: TypedArrayConstructor;
   readonly floating: boolean;
-  /** The typed array that users see, if it is a different one. */
-  readonly shown?: TypedArrayConstructor | undefined;
+  /** The typed array that users see. */
+  readonly shown: TypedArrayConstructor;
 }
 
 /** Read once at import, so that later changes to the global have no effect. */
 const Float16 = (globalThis as { Float16Array?: TypedArrayConstructor }).Float16Array;
 
 const TABLE: Readonly<Record<DType, DTypeInfo>> = {
-  float32: { code: 6, itemSize: 4, array: Float32Array, floating: true },
-  float64: { code: 7, itemSize: 8, array: Float64Array, floating: true },
-  float16: { code: 5, itemSize: 2, array: Uint16Array, floating: true, shown: Float16 },
-  bfloat16: { code: 15, itemSize: 2, array: Uint16Array, floating: true },
-  int32: { code: 3, itemSize: 4, array: Int32Array, floating: false },
-  int64: { code: 4, itemSize: 8, array: BigInt64Array, floating: false },
-  uint8: { code: 0, itemSize: 1, array: Uint8Array, floating: false },
-  bool: { code: 11, itemSize: 1, array: Uint8Array, floating: false },
+  float32: { code: 6, itemSize: 4, array: Float32Array, floating: true, shown: Float32Array },
+  float64: { code: 7, itemSize: 8, array: Float64Array, floating: true, shown: Float64Array },
+  float16: { code: 5, itemSize: 2, array: Uint16Array, floating: true, shown: Float16 ?? Uint16Array },
+  bfloat16: { code: 15, itemSize: 2, array: Uint16Array, floating: true, shown: Uint16Array },
+  int32: { code: 3, itemSize: 4, array: Int32Array, floating: false, shown: Int32Array },
+  int64: { code: 4, itemSize: 8, array: BigInt64Array, floating: false, shown: BigInt64Array },
+  uint8: { code: 0, itemSize: 1, array: Uint8Array, floating: false, shown: Uint8Array },
+  bool: { code: 11, itemSize: 1, array: Uint8Array, floating: false, shown: Uint8Array },
 };
 
 /** All dtypes. */

@@ -8,7 +8,7 @@ import { cudaReport, deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { CpuIsa, CudaReport, NativeBinding, ThreadsReason } from './native-interface';
 import { transferBuffer } from './tensor/typed-array';
-import { checkInteger, checkOptions, checkString, unexpected } from './validate';
+import { checkInteger, checkOptions, checkString, hasOwn, unexpected } from './validate';
 
 /** A problem, reported without throwing. */
 export interface RuntimeProblem {
@@ -253,17 +253,19 @@ export const runtime = {
     const devices = attempt('ERR_LIBTORCH_LOAD', describeDevices);
     // After the devices: they may have loaded it.
     const libtorch = attempt('ERR_LIBTORCH_LOAD', describeLibtorch);
-    const problem = [addon, devices, libtorch].flatMap((part) => ('problem' in part ? part.problem : []))[0];
+    const problem = [addon, devices, libtorch].flatMap((part) =>
+      hasOwn(part, 'problem') ? part.problem : [],
+    )[0];
     return {
       version: packageVersion(),
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
-      ...('value' in addon ? addon.value : NO_ADDON),
-      libtorch: 'value' in libtorch ? libtorch.value : MISSING,
-      ...('value' in devices
+      ...(hasOwn(addon, 'value') ? addon.value : NO_ADDON),
+      libtorch: hasOwn(libtorch, 'value') ? libtorch.value : MISSING,
+      ...(hasOwn(devices, 'value')
         ? devices.value
         : {
-            devices: 'value' in addon ? [describeDevice(CPU)] : [],
+            devices: hasOwn(addon, 'value') ? [describeDevice(CPU)] : [],
             cuda: { available: false, reason: 'no-libtorch', detail: problem?.message ?? null },
           }),
       problem: problem ?? null,

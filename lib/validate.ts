@@ -112,6 +112,14 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** True for those members of a union that have a property of their own: Object.prototype may have one of any name. */
+export function hasOwn<T extends object, K extends PropertyKey>(
+  value: T,
+  key: K,
+): value is Extract<T, Record<K, unknown>> {
+  return Object.hasOwn(value, key);
+}
+
 /** The options of a function that has none. Passing any option is an error. */
 export type NoOptions = Record<string, never>;
 

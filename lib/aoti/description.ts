@@ -1,7 +1,7 @@
 /** What an AotiModel is made of, as JSON can hold it: `openShared` makes the same module from it in another thread. */
 import type { Device } from '../device';
 import { type DType, dtypeFromCode, dtypeInfo, DTYPES, type FloatDType, isFloatDType } from '../dtype';
-import type { LayerDefinition } from '../modules/native';
+import type { LayerDefinition, WholeDefinition } from '../modules/native';
 import type { NativeProgram } from '../native-interface';
 import type { AotiOutput } from './types';
 import { encodeInput, joinedOutputs, type ProgramInput, Symbols } from './signature';
@@ -75,13 +75,14 @@ export function programPlacement(
 export function programDefinition(
   description: ProgramDescription,
   repr: string,
-): LayerDefinition & { parameters: readonly { name: string; shape: readonly number[]; dtype: DType }[] } {
+): WholeDefinition & { parameters: readonly { name: string; shape: readonly number[]; dtype: DType }[] } {
   const { files, inputs, outputs, hasOutputs, program } = description;
   return {
     kind: 'aoti',
     libtorchUser: 'AotiModel',
     config: programConfig(files, inputs, hasOutputs ? outputs : undefined),
     arguments: [description],
+    initial: () => [],
     placement: programPlacement(files, inputs),
     parameters: program.constants
       .filter(({ isParameter }) => isParameter)

@@ -1,6 +1,6 @@
 /** The native layer of a compiled program. */
 import { TokenLearnerError } from '../errors';
-import { type LayerDefinition, NativeLayer } from '../modules/native';
+import { NativeLayer, type WholeDefinition } from '../modules/native';
 import type { LayerHandle } from '../native-interface';
 import type { AnyTensor } from '../tensor/tensor';
 import type { AotiOutput } from './types';
@@ -17,7 +17,7 @@ export class AotiLayer extends NativeLayer {
    */
   constructor(
     handle: LayerHandle,
-    definition: LayerDefinition,
+    definition: WholeDefinition,
     inputs: readonly ProgramInput[],
     output: AotiOutput | undefined,
     hidden: string | undefined,

@@ -117,7 +117,11 @@ export class ZipArchive {
    * @throws TokenLearnerError ERR_FILE_FORMAT, and the errors of `layout`
    */
   static async open(source: ByteSource, path: string, layout: ArchiveLayout = {}): Promise<ZipArchive> {
-    const { check, folderOf, zeroChecksums = false } = layout;
+    const {
+      check,
+      folderOf,
+      zeroChecksums = false,
+    } = Object.assign(Object.create(null), layout) as ArchiveLayout;
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- it loads a package that only archives need
     const { readDirectory } = require('./zip-directory') as typeof ZipDirectory;
     const window = new WindowSource(source);

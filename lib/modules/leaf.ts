@@ -6,7 +6,13 @@ import { checkShape, type Shape } from '../shape';
 import { type Tensor, tensorArgument } from '../tensor/tensor';
 import { checkOneOf, checkOptions, type NoOptions } from '../validate';
 import { Module } from './module';
-import { ANYWHERE, type LayerDefinition, NativeLayer, type Placement } from './native';
+import {
+  type LayerDefinition,
+  NativeLayer,
+  type Placement,
+  type WholeDefinition,
+  withDefaults,
+} from './native';
 import { openedLayer } from './opening';
 import { markBuiltIn } from './plan';
 import { checkRequest, REQUEST_OPTIONS, type RequestOptions } from './request';
@@ -37,13 +43,7 @@ export function checkPlacement(options: { device?: unknown; dtype?: unknown }): 
 }
 
 /** A new native layer, with the initial parameters. */
-function createLayer({
-  kind,
-  libtorchUser,
-  config,
-  placement = ANYWHERE,
-  initial = () => [],
-}: LayerDefinition): LayerHandle {
+function createLayer({ kind, libtorchUser, config, placement, initial }: WholeDefinition): LayerHandle {
   const native = libtorchUser === null ? binding() : requireLibtorch(libtorchUser);
   const values = initial();
   try {
@@ -74,8 +74,9 @@ function createLayer({
 export abstract class LeafModule extends Module {
   protected constructor(definition: LayerDefinition) {
     super();
-    const handle = openedLayer(definition) ?? createLayer(definition);
-    attachLayer(this, new NativeLayer(handle, definition));
+    const whole = withDefaults(definition);
+    const handle = openedLayer(whole) ?? createLayer(whole);
+    attachLayer(this, new NativeLayer(handle, whole));
   }
 
   override outputShape(shape: Shape): number[] {

@@ -77,7 +77,9 @@ export function learnerFromStateDict(
     return TokenLearnerV10.fromStateDict(dict, own as TokenLearnerV10StateDictOptions);
   if (name === 'TokenLearnerV11')
     return TokenLearnerV11.fromStateDict(dict, own as TokenLearnerV11StateDictOptions);
-  const weights = isPlain ? dict : recogniseWeights(dict, { module: 'TokenLearner', prefix }).weights;
+  const weights = isPlain
+    ? dict
+    : recogniseWeights(dict, { module: 'TokenLearner', variant: undefined, prefix }).weights;
   return TokenLearner.fromStateDict(weights, rest as Omit<TokenLearnerOptions, 'dim'>);
 }
 

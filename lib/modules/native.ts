@@ -49,13 +49,21 @@ export interface LayerDefinition {
   repr: string;
 }
 
+/** A definition with its defaults. It inherits nothing that Object.prototype may have. */
+export type WholeDefinition = Required<LayerDefinition>;
+
 /** Two layers of the same signature differ in the values of their parameters and in their placement only. */
-export function signatureOf({ kind, config, parameters = [] }: LayerDefinition): string {
+export function signatureOf({ kind, config, parameters }: WholeDefinition): string {
   return JSON.stringify([kind, config, parameters]);
 }
 
 /** The placement of layers without parameters. They run on their input's device. */
 export const ANYWHERE: Placement = { device: 'cpu', dtype: 'float32' };
+
+/** A definition with its defaults. */
+export function withDefaults(definition: LayerDefinition): WholeDefinition {
+  return { arguments: [], parameters: [], initial: () => [], placement: ANYWHERE, ...definition };
+}
 
 function placementOf(code: PlacementCode): Placement {
   return { dtype: dtypeFromCode(code & 0xff) as FloatDType, device: deviceFromCode((code >> 8) - 1) };
@@ -109,19 +117,18 @@ export abstract class Runnable {
 
 /** The native layer of one module. */
 export class NativeLayer extends Runnable {
-  readonly definition: LayerDefinition;
+  readonly definition: WholeDefinition;
   readonly specs: readonly ParameterSpec[];
 
   constructor(
     handle: LayerHandle,
-    definition: LayerDefinition,
-    hasParameters = (definition.parameters ?? []).length > 0,
+    definition: WholeDefinition,
+    hasParameters = definition.parameters.length > 0,
     inputDType?: DType,
   ) {
-    const { parameters = [] } = definition;
     super(handle, hasParameters, inputDType);
     this.definition = definition;
-    this.specs = parameters;
+    this.specs = definition.parameters;
   }
 
   override outputShape(input: readonly number[], how?: CallOptions): number[] {

@@ -1,14 +1,14 @@
 /** How the modules that `openShared` makes get their layers: the constructors ask here before they create one. */
 import type { LayerHandle } from '../native-interface';
-import type { LayerDefinition } from './native';
+import type { WholeDefinition } from './native';
 
-type Source = (definition: LayerDefinition) => LayerHandle | undefined;
+type Source = (definition: WholeDefinition) => LayerHandle | undefined;
 
 const none: Source = () => undefined;
 let source = none;
 
 /** The opened layer for a module that is being constructed; undefined if it has to create one. */
-export function openedLayer(definition: LayerDefinition): LayerHandle | undefined {
+export function openedLayer(definition: WholeDefinition): LayerHandle | undefined {
   return source(definition);
 }
 

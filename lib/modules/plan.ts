@@ -4,7 +4,7 @@ import { type Tensor, tensorArgument } from '../tensor/tensor';
 import type { FloatDType } from '../dtype';
 import type { Module } from './module';
 import { NativeGraph, type Runnable } from './native';
-import { request, type RequestOptions, timedOut } from './request';
+import { controlOf, request, type RequestOptions, timedOut } from './request';
 import { runSync, submit } from './run';
 import { assertNotDisposed, className, demandState } from './state';
 
@@ -112,14 +112,14 @@ function runSteps<D extends FloatDType>(
   input: Tensor<D>,
   control: RequestOptions,
 ): Promise<Tensor<D>> {
-  const { timeoutMs } = control;
+  const { signal, timeoutMs } = control;
   const started = performance.now();
   let stopped = false;
   const left = (): RequestOptions => {
     if (timeoutMs === undefined) return control;
     const rest = timeoutMs - (performance.now() - started);
     if (rest <= 0) throw timedOut(timeoutMs);
-    return { ...control, timeoutMs: Math.ceil(rest) };
+    return controlOf(signal, Math.ceil(rest));
   };
   const run = async (): Promise<Tensor<D>> => {
     tensorArgument('input', input);

@@ -17,7 +17,7 @@ interface RecognisedWeights {
 /** Throws ERR_STATE_DICT, ERR_DTYPE_MISMATCH, ERR_INVALID_ARG_TYPE. */
 export function recogniseWeights(
   given: unknown,
-  choice: Omit<WeightsChoice, 'prefix'> & { prefix?: unknown },
+  choice: Pick<WeightsChoice, 'module'> & { variant: WeightsChoice['variant']; prefix: unknown },
 ): RecognisedWeights {
   const record = asRecord('dict', given);
   for (const [key, tensor] of Object.entries(record)) tensorArgument(`dict[${JSON.stringify(key)}]`, tensor);

@@ -45,8 +45,16 @@ function isSignal(value: unknown): value is AbortSignalLike {
   );
 }
 
+/** A signal and a timeout that were checked. The object inherits nothing, so what it lacks is undefined. */
+export function controlOf(signal?: AbortSignalLike, timeoutMs?: number): RequestOptions {
+  const control = Object.create(null) as RequestOptions;
+  if (signal !== undefined) control.signal = signal;
+  if (timeoutMs !== undefined) control.timeoutMs = timeoutMs;
+  return control;
+}
+
 /** Neither signal nor timeout. */
-const NO_CONTROL: RequestOptions = Object.freeze({});
+const NO_CONTROL = Object.freeze(controlOf());
 
 /** Checks a caller's signal and timeout. Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE. */
 export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown }): RequestOptions {
@@ -56,10 +64,7 @@ export function checkRequest(options: { signal?: unknown; timeoutMs?: unknown })
     throw unexpected('ERR_INVALID_ARG_TYPE', 'options.signal', 'an AbortSignal', signal);
   if (timeoutMs !== undefined && checkNumber('options.timeoutMs', timeoutMs, 0) > LONGEST)
     throw unexpected('ERR_OUT_OF_RANGE', 'options.timeoutMs', `a number from 0 to ${LONGEST}`, timeoutMs);
-  return {
-    ...(signal && { signal }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs: timeoutMs as number }),
-  };
+  return controlOf(signal, timeoutMs as number | undefined);
 }
 
 /** The error of a forward that took longer than its timeout. */

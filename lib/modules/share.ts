@@ -6,7 +6,7 @@ import { Shared } from '../shared';
 import { unexpected } from '../validate';
 import { makerOf, registeredName } from './classes';
 import type { Module } from './module';
-import { adoptLayers, type LayerDefinition, type NativeLayer, signatureOf } from './native';
+import { adoptLayers, type NativeLayer, signatureOf, type WholeDefinition } from './native';
 import { withLayersFrom } from './opening';
 import { className, demandState, isModule, stateOf } from './state';
 import { allLayers, childrenOf, countNamed, distinctModules } from './tree';
@@ -149,7 +149,7 @@ function adopted(description: Description, handles: readonly LayerHandle[], buil
   const signatures = new Map(description.layers.map(({ layer, signature }) => [layer, signature]));
   const free = new Set(handles.keys());
   // Any layer of the same signature will do until all names are known.
-  const take = (definition: LayerDefinition): LayerHandle | undefined => {
+  const take = (definition: WholeDefinition): LayerHandle | undefined => {
     const signature = signatureOf(definition);
     const found = [...free].find((i) => signatures.get(i) === signature);
     if (found === undefined) return undefined;

@@ -31,18 +31,18 @@ export interface ModuleState {
   disposed: boolean;
   registered: RegisteredModule[];
   /** The module's own native layer. */
-  layer?: NativeLayer;
+  layer: NativeLayer | undefined;
   /** What the package's own `forward` of the module runs, if that is one native request. */
-  runnable?: () => Runnable | undefined;
+  runnable: (() => Runnable | undefined) | undefined;
   /** The same for a Batcher, if it can run what a Sequential cannot. */
-  batchRunnable?: () => Runnable;
+  batchRunnable: (() => Runnable) | undefined;
   /**
-   * Checks the options of the package's own `forward` of the module on an input. Missing if it takes only those of every
+   * Checks the options of the package's own `forward` of the module on an input. Undefined if it takes only those of every
    * request and returns one tensor.
    */
-  forwardCall?: (input: unknown, options: unknown, allowed: readonly string[]) => ForwardCall;
+  forwardCall: ((input: unknown, options: unknown, allowed: readonly string[]) => ForwardCall) | undefined;
   /** Frees what the module holds apart from its children. */
-  release?: () => void;
+  release: (() => void) | undefined;
 }
 
 /** A class, also an abstract one, for the check of `this`. */
@@ -58,7 +58,16 @@ const Given = function (object: object): object {
 
 /** Adds the state to an object, as a private field. A WeakMap would keep dead modules until a full garbage collection. */
 class Stateful extends Given {
-  readonly #state: ModuleState = { disposed: false, registered: [] };
+  // All of them, so that none is read from Object.prototype.
+  readonly #state: ModuleState = {
+    disposed: false,
+    registered: [],
+    layer: undefined,
+    runnable: undefined,
+    batchRunnable: undefined,
+    forwardCall: undefined,
+    release: undefined,
+  };
 
   static of(value: object): ModuleState | undefined {
     return #state in value ? value.#state : undefined;

@@ -224,7 +224,7 @@ export class TokenFuser extends LeafModule {
   ): M {
     assertSubclass(this, TokenFuser);
     const { prefix, ...given } = checkOptions('options', options, ['prefix', ...REST]);
-    const found = recogniseWeights(dict, { module: 'TokenFuser', prefix });
+    const found = recogniseWeights(dict, { module: 'TokenFuser', variant: undefined, prefix });
     const all = { dtype: found.dtype, ...found.options, ...given };
     return withWeights(new this(all as unknown as TokenFuserOptions), found.weights);
   }

@@ -182,7 +182,7 @@ export class TokenLearnerV10 extends TokenPooling {
   ): M {
     assertSubclass(this, TokenLearnerV10);
     const { prefix, ...given } = checkOptions('options', options, ['prefix', ...REST]);
-    const found = recogniseWeights(dict, { module: 'TokenLearnerV10', prefix });
+    const found = recogniseWeights(dict, { module: 'TokenLearnerV10', variant: undefined, prefix });
     const all = { dtype: found.dtype, ...found.options, ...given };
     return withWeights(new this(all as unknown as TokenLearnerV10Options), found.weights);
   }

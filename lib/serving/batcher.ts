@@ -6,7 +6,7 @@ import { TokenLearnerError } from '../errors';
 import type { Module } from '../modules/module';
 import type { Runnable } from '../modules/native';
 import { batchRunnableOf } from '../modules/plan';
-import { checkRequest, request, REQUEST_OPTIONS } from '../modules/request';
+import { checkRequest, controlOf, request, REQUEST_OPTIONS } from '../modules/request';
 import { adopted, checkInput, type Outputs } from '../modules/run';
 import { assertNotDisposed, className, demandState, type ForwardCall, isModule } from '../modules/state';
 import { TokenFuser } from '../modules/token-fuser';
@@ -138,7 +138,9 @@ export class Batcher {
     const { signal } = control;
     if (signal !== undefined) {
       const cancel = (): boolean => native.cancelBatched(this.#handle, id);
-      return results(adopted(await request({ signal }, () => this.#counted(start()), cancel))) as Result<D>;
+      return results(
+        adopted(await request(controlOf(signal), () => this.#counted(start()), cancel)),
+      ) as Result<D>;
     }
     // The same as counted(), without a second promise.
     const running = start();
@@ -203,7 +205,8 @@ export class Batcher {
     }
     if (!isPlainObject(options))
       throw unexpected('ERR_INVALID_ARG_TYPE', 'options', 'a plain object', options);
-    const { priority, ...own } = options;
+    // A copy that does not inherit a priority.
+    const { priority, ...own } = Object.assign(Object.create(null) as typeof options, options);
     const { forwardCall = plainCall } = demandState(this.#model);
     const range = { min: 0, max: this.#settings.levels - 1 };
     return {

@@ -43,14 +43,14 @@ export function withOptions(given: readonly unknown[], count: number): unknown[]
   return [...Array.from({ length: count }, (_, i) => (i < at ? given.at(i) : undefined)), given.at(at)];
 }
 
-const INTEGERS: Partial<Record<DType, IntegerRange>> = {
-  uint8: { min: 0, max: 255 },
-  int32: { min: -(2 ** 31), max: 2 ** 31 - 1 },
-};
+const INTEGERS: ReadonlyMap<DType, IntegerRange> = new Map([
+  ['uint8', { min: 0, max: 255 }],
+  ['int32', { min: -(2 ** 31), max: 2 ** 31 - 1 }],
+]);
 
 /** Converts a value to an element of a typed array of `dtype`. Throws ERR_INVALID_ARG_TYPE, or ERR_OUT_OF_RANGE if it would wrap. */
 export function fillValue(name: string, value: unknown, dtype: DType): number | bigint {
-  const range = INTEGERS[dtype];
+  const range = INTEGERS.get(dtype);
   if (range !== undefined) return checkInteger(name, value, range);
   if (dtype === 'int64') {
     const wide = typeof value === 'bigint' ? value : BigInt(checkInteger(name, value));

@@ -106,7 +106,7 @@ export abstract class TensorBase<D extends DType> {
     // A tensor without elements has no memory, so its buffer is a new one each time.
     const isCurrent = this.#data !== undefined && (count === 0 || this.#data.buffer === buffer);
     if (!isCurrent) {
-      const { array, itemSize, shown = array } = dtypeInfo(state.dtype);
+      const { itemSize, shown } = dtypeInfo(state.dtype);
       this.#data = new shown(buffer, byteOffset + state.offset * itemSize, count);
     }
     return this.#data as TypedArrayFor<D>;

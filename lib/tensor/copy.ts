@@ -13,15 +13,15 @@ import type { AnyTensor, Tensor } from './tensor';
 import { transferBuffer, typedArrayOf } from './typed-array';
 
 interface AllocateOptions {
-  zeroed?: boolean;
-  pinned?: boolean;
+  zeroed: boolean;
+  pinned: boolean;
 }
 
 /** Creates a tensor in new native memory on the CPU. */
 export function allocated<D extends DType>(
   shape: Shape,
   dtype: D,
-  { zeroed = false, pinned = false }: AllocateOptions = {},
+  { zeroed, pinned }: AllocateOptions = { zeroed: false, pinned: false },
 ): Tensor<D> {
   const { itemSize } = dtypeInfo(dtype);
   const bytes = elementCount(shape, itemSize) * itemSize;

@@ -27,7 +27,7 @@ function written(
   shape: Shape,
   write: (made: AnyTensor) => void,
 ): AnyTensor {
-  const made = allocated<DType>(shape, dtype, { pinned });
+  const made = allocated<DType>(shape, dtype, { zeroed: false, pinned });
   write(made);
   return moved(made, device);
 }

@@ -45,7 +45,7 @@ function spliced(list: Shape, at: number, count: number, ...items: number[]): nu
 function replaced<D extends DType>(
   view: View,
   dim: number,
-  { start, length, step = 1 }: { start: number; length: number; step?: number },
+  { start, length, step }: { start: number; length: number; step: number },
 ): Tensor<D> {
   const stride = view.strides[dim] ?? 1;
   // The stride of a single element reaches nothing, and its product with a large step would be no offset.
@@ -141,6 +141,7 @@ export function narrow<D extends DType>(
   return replaced(view, at, {
     start: first,
     length: checkInteger('length', length, { min: 0, max: size - first }),
+    step: 1,
   });
 }
 

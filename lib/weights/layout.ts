@@ -4,8 +4,13 @@
  */
 import type { Shape } from '../shape';
 
-/** The sizes of letters. */
+/** The sizes of letters. It inherits nothing: a letter without a size is undefined. */
 export type Sizes = Record<string, number>;
+
+/** The same sizes, in an object of its own. */
+export function sizesLike(sizes: Sizes | null): Sizes {
+  return Object.assign(Object.create(null) as Sizes, sizes);
+}
 
 /** How to make a parameter from a file's tensor: `tensor.permute(...permute).reshape(shape)`. */
 export interface Rearrangement {
@@ -26,7 +31,7 @@ function letterOf(axis: string): string | undefined {
 export function bind(layout: string, shape: Shape, known: Sizes): Sizes | undefined {
   const axes = axesOf(layout);
   if (axes.length !== shape.length) return undefined;
-  const sizes = { ...known };
+  const sizes = sizesLike(known);
   for (const [i, axis] of axes.entries()) {
     const size = shape[i] ?? 0;
     const letter = letterOf(axis);

@@ -1,9 +1,10 @@
 /** Recognises the family's modules in a state dict, by the names and shapes of its tensors. */
 import { quote } from '../formats/format-error';
 import type { Shape } from '../shape';
+import { hasOwn } from '../validate';
 import { FORMS, type FamilyModule, type FormName, officialGroups } from './forms';
 import { type Arithmetic, KEY_FAMILIES, type KeyFamily } from './key-families';
-import { bind, rearrangement, type Rearrangement, type Sizes } from './layout';
+import { bind, rearrangement, type Rearrangement, type Sizes, sizesLike } from './layout';
 import { NameIndex, type PrefixContent } from './names';
 import { examineTokenLearners } from './token-learner-keys';
 
@@ -45,7 +46,7 @@ export interface Recognition {
   /** Options with which the module computes the source's numbers, where they are not the defaults. They are not in a file: the user gives them. */
   readonly arithmetic: Arithmetic;
   /** How the source's mathematics differs in a way that no option has. */
-  readonly differs?: string;
+  readonly differs?: string | undefined;
   /** Each parameter, in the module's order. */
   readonly mapping: readonly MappedKey[];
 }
@@ -91,7 +92,7 @@ function fit(
   { keys }: KeyFamily,
   dict: Readonly<Record<string, Shaped>>,
 ): { sizes: Sizes; layouts: Map<string, string> } | string {
-  let sizes: Sizes = {};
+  let sizes = sizesLike(null);
   const layouts = new Map<string, string>();
   // The weights with most axes first: they tell channels from tokens.
   const shapes = [...names].map(([own, name]) => ({ own, name, shape: dict[name]?.shape ?? [] }));
@@ -207,7 +208,7 @@ function examineAt(
     source: family.id,
     title,
     arithmetic: family.arithmetic,
-    ...(family.differs === undefined ? {} : { differs: family.differs }),
+    differs: Object.hasOwn(family, 'differs') ? family.differs : undefined,
     mapping: mappingOf(family, present, sizes, layouts),
   };
   return { recognition, official: groupsFit(family, sizes) };
@@ -248,7 +249,7 @@ function examineUnder(
   for (const family of content.families) {
     const result = examineAt(prefix, family, content, dict, index);
     if (result === undefined) continue;
-    if ('misfit' in result) near.push(result);
+    if (hasOwn(result, 'misfit')) near.push(result);
     else fits.push({ found: result, names: taken(result.recognition) });
   }
   const all = [...fits, ...near].map(({ names }) => names);
@@ -268,7 +269,7 @@ export function examineWeights(dict: Readonly<Record<string, Shaped>>): Examinat
   const recognitions: Recognition[] = [];
   const misfits: Misfit[] = [];
   for (const each of examineTokenLearners(dict, index)) {
-    if ('problem' in each) misfits.push(each);
+    if (hasOwn(each, 'problem')) misfits.push(each);
     else recognitions.push(each);
   }
   for (const [prefix, content] of index.prefixes(KEY_FAMILIES)) {

@@ -5,7 +5,7 @@ import { formatShape } from '../shape';
 import type { AnyTensor } from '../tensor/tensor';
 import { FORMS, type FormName } from './forms';
 import type { KeyFamily } from './key-families';
-import { bind, rearrangement, type Rearrangement, type Sizes } from './layout';
+import { bind, rearrangement, type Rearrangement, type Sizes, sizesLike } from './layout';
 import type { Recognition } from './recognise';
 
 /** Tensors by name. */
@@ -36,7 +36,7 @@ export function toOwnNames(dict: Readonly<Tensors>, { mapping }: Recognition): T
 }
 
 function sizesOf(form: FormName, own: Readonly<Tensors>): Sizes {
-  let sizes: Sizes = {};
+  let sizes = sizesLike(null);
   for (const [name, layout] of Object.entries(FORMS[form].parameters)) {
     const shape = own[name]?.shape ?? [];
     const bound = bind(layout, shape, sizes);

@@ -2,7 +2,17 @@
  * Hostile changes to the objects, prototypes and arguments that reach native code. Each must end in a typed error or in correct
  * numbers, and everything else must keep working.
  */
-import { Linear, MaxPool2d, Sequential, type StateDict, Tensor, TokenLearner } from '../../lib';
+import {
+  Batcher,
+  Flatten,
+  Linear,
+  MaxPool2d,
+  Sequential,
+  type StateDict,
+  Tensor,
+  TokenLearner,
+  TokenLearnerV11,
+} from '../../lib';
 import { binding, requireLibtorch } from '../../lib/binding';
 import type { NativeBinding, TensorArg } from '../../lib/native-interface';
 import { flattened, tensorArgument } from '../../lib/tensor/tensor';
@@ -303,6 +313,37 @@ describe('prototypes and globals', () => {
     expect(
       changed(Object.prototype, name, { value: 5, writable: true }, () => Tensor.zeros([3, 8]).shape),
     ).toEqual([3, 8]);
+  });
+
+  const dict = new TokenLearnerV11({ dim: 16, device: 'cpu' }).stateDict();
+  const ofDict = (): unknown => {
+    const { variant, dim, numOutputTokens } = TokenLearnerV11.fromStateDict(dict, { device: 'cpu' });
+    return { variant, dim, numOutputTokens };
+  };
+  const batched = async (options: object): Promise<unknown> => {
+    const batcher = new Batcher(model);
+    const result = batcher.forward(Tensor.ones([4, 2, 2]), options);
+    return result.then(({ shape }) => shape).finally(() => batcher.close());
+  };
+  test.each<[string, unknown, () => unknown]>([
+    ['step', 2, () => Tensor.arange(6).narrow(0, 0, 3).toArray()],
+    ['shown', Uint8Array, () => Tensor.ones([2]).data],
+    ['float32', { min: 0, max: 0 }, () => Tensor.full([2], 0.5).toArray()],
+    ['signal', AbortSignal.abort(), () => batched({ timeoutMs: 10_000 })],
+    ['signal', AbortSignal.abort(), () => model.forward(Tensor.ones([4, 2, 2]), { timeoutMs: 10_000 })],
+    ['timeoutMs', 0, () => batched({ signal: new AbortController().signal })],
+    ['priority', 7, () => batched({})],
+    ['batchRunnable', () => undefined, () => batched({})],
+    [
+      'placement',
+      { device: 'cpu', dtype: 'int64' },
+      () => new Flatten().forwardSync(Tensor.ones([2, 2])).shape,
+    ],
+    ...['C', 'D', 'G', 'N', 'misfit'].map((name): [string, unknown, () => unknown] => [name, 5, ofDict]),
+  ])('%s on Object.prototype changes nothing', async (name, value, use) => {
+    const expected = await use();
+    const result = changed(Object.prototype, name, { value, writable: true }, use);
+    expect(await result).toEqual(expected);
   });
 
   test('a shape with its own iterator', () => {
