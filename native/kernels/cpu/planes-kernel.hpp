@@ -7,31 +7,28 @@
 // The first convolution is a product for each pixel with nine times G outputs, one for each tap, which the product kernel computes
 // while the pixel is in the cache. Each output then is the sum of the nine taps, of the nine pixels around it.
 
-/** Stores the lanes that lie in the row. */
-template <int kLanes, typename T>
-TOKENLEARNER_ALWAYS_INLINE void store_in_row(T* to, Vector<T, kLanes> value, std::int64_t left) {
-  if (left >= kLanes) return store<T, kLanes>(to, value);
-  for (int lane = 0; lane < left; ++lane) to[lane] = value[lane];
-}
-
 /** LayerNorm's scale and offset on a panel of products, [row][width], and each row to its plane. */
 template <typename T>
 void write_taps(const TapsTile& tile) {
-  const T* const scale = static_cast<const T*>(tile.scale);
-  const T* const shift = static_cast<const T*>(tile.shift);
+  constexpr int kLanes = static_cast<int>(kLanesOf<T>);
+  using V = Vector<T, kLanes>;
+  const T* const row_sum = static_cast<const T*>(tile.row_sum);
+  const T* const bias = static_cast<const T*>(tile.bias);
   const std::int64_t row_stride = tile.width + 2;
-  for (std::int64_t done = 0; done < tile.pixels;) {
+  for (std::int64_t done = 0, count = 0; done < tile.pixels; done += count) {
     const std::int64_t y = (tile.first + done) / tile.width, x = (tile.first + done) % tile.width;
-    const std::int64_t count = tile.width - x < tile.pixels - done ? tile.width - x : tile.pixels - done;
-    for (std::int64_t r = 0; r < tile.rows; ++r) {
-      const T* const from = static_cast<const T*>(tile.products) + r * tile.panel_width + done;
-      T* const to = static_cast<T*>(tile.planes) + r * tile.plane + (y + 1) * row_stride + x + 1;
-      const T row_sum = static_cast<const T*>(tile.row_sum)[r];
-      const T bias = static_cast<const T*>(tile.bias)[r];
-      for (std::int64_t i = 0; i < count; ++i)
-        to[i] = from[i] * scale[done + i] + (row_sum * shift[done + i] + bias);
+    // To the end of the vector, the image's row, or the panel.
+    count = tile.width - x < kLanes ? tile.width - x : kLanes;
+    if (tile.pixels - done < count) count = tile.pixels - done;
+    const V scale = load_some<T, kLanes>(static_cast<const T*>(tile.scale) + done, count);
+    const V shift = load_some<T, kLanes>(static_cast<const T*>(tile.shift) + done, count);
+    const T* from = static_cast<const T*>(tile.products) + done;
+    T* to = static_cast<T*>(tile.planes) + (y + 1) * row_stride + x + 1;
+    for (std::int64_t r = 0; r < tile.rows; ++r, from += tile.panel_width, to += tile.plane) {
+      const V sums = load_some<T, kLanes>(from, count);
+      const V offset = broadcast<T, kLanes>(row_sum[r]) * shift + broadcast<T, kLanes>(bias[r]);
+      store_some<T, kLanes>(to, sums * scale + offset, count);
     }
-    done += count;
   }
 }
 
@@ -49,7 +46,7 @@ void sum_taps_of(const PlanesTile& tile) {
           sum += load<T, kLanes>(plane + (y + tap / 3) * row_stride + x + tap % 3);
         }
         T* const to = static_cast<T*>(tile.out) + g * tile.plane + (y + 1) * row_stride + x + 1;
-        store_in_row<kLanes, T>(to, activated<kActivation, kLanes, T>(sum), tile.width - x);
+        store_some<T, kLanes>(to, activated<kActivation, kLanes, T>(sum), tile.width - x);
       }
     }
   }
@@ -118,7 +115,7 @@ void convolve_of(const PlanesTile& tile) {
   const std::int64_t row_stride = tile.width + 2;
   convolve_rows<T>(tile, [&](Vector<T, kLanes> sum, std::int64_t g, std::int64_t y, std::int64_t x) {
     T* const to = static_cast<T*>(tile.out) + g * tile.plane + (y + 1) * row_stride + x + 1;
-    store_in_row<kLanes, T>(to, activated<kActivation, kLanes, T>(sum), tile.width - x);
+    store_some<T, kLanes>(to, activated<kActivation, kLanes, T>(sum), tile.width - x);
   });
 }
 
@@ -141,6 +138,6 @@ void convolve_to_maps(const PlanesTile& tile) {
   constexpr int kLanes = static_cast<int>(kLanesOf<T>);
   convolve_rows<T>(tile, [&](Vector<T, kLanes> sum, std::int64_t g, std::int64_t y, std::int64_t x) {
     T* const to = static_cast<T*>(tile.out) + g * tile.out_plane + y * tile.width + x;
-    store_in_row<kLanes, T>(to, T(1) / (T(1) + exponential<kLanes>(-sum)), tile.width - x);
+    store_some<T, kLanes>(to, T(1) / (T(1) + exponential<kLanes>(-sum)), tile.width - x);
   });
 }

@@ -16,10 +16,30 @@ TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load(const T* from) {
   return *reinterpret_cast<const typename VectorOf<T, kLanes>::Memory*>(from);
 }
 
+#if defined(__AVX512F__)
+/** The first `count` of 16 bits. */
+TOKENLEARNER_ALWAYS_INLINE __mmask16 first_lanes(std::int64_t count) {
+  return count >= 16 ? __mmask16{0xffff} : static_cast<__mmask16>((1u << (count < 0 ? 0 : count)) - 1);
+}
+#elif defined(__AVX2__)
+/** All bits of the first `count` vector lanes. */
+TOKENLEARNER_ALWAYS_INLINE __m256i first_lanes(std::int64_t count) {
+  const int last = count >= 8 ? 8 : static_cast<int>(count);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(last), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 /** Loads the first `count` vector lanes and sets the others to zero. */
 template <typename T, int kLanes>
 TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load_some(const T* from, std::int64_t count) {
-  Vector<T, kLanes> result{};
+  using V = Vector<T, kLanes>;
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<V, Vector<float, 16>>)
+    return (V)_mm512_maskz_loadu_ps(first_lanes(count), from);
+#elif defined(__AVX2__)
+  if constexpr (std::is_same_v<V, Vector<float, 8>>) return (V)_mm256_maskload_ps(from, first_lanes(count));
+#endif
+  V result{};
   for (int i = 0; i < kLanes; ++i) {
     if (i < count) result[i] = from[i];
   }
@@ -29,6 +49,20 @@ TOKENLEARNER_ALWAYS_INLINE Vector<T, kLanes> load_some(const T* from, std::int64
 template <typename T, int kLanes>
 TOKENLEARNER_ALWAYS_INLINE void store(T* to, Vector<T, kLanes> value) {
   *reinterpret_cast<typename VectorOf<T, kLanes>::Memory*>(to) = value;
+}
+
+/** Stores the first `count` vector lanes. */
+template <typename T, int kLanes>
+TOKENLEARNER_ALWAYS_INLINE void store_some(T* to, Vector<T, kLanes> value, std::int64_t count) {
+  if (count >= kLanes) return store<T, kLanes>(to, value);
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Vector<T, kLanes>, Vector<float, 16>>)
+    return _mm512_mask_storeu_ps(to, first_lanes(count), (__m512)value);
+#elif defined(__AVX2__)
+  if constexpr (std::is_same_v<Vector<T, kLanes>, Vector<float, 8>>)
+    return _mm256_maskstore_ps(to, first_lanes(count), (__m256)value);
+#endif
+  for (int lane = 0; lane < count; ++lane) to[lane] = value[lane];
 }
 
 template <typename T, int kLanes>

@@ -74,11 +74,10 @@ void sigmoid(void* logits, std::int64_t count) {
 constexpr int kSpreadRows = 4;
 constexpr int kSpreadVectors = TOKENLEARNER_VECTOR_BYTES == 64 ? 4 : 2;
 
+/** Stores the first `count` vector lanes as Stored. */
 template <typename Stored, typename T, int kLanes>
-TOKENLEARNER_ALWAYS_INLINE void store_some(Stored* to, Vector<T, kLanes> value, std::int64_t count) {
-  if constexpr (std::is_same_v<Stored, T>) {
-    if (count >= kLanes) return store<T, kLanes>(to, value);
-  }
+TOKENLEARNER_ALWAYS_INLINE void store_as(Stored* to, Vector<T, kLanes> value, std::int64_t count) {
+  if constexpr (std::is_same_v<Stored, T>) return store_some<T, kLanes>(to, value, count);
   for (int lane = 0; lane < kLanes && lane < count; ++lane) to[lane] = narrow<Stored>(value[lane]);
 }
 
@@ -109,7 +108,7 @@ TOKENLEARNER_ALWAYS_INLINE void spread_tile(const SpreadTile& tile, std::int64_t
   for (int r = 0; r < kCount; ++r) {
 #pragma GCC unroll 4
     for (int j = 0; j < kWide; ++j)
-      store_some<Stored, T, kLanes>(out + r * tile.out_stride + j * kLanes, acc[r][j], left - j * kLanes);
+      store_as<Stored, T, kLanes>(out + r * tile.out_stride + j * kLanes, acc[r][j], left - j * kLanes);
   }
 }
 

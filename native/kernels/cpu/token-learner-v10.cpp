@@ -13,8 +13,10 @@
 namespace tokenlearner::kernels {
 namespace {
 
-/** Images are computed in groups whose planes take at most so many bytes, or one by one. */
+/** Images that share their phases are groups whose planes take at most so many bytes, or are computed one by one. */
 constexpr std::int64_t kGroupBytes = 64 << 20;
+/** A thread keeps so many bytes of planes for its next run: new pages would cost more than a small run. */
+constexpr std::int64_t kKeptBytes = 2 << 20;
 /** Pixels of a task on planes. */
 constexpr std::int64_t kBandPixels = 1024;
 constexpr std::int64_t kTaps = 9;
@@ -52,10 +54,11 @@ class V10Run {
   /** Computes a group of images: a few phases, each of them with all threads. */
   Status run(std::span<Image> images) {
     images_ = images;
-    std::int64_t bytes = 0;
-    for (const Image& image : images) bytes += image_bytes(image);
-    if (!planes_.reserve(static_cast<std::size_t>(bytes + kSlack * element_))) return Status::out_of_memory;
-    char* memory = static_cast<char*>(planes_.data());
+    const std::int64_t bytes = group_bytes(images);
+    thread_local AlignedBuffer kept;
+    AlignedBuffer& planes = bytes <= kKeptBytes ? kept : large_;
+    if (!planes.reserve(static_cast<std::size_t>(bytes))) return Status::out_of_memory;
+    char* memory = static_cast<char*>(planes.data());
     std::int64_t blocks = 0, bands = 0;
     for (Image& image : images) {
       image.memory = memory;
@@ -73,6 +76,13 @@ class V10Run {
     const std::int64_t per_image = divide_up(first_.channels, typed_.token_channels);
     phase(count * per_image, [&](std::int64_t task) { pool_task(task / per_image, task % per_image); });
     return out_of_memory_ ? Status::out_of_memory : Status::ok;
+  }
+
+  /** The memory of a group. */
+  std::int64_t group_bytes(std::span<const Image> images) const {
+    std::int64_t bytes = kSlack * element_;
+    for (const Image& image : images) bytes += image_bytes(image);
+    return bytes;
   }
 
   /** The planes of nine taps, of two hidden layers, and A. */
@@ -229,9 +239,33 @@ class V10Run {
   Parallel& parallel_;
   const int threads_;
   std::span<Image> images_;
-  AlignedBuffer planes_;
+  AlignedBuffer large_;
   std::atomic<bool> out_of_memory_ = false;
 };
+
+/**
+ * How many of the first images are a task each: their planes stay in the caches, and no thread waits for another between phases. The
+ * others, fewer than the threads, share their phases.
+ */
+std::size_t images_alone(std::span<const Image> images, const V10Run& run, int threads) {
+  const std::size_t rest = images.size() % static_cast<std::size_t>(threads);
+  const auto is_small = [&](const Image& image) { return run.group_bytes({&image, 1}) <= kKeptBytes; };
+  return threads == 1 || std::ranges::all_of(images, is_small) ? images.size() - rest : 0;
+}
+
+/** Each image with all its phases on one thread. */
+Status run_each(std::span<Image> images, DType dtype, const TokenLearnerV10Weights& weights,
+                Parallel& parallel, int threads) {
+  std::atomic<Status> status = Status::ok;
+  parallel.run(static_cast<std::int64_t>(images.size()), threads, [&](std::int64_t task) {
+    if (status != Status::ok) return;
+    SerialParallel serial;
+    const auto index = static_cast<std::size_t>(task);
+    const Status own = V10Run(dtype, weights, serial, 1).run(images.subspan(index, 1));
+    if (own != Status::ok) status = own;
+  });
+  return status;
+}
 
 Status run_all(std::span<const ForwardParams> list, const TokenLearnerV10Weights& weights, Parallel& parallel,
                int max_threads) {
@@ -244,19 +278,21 @@ Status run_all(std::span<const ForwardParams> list, const TokenLearnerV10Weights
     }
   }
   const int threads = threads_for(pixels * weights.work_per_pixel(), max_threads, parallel);
-  V10Run run(list.front().dtype, weights, parallel, threads);
-  for (std::size_t first = 0; first < images.size();) {
-    std::size_t count = 0;
-    std::int64_t bytes = 0;
-    do {
+  const DType dtype = list.front().dtype;
+  V10Run run(dtype, weights, parallel, threads);
+  std::size_t first = images_alone(images, run, threads);
+  Status status = run_each(std::span(images).first(first), dtype, weights, parallel, threads);
+  while (status == Status::ok && first < images.size()) {
+    std::int64_t bytes = run.image_bytes(images[first]);
+    std::size_t count = 1;
+    for (; first + count < images.size(); ++count) {
       bytes += run.image_bytes(images[first + count]);
-      ++count;
-    } while (first + count < images.size() && bytes + run.image_bytes(images[first + count]) <= kGroupBytes);
-    const Status status = run.run(std::span(images).subspan(first, count));
-    if (status != Status::ok) return status;
+      if (bytes > kGroupBytes) break;
+    }
+    status = run.run(std::span(images).subspan(first, count));
     first += count;
   }
-  return Status::ok;
+  return status;
 }
 
 /** (G, C, 3, 3) as (9 * G, C), tap by tap, in its own dtype. */

@@ -105,12 +105,13 @@ TEST_SUITE("kernels/token-learner-v10") {
   }
 
   TEST_CASE("a batch whose planes do not fit in one group") {
-    for_each_isa([](Isa isa) {
+    ComputePool pool(2);
+    for_each_isa([&](Isa isa) {
       // 64 MB hold about 3 of these images.
       const V11Case config{.batch = 5, .channels = 1, .height = 180, .width = 250, .tokens = 8};
       const V10Problem problem(config, DType::float32);
       SerialParallel serial;
-      const RawResult batch = problem.run(isa, serial, 1);
+      const RawResult batch = problem.run(isa, pool, 2);
       std::shared_ptr<const TokenLearnerV10Weights> packed;
       REQUIRE(TokenLearnerV10Weights::pack(problem.view(), isa, packed) == Status::ok);
       std::vector<float> tokens(8);
