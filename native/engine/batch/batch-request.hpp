@@ -54,7 +54,7 @@ struct BatchRequest {
 
 /// The failure of a request whose deadline has passed.
 inline Failure timed_out() {
-  return {ErrorCode::ERR_TIMEOUT, "The request was not finished within its timeout"};
+  return {ErrorCode::ERR_TIMEOUT, "The forward did not finish within its timeoutMs"};
 }
 
 using BatchRequests = std::vector<std::shared_ptr<BatchRequest>>;

@@ -21,7 +21,7 @@ void Request::compute() noexcept {
   if (cancelled_.load(std::memory_order_relaxed)) {
     failure_ = Failure{ErrorCode::ERR_CLOSED, kCancelled};
   } else if (deadline_ && Clock::now() > *deadline_) {
-    failure_ = Failure{ErrorCode::ERR_TIMEOUT, "The request waited longer than its timeout"};
+    failure_ = Failure{ErrorCode::ERR_TIMEOUT, "The forward did not finish within its timeoutMs"};
   } else {
     try {
       outputs_ = run_on(*op_, device_, inputs_, options_);

@@ -189,6 +189,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     if (merged[key] !== undefined) checkInteger(`options.${key}`, merged[key], min, max);
   if (merged.grpcPort !== false) checkInteger('options.grpcPort', merged.grpcPort, 0, PORTS);
   if (merged.timeoutMs !== undefined) checkTime('options.timeoutMs', merged.timeoutMs);
+  checkPorts(merged);
   checkString('options.host', merged.host);
   checkBoolean('options.insecure', merged.insecure);
   if (merged.tokenFile !== undefined) checkString('options.tokenFile', merged.tokenFile);
@@ -198,6 +199,22 @@ export function checkOptions(options: unknown): CheckedOptions {
   checkDevices(merged);
   checkExposure(merged);
   return merged;
+}
+
+/** Each port but 0 can be opened once. */
+function checkPorts(options: CheckedOptions): void {
+  const taken = new Map<unknown, string>();
+  for (const name of ['httpPort', 'grpcPort', 'metricsPort'] as const) {
+    const port = options[name];
+    if (port === 0 || port === false || port === undefined) continue;
+    const other = taken.get(port);
+    if (other !== undefined)
+      throw new TokenLearnerError(
+        'ERR_INVALID_ARG_VALUE',
+        `Expected different ports for \`options.${other}\` and \`options.${name}\` but received ${port} for both`,
+      );
+    taken.set(port, name);
+  }
 }
 
 /** The options of a model's Batcher. */

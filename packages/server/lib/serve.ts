@@ -1,4 +1,6 @@
 /** `tokenlearner serve`: a server as a process of its own, with its signals. */
+import { setLogger } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
 import { createServer, type InferenceServer } from './server';
 import type { ServerOptions } from './options';
 import { createLogger } from './observe/logging';
@@ -11,6 +13,7 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
  */
 export async function serve({ logger = 'info', ...options }: ServerOptions): Promise<number> {
   const log = createLogger(logger);
+  setLogger(grpcLogger(log));
   const server = createServer({ ...options, logger: log });
   const onHup = (): void => {
     void reload(server, log);
@@ -39,7 +42,19 @@ export async function serve({ logger = 'info', ...options }: ServerOptions): Pro
   }
 }
 
-async function reload(server: InferenceServer, log: ReturnType<typeof createLogger>): Promise<void> {
+/** What grpc-js would write to standard error goes into the log. */
+function grpcLogger(log: Logger): Partial<Console> {
+  const child = log.child({ part: 'grpc-js' });
+  const write =
+    (level: 'warn' | 'info' | 'debug') =>
+    (...words: unknown[]) => {
+      child[level](words.join(' '));
+    };
+  // Its errors are not the server's: it goes on, or says so itself.
+  return { error: write('warn'), info: write('info'), debug: write('debug') };
+}
+
+async function reload(server: InferenceServer, log: Logger): Promise<void> {
   try {
     await server.reload();
     log.info('models loaded again');

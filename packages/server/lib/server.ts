@@ -1,20 +1,20 @@
 /** A server from its options: its ports, its life, and the ways to end it. */
 import { readFileSync } from 'node:fs';
-import { isIPv6 } from 'node:net';
 import path from 'node:path';
-import * as grpc from '@grpc/grpc-js';
 import type { FastifyInstance } from 'fastify';
 import { Auth } from './auth';
 import type { Core } from './core';
+import { listenGrpc } from './grpc/listen';
 import { type GrpcService, grpcService } from './grpc/service';
 import { httpApp, metricsApp } from './http/app';
-import { type HttpPort, readTls } from './http/http-port';
+import type { HttpPort } from './http/http-port';
 import { InputPool } from './input-pool';
 import { Lifecycle } from './lifecycle';
 import { ModelRegistry } from './models/registry';
 import { createLogger } from './observe/logging';
 import { Metrics } from './observe/metrics';
 import { checkOptions, isLoopback, type ServerOptions } from './options';
+import { opened } from './port-error';
 import { Problem } from './problem';
 
 /** The ports that a server listens on. */
@@ -91,7 +91,7 @@ export class InferenceServer {
    * nothing stays open.
    *
    * @throws the errors of loadWeights and learnerFromStateDict; ERR_INVALID_ARG_VALUE for options of batches where no model has
-   * batches; and the errors of the ports, such as EADDRINUSE. A Problem if the server is closed meanwhile.
+   * batches; an Error with Node's code, such as EADDRINUSE, that names the option of a port that cannot be opened. A Problem if the server is closed meanwhile.
    */
   async listen(): Promise<ServerAddress> {
     const { lifecycle, models, log } = this.#core;
@@ -190,35 +190,13 @@ export class InferenceServer {
   }
 
   async #open(): Promise<ServerAddress> {
-    const { host, httpPort, metricsPort = 0 } = this.#core.options;
-    const http = await this.#http.listen(host, httpPort);
-    const metrics = await this.#metricsHttp?.listen(host, metricsPort);
-    return {
-      host,
-      httpPort: http,
-      grpcPort: this.#grpc === undefined ? null : await this.#openGrpc(this.#grpc.server),
-      metricsPort: metrics ?? http,
-    };
-  }
-
-  #openGrpc(server: grpc.Server): Promise<number> {
     const { options } = this.#core;
-    const tls = readTls(options);
-    const credentials =
-      tls === null
-        ? grpc.ServerCredentials.createInsecure()
-        : grpc.ServerCredentials.createSsl(null, [{ private_key: tls.key, cert_chain: tls.cert }]);
-    const host = isIPv6(options.host) ? `[${options.host}]` : options.host;
-    return new Promise((resolve, reject) => {
-      server.bindAsync(
-        `${host}:${options.grpcPort === false ? 0 : options.grpcPort}`,
-        credentials,
-        (error, port) => {
-          if (error === null) resolve(port);
-          else reject(error);
-        },
-      );
-    });
+    const { host, metricsPort = 0 } = options;
+    const httpPort = await opened('httpPort', this.#http.listen(host, options.httpPort));
+    const metrics =
+      this.#metricsHttp && (await opened('metricsPort', this.#metricsHttp.listen(host, metricsPort)));
+    const grpcPort = this.#grpc && (await opened('grpcPort', listenGrpc(this.#grpc.server, options)));
+    return { host, httpPort, grpcPort: grpcPort ?? null, metricsPort: metrics ?? httpPort };
   }
 
   /** Throws a Problem if the server has begun to close. */

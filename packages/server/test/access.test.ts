@@ -290,6 +290,32 @@ describe('options', () => {
   it('a port that is taken', async () => {
     const first = await start({ models, grpcPort: false });
     const second = createServer({ models, httpPort: first.address?.httpPort ?? 0, grpcPort: false });
-    await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    const taken = `127.0.0.1:${first.address?.httpPort}`;
+    const busy = (option: string): unknown => ({
+      code: 'EADDRINUSE',
+      message: `Cannot open ${option}: listen EADDRINUSE: address already in use ${taken}`,
+    });
+    await expect(second.listen()).rejects.toMatchObject(busy('`httpPort` (--http-port)') as object);
+    for (const [option, flag] of [
+      ['grpcPort', '--grpc-port'],
+      ['metricsPort', '--metrics-port'],
+    ] as const) {
+      const server = createServer({ models, httpPort: 0, grpcPort: 0, [option]: first.address?.httpPort });
+      await expect(server.listen()).rejects.toMatchObject(busy(`\`${option}\` (${flag})`) as object);
+    }
+  });
+
+  it('one port for two purposes', () => {
+    for (const [first, second, ports] of [
+      ['httpPort', 'grpcPort', { httpPort: 9000, grpcPort: 9000 }],
+      ['httpPort', 'grpcPort', { httpPort: 8001 }],
+      ['httpPort', 'metricsPort', { httpPort: 9000, metricsPort: 9000 }],
+      ['grpcPort', 'metricsPort', { metricsPort: 8001 }],
+    ] as const) {
+      const message = `Expected different ports for \`options.${first}\` and \`options.${second}\` but received ${Object.values(ports)[0]} for both`;
+      expect(() => createServer({ models, ...ports })).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE', message }) as Error,
+      );
+    }
   });
 });
