@@ -34,6 +34,7 @@ const SERVER_LAYERS = [
       'json-scan',
       'lifecycle',
       'options',
+      'port-error',
       'problem',
       'protocol',
       'values',
