@@ -283,8 +283,8 @@ export interface NativeBinding {
   setParameters(layers: readonly LayerHandle[], params: readonly (readonly TensorArg[])[]): void;
   /** Returns copies of the parameters, on the CPU, in the layer's dtype. */
   parameters(layer: LayerHandle): NativeTensor[];
-  /** The same on an executor's thread, as the parameters are at the call. */
-  parametersAsync(layer: LayerHandle): Promise<NativeTensor[]>;
+  /** The same of at least one layer, one after the other, on the thread of the first layer's executor, as the parameters are at the call. */
+  parametersAsync(layers: readonly LayerHandle[]): Promise<NativeTensor[]>;
   /** The placement of a layer; for a container, of its first layer with parameters. */
   placement(layer: LayerHandle): PlacementCode;
   /** Moves all layers, each to its own placement, or none if it throws. */
@@ -294,7 +294,6 @@ export interface NativeBinding {
     devices: readonly DeviceCode[],
   ): void;
   disposeLayer(layer: LayerHandle): void;
-
   /** Offers the current operators of layers to all environments of the process. Returns a random id. */
   shareLayers(description: string, layers: readonly LayerHandle[]): string;
   /** Creates layers over the operators of {@link shareLayers}, whose parameters cannot change. Throws ERR_SHARED_NOT_FOUND. */
@@ -328,6 +327,8 @@ export interface NativeBinding {
     how: CallOptions | undefined,
     ...inputs: FlatTensors
   ): NativeTensor[];
+  /** A new id for {@link forward}, from 1. Several copies of the package may share this environment, so they do not count themselves. */
+  nextRequestId(): number;
   /** Removes a waiting request, or drops a running one's outputs; it fails with ERR_CLOSED. False if there is no such request. */
   cancel(id: number): boolean;
   /** Sets the most requests that may wait for each device, and the most bytes of their inputs; Infinity means no limit. */

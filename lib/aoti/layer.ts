@@ -2,7 +2,6 @@
 import { TokenLearnerError } from '../errors';
 import { NativeLayer, type WholeDefinition } from '../modules/native';
 import type { LayerHandle } from '../native-interface';
-import type { AnyTensor } from '../tensor/tensor';
 import type { AotiOutput } from './types';
 import { checkSizes, outputShapeOf, type ProgramInput } from './signature';
 
@@ -42,17 +41,7 @@ export class AotiLayer extends NativeLayer {
     );
   }
 
-  override readParameters(): AnyTensor[] {
-    this.#demandValues();
-    return super.readParameters();
-  }
-
-  override async readParametersAsync(): Promise<AnyTensor[]> {
-    this.#demandValues();
-    return super.readParametersAsync();
-  }
-
-  #demandValues(): void {
+  override demandValues(): void {
     if (this.#hidden === undefined) return;
     throw new TokenLearnerError(
       'ERR_AOTI_PACKAGE',

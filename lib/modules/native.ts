@@ -142,17 +142,40 @@ export class NativeLayer extends Runnable {
     return shape;
   }
 
-  /** Copies the parameters to the CPU, in the order of `specs`. */
+  /** Throws if the values of the parameters cannot be had. */
+  demandValues(): void {
+    // They can, of all layers but those of some compiled programs.
+  }
+
+  /** Copies the parameters to the CPU, in the order of `specs`. Throws the errors of {@link demandValues}. */
   readParameters(): AnyTensor[] {
+    this.demandValues();
     return binding()
       .parameters(this.handle)
       .map((native) => adoptTensor(native));
   }
+}
 
-  /** The same on an executor's thread, as they are at the call. */
-  async readParametersAsync(): Promise<AnyTensor[]> {
-    return (await binding().parametersAsync(this.handle)).map((native) => adoptTensor(native));
+/**
+ * Copies the parameters of layers to the CPU on the executors' threads, as they are at the call. All layers of a device are one
+ * request: so a model never competes with itself for room in the queue.
+ */
+export async function readParametersAsync(layers: readonly NativeLayer[]): Promise<AnyTensor[][]> {
+  const byDevice = new Map<Device, number[]>();
+  for (const [i, layer] of layers.entries()) {
+    if (layer.specs.length === 0) continue;
+    layer.demandValues();
+    const { device } = layer.placement();
+    byDevice.set(device, [...(byDevice.get(device) ?? []), i]);
   }
+  const results = layers.map((): AnyTensor[] => []);
+  const copies = [...byDevice.values()].map(async (indices) => {
+    const handles = indices.flatMap((i) => layers[i]?.handle ?? []);
+    const tensors = (await binding().parametersAsync(handles)).map((native) => adoptTensor(native));
+    for (const i of indices) results[i] = tensors.splice(0, layers[i]?.specs.length);
+  });
+  await Promise.all(copies);
+  return results;
 }
 
 /** Native layers and graphs that run one after the other, as one request. */

@@ -1,6 +1,6 @@
 /** The parameters of a module's layers, read and written by name. */
 import type { AnyTensor } from '../tensor/tensor';
-import { type NativeLayer, writeParameters } from './native';
+import { type NativeLayer, readParametersAsync, writeParameters } from './native';
 import { checkStateDict, type LoadStateDictResult, type StateDict } from './state-dict';
 import { type NamedLayer, parameterSpecs } from './tree';
 
@@ -28,10 +28,8 @@ export function readStateDict(layers: readonly NamedLayer[]): StateDict {
 
 /** The same on the executors' threads, as they are at the call. */
 export async function readStateDictAsync(layers: readonly NamedLayer[]): Promise<StateDict> {
-  const parts = await Promise.all(
-    layers.map(async (each) => named(each, await each.layer.readParametersAsync())),
-  );
-  return asStateDict(parts.flat());
+  const parameters = await readParametersAsync(layers.map(({ layer }) => layer));
+  return asStateDict(layers.flatMap((each, i) => named(each, parameters[i] ?? [])));
 }
 
 /**

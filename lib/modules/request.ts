@@ -72,26 +72,16 @@ export function timedOut(timeoutMs: number): TokenLearnerError {
   return new TokenLearnerError('ERR_TIMEOUT', `The forward did not finish within ${timeoutMs} ms`);
 }
 
-let lastId = 0;
-
-/** A request's id for {@link NativeBinding.cancel}. It is unique among all unfinished requests. */
-function nextId(): number {
-  lastId = lastId === LONGEST ? 1 : lastId + 1;
-  return lastId;
-}
+/** Starts a request. `isControlled` is true if it may be cancelled or time out. */
+type Start<T> = (isControlled: boolean, timeoutMs?: number) => Promise<T>;
 
 /**
  * Starts a request. The promise settles as the request does, unless its signal or timeout rejects it first.
  *
- * @param start - starts the request under an id; 0 means that nobody will cancel it.
- * @param cancel - removes the request from the queue, or makes it drop its results.
+ * @param cancel - removes the request from the queue, or makes it drop its results. It may be called before `start` has started anything.
  */
-export function request<T>(
-  control: RequestOptions,
-  start: (id: number, timeoutMs?: number) => Promise<T>,
-  cancel: (id: number) => void,
-): Promise<T> {
-  return control === NO_CONTROL ? start(0) : controlled(control, start, cancel);
+export function request<T>(control: RequestOptions, start: Start<T>, cancel: () => void): Promise<T> {
+  return control === NO_CONTROL ? start(false) : controlled(control, start, cancel);
 }
 
 function isAborted(signal: AbortSignalLike | undefined): boolean {
@@ -130,17 +120,16 @@ function listen(signal: AbortSignalLike, stop: () => void): () => void {
 
 async function controlled<T>(
   { signal, timeoutMs }: RequestOptions,
-  start: (id: number, timeoutMs?: number) => Promise<T>,
-  cancel: (id: number) => void,
+  start: Start<T>,
+  cancel: () => void,
 ): Promise<T> {
   // The caller chooses the reason. It can have any type.
 
   if (isAborted(signal)) throw signal?.reason;
-  const id = nextId();
   let stop: (reason: unknown) => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
     stop = (reason) => {
-      cancel(id);
+      cancel();
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
       reject(reason);
     };
@@ -154,9 +143,9 @@ async function controlled<T>(
     });
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
-    const running = start(id, timeoutMs);
+    const running = start(true, timeoutMs);
     // Aborted by that code: there was nothing to cancel yet.
-    if (isAborted(signal)) cancel(id);
+    if (isAborted(signal)) cancel();
     if (timeoutMs !== undefined) {
       timer = setTimeout(() => {
         stop(timedOut(timeoutMs));

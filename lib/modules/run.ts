@@ -33,14 +33,16 @@ export async function submitAll<D extends FloatDType>(
   control: RequestOptions,
 ): Promise<Outputs<D>> {
   const native = binding();
+  let id = 0;
   const outputs = await request(
     control,
-    (id, timeoutMs) => {
+    (isControlled, timeoutMs) => {
       const inputs = check().flatMap(flattened);
+      if (isControlled) id = native.nextRequestId();
       return native.forward(runnable.handle.id, how, id, timeoutMs, ...inputs);
     },
-    (id) => {
-      native.cancel(id);
+    () => {
+      if (id !== 0) native.cancel(id);
     },
   );
   return adopted(outputs);

@@ -93,7 +93,8 @@ export abstract class TensorBase<D extends DType> {
    * The elements as a typed array over the tensor's memory, without a copy. Each read returns the same array. It stays valid
    * after {@link dispose}. The memory lives as long as this array, or anything else over its ArrayBuffer, is in use. In a worker
    * thread, and in hosts that forbid ArrayBuffers over native memory, the first read turns the memory into JavaScript's own.
-   * An asynchronous forward then copies such an input during the call, as it copies a caller's typed array.
+   * An asynchronous forward then copies such an input during the call, as it copies a caller's typed array. Elsewhere it reads the
+   * memory when it runs: do not write before its promise has settled.
    *
    * @throws TokenLearnerError ERR_NOT_CONTIGUOUS (call `contiguous()` first), ERR_DEVICE_MISMATCH for a tensor on a GPU
    * (call `to('cpu')` first), ERR_DISPOSED, ERR_DETACHED.
@@ -180,7 +181,8 @@ export abstract class TensorBase<D extends DType> {
 
   /**
    * Copies a typed array into the elements, row by row. The tensor must be contiguous and on the CPU. Unlike writing into
-   * {@link data}, this does not show the memory to JavaScript.
+   * {@link data}, this does not show the memory to JavaScript. Forwards and asynchronous copies that were called before keep the
+   * old elements, unless {@link data} was read: then await them first.
    *
    * @param source - a typed array of the tensor's dtype and number of elements.
    * @returns the tensor itself.

@@ -63,6 +63,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports)
                            InstanceMethod("disposeLayer", &Addon::dispose_layer),
                            InstanceMethod("forward", &Addon::forward),
                            InstanceMethod("forwardSync", &Addon::forward_sync),
+                           InstanceMethod("nextRequestId", &Addon::next_request_id),
                            InstanceMethod("cancel", &Addon::cancel),
                            InstanceMethod("setQueueLimits", &Addon::set_queue_limits),
                            InstanceMethod("createBatcher", &Addon::create_batcher),

@@ -56,6 +56,7 @@ class Addon : public Napi::Addon<Addon> {
   Napi::Value dispose_layer(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value forward_sync(const Napi::CallbackInfo& info);
+  Napi::Value next_request_id(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value set_queue_limits(const Napi::CallbackInfo& info);
 
@@ -164,6 +165,7 @@ class Addon : public Napi::Addon<Addon> {
   HandleTable<std::shared_ptr<Batcher>> batchers_;
   std::map<std::pair<Device, int>, std::unique_ptr<Executor>> executors_;
   QueueLimits queue_limits_;
+  int32_t last_request_id_ = 0;
   /// The ids that end with this environment.
   std::set<std::string> shared_;
   bool closed_ = false;

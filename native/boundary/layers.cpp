@@ -1,8 +1,10 @@
 // Addon methods on layers.
 
-#include "engine/layers/layers.hpp"
+#include <limits>
+
 #include "boundary/addon.hpp"
 #include "boundary/marshal.hpp"
+#include "engine/layers/layers.hpp"
 #include "engine/run/copy-op.hpp"
 
 namespace tokenlearner {
@@ -140,7 +142,10 @@ Napi::Value Addon::parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value Addon::parameters_async(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Napi::Env env) {
-    return submit(env, std::make_shared<const ParametersOp>(unwrap(info[0]).op()), {}, {}, {});
+    std::vector<std::shared_ptr<const Op>> sources;
+    for (const auto& layer : unwrap_each(info[0])) sources.push_back(layer->op());
+    if (sources.empty()) throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "Expected at least one layer");
+    return submit(env, std::make_shared<const ParametersOp>(std::move(sources)), {}, {}, {});
   });
 }
 
@@ -243,6 +248,12 @@ Napi::Value Addon::forward_sync(const Napi::CallbackInfo& info) {
     CallOptions options = options_for(*op, arguments, info[1]);
     return run_now(env, *op, std::move(arguments), std::move(options));
   });
+}
+
+Napi::Value Addon::next_request_id(const Napi::CallbackInfo& info) {
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  last_request_id_ = last_request_id_ == kMost ? 1 : last_request_id_ + 1;
+  return Napi::Number::New(info.Env(), last_request_id_);
 }
 
 Napi::Value Addon::cancel(const Napi::CallbackInfo& info) {

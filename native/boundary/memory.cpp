@@ -24,9 +24,9 @@ Tensor bind_host(StorageRegistry& storages, TensorArg argument) {
   return tensor;
 }
 
-/// The same for a tensor that the caller writes into. Frozen memory is copied first.
+/// The same for a tensor that the caller writes into.
 Tensor bind_target(Napi::Env env, StorageRegistry& storages, TensorArg argument) {
-  if (argument.view.IsEmpty()) storages.thaw(env, argument.handle);
+  if (argument.view.IsEmpty()) storages.make_writable(env, argument.handle);
   return bind_host(storages, std::move(argument));
 }
 

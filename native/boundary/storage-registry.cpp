@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/cuda/staging.hpp"
 #include "engine/error.hpp"
 #include "engine/memory/host-blocks.hpp"
 
@@ -126,11 +127,14 @@ bool StorageRegistry::is_alone(int64_t handle) {
   return true;
 }
 
-void StorageRegistry::thaw(Napi::Env env, int64_t handle) {
+void StorageRegistry::make_writable(Napi::Env env, int64_t handle) {
   Entry* const entry = entries_.find(handle);
-  if (entry == nullptr || entry->block == nullptr || !entry->block->frozen) return;
-  const Storage& shared = entry->block->storage;
-  Storage copy = Storage::allocate(shared.bytes(), false);
+  if (entry == nullptr || entry->block == nullptr) return;
+  const Block& block = *entry->block;
+  const Storage& shared = block.storage;
+  if (block.lent || !shared.device().is_cpu() || (!block.frozen && is_alone(handle))) return;
+  Storage copy = shared.pinned() ? empty_pinned({static_cast<int64_t>(shared.bytes())}, DType::uint8).storage
+                                 : Storage::allocate(shared.bytes(), false);
   if (shared.bytes() > 0) std::memcpy(copy.data(), shared.data(), shared.bytes());
   entry->block = std::make_shared<Block>(std::move(copy));
   const int64_t change = entry->block->bytes() - entry->reported;

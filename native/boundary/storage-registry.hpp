@@ -18,7 +18,7 @@
 // 6. A sweep drops the counts of collected handles: see Note [Handles without finalizers] in
 //    handle-table.hpp. It never frees memory that JavaScript has seen.
 // 7. Frozen memory is shared with other environments. JavaScript never sees it: `data` gives a copy, and a
-//    write makes one first. See Note [Sharing between environments] in engine/run/shared-values.hpp.
+//    write makes one first. So does a write while a request uses memory that JavaScript has not seen. See Note [Sharing between environments] in engine/run/shared-values.hpp.
 // 8. The garbage collector sees only small handles. adjust_external_memory reports the memory behind them,
 //    until an ArrayBuffer shows it.
 #pragma once
@@ -96,8 +96,9 @@ class StorageRegistry {
   /// leave this environment: V8 owns it or JavaScript has seen it.
   std::optional<bool> freeze(int64_t handle, bool alone);
 
-  /// Replaces frozen memory by a copy, for a write. Running requests keep the old memory.
-  void thaw(Napi::Env env, int64_t handle);
+  /// Prepares host memory for a write. Frozen memory, and memory that requests or batches use, is replaced by a copy: they keep the
+  /// elements of the moment when they were submitted. JavaScript has to take care of memory that it has seen.
+  void make_writable(Napi::Env env, int64_t handle);
 
   /// Drops the handle and its count. Idempotent.
   void dispose(Napi::Env env, int64_t handle);

@@ -205,6 +205,8 @@ void Batcher::schedule(Clock::time_point now) {
 }
 
 void Batcher::start_turns(Clock::time_point now) {
+  // Nothing waits, and the executors may have ended.
+  if (dropped_) return;
   // With one replica idle, one turn is enough: the batch that it takes may be all that waits.
   while (Lane* const lane = least_loaded(now)) {
     lane->executor.submit(std::make_unique<Turn>(shared_from_this(), *lane));

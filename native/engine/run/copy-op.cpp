@@ -26,7 +26,13 @@ std::shared_ptr<const Op> CopyOp::with(Placement target, std::vector<Tensor>) co
   return std::make_shared<CopyOp>(target);
 }
 
-Outputs ParametersOp::run(Inputs, const CallOptions&) const { return source_->host_parameters(); }
+Outputs ParametersOp::run(Inputs, const CallOptions&) const {
+  Outputs outputs;
+  for (const auto& source : sources_) {
+    for (Tensor& parameter : source->host_parameters()) outputs.push_back(std::move(parameter));
+  }
+  return outputs;
+}
 
 std::shared_ptr<const Op> ParametersOp::with(Placement, std::vector<Tensor>) const {
   throw Error(ErrorCode::ERR_INVALID_ARG_VALUE, "A copy of parameters has none of its own");

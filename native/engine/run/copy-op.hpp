@@ -18,18 +18,19 @@ class CopyOp final : public Op {
   std::shared_ptr<const Op> with(Placement target, std::vector<Tensor>) const override;
 };
 
-/// Copies an operator's parameters to the CPU. It has no inputs.
+/// Copies the parameters of operators to the CPU, one after the other. It has no inputs.
 class ParametersOp final : public Op {
  public:
-  explicit ParametersOp(std::shared_ptr<const Op> source)
-      : Op(source->placement(), {}), source_(std::move(source)) {}
+  /// Precondition: there is at least one.
+  explicit ParametersOp(std::vector<std::shared_ptr<const Op>> sources)
+      : Op(sources.front()->placement(), {}), sources_(std::move(sources)) {}
   Outputs run(Inputs, const CallOptions&) const override;
   bool runs_anywhere() const override { return false; }
   bool places_outputs() const override { return true; }
   std::shared_ptr<const Op> with(Placement, std::vector<Tensor>) const override;
 
  private:
-  std::shared_ptr<const Op> source_;
+  std::vector<std::shared_ptr<const Op>> sources_;
 };
 
 }  // namespace tokenlearner

@@ -101,6 +101,25 @@ describe('timeoutMs', () => {
   });
 });
 
+test('an abort in one copy of the package cancels nothing in another', async () => {
+  let other = model;
+  let otherSmall = small;
+  jest.isolateModules(() => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const copy = require('../../../lib') as typeof import('../../../lib');
+    expect(copy.Tensor).not.toBe(Tensor);
+    other = new copy.TokenLearner({ dim: 64, device: 'cpu' });
+    otherSmall = copy.Tensor.randn([1, 64, 32, 32]);
+  });
+  const before = Array.from({ length: 5 }, () => model.forward(large));
+  const controllers = Array.from({ length: 20 }, () => new AbortController());
+  const aborted = controllers.map(({ signal }) => other.forward(otherSmall, { signal }));
+  const others = controllers.map(() => model.forward(small, { timeoutMs: 2 ** 31 - 1 }));
+  for (const controller of controllers) controller.abort(new Error('mine'));
+  for (const each of aborted) await expect(each).rejects.toThrow('mine');
+  for (const each of await Promise.all([...others, ...before])) each.dispose();
+});
+
 describe('maxQueueSize', () => {
   test('one waiting forward too many rejects with ERR_QUEUE_FULL; the others finish', async () => {
     runtime.configure({ maxQueueSize: 2 });

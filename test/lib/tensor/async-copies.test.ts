@@ -97,3 +97,15 @@ test('stateDictAsync gives the parameters of the moment of the call', async () =
   model.dispose();
   await expectReject(model.stateDictAsync(), 'ERR_DISPOSED', 'disposed');
 });
+
+test('stateDictAsync of a model with more layers than may wait is one request', async () => {
+  runtime.configure({ maxQueueSize: 1 });
+  try {
+    const model = new Sequential(
+      ...Array.from({ length: 5 }, () => new TokenLearner({ dim: 4, device: 'cpu' })),
+    );
+    expect(await model.stateDictAsync()).toEqual(model.stateDict());
+  } finally {
+    runtime.configure({ maxQueueSize: Infinity });
+  }
+});
