@@ -25,6 +25,7 @@ import inspect
 import json
 import math
 import os
+import re
 import struct
 import sys
 from itertools import pairwise
@@ -33,6 +34,9 @@ from pathlib import Path
 METADATA_KEY = "tokenlearner"
 METADATA_VERSION = 1
 LARGEST_SIZE = 2**53
+LONGEST_NAME = 256
+# The dtypes of tokenlearner's tensors.
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "bool")
 # The processors that the code is to run on, as the C++ compiler names them; and PyTorch's name of their instruction set.
 CPU_LEVELS = {"x86-64-v3": "avx2", "x86-64-v4": "avx512"}
 
@@ -69,13 +73,20 @@ if ARGUMENTS is not None and ARGUMENTS.cpu is not None:
     # torch reads it when it is imported.
     os.environ["ATEN_CPU_CAPABILITY"] = CPU_LEVELS[ARGUMENTS.cpu]
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.utils import _pytree as pytree  # noqa: E402
+try:
+    import torch
+    from torch import nn
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+    from torch.utils import _pytree as pytree
+except ModuleNotFoundError as error:
+    sys.exit(f"export.py: {sys.executable} needs torch 2.11 or later: {error}")
 
 
 class Problem(Exception):
     """Something that the user can change."""
+
+
+NOT_TENSORS = "the inputs and outputs of the module must all be tensors, or trees of tensors"
 
 
 # The modules.
@@ -164,6 +175,12 @@ class TimmFeatures(nn.Module):
 
 # Weights.
 
+
+def demand_file(file: str) -> None:
+    if not Path(file).is_file():
+        raise Problem(f"there is no file {file}")
+
+
 SAFETENSORS_DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -180,6 +197,7 @@ SAFETENSORS_DTYPES = {
 
 def load_state_dict(file: str) -> dict[str, torch.Tensor]:
     """A state dict of tensors; code in the file does not run."""
+    demand_file(file)
     if not file.endswith(".safetensors"):
         return torch.load(file, map_location="cpu", weights_only=True)
     data = Path(file).read_bytes()
@@ -228,21 +246,36 @@ def head_from(state: dict[str, torch.Tensor], file: str) -> nn.Linear:
 
 
 def load_factory(spec: str):
+    """The module of FILE.py:FUNCTION, its example inputs and its dynamic_shapes; None for what the function does not give."""
     file, _, name = spec.rpartition(":")
-    if not Path(file).is_file():
-        raise Problem(f"there is no file {file}")
+    demand_file(file)
+    if not file.endswith(".py") or name == "":
+        raise Problem(f"{spec} is not FILE.py:FUNCTION")
     sys.path.insert(0, str(Path(file).resolve().parent))
-    module_spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    module = importlib.util.module_from_spec(module_spec)
+    # Dataclasses look their module up. The name is not the file's, which may be that of another module.
+    module_spec = importlib.util.spec_from_file_location("export_py_model", file)
+    module = sys.modules[module_spec.name] = importlib.util.module_from_spec(module_spec)
     module_spec.loader.exec_module(module)
-    factory = getattr(module, name, None)
+    factory = made = getattr(module, name, None)
     if factory is None:
         raise Problem(f"{file} has no {name}")
-    made = factory if isinstance(factory, nn.Module) else factory()
+    if not isinstance(factory, nn.Module):
+        try:
+            inspect.signature(factory).bind()
+        except TypeError as error:
+            raise Problem(f"{spec} cannot be called without arguments: {error}") from error
+        made = factory()
     made = made if isinstance(made, tuple) else (made,)
-    if not isinstance(made[0], nn.Module):
-        raise Problem(f"{spec} gave {type(made[0]).__name__} instead of a torch.nn.Module")
-    return (*made, None, None)[:3]
+    module, inputs, shapes = (*made, None, None, None)[:3]
+    if not isinstance(module, nn.Module):
+        raise Problem(f"{spec} gave {type(module).__name__} instead of a torch.nn.Module")
+    if len(made) > 3:
+        raise Problem(f"{spec} gave {len(made)} values instead of the module, example inputs and dynamic_shapes")
+    if isinstance(inputs, torch.Tensor):
+        inputs = (inputs,)
+    if not isinstance(inputs, (tuple, list, type(None))):
+        raise Problem(f"{spec} gave {type(inputs).__name__} instead of a tuple of example inputs, one for each parameter of forward")
+    return module, inputs, shapes
 
 
 def load_timm(name: str, features: bool, pretrained: bool):
@@ -267,10 +300,9 @@ def parse_input(text: str):
     names = [part for part in head if part not in dtypes]
     if len(dtypes) > 1 or len(names) > 1:
         raise Problem(f"--input {text} is not [NAME:][DTYPE:]SIZES")
-    try:
-        shape = tuple(int(size) for size in sizes.split(",") if size != "")
-    except ValueError as error:
-        raise Problem(f"--input {text}: the sizes are not whole numbers") from error
+    if not re.fullmatch(r"(\d+(, *\d+)*)?", sizes):
+        raise Problem(f"--input {text}: the sizes are not whole numbers")
+    shape = tuple(map(int, sizes.split(","))) if sizes else ()
     return (names[0] if names else ""), (dtypes[0] if dtypes else ""), shape
 
 
@@ -286,6 +318,30 @@ def example(dtype: torch.dtype, shape) -> torch.Tensor:
     if dtype.is_floating_point:
         return torch.randn(shape).to(dtype)
     return torch.zeros(shape, dtype=dtype)
+
+
+def check_inputs(inputs) -> None:
+    leaves = pytree.tree_leaves(inputs)
+    if not all(isinstance(value, torch.Tensor) for value in leaves):
+        raise Problem(NOT_TENSORS)
+    strange = [dtype_name(value) for value in leaves if dtype_name(value) not in DTYPES]
+    if strange:
+        raise Problem(f"an input has the dtype {strange[0]}, which tokenlearner does not have: it has {', '.join(DTYPES)}")
+
+
+def too_small(what: str) -> Problem:
+    return Problem(f"{what} must be at least {SMALLEST_BATCH}: torch.export treats a size of 1 as a constant")
+
+
+def check_batch(inputs, batch_max) -> None:
+    """All inputs have one batch, which is dynamic and up to `batch_max`."""
+    sizes = sorted({value.shape[0] for value in pytree.tree_leaves(inputs) if value.ndim > 0})
+    if sizes and sizes[0] < SMALLEST_BATCH:
+        raise too_small("the batch of the example inputs, their first dimension,")
+    if len(sizes) > 1:
+        raise Problem(f"the example inputs have batches of {' and '.join(map(str, sizes))}: give them one, or dynamic_shapes")
+    if sizes and batch_max is not None and batch_max < sizes[0]:
+        raise Problem(f"--batch-max must be at least {sizes[0]}, the size of batch to trace with")
 
 
 def make_module(options):
@@ -305,11 +361,12 @@ def make_module(options):
         raise Problem("--pretrained and --features are for timm:NAME")
     if options.batch_max is not None and shapes:
         raise Problem("--batch-max and the dynamic_shapes of the function exclude each other")
-    names = [name for name, _, _ in described if name]
-    if len(set(names)) < len(names):
-        raise Problem(f"two --input have one name: {', '.join(names)}")
     if options.weights is not None:
-        module.load_state_dict(load_state_dict(options.weights))
+        state = load_state_dict(options.weights)
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            raise Problem(f"{options.weights} does not fit the module: {error}") from error
     dtype = None if options.dtype is None else getattr(torch, options.dtype)
     module = module.to(dtype=dtype)
     if inputs is None:
@@ -320,7 +377,15 @@ def make_module(options):
         inputs = tuple(example(getattr(torch, kind) if kind else own, (options.batch or SMALLEST_BATCH, *shape)) for _, kind, shape in described)
     elif described or options.batch is not None:
         raise Problem("--input and --batch, and the example inputs of the function, exclude each other")
-    elif dtype is not None:
+    check_inputs(inputs)
+    if not shapes:
+        check_batch(inputs, options.batch_max)
+    if options.token_learner is not None:
+        if len(inputs) != 1:
+            raise Problem("--token-learner is for a module with one input")
+        # Names of parameters would be those of the module alone.
+        shapes = tuple(shapes.values()) if isinstance(shapes, dict) else shapes
+    if dtype is not None:
         inputs = pytree.tree_map(lambda value: value.to(dtype) if value.is_floating_point() else value, inputs)
     return module, tuple(inputs), [name for name, _, _ in described], shapes
 
@@ -370,6 +435,15 @@ def path_name(path) -> str:
     return ".".join(str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path)
 
 
+def checked_names(kind: str, names: list[str]) -> list[str]:
+    """The names, if AotiModel.load takes them."""
+    if len(set(names)) < len(names):
+        raise Problem(f"two {kind} have one name: {', '.join(names)}")
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise Problem(f"the name of one of the {kind} has more than {LONGEST_NAME} characters")
+    return names
+
+
 def leaf_names(spec) -> list[str]:
     tree = pytree.tree_unflatten([0] * spec.num_leaves, spec)
     return [path_name(path) for path, _ in pytree.tree_flatten_with_path(tree)[0]]
@@ -383,7 +457,7 @@ def input_names(module, inputs, given) -> list[str]:
         index, rest = path[0].idx, path[1:]
         first = given[index] if index < len(given) and given[index] else parameters[index] if index < len(parameters) else f"input_{index}"
         names.append(".".join([first, path_name(rest)]) if rest else first)
-    return names
+    return checked_names("inputs", names)
 
 
 def fake_values(program, names):
@@ -391,7 +465,7 @@ def fake_values(program, names):
     values = [nodes[name].meta["val"] if name in nodes else None for name in names]
     for value in values:
         if not isinstance(value, torch.Tensor):
-            raise Problem("the inputs and outputs of the module must all be tensors, or trees of tensors")
+            raise Problem(NOT_TENSORS)
     return values
 
 
@@ -411,7 +485,7 @@ def signature(program, names) -> dict:
     ]
     if any(isinstance(size, dict) and "name" not in size for entry in described for size in entry["shape"]):
         raise Problem("an input has a size that is computed from another one (such as 2*batch), which is not supported")
-    out_names = [name or "output" for name in leaf_names(program.call_spec.out_spec)]
+    out_names = checked_names("outputs", [name or "output" for name in leaf_names(program.call_spec.out_spec)])
     return {
         "version": METADATA_VERSION,
         "torch": torch.__version__,
@@ -492,15 +566,18 @@ def formatted(entry) -> str:
 def run(options) -> None:
     if not options.out.endswith(".pt2"):
         raise Problem(f"{options.out} does not end in .pt2, as torch demands")
+    folder = Path(options.out).absolute().parent
+    if not folder.is_dir():
+        raise Problem(f"there is no folder {folder}")
     if options.batch is not None and options.batch < SMALLEST_BATCH:
-        raise Problem(f"--batch must be at least {SMALLEST_BATCH}: torch.export treats a size of 1 as a constant")
+        raise too_small("--batch")
     if options.device == "cuda" and not torch.cuda.is_available():
         raise Problem("--device cuda needs a CUDA build of torch and a GPU")
     torch.manual_seed(0)
     module, inputs, given, shapes = make_module(options)
+    names = input_names(module, inputs, given)
     module = add_learner(module, options).eval().to(options.device)
     inputs = pytree.tree_map(lambda value: value.to(options.device).contiguous(), inputs)
-    names = input_names(module, inputs, given)
     described = export_package(module, inputs, names, shapes, options)
     print(f"{options.out}: torch {torch.__version__}, {options.device}, {math.ceil(Path(options.out).stat().st_size / 1e6)} MB")
     for kind in ("inputs", "outputs"):
@@ -512,7 +589,7 @@ def run(options) -> None:
 
 def check_paths() -> None:
     """The compiler's command line is made without quotes."""
-    for path in (torch.__file__, os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")):
+    for path in (torch.__file__, os.path.abspath(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()))):
         if " " in path:
             raise Problem(f"PyTorch compiles in no folder whose name has a space: {path}")
 

@@ -17,10 +17,9 @@ import {
 import { describeAotiPackage, openAotiPackage } from '../../../lib/aoti/package';
 import { main as commandLine } from '../../../lib/cli/main';
 import { captureStreams } from '../cli/support';
-import { python, runPython, torchVersion, whyNot } from './programs';
+import { EXPORT_SCRIPT as SCRIPT, evaluateExport, python, runPython, torchVersion, whyNot } from './programs';
 import { scratch } from './support';
 
-const SCRIPT = path.resolve(__dirname, '..', '..', '..', 'python', 'export.py');
 const SERVED = path.resolve(__dirname, '..', '..', '..', 'examples', 'backbone-server.mjs');
 const PHOTO = path.resolve(__dirname, '..', '..', '..', 'examples', 'photos', 'coffee.jpg');
 /** Two compilations take a minute on a busy machine. */
@@ -60,17 +59,11 @@ features = Features()
 def noise():
     return Noise(), (torch.randn(3, 4),)
 
-def ranged():
-    return Noise(), (torch.randn(3, 4),), ({0: torch.export.Dim("b", max=8)},)
-
 def mixed():
     return nn.Sequential(nn.Linear(4, 4).to(torch.bfloat16)), (torch.randn(3, 4).to(torch.bfloat16), torch.ones(3).int())
 
 def pair():
     return Pair(), (torch.randn(3, 4), {"y": torch.randn(3, 4)})
-
-def wrong():
-    return "no module"
 `;
 
 describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
@@ -151,7 +144,8 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
       await saveSafetensors(file('weights.safetensors'), weights);
       const out = file('whole.pt2');
       const own = ['--token-learner', file('weights.safetensors'), '--head', file('weights.safetensors')];
-      await runPython([SCRIPT, nets('features'), '--input', '3,32,32', ...own, out]);
+      const printed = await runPython([SCRIPT, nets('features'), '--input', '3,32,32', ...own, out]);
+      expect(printed).toMatch(/input image: float32 \(batch, 3, 32, 32\)/);
       const whole = await AotiModel.load(out, { trusted: true });
       const x = Tensor.randn([5, 3, 32, 32]);
       const [actual, expected] = [await parts.forward(x), await whole.forward(x)];
@@ -161,18 +155,7 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
     TIMEOUT_MS,
   );
 
-  /** Runs lines of Python after `from export import *`, and returns the JSON that they print. */
-  const evaluate = async (...lines: string[]): Promise<unknown> =>
-    JSON.parse(
-      await runPython([
-        ...[
-          '-I',
-          '-c',
-          ['import json, sys', 'sys.path[:0] = sys.argv[1:]', 'from export import *', ...lines].join('\n'),
-        ],
-        ...[path.dirname(SCRIPT), folder],
-      ]),
-    );
+  const evaluate = async (...lines: string[]) => evaluateExport(folder, ...lines);
 
   run(
     'keeps the smallest size that was declared, and never takes a batch of 0',
@@ -266,51 +249,6 @@ describe(whyNot === null ? 'export.py' : `export.py (${whyNot})`, () => {
         'print(json.dumps({name: [dtype_name(value), value.tolist()] for name, value in state.items()}))',
       );
       expect(read).toEqual({ a: ['int32', [1, 2]], b: ['uint8', [3]] });
-    },
-    TIMEOUT_MS,
-  );
-
-  run(
-    'says what is wrong in one line',
-    () => {
-      const failure = (...args: string[]) => {
-        const { status, stderr } = spawnSync(python ?? '', [SCRIPT, ...args], { encoding: 'utf8' });
-        return [status, stderr.trim()];
-      };
-      const out = file('never.pt2');
-      expect(failure(nets('features'), out)).toEqual([
-        1,
-        'export.py: name the inputs: --input x:float32:3,224,224',
-      ]);
-      expect(failure(nets('missing'), out)).toEqual([1, `export.py: ${file('nets.py')} has no missing`]);
-      expect(failure(nets('wrong'), out)).toEqual([
-        1,
-        expect.stringMatching(/gave str instead of a torch.nn.Module/),
-      ]);
-      expect(failure('plain-vit', 'x.so')).toEqual([
-        1,
-        'export.py: x.so does not end in .pt2, as torch demands',
-      ]);
-      expect(failure('resnet', out)).toEqual([
-        1,
-        expect.stringMatching(/neither FILE.py:FUNCTION, timm:NAME nor plain-vit/),
-      ]);
-      expect(failure(nets('features'), '--head', 'x', '--input', '3,8,8', out)).toEqual([
-        1,
-        'export.py: --head needs --token-learner',
-      ]);
-      expect(failure('plain-vit', '--batch', '1', out)).toEqual([
-        1,
-        expect.stringMatching(/--batch must be at least 2/),
-      ]);
-      for (const [options, message] of [
-        [['plain-vit', '--pretrained'], /--pretrained and --features are for timm:NAME/],
-        [[nets('pair'), '--features'], /--pretrained and --features are for timm:NAME/],
-        [[nets('pair'), '--batch', '4'], /--input and --batch, and the example inputs .* exclude each other/],
-        [[nets('ranged'), '--batch-max', '4'], /--batch-max and the dynamic_shapes .* exclude each other/],
-        [[nets('features'), '--input', 'x:3,8,8', '--input', 'x:4'], /two --input have one name: x, x/],
-      ] as const)
-        expect(failure(...options, out)).toEqual([1, expect.stringMatching(message)]);
     },
     TIMEOUT_MS,
   );

@@ -10,8 +10,8 @@ import { withLock } from '../../../lib/libtorch/lock';
 
 const root = path.resolve(__dirname, '..', '..', '..');
 const SCRIPT = path.join(__dirname, 'make_programs.py');
-/** Its ViT is that of the export script. */
-const EXPORT_SCRIPT = path.join(root, 'python', 'export.py');
+/** The export script, whose ViT is that of the programs. */
+export const EXPORT_SCRIPT = path.join(root, 'python', 'export.py');
 /** Compiling takes some 15 seconds a program, and other test files may do it at the same time. */
 const TIMEOUT_MS = 1_200_000;
 
@@ -111,6 +111,14 @@ export async function runPython(args: readonly string[], options: { cwd?: string
   });
   if (status !== 0) throw new Error(`${args.join(' ')} failed: ${output}${errors}`);
   return output;
+}
+
+/** Runs lines of Python after `from export import *`, and returns the JSON that they print. `sys.argv[2]` is the folder. */
+export async function evaluateExport(folder: string, ...lines: string[]): Promise<unknown> {
+  const code = ['import json, sys', 'sys.path[:0] = sys.argv[1:]', 'from export import *', ...lines].join(
+    '\n',
+  );
+  return JSON.parse(await runPython(['-I', '-c', code, path.dirname(EXPORT_SCRIPT), folder]));
 }
 
 function isCompiled(folder: string, name: ProgramName): boolean {
