@@ -4,9 +4,23 @@
  */
 import outlines from './glyphs.json';
 
-const GLYPHS: ReadonlyMap<string, string> = new Map(Object.entries(outlines));
+interface Glyph {
+  advance: number;
+  path: string;
+}
+
+/** 'ADVANCE PATH', as the table has them. */
+function glyph(text: string): Glyph {
+  const [advance = ''] = text.split(' ', 1);
+  return { advance: Number(advance), path: text.slice(advance.length + 1) };
+}
+
+const GLYPHS: ReadonlyMap<string, Glyph> = new Map(
+  Object.entries(outlines).map(([char, text]) => [char, glyph(text)]),
+);
 /** An empty box, for characters that the table lacks. */
-const UNKNOWN = '600 M80 0V700H520V0ZM130 50H470V650H130Z';
+const UNKNOWN = glyph('600 M80 0V700H520V0ZM130 50H470V650H130Z');
+const ELLIPSIS = '…';
 const UNITS = 1000;
 /** Segments of a curve. */
 const SEGMENTS = 8;
@@ -16,14 +30,8 @@ export const CAPITALS = 0.69;
 const ASCENT = 0.95;
 const DESCENT = 0.25;
 
-interface Glyph {
-  advance: number;
-  path: string;
-}
-
 function glyphOf(char: string): Glyph {
-  const [advance = '', ...path] = (GLYPHS.get(char) ?? UNKNOWN).split(' ');
-  return { advance: Number(advance), path: path.join(' ') };
+  return GLYPHS.get(char) ?? UNKNOWN;
 }
 
 /** The characters of a text. Accents are joined to their letters; controls become spaces. */
@@ -38,11 +46,17 @@ export function textWidth(text: string, size: number): number {
 
 /** A text that is at most `width` wide, cut with an ellipsis where it is longer. */
 export function fitText(text: string, size: number, width: number): string {
-  if (textWidth(text, size) <= width) return text;
   const characters = charactersOf(text);
-  while (characters.length > 0 && textWidth(`${characters.join('').trimEnd()}…`, size) > width)
-    characters.pop();
-  return characters.length === 0 ? '' : `${characters.join('').trimEnd()}…`;
+  const ellipsis = glyphOf(ELLIPSIS).advance;
+  const fits = (advances: number): boolean => advances * (size / UNITS) <= width;
+  let [advances, kept] = [0, 0];
+  for (const [i, char] of characters.entries()) {
+    advances += glyphOf(char).advance;
+    if (!fits(advances)) return kept === 0 ? '' : characters.slice(0, kept).join('') + ELLIPSIS;
+    // No space stands before the ellipsis.
+    if (char !== ' ' && fits(advances + ellipsis)) kept = i + 1;
+  }
+  return text;
 }
 
 /** How much of each pixel a text covers. */

@@ -151,6 +151,14 @@ describe('letters', () => {
     expect(cut).toMatch(/^a-very.*…$/);
     expect(textWidth(cut, 14)).toBeLessThanOrEqual(100);
     expect(fitText('photo.jpg', 14, 2)).toBe('');
+    const upTo = (text: string): number => textWidth(`${text}…`, 14);
+    expect(fitText('one two three', 14, upTo('one tw'))).toBe('one tw…');
+    expect(fitText('one two three', 14, upTo('one '))).toBe('one…');
+    expect(fitText('one two three', 14, textWidth('one two three', 14))).toBe('one two three');
+  });
+
+  it('are cut in time that grows with the length of the text alone', () => {
+    expect(fitText('long '.repeat(50_000), 14, 100)).toMatch(/^long long .*…$/);
   });
 });
 
