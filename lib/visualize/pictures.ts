@@ -3,12 +3,16 @@ import path from 'node:path';
 import type { FloatDType } from '../dtype';
 import { allocateBytes } from '../formats/file-io';
 import { withInput } from '../formats/input';
+import { Pace } from '../formats/pace';
 import { fromImage } from '../tensor/image';
 import { cropWindow, type ImageSize, resizedSize } from '../tensor/image-geometry';
-import { checkPicture, type ImageInput } from '../tensor/image-input';
+import { checkPicture, type ImageInput, type Picture } from '../tensor/image-input';
 import { adoptTensor, type AnyTensor } from '../tensor/tensor';
 import type { InputOptions, PictureSource } from './options';
 import { decodePicture } from './sharp';
+
+/** Pixels that are converted at a stretch, in less than a millisecond. */
+const PIECE = 2 ** 16;
 
 /** A decoded picture. */
 export interface Pixels extends ImageSize {
@@ -34,29 +38,54 @@ export async function readPicture(
   source: PictureSource,
   grayscale: boolean,
 ): Promise<Named> {
-  if (isDecoded(source)) return { pixels: inChannels(argument, source, grayscale), name: undefined };
+  if (isDecoded(source)) {
+    const picture = checkPicture(argument, source);
+    // A copy: the caller may write to the pixels while others are drawn.
+    const own = { ...picture, bytes: picture.bytes.slice() };
+    return { pixels: await inChannels(own, grayscale), name: undefined };
+  }
   return withInput(source, async ({ source: bytes, name, path: file }) => {
     const all = allocateBytes(bytes.size, name);
     await bytes.read(all, 0);
-    const pixels = inChannels(argument, await decodePicture(all, name), grayscale);
+    const pixels = await inChannels(checkPicture(argument, await decodePicture(all, name)), grayscale);
     return { pixels, name: file === undefined ? undefined : path.basename(file) };
   });
 }
 
-/** A picture in one or three channels. Grey is Pillow's: `image.convert('L')`. */
-function inChannels(argument: string, picture: ImageInput, grayscale: boolean): Pixels {
-  const { bytes, width, height, channels, colors } = checkPicture(argument, picture);
-  const count = width * height;
+/** A picture in one or three channels: the picture's own memory where it has as many. Grey is Pillow's: `image.convert('L')`. */
+async function inChannels(picture: Picture, grayscale: boolean): Promise<Pixels> {
+  const { bytes, width, height, channels } = picture;
   const target = grayscale ? 1 : 3;
+  if (channels === target) return { data: bytes, width, height, channels: target };
+  const count = width * height;
   const data = new Uint8Array(count * target);
-  for (let i = 0; i < count; i++) {
-    const at = i * channels;
-    const red = bytes[at] ?? 0;
-    const [green, blue] = colors === 1 ? [red, red] : [bytes[at + 1] ?? 0, bytes[at + 2] ?? 0];
-    if (grayscale) data[i] = colors === 1 ? red : luminance(red, green, blue);
-    else data.set([red, green, blue], i * 3);
+  const pace = new Pace();
+  for (let from = 0; from < count; from += PIECE) {
+    convert(picture, data, from, Math.min(from + PIECE, count), target);
+    await pace.pause();
   }
   return { data, width, height, channels: target };
+}
+
+/** Converts the pixels from one position to another. */
+function convert(
+  { bytes, channels, colors }: Picture,
+  data: Uint8Array,
+  from: number,
+  to: number,
+  target: 1 | 3,
+): void {
+  const [green, blue] = colors === 1 ? [0, 0] : [1, 2];
+  for (let i = from; i < to; i++) {
+    const at = i * channels;
+    const [r, g, b] = [bytes[at] ?? 0, bytes[at + green] ?? 0, bytes[at + blue] ?? 0];
+    if (target === 1) data[i] = colors === 1 ? r : luminance(r, g, b);
+    else {
+      data[i * 3] = r;
+      data[i * 3 + 1] = g;
+      data[i * 3 + 2] = b;
+    }
+  }
 }
 
 /** The brightness of a colour, by Pillow's arithmetic (ITU-R 601). */
@@ -86,7 +115,8 @@ export async function shown(
   const tensor = adoptTensor(native);
   const image = tensor.toImage();
   tensor.dispose();
-  return image.channels === 3 ? image.data : new Uint8ClampedArray([...image.data].flatMap((v) => [v, v, v]));
+  const { data } = await inChannels(checkPicture('picture', image), false);
+  return new Uint8ClampedArray(data.buffer, data.byteOffset, data.length);
 }
 
 /** The pixels that `resize` and `crop` keep, without the resize. A border counts as a whole pixel. */
