@@ -1,6 +1,6 @@
 /** Colour maps. Pure. */
 
-/** A colour map: 'viridis', 'magma' and 'inferno' go from dark to light; 'coolwarm' has its middle at zero. */
+/** A colour map: 'viridis', 'magma' and 'inferno' go from dark to light; 'coolwarm' has its middle at zero, unless the range is two numbers. */
 export type Colormap = 'viridis' | 'magma' | 'inferno' | 'coolwarm';
 
 /**

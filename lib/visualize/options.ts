@@ -7,7 +7,7 @@ import type { FromImageOptions } from '../tensor/image';
 import { checkSize } from '../tensor/image-geometry';
 import type { ImageInput } from '../tensor/image-input';
 import { checkStatistics } from '../tensor/image-normalization';
-import { checkTensor } from '../tensor/access';
+import { checkTensor, tensorState } from '../tensor/access';
 import type { AnyTensor } from '../tensor/tensor';
 import {
   checkBoolean,
@@ -58,7 +58,7 @@ export interface VisualizeOptions
   format?: VisualizeFormat | undefined;
   /** Shows several pictures one after the other instead of one below the other. Not for 'png'. @default true for 'gif' and 'webp' */
   animate?: boolean | undefined;
-  /** Pictures a second of an animation, from 0.1 to 50. @default 4 */
+  /** Pictures a second of an animation, from 0.1 to 50. One picture is still, whatever it says. @default 4 */
   fps?: number | undefined;
   /** @default 'viridis' */
   colormap?: Colormap | undefined;
@@ -158,7 +158,10 @@ export function checkVisualize(options: unknown): Choice {
   const choice: Choice = {
     ...checkInputOptions(given),
     backbone: backbone as BackboneModel | undefined,
-    picture: given.picture === undefined ? undefined : sourcesOf('options.picture', given.picture),
+    picture:
+      given.picture === undefined
+        ? undefined
+        : sourcesOf('options.picture', given.picture, 'pixels as `tensor.toImage()` gives them'),
     format,
     animate: animate === undefined ? undefined : checkBoolean('options.animate', animate),
     fps: fps === undefined ? undefined : between('options.fps', fps, SLOWEST, FASTEST),
@@ -224,8 +227,15 @@ function checkList(name: string, value: unknown): unknown[] {
   return Array.from({ length: value.length }, (_, i): unknown => value[i]);
 }
 
-function sourcesOf(name: string, value: unknown): PictureSource[] {
-  return (Array.isArray(value) ? checkList(name, value) : [value]) as PictureSource[];
+/** One picture or several. `instead`: what a caller of tensors may give. */
+function sourcesOf(name: string, value: unknown, instead: string): PictureSource[] {
+  const sources = Array.isArray(value) ? checkList(name, value) : [value];
+  sources.forEach((each, i) => {
+    if (tensorState(each) === undefined) return;
+    const place = Array.isArray(value) ? `${name}[${i}]` : name;
+    throw unexpected('ERR_INVALID_ARG_TYPE', place, `a picture, or ${instead},`, each);
+  });
+  return sources as PictureSource[];
 }
 
 function checkTokens(value: unknown): number[] {
@@ -300,5 +310,5 @@ export function checkInput(input: unknown, isTensor: boolean, choice: Choice): I
   }
   if (choice.picture !== undefined)
     throw refuse('Expected no `options.picture` for pictures: the maps lie over them');
-  return { sources: sourcesOf('input', input) };
+  return { sources: sourcesOf('input', input, 'features stacked into one tensor (N, C, H, W)') };
 }

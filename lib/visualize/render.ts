@@ -94,7 +94,7 @@ async function examineTensor(model: AttentionModel, tensor: AnyTensor, choice: C
   if (choice.picture !== undefined && sources.length !== 1 && sources.length !== maps.length) {
     throw new TokenLearnerError(
       'ERR_INVALID_ARG_VALUE',
-      `Expected 1 or ${maps.length} of \`options.picture\` for a tensor of shape ${formatShape(tensor.shape)} but received ${sources.length}`,
+      `Expected ${maps.length === 1 ? 1 : `1 or ${maps.length}`} of \`options.picture\` for a tensor of shape ${formatShape(tensor.shape)} but received ${sources.length}`,
     );
   }
   const tileSize = tileSizeFor(choice, maps.length);
@@ -236,11 +236,17 @@ async function render(
 function footOf(model: AttentionModel, maps: Maps, { range }: Choice, animated: boolean): string {
   const [first = []] = maps;
   const sizes = [...new Set(maps.flat().map(({ width, height }) => `${height} × ${width}`))];
-  const name = model.constructor.name === 'Object' ? '' : `${model.constructor.name}, `;
+  const name = classOf(model);
   const each = animated ? 'each token has its own range' : 'each map has its own range';
   const scale = range === 'token' ? each : range === 'shared' ? 'one range for all maps' : 'a fixed range';
   const count = `${first.length} ${first.length === 1 ? 'map' : 'maps'}`;
-  return `${name}${count} of ${sizes.join(' and ')}; ${scale}`;
+  return `${name === '' ? '' : `${name}, `}${count} of ${sizes.join(' and ')}; ${scale}`;
+}
+
+/** The name of a model's class; '' if it has none, as a module namespace and an anonymous class. */
+function classOf(model: object): string {
+  const { name } = Object(model.constructor) as { name?: unknown };
+  return typeof name === 'string' && name !== 'Object' ? name : '';
 }
 
 /** A block that has room for each of some. */

@@ -76,6 +76,18 @@ describe('errors', () => {
       'ERR_INVALID_ARG_TYPE',
       /options\.backbone/,
     ],
+    [
+      'tensors in a list',
+      () => visualize(model, [input, features] as never),
+      'ERR_INVALID_ARG_TYPE',
+      /a picture, or features stacked into one tensor \(N, C, H, W\), for `input\[1\]`/,
+    ],
+    [
+      'a tensor as the picture',
+      () => visualize(model, features, { picture: features as never }),
+      'ERR_INVALID_ARG_TYPE',
+      /a picture, or pixels as `tensor\.toImage\(\)` gives them, for `options\.picture`/,
+    ],
     ['no pictures', () => visualize(model, []), 'ERR_INVALID_ARG_VALUE', /non-empty array for `input`/],
     ['a wrong input', () => visualize(model, 3 as never), 'ERR_INVALID_ARG_TYPE', /received 3/],
     [
@@ -112,6 +124,12 @@ describe('errors', () => {
       () => visualize(fakeModel([1, 2, 3], [3, 1, 1, 1]), features, { picture: [input, input] }),
       'ERR_INVALID_ARG_VALUE',
       /1 or 3 of `options.picture`/,
+    ],
+    [
+      'two pictures for one',
+      () => visualize(model, features, { picture: [input, input] }),
+      'ERR_INVALID_ARG_VALUE',
+      /Expected 1 of `options.picture`/,
     ],
     [
       'a resize of a tensor',

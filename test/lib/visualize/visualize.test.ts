@@ -3,6 +3,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import {
+  type AttentionModel,
   Conv2d,
   manualSeed,
   presets,
@@ -229,6 +230,25 @@ describe('what it shows', () => {
     expect([webp?.pages, delay?.reduce((sum, each) => sum + each, 0)]).toEqual([pages, 1000]);
     const same = await visualize(fakeModel([1, 1], [2, 1, 1, 1]), features, { format: 'webp', tileSize: 32 });
     expect(same.pages).toBe((await sharp(same.data, { animated: true }).metadata()).pages ?? 1);
+  });
+
+  it('the name of the class in the line at the bottom, where the model has one', async () => {
+    const forward = (input: Tensor, options: unknown) => model.forward(input, options) as Promise<unknown>;
+    const drawn = async (each: AttentionModel): Promise<string> =>
+      Buffer.from((await visualize(each, features, { format: 'raw', tileSize: 32 })).data).toString('base64');
+    class Named {
+      forward = forward;
+    }
+    const nameless = [
+      { forward },
+      Object.assign(Object.create(null) as object, { forward }),
+      new (class {
+        forward = forward;
+      })(),
+    ];
+    const [first = '', ...others] = await Promise.all(nameless.map((each) => drawn(each as AttentionModel)));
+    expect(others).toEqual([first, first]);
+    expect(await drawn(new Named())).not.toBe(first);
   });
 
   it('one picture as a GIF or WebP: a still one, as a PNG has it', async () => {
