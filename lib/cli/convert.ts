@@ -25,6 +25,12 @@ import { UsageError } from './usage-error';
 
 type Shapes = Parameters<typeof recognise>[0];
 
+/** What is converted. `metadata`: the strings of a safetensors file, none of others. */
+interface Content {
+  dict: StateDict;
+  metadata: Record<string, string>;
+}
+
 interface ConvertOptions {
   to?: string;
   dtype?: FloatDType;
@@ -35,16 +41,21 @@ interface ConvertOptions {
   quiet: boolean;
 }
 
+const SAFETENSORS = /\.safetensors$/i;
 /** Writers by the ending of the output's name. */
 const WRITERS: readonly (readonly [
   ending: RegExp,
-  write: (file: string, dict: StateDict, options: ConvertOptions) => Promise<void>,
+  write: (file: string, content: Content, options: ConvertOptions) => Promise<void>,
 ])[] = [
-  [/\.safetensors$/i, (file, dict) => saveSafetensors(file, dict)],
-  [/\.npz$/i, (file, dict, { compressed }) => saveNpz(file, dict, { compressed })],
-  [/\.(?:msgpack|flax)$/i, saveFlax],
-  [/\.(?:pt|pth|bin|ckpt)$/i, saveCheckpoint],
+  [SAFETENSORS, writeSafetensors],
+  [/\.npz$/i, (file, { dict }, { compressed }) => saveNpz(file, dict, { compressed })],
+  [/\.(?:msgpack|flax)$/i, (file, { dict }) => saveFlax(file, dict)],
+  [/\.(?:pt|pth|bin|ckpt)$/i, (file, { dict }) => saveCheckpoint(file, dict)],
 ];
+
+function writeSafetensors(file: string, { dict, metadata }: Content): Promise<void> {
+  return saveSafetensors(file, dict, Object.keys(metadata).length === 0 ? {} : { metadata });
+}
 
 /** This package's names, by the module. */
 const OWN_NAMES: Readonly<Record<string, FamilyModule>> = {
@@ -106,16 +117,16 @@ function renamed(dict: StateDict, to: string, found: Recognition): StateDict {
 }
 
 /** Loads the file, with --to the tensors of the module alone. */
-async function load(input: string, options: ConvertOptions): Promise<StateDict> {
+async function load(input: string, options: ConvertOptions): Promise<Content> {
   const { key, to, prefix } = options;
   const filter = to === undefined ? undefined : namesUnder(prefix);
   const source = inputFile(input, 'convert -');
   try {
-    return await withListedWeights(source, { key, filter }, async (tensors, loadThose) => {
-      if (to === undefined) return loadThose(undefined);
+    return await withListedWeights(source, { key, filter }, async (tensors, loadThose, metadata) => {
+      if (to === undefined) return { dict: await loadThose(undefined), metadata };
       const found = chosen(tensors, to, options);
       const names = new Set(found.mapping.map(({ from }) => from));
-      return renamed(await loadThose((name) => names.has(name)), to, found);
+      return { dict: renamed(await loadThose((name) => names.has(name)), to, found), metadata };
     });
   } catch (error) {
     throw inWordsOfCommand(error, ['key', 'prefix', 'variant', 'filter'], { filter: 'to' });
@@ -142,14 +153,16 @@ async function convert(input: string, output: string, options: ConvertOptions): 
   checkUsage(output, options);
   new TakenFiles().reads(await filesOfWeights(input), 'a file of the input').writes('the output', output);
   const { dtype } = options;
-  const named = await load(input, options);
+  const { dict: named, metadata } = await load(input, options);
   const dict = dtype === undefined ? named : inDType(named, dtype);
-  await write(output, dict, options).catch((error: unknown) => {
+  await write(output, { dict, metadata }, options).catch((error: unknown) => {
     throw inWordsOfDtype(error);
   });
   if (options.quiet) return;
   const count = Object.keys(dict).length;
-  process.stdout.write(`${count} ${count === 1 ? 'tensor' : 'tensors'}: ${output}\n`);
+  const isLost = Object.keys(metadata).length > 0 && !SAFETENSORS.test(output);
+  const lost = isLost ? ", without the input's metadata, which the format does not hold" : '';
+  process.stdout.write(`${count} ${count === 1 ? 'tensor' : 'tensors'}: ${output}${lost}\n`);
 }
 
 /** `tokenlearner convert IN OUT`: from one format and set of names to another. */

@@ -69,7 +69,7 @@ async function inspect(file: string, { json, key }: { json: boolean; key?: strin
   });
   const { recognitions, misfits } = examineWeights(byName(listing.tensors));
   const text = json
-    ? printableJson({ ...listing, modules: recognitions })
+    ? printableJson({ format: listing.format, tensors: listing.tensors, modules: recognitions })
     : printableText(formatListing(listing, recognitions, misfits));
   process.stdout.write(`${text}\n`);
 }

@@ -33,7 +33,11 @@ export interface Listing {
   /** For people. */
   format: string;
   tensors: ListedTensor[];
+  /** The strings of a safetensors file's `__metadata__`, of all shards together; none for other formats. */
+  metadata: Record<string, string>;
 }
+
+type Content = Omit<Listing, 'format'>;
 
 const FORMATS: Partial<Record<Kind, string>> = {
   safetensors: 'safetensors',
@@ -62,11 +66,9 @@ async function listArray(source: ByteSource, name: string): Promise<ListedTensor
   return withBytes([{ name: '', ...listNpy(start, source.size, formatErrors(name)) }]);
 }
 
-async function listShards(
-  { source, name }: OpenInput,
-  filter: NameFilter | undefined,
-): Promise<ListedTensor[]> {
+async function listShards({ source, name }: OpenInput, filter: NameFilter | undefined): Promise<Content> {
   const tensors: ListedTensor[] = [];
+  const metadata = Object.create(null) as Record<string, string>;
   for (const [shard, names] of await readIndex(source, name)) {
     if (![...names].some((each) => passes(filter, each))) continue;
     const listed = await withInput(shard, (open) => listOpen(open, { key: undefined, filter }, SHARDS));
@@ -74,22 +76,32 @@ async function listShards(
     if (chosen.length < names.size)
       throw formatErrors(name)(`the shard ${quote(shard)} does not hold all of its ${names.size} tensors`);
     tensors.push(...chosen);
+    Object.assign(metadata, listed.metadata);
   }
-  return tensors;
+  return { tensors, metadata };
 }
 
+async function listFile({ source, name }: OpenInput): Promise<Content> {
+  const { tensors, metadata } = await listSafetensors(source, name);
+  const listed = tensors.map(({ name: tensor, formatDtype, shape, begin, end }) => ({
+    name: tensor,
+    dtype: dtypeName(formatDtype),
+    shape,
+    bytes: end - begin,
+  }));
+  return { tensors: listed, metadata };
+}
+
+async function contentOf(open: OpenInput, kind: Kind, choice: Choice): Promise<Content> {
+  if (kind === 'safetensors') return listFile(open);
+  if (kind === 'json') return listShards(open, choice.filter);
+  return { tensors: await tensorsIn(open, kind, choice), metadata: {} };
+}
+
+/** The tensors of a format without metadata. */
 async function tensorsIn(open: OpenInput, kind: Kind, { key, filter }: Choice): Promise<ListedTensor[]> {
   const { source, name } = open;
   switch (kind) {
-    case 'safetensors':
-      return (await listSafetensors(source, name)).map(
-        ({ name: tensor, formatDtype, shape, begin, end }) => ({
-          name: tensor,
-          dtype: dtypeName(formatDtype),
-          shape,
-          bytes: end - begin,
-        }),
-      );
     case 'npz':
       return withBytes(await listNpz(source, name, filter));
     case 'npy':
@@ -103,8 +115,6 @@ async function tensorsIn(open: OpenInput, kind: Kind, { key, filter }: Choice): 
           bytes: parts.reduce((sum, { byteLength }) => sum + byteLength, 0),
         }),
       );
-    case 'json':
-      return listShards(open, filter);
     default:
       return withBytes(await listCheckpoint(source, name, key));
   }
@@ -114,7 +124,7 @@ async function listOpen(open: OpenInput, choice: Choice, loader: Loader): Promis
   const kind = await weightsKind(open, loader);
   if (kind === 'unknown') throw unknownFormat(open.name);
   if (kind !== 'checkpoint' && kind !== 'pickle') checkNoKey(choice.key, open.name);
-  return { format: FORMATS[kind] ?? kind, tensors: await tensorsIn(open, kind, choice) };
+  return { format: FORMATS[kind] ?? kind, ...(await contentOf(open, kind, choice)) };
 }
 
 /**
@@ -147,10 +157,11 @@ export async function withListedWeights<T>(
   use: (
     tensors: Record<string, ListedTensor>,
     load: (filter: NameFilter | undefined) => Promise<StateDict>,
+    metadata: Record<string, string>,
   ) => Promise<T>,
 ): Promise<T> {
   return withInput(from, async (open) => {
-    const { tensors } = await listOpen(open, choice, WEIGHTS);
-    return use(byName(tensors), (filter) => loadOpen(open, { key: choice.key, filter }));
+    const { tensors, metadata } = await listOpen(open, choice, WEIGHTS);
+    return use(byName(tensors), (filter) => loadOpen(open, { key: choice.key, filter }), metadata);
   });
 }

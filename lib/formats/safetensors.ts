@@ -11,7 +11,13 @@ import { formatErrors, type Fail } from './format-error';
 import { Pace } from './pace';
 import { allocateInJavaScript, readBytes, readElements, readWidened, type Allocate } from './read-elements';
 import type { ReadAs } from './safetensors-dtypes';
-import { MAX_HEADER_BYTES, parseHeader, howToRead, type TensorPlace } from './safetensors-header';
+import {
+  MAX_HEADER_BYTES,
+  parseHeader,
+  howToRead,
+  type SafetensorsHeader,
+  type TensorPlace,
+} from './safetensors-header';
 
 const LENGTH_BYTES = 8;
 
@@ -88,12 +94,12 @@ export async function readSafetensorsFrom(
   return { entries, metadata };
 }
 
-/** Reads the header alone: the places of all tensors, in the order of their bytes. */
-export async function listSafetensors(source: ByteSource, name: string): Promise<readonly TensorPlace[]> {
+/** Reads the header alone: the places of all tensors, in the order of their bytes, and the metadata. */
+export async function listSafetensors(source: ByteSource, name: string): Promise<SafetensorsHeader> {
   const fail = formatErrors(name);
   const pace = new Pace();
   const header = await readHeaderBytes(source, name, fail, pace);
-  return (await parseHeader(header, source.size - LENGTH_BYTES - header.byteLength, fail, pace)).tensors;
+  return parseHeader(header, source.size - LENGTH_BYTES - header.byteLength, fail, pace);
 }
 
 /** As {@link readSafetensorsFrom}, from a file; also ERR_INVALID_ARG_TYPE and ERR_INVALID_ARG_VALUE for the path. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { main } from '../../../lib/cli/main';
 import { loadFlaxMsgpack, loadWeights, saveNpz, saveSafetensors } from '../../../lib/files';
 import type { StateDict } from '../../../lib/modules/state-dict';
+import { readSafetensors } from '../../../lib/formats/safetensors';
 import { Tensor } from '../../../lib/tensor/tensor';
 import { KEY_FAMILIES } from '../../../lib/weights';
 import { FIXTURES } from '../formats/support';
@@ -175,6 +176,24 @@ describe('convert', () => {
         Object.fromEntries(Object.entries(dict).map(([name, tensor]) => [name.slice(2), tensor])),
       );
     }
+  });
+
+  test('keeps the metadata of safetensors, and says where the format has none', async () => {
+    const metadata = { format: 'pt', licence: 'MIT' };
+    await saveSafetensors(file('meta.safetensors'), tensorsOf('flax', 'v10'), { metadata });
+    for (const options of [[], ['--to', 'v10', '--dtype', 'float16']]) {
+      expect(await run('convert', file('meta.safetensors'), file('kept.safetensors'), ...options)).toBe(0);
+      expect((await readSafetensors(file('kept.safetensors'))).metadata).toEqual(metadata);
+    }
+    expect(written.out).not.toMatch(/metadata/);
+    const index = { weight_map: { a: 'part.safetensors' } };
+    await saveSafetensors(file('part.safetensors'), { a: Tensor.ones([1]) }, { metadata });
+    writeFileSync(file('model.safetensors.index.json'), JSON.stringify(index));
+    expect(await run('convert', file('model.safetensors.index.json'), file('kept.safetensors'))).toBe(0);
+    expect((await readSafetensors(file('kept.safetensors'))).metadata).toEqual(metadata);
+    written.out = '';
+    expect(await run('convert', file('meta.safetensors'), file('x.npz'))).toBe(0);
+    expect(written.out).toMatch(/x\.npz, without the input's metadata, which the format does not hold\n$/);
   });
 
   test('blocks of a backbone that have the names of a v1.1 are not in the way', async () => {
