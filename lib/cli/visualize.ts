@@ -1,6 +1,8 @@
 import { buffer } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { TokenLearnerError } from '../errors';
 import { loadNpy } from '../files';
+import { identify, type Kind } from '../formats/identify';
 import { withInput } from '../formats/input';
 import {
   type AnyTensor,
@@ -18,7 +20,7 @@ import {
   learnerOptions,
 } from './learner-options';
 import { loadModuleFile } from './module-file';
-import { fileName, fileNames } from './options';
+import { fileName, fileNames, inputFile } from './options';
 import { isStandardOutput, saveBytes, STANDARD } from './output';
 import { filesOfWeights, TakenFiles } from './taken-files';
 import { UsageError } from './usage-error';
@@ -55,7 +57,8 @@ interface Options extends Look, Omit<LearnerFileOptions, 'engine'> {
   quiet: boolean;
 }
 
-const NPY = '\x93NUMPY';
+/** The kinds of files with several arrays that no picture begins like. */
+const SEVERAL: readonly Kind[] = ['npz', 'checkpoint', 'safetensors'];
 const FORMATS = ['png', 'webp', 'gif'] as const;
 
 function number(value: string): number {
@@ -107,8 +110,18 @@ function checkAnimation({ animate, output }: Options, format: VisualizeFormat): 
   );
 }
 
+/** Standard input is there once, and no terminal. */
+function checkStandardInput(files: Readonly<Record<string, readonly string[]>>): void {
+  const readers = Object.entries(files).flatMap(([option, names]) =>
+    names.filter((name) => name === STANDARD).map(() => `--${option} -`),
+  );
+  if (readers.length > 1)
+    throw new UsageError(`standard input can be given once, not for ${readers.join(' and ')}`);
+  for (const reader of readers) inputFile(STANDARD, reader);
+}
+
 function checkUsage(options: Options): void {
-  const { weights, model, input, output, key, prefix, device } = options;
+  const { weights, model, input, picture, output, key, prefix, device } = options;
   const forWeights = { key, prefix, device, ...learnerOptions(options) };
   if (weights === undefined && model === undefined)
     throw new UsageError(
@@ -116,10 +129,7 @@ function checkUsage(options: Options): void {
     );
   const stray = Object.entries(forWeights).find(([, value]) => value !== undefined);
   if (weights === undefined && stray !== undefined) throw new UsageError(`--${stray[0]} is for --weights`);
-  if (input.filter((each) => each === STANDARD).length > 1)
-    throw new UsageError('--input - can be given once');
-  if (input.includes(STANDARD) && process.stdin.isTTY)
-    throw new UsageError('--input - needs a file or a pipe on standard input, which is a terminal');
+  checkStandardInput({ weights: weights === undefined ? [] : [weights], input, picture: picture ?? [] });
   if (output === STANDARD && process.stdout.isTTY)
     throw new UsageError('--output - needs a file or a pipe on standard output, which is a terminal');
 }
@@ -139,11 +149,16 @@ async function sourceOf(file: string): Promise<string | Uint8Array> {
   return file === STANDARD ? buffer(process.stdin) : file;
 }
 
+/** True for a .npy. Throws ERR_FILE_FORMAT for a file of several arrays. */
 async function isArray(source: string | Uint8Array): Promise<boolean> {
-  return withInput(source, async ({ source: bytes }) => {
-    const head = Buffer.alloc(Math.min(NPY.length, bytes.size));
-    await bytes.read(head, 0);
-    return head.toString('latin1') === NPY;
+  return withInput(source, async ({ source: bytes, name }) => {
+    const { kind, what } = await identify(bytes);
+    if (SEVERAL.includes(kind))
+      throw new TokenLearnerError(
+        'ERR_FILE_FORMAT',
+        `${name}: it is ${what}, which is no picture: features come as one array in a .npy file`,
+      );
+    return kind === 'npy';
   });
 }
 
@@ -182,12 +197,14 @@ async function run(options: Options): Promise<void> {
   await checkOutput(options);
   const { weights, model, output } = options;
   const own = model === undefined ? undefined : await loadModuleFile(model);
-  const fromWeights = weights === undefined ? undefined : await learnerOf(weights, options);
+  const fromWeights =
+    weights === undefined ? undefined : await learnerOf(inputFile(weights, '--weights -'), options);
   const learner: AttentionModel | undefined = fromWeights ?? own;
   if (learner === undefined) return;
   const backbone = fromWeights && own;
   const input = await readInputs(options.input);
-  const look = { ...lookOf(options), format, ...(backbone && { backbone }) };
+  const picture = options.picture && { picture: await Promise.all(options.picture.map(sourceOf)) };
+  const look = { ...lookOf(options), ...picture, format, ...(backbone && { backbone }) };
   const made = await visualize(learner, input, look).catch((error: unknown) => {
     throw inWordsOfCommand(error, KNOWN, NAMES);
   });
@@ -229,7 +246,11 @@ function addPictures(command: Command): Command {
 export function visualizeCommand(): Command {
   const command = new Command('visualize')
     .description('Draw the attention map of each token over a picture. Needs the package sharp.')
-    .option('-w, --weights <file>', 'weights of a TokenLearner, in any format and under any prefix', fileName)
+    .option(
+      '-w, --weights <file>',
+      'weights of a TokenLearner, in any format and under any prefix; - is standard input',
+      fileName,
+    )
     .requiredOption(
       '-i, --input <file...>',
       'pictures, or features (..., C, H, W) in a .npy file; - is standard input',
@@ -247,7 +268,7 @@ export function visualizeCommand(): Command {
     )
     .option(
       '-p, --picture <file...>',
-      'for features: the picture, or one for each, to lay the maps over',
+      'for features: the picture, or one for each, to lay the maps over; - is standard input',
       fileNames,
     )
     .addOption(new Option('--format <format>', 'for standard output').choices(FORMATS));

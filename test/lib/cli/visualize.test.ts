@@ -132,6 +132,16 @@ describe('writes', () => {
     expect([status, String(stderr)]).toEqual([0, expect.stringMatching(/pixels: standard output/)]);
     expect(stdout.subarray(8, 12).toString()).toBe('WEBP');
   });
+
+  it.each([
+    ['weights', '-w', 'eight.npz', ['-i', file('x.npy')]],
+    ['a picture', '-p', 'photo.jpg', [...EIGHT, '-i', file('x.npy')]],
+  ])('%s from standard input', (_, option, name, others) => {
+    const args = [MAIN, 'visualize', option, '-', ...others, '-o', file('piped.png')];
+    rmSync(file('piped.png'), { force: true });
+    const { status, stderr } = spawnSync(process.execPath, args, { input: readFileSync(file(name)) });
+    expect([status, String(stderr), existsSync(file('piped.png'))]).toEqual([0, '', true]);
+  });
 });
 
 const PHOTO = ['-i', file('photo.jpg'), '-o', file('no.png')];
@@ -160,7 +170,10 @@ describe('refuses', () => {
     [[...RGB, '-i', file('photo.jpg'), '-o', 'x.bmp'], /\.png, \.webp or \.gif/],
     [[...RGB, ...PHOTO, '--format', 'png'], /--format is for standard output/],
     [['-m', file('attention.cjs'), ...PHOTO, '--prefix', 'a.'], /--prefix is for --weights/],
-    [[...RGB, '-i', '-', '-', '-o', 'x.png'], /can be given once/],
+    [[...RGB, '-i', '-', '-', '-o', 'x.png'], /can be given once, not for --input - and --input -/],
+    [['-w', '-', '-i', '-', '-o', 'x.png'], /can be given once, not for --weights - and --input -/],
+    [[...FEATURES, '-w', '-', '-p', '-'], /can be given once, not for --weights - and --picture -/],
+    [[...EIGHT, ...FEATURES, '-p', file('photo.jpg'), file('photo.jpg')], /Expected 1 of --picture/],
     [[...EIGHT, '-i', file('x.npy'), file('x.npy'), '-o', 'x.png'], /one \.npy file, or pictures/],
     [[...RGB, ...PHOTO, '--opacity', 'half'], /It is not a number/],
     [[...RGB, ...PHOTO, '--columns', '-1'], /It is not a whole number/],
@@ -205,7 +218,15 @@ describe('refuses', () => {
     [[...RGB, '-i', file('none.jpg'), '-o', file('no.png')], /none\.jpg.*\[ERR_FILE_IO\]/],
     [
       [...RGB, '-i', file('rgb.safetensors'), '-o', file('no.png')],
-      /not a picture that sharp can decode.*\[ERR_FILE_FORMAT\]/,
+      /rgb\.safetensors: it is a safetensors file, which is no picture: .* \.npy file \[ERR_FILE_FORMAT\]/,
+    ],
+    [
+      [...EIGHT, '-i', file('eight.npz'), '-o', file('no.png')],
+      /eight\.npz: it is a NumPy archive \(\.npz\), which is no picture/,
+    ],
+    [
+      [...RGB, '-i', file('backbone.mjs'), '-o', file('no.png')],
+      /backbone\.mjs: not a picture that sharp can decode.*\[ERR_FILE_FORMAT\]/,
     ],
     [[...RGB, '-m', file('none.mjs'), ...PHOTO], /There is no file.*\[ERR_FILE_IO\]/],
     [[...RGB, '-i', file('photo.jpg'), '-o', path.join(folder, 'none', 'x.png')], /\[ERR_FILE_IO\]/],
