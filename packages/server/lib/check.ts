@@ -41,6 +41,23 @@ export function checkString(name: string, value: unknown): string {
   return value;
 }
 
+/** Checks for one of the `allowed` strings. */
+export function checkOneOf(name: string, value: unknown, allowed: readonly string[]): string {
+  const expected = `one of ${allowed.join(', ')}`;
+  if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
+  if (!allowed.includes(value)) throw unexpected('ERR_INVALID_ARG_VALUE', name, expected, value);
+  return value;
+}
+
+/** Checks for the form of a device's name. The device need not exist. */
+export function checkDevice(name: string, value: unknown): string {
+  const expected = "'auto', 'cpu', 'cuda' or 'cuda:N'";
+  if (typeof value !== 'string') throw unexpected('ERR_INVALID_ARG_TYPE', name, expected, value);
+  if (!/^(?:auto|cpu|cuda(?::\d+)?)$/.test(value))
+    throw unexpected('ERR_INVALID_ARG_VALUE', name, expected, value);
+  return value;
+}
+
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw unexpected('ERR_INVALID_ARG_TYPE', name, 'a boolean', value);
   return value;

@@ -1,10 +1,18 @@
 /** The options of a server: their types, defaults and guards. */
-import { type BatcherOptions, type LearnerStateDictOptions, Module, TokenLearnerError } from 'tokenlearner';
+import {
+  type BatcherOptions,
+  type DeviceOption,
+  type LearnerStateDictOptions,
+  Module,
+  TokenLearnerError,
+} from 'tokenlearner';
 import type { Logger } from 'pino';
 import {
   checkBoolean,
+  checkDevice,
   checkInteger,
   checkObject,
+  checkOneOf,
   checkString,
   checkTime,
   LONGEST_DELAY,
@@ -19,6 +27,9 @@ export interface BatchingOptions extends BatcherOptions {
   maxQueueBytes?: number | undefined;
 }
 
+/** The engines that the learners have. */
+const ENGINES = ['auto', 'fused', 'grouped-conv', 'libtorch'] as const;
+
 /** What to make of weights whose names and shapes do not tell everything: see learnerFromStateDict. */
 type LearnerChoice = Pick<LearnerStateDictOptions, 'prefix' | 'variant' | 'pooling' | 'eps' | 'approximate'>;
 
@@ -31,9 +42,9 @@ export interface ModelFile extends LearnerChoice {
    */
   path: string;
   /** For weights and a .pt2: where the model runs. @default 'auto' */
-  device?: string | undefined;
+  device?: DeviceOption | undefined;
   /** For weights: how it computes. @default 'auto' */
-  engine?: 'auto' | 'fused' | 'grouped-conv' | 'libtorch' | undefined;
+  engine?: (typeof ENGINES)[number] | undefined;
   /** For weights: the entry of a checkpoint that holds them, if it holds more. */
   key?: string | undefined;
   /** For a .pt2: must be true, since it runs with the rights of the server. */
@@ -144,6 +155,8 @@ const DEFAULTS = {
   logger: 'silent',
 } as const;
 
+const GRACE_PERIOD = ['gracePeriodMs', 0, LONGEST_DELAY] as const;
+
 /** The ranges of the integers that the server itself uses. The Batcher checks those that are for batches alone. */
 const RANGES: readonly (readonly [key: keyof ServerOptions, min: number, max?: number])[] = [
   ['httpPort', 0, PORTS],
@@ -153,7 +166,7 @@ const RANGES: readonly (readonly [key: keyof ServerOptions, min: number, max?: n
   ['maxJsonDepth', 4, 1000],
   ['maxHeaderBytes', KIB],
   ['requestTimeoutMs', 1, LONGEST_DELAY],
-  ['gracePeriodMs', 0, LONGEST_DELAY],
+  GRACE_PERIOD,
   ['maxQueueSize', 1],
   ['maxQueueBytes', 1],
 ];
@@ -201,6 +214,13 @@ export function checkOptions(options: unknown): CheckedOptions {
   return merged;
 }
 
+/** The grace period that the options of a `close` ask for, if any. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE. */
+export function checkCloseOptions(options: unknown): number | undefined {
+  const [name, min, max] = GRACE_PERIOD;
+  const given = options === undefined ? undefined : checkObject('options', options, [name])[name];
+  return given === undefined ? undefined : checkInteger(`options.${name}`, given, min, max);
+}
+
 /** Each port but 0 can be opened once. */
 function checkPorts(options: CheckedOptions): void {
   const taken = new Map<unknown, string>();
@@ -237,8 +257,8 @@ function checkTls(tls: unknown): void {
 
 function checkLogger(logger: unknown): void {
   if (typeof logger === 'string') {
-    if ((LOG_LEVELS as readonly string[]).includes(logger)) return;
-    throw unexpected('ERR_INVALID_ARG_VALUE', 'options.logger', `one of ${LOG_LEVELS.join(', ')}`, logger);
+    checkOneOf('options.logger', logger, LOG_LEVELS);
+    return;
   }
   const { child } = checkObject('options.logger', logger);
   if (typeof child !== 'function')
@@ -267,8 +287,11 @@ function checkSource(name: string, source: unknown): void {
     checkString(name, source);
     return;
   }
-  const { path, trusted } = checkObject(name, source, ['path', ...WEIGHTS_OPTIONS, ...PACKAGE_OPTIONS]);
+  const allowed = ['path', ...WEIGHTS_OPTIONS, ...PACKAGE_OPTIONS];
+  const { path, device, engine, trusted } = checkObject(name, source, allowed);
   checkString(`${name}.path`, path);
+  if (device !== undefined) checkDevice(`${name}.device`, device);
+  if (engine !== undefined) checkOneOf(`${name}.engine`, engine, ENGINES);
   if (trusted !== undefined) checkBoolean(`${name}.trusted`, trusted);
 }
 

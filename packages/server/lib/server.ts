@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { TokenLearnerError } from 'tokenlearner';
 import { Auth } from './auth';
+import { checkString } from './check';
 import type { Core } from './core';
 import { listenGrpc } from './grpc/listen';
 import { type GrpcService, grpcService } from './grpc/service';
@@ -13,9 +15,8 @@ import { Lifecycle } from './lifecycle';
 import { ModelRegistry } from './models/registry';
 import { createLogger } from './observe/logging';
 import { Metrics } from './observe/metrics';
-import { checkOptions, isLoopback, type ServerOptions } from './options';
+import { checkCloseOptions, checkOptions, isLoopback, type ServerOptions } from './options';
 import { opened } from './port-error';
-import { Problem } from './problem';
 
 /** The ports that a server listens on. */
 export interface ServerAddress {
@@ -40,6 +41,8 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
+let make: (options: ServerOptions) => InferenceServer;
+
 /** An inference server. Create it with {@link createServer}. */
 export class InferenceServer {
   readonly #core: Core;
@@ -51,8 +54,11 @@ export class InferenceServer {
   #opening: Promise<ServerAddress> | undefined;
   #closing: Promise<boolean> | undefined;
 
-  /** @internal */
-  constructor(options: ServerOptions) {
+  static {
+    make = (options) => new InferenceServer(options);
+  }
+
+  private constructor(options: ServerOptions) {
     const checked = checkOptions(options);
     const log = createLogger(checked.logger);
     this.#core = {
@@ -91,12 +97,14 @@ export class InferenceServer {
    * nothing stays open.
    *
    * @throws the errors of loadWeights and learnerFromStateDict; ERR_INVALID_ARG_VALUE for options of batches where no model has
-   * batches; an Error with Node's code, such as EADDRINUSE, that names the option of a port that cannot be opened. A Problem if the server is closed meanwhile.
+   * batches; an Error with Node's code, such as EADDRINUSE, that names the option of a port that cannot be opened; ERR_CLOSED if the server is
+   * closed, also meanwhile; ERR_INVALID_ARG_VALUE if it listens already.
    */
   async listen(): Promise<ServerAddress> {
     const { lifecycle, models, log } = this.#core;
+    this.#demandOpen();
     if (lifecycle.phase !== 'starting' || this.#opening !== undefined)
-      throw new Problem('unavailable', 'The server listens already, or is closed');
+      throw new TokenLearnerError('ERR_INVALID_ARG_VALUE', 'The server listens already');
     try {
       this.#opening = this.#open();
       this.#address = await this.#opening;
@@ -120,10 +128,13 @@ export class InferenceServer {
    * began with. Of all models, one that cannot be loaded keeps its old state, and the others change; the tokens change only if all could be loaded.
    *
    * @throws the errors of {@link listen} for a model; an AggregateError if several fail; ERR_FILE_IO and ERR_FILE_FORMAT for the token
-   * file, before any model is loaded. A Problem for a name that is unknown or of a module that the program made.
+   * file, before any model is loaded; ERR_INVALID_ARG_TYPE, and ERR_INVALID_ARG_VALUE for a name that is unknown or of a module that the
+   * program made; ERR_CLOSED.
    */
   async reload(name?: string): Promise<void> {
     const { auth, models } = this.#core;
+    if (name !== undefined) checkString('name', name);
+    this.#demandOpen();
     const useTokens = name === undefined ? auth.read() : undefined;
     await models.reload(name);
     useTokens?.();
@@ -132,12 +143,12 @@ export class InferenceServer {
   /**
    * Refuses new requests, finishes those under way, and closes the ports.
    *
-   * @param options - `gracePeriodMs`: what is under way after that time is aborted.
+   * @param options - `gracePeriodMs`: what is under way after that time is aborted, in milliseconds, from 0 to 2**31 - 1.
    * @returns true if every request was finished in time. A second call can shorten the time, and returns the result of the first.
+   * @throws TokenLearnerError (as a rejection) ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE. Nothing is closed then.
    */
-  close({
-    gracePeriodMs = this.#core.options.gracePeriodMs,
-  }: { gracePeriodMs?: number } = {}): Promise<boolean> {
+  async close(options?: { gracePeriodMs?: number | undefined }): Promise<boolean> {
+    const gracePeriodMs = checkCloseOptions(options) ?? this.#core.options.gracePeriodMs;
     this.#core.lifecycle.limit(gracePeriodMs);
     this.#closing ??= this.#close(gracePeriodMs);
     return this.#closing;
@@ -199,9 +210,11 @@ export class InferenceServer {
     return { host, httpPort, grpcPort: grpcPort ?? null, metricsPort: metrics ?? httpPort };
   }
 
-  /** Throws a Problem if the server has begun to close. */
+  /** Throws ERR_CLOSED if the server has begun to close. */
   #demandOpen(): void {
-    if (this.#core.lifecycle.isDraining) throw new Problem('unavailable', 'The server is closing');
+    const { isDraining, phase } = this.#core.lifecycle;
+    if (!isDraining) return;
+    throw new TokenLearnerError('ERR_CLOSED', `The server is ${phase === 'closed' ? 'closed' : 'closing'}`);
   }
 
   /** Says what leaves a server open to others. */
@@ -226,5 +239,5 @@ export class InferenceServer {
  * file and the TLS files.
  */
 export function createServer(options: ServerOptions): InferenceServer {
-  return new InferenceServer(options);
+  return make(options);
 }

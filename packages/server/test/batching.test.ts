@@ -167,7 +167,7 @@ describe('a model with a forward of its own', () => {
 });
 
 it('refuses a device of its own for a model that runs on `devices`', () => {
-  const models = { m: { path: 'w.safetensors', device: 'cpu' } };
+  const models = { m: { path: 'w.safetensors', device: 'cpu' } } as const;
   expect(() => createServer({ models, devices: ['cpu'] })).toThrow(
     expect.objectContaining({
       code: 'ERR_INVALID_ARG_VALUE',

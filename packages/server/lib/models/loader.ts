@@ -44,7 +44,7 @@ async function fromPackage(source: ModelFile): Promise<Module> {
   refuse(source, others, 'it is for weights, and this is a compiled program');
   return AotiModel.load(file, {
     trusted: trusted ?? false,
-    ...(device === undefined ? {} : { device: device as 'auto' }),
+    ...(device === undefined ? {} : { device }),
     ...(instances === undefined ? {} : { instances }),
   });
 }

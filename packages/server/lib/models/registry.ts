@@ -1,6 +1,7 @@
 /** The models of a server by name. */
 import type { Logger } from 'pino';
 import { TokenLearnerError } from 'tokenlearner';
+import { unexpected } from '../check';
 import { batchingOptions, type CheckedOptions, namesOfBatchOptions } from '../options';
 import { invalid, Problem, quoted } from '../problem';
 import { ServedModel, VERSION } from './served-model';
@@ -70,10 +71,10 @@ export class ModelRegistry {
 
   /**
    * Loads one model again, or all that have a path, each independently of the others. Once all are done, throws the error of the one
-   * that failed, or an AggregateError of several.
+   * that failed, or an AggregateError of several. Throws ERR_INVALID_ARG_VALUE for an unknown name.
    */
   async reload(name?: string): Promise<void> {
-    const chosen = name === undefined ? this.all().filter(({ hasPath }) => hasPath) : [this.get(name)];
+    const chosen = name === undefined ? this.all().filter(({ hasPath }) => hasPath) : [this.#known(name)];
     const failures: { model: string; error: unknown }[] = [];
     const reload = async (model: ServedModel): Promise<void> => {
       try {
@@ -90,6 +91,13 @@ export class ModelRegistry {
         failures.map(({ model, error }) => `${model}: ${messageOf(error)}`).join('; '),
       );
     for (const { error } of failures) throw error;
+  }
+
+  #known(name: string): ServedModel {
+    const model = this.#models.get(name);
+    if (model !== undefined) return model;
+    const names = `one of the models ${[...this.#models.keys()].join(', ')}`;
+    throw unexpected('ERR_INVALID_ARG_VALUE', 'name', names, name);
   }
 
   /** Says which models do not batch. */

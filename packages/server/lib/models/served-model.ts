@@ -1,7 +1,7 @@
 /** One model: its module, its runner, and what is told about it. */
 import { Module, TokenFuser, TokenLearnerError } from 'tokenlearner';
 import type { BatchingOptions, ModelSource } from '../options';
-import { invalid, Problem } from '../problem';
+import { Problem } from '../problem';
 import { Budget, type Reservation } from './budget';
 import { addFigures, type Figures } from './figures';
 import { LiveModel } from './live-model';
@@ -96,14 +96,14 @@ export class ServedModel {
     return this.#budget.reserve(bytes);
   }
 
-  /** Loads the model for the first time. Throws a Problem if it is closed meanwhile. */
+  /** Loads the model for the first time. Throws ERR_CLOSED if it is closed meanwhile. */
   start(): Promise<void> {
     return this.#load();
   }
 
   /**
    * Loads the model from its path again. Requests go to the old one until the new one is ready, and those that have begun stay with it.
-   * If it fails, the old one stays.
+   * If it fails, the old one stays. Throws ERR_INVALID_ARG_VALUE for a module that the program made; ERR_CLOSED.
    */
   reload(): Promise<void> {
     const next = this.#reloading.then(() => this.#replace());
@@ -121,7 +121,10 @@ export class ServedModel {
 
   async #replace(): Promise<void> {
     if (!this.hasPath)
-      throw invalid(`The model ${this.name} was made by the program: it has no path to load from`);
+      throw new TokenLearnerError(
+        'ERR_INVALID_ARG_VALUE',
+        `The model ${this.name} was made by the program: it has no path to load from`,
+      );
     this.#demandOpen();
     await this.#load();
   }
@@ -155,7 +158,7 @@ export class ServedModel {
   }
 
   #demandOpen(): void {
-    if (this.#closed) throw new Problem('unavailable', 'The server is closing');
+    if (this.#closed) throw new TokenLearnerError('ERR_CLOSED', 'The server is closing');
   }
 
   #demand(): LiveModel {
