@@ -1,6 +1,7 @@
 /** @type {import('jest').Config} */
 module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/packages/*/test/**/*.test.ts'],
+  testEnvironment: '<rootDir>/test/jest/environment.cjs',
   transform: {
     '^.+\\.[cm]?ts$': [
       '@swc/jest',

@@ -42,7 +42,7 @@ function assemble(folder) {
   const checkout = path.join(folder, 'checkout');
   rmSync(checkout, { recursive: true, force: true });
   mkdirSync(path.join(checkout, 'build', 'Release'), { recursive: true });
-  for (const name of ['dist', 'test/lifetime', 'package.json', 'jest.config.cjs']) {
+  for (const name of ['dist', 'test/lifetime', 'test/jest', 'package.json', 'jest.config.cjs']) {
     cpSync(path.join(root, name), path.join(checkout, name), { recursive: true });
   }
   cpSync(
