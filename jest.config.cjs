@@ -2,6 +2,7 @@
 module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/packages/*/test/**/*.test.ts'],
   testEnvironment: '<rootDir>/test/jest/environment.cjs',
+  setupFiles: ['<rootDir>/test/jest/random-inputs.cjs'],
   transform: {
     '^.+\\.[cm]?ts$': [
       '@swc/jest',
