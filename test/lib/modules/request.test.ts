@@ -26,12 +26,22 @@ describe('signal', () => {
   });
 
   test('a running forward rejects at once; its results are dropped and later ones run', async () => {
-    const controller = new AbortController();
     const before = runtime.memory().liveTensors;
-    const running = model.forward(large, { signal: controller.signal });
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    controller.abort();
-    await expect(running).rejects.toThrow('aborted');
+    let reason: unknown;
+    // Again where a pause of this process let the forward finish before it was aborted.
+    while (reason === undefined) {
+      const controller = new AbortController();
+      const running = model.forward(large, { signal: controller.signal });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      controller.abort();
+      reason = await running.then(
+        (output) => {
+          output.dispose();
+        },
+        (error: unknown) => error,
+      );
+    }
+    expect(reason).toMatchObject({ name: 'AbortError' });
     await model.forward(small).then((output) => {
       output.dispose();
     });
@@ -120,33 +130,32 @@ test('an abort in one copy of the package cancels nothing in another', async () 
   for (const each of await Promise.all([...others, ...before])) each.dispose();
 });
 
+/** The codes of forwards of `large` that are all submitted at once; 'done' for those that finish. */
+async function codesOf(count: number): Promise<unknown[]> {
+  const settled = await Promise.allSettled(Array.from({ length: count }, () => model.forward(large)));
+  return settled.map((each) =>
+    each.status === 'fulfilled' ? 'done' : (each.reason as { code: string }).code,
+  );
+}
+
+// A pause of this process may let some finish meanwhile. The tests of the executor have the exact numbers.
 describe('maxQueueSize', () => {
-  test('one waiting forward too many rejects with ERR_QUEUE_FULL; the others finish', async () => {
-    runtime.configure({ maxQueueSize: 2 });
-    const forwards = Array.from({ length: 10 }, () => model.forward(large));
-    const settled = await Promise.allSettled(forwards);
-    const codes = settled.map((each) =>
-      each.status === 'fulfilled' ? 'done' : (each.reason as { code: string }).code,
-    );
+  test.each([
+    ['maxQueueSize', 2],
+    ['maxQueueBytes', 2 * large.numel * 4],
+  ])('%s: too many waiting forwards reject with ERR_QUEUE_FULL; the others finish', async (name, limit) => {
+    runtime.configure({ [name]: limit });
+    const codes = await codesOf(10);
     expect(new Set(codes)).toEqual(new Set(['done', 'ERR_QUEUE_FULL']));
     // One runs and two wait.
-    expect(codes.filter((code) => code === 'done').length).toBe(3);
+    expect(codes.filter((code) => code === 'done').length).toBeGreaterThanOrEqual(3);
     expect((await model.forward(small)).shape).toEqual([1, 64, 8]);
   });
 
   test('with 0 nothing waits, and forwards one after the other run', async () => {
     runtime.configure({ maxQueueSize: 0 });
     for (let i = 0; i < 20; i += 1) expect((await model.forward(small)).shape).toEqual([1, 64, 8]);
-    const running = model.forward(large);
-    await expectReject(model.forward(large), 'ERR_QUEUE_FULL', 'The queue is full');
-    await running;
-  });
-
-  test('maxQueueBytes counts the inputs of waiting forwards', async () => {
-    const bytes = large.numel * 4;
-    runtime.configure({ maxQueueBytes: 2 * bytes });
-    const settled = await Promise.allSettled(Array.from({ length: 6 }, () => model.forward(large)));
-    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    expect(new Set(await codesOf(10))).toEqual(new Set(['done', 'ERR_QUEUE_FULL']));
   });
 
   test.each([
