@@ -21,6 +21,7 @@ import {
   lockedVersions,
   main,
   markFresh,
+  markStale,
   output,
   root,
   run,
@@ -67,12 +68,16 @@ function ensureConfigured({ includeDir, version, cuda }) {
     'native-toolchain': hashInputs([], toolchain(cuda)),
     'native-options': hashInputs([], options({ includeDir, version, cuda })),
   };
-  const isNew = !existsSync(path.join(cmakeFolder, 'CMakeCache.txt')) || isForeign();
   const isStale = (name) => !isFresh(name, stamps[name]);
-  if (!isNew && !isStale('native-toolchain') && !isStale('native-options')) return;
+  const isNew = !isGenerated() || isForeign() || isStale('native-toolchain');
+  if (!isNew && !isStale('native-options')) return;
   checkToolchain();
   say('Configuring the native build');
-  if (isNew || isStale('native-toolchain')) rmSync(cmakeFolder, { recursive: true, force: true });
+  markStale('native-options');
+  if (isNew) {
+    markStale('native-toolchain');
+    rmSync(cmakeFolder, { recursive: true, force: true });
+  }
   // The tests are always configured, so that a build with them and one without share one folder.
   configure(cmakeFolder, {
     TOKENLEARNER_TORCH_INCLUDE: includeDir,
@@ -97,6 +102,13 @@ function options({ includeDir, version, cuda }) {
   const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const packages = lockedVersions(['cmake-js', 'node-addon-api', 'node-api-headers']);
   return { includeDir, version, cuda, packages, own: manifest.version };
+}
+
+/** True for a build folder that CMake has finished once. A configuration that fails leaves its cache without the build tool's files. */
+function isGenerated() {
+  const exists = (name) => existsSync(path.join(cmakeFolder, name));
+  const hasFiles = process.platform === 'win32' || exists('build.ninja') || exists('Makefile');
+  return exists('CMakeCache.txt') && hasFiles;
 }
 
 /** True for a build folder that CMake would refuse: configured in another place or with another generator. */

@@ -14,6 +14,7 @@ import {
   lockedVersions,
   main,
   markFresh,
+  markStale,
   root,
   runPackage,
   say,
@@ -46,6 +47,7 @@ async function ensureCompiled(stamp, { folder, sources, finish }) {
   try {
     runPackage('typescript/bin/tsc6', ['-p', path.join(home, 'tsconfig.build.json'), '--outDir', fresh]);
     await finish(fresh);
+    markStale(stamp);
     rmSync(dist, { recursive: true, force: true });
     renameSync(fresh, dist);
   } finally {

@@ -18,6 +18,7 @@ import {
   isMain,
   main,
   markFresh,
+  markStale,
   npmCommand,
   output,
   root,
@@ -54,6 +55,7 @@ function prepareQueue() {
   const source = path.join(root, 'examples', 'queue');
   const inputs = hashInputs(['examples/queue/package-lock.json']);
   if (!isFresh('deploy-queue', inputs) || !existsSync(path.join(folder, 'node_modules'))) {
+    markStale('deploy-queue');
     rmSync(folder, { recursive: true, force: true });
     cpSync(source, folder, { recursive: true, filter: (file) => path.basename(file) !== 'node_modules' });
     const { command, first, shell } = npmCommand();
@@ -88,6 +90,7 @@ function prepareRay() {
   const requirements = path.join(root, 'deploy', 'ray', 'requirements.txt');
   const inputs = hashInputs(['deploy/ray/requirements.txt']);
   if (!isFresh('deploy-ray', inputs) || !existsSync(python)) {
+    markStale('deploy-ray');
     rmSync(folder, { recursive: true, force: true });
     attempt('a Python environment', systemPython() ?? 'python3', ['-m', 'venv', folder]);
     attempt('Ray', python, [

@@ -8,7 +8,18 @@ import path from 'node:path';
 import { ensureTypeScript } from './build-ts.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { packFolder, packagesFolder } from './npm-pack.mjs';
-import { hashInputs, here, isFresh, isMain, main, markFresh, root, say, SetupError } from './tools.mjs';
+import {
+  hashInputs,
+  here,
+  isFresh,
+  isMain,
+  main,
+  markFresh,
+  markStale,
+  root,
+  say,
+  SetupError,
+} from './tools.mjs';
 
 const template = path.join(root, 'packages', 'libtorch-cpu');
 
@@ -34,6 +45,7 @@ export async function packLibtorch() {
     publisher: publisher(),
   });
   if (isFresh('pack-libtorch', inputs) && statSync(file, { throwIfNoEntry: false })) return file;
+  markStale('pack-libtorch');
   const folder = path.join(packagesFolder, 'libtorch');
   rmSync(folder, { recursive: true, force: true });
   await fill(folder, { name, version, entry });

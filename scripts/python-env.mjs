@@ -8,7 +8,18 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
-import { hashInputs, isFresh, isMain, main, markFresh, root, run, say, SetupError } from './tools.mjs';
+import {
+  hashInputs,
+  isFresh,
+  isMain,
+  main,
+  markFresh,
+  markStale,
+  root,
+  run,
+  say,
+  SetupError,
+} from './tools.mjs';
 
 const folder = path.join(root, '.venv');
 const programs = path.join(folder, process.platform === 'win32' ? 'Scripts' : 'bin');
@@ -66,6 +77,7 @@ export function ensurePython(requirements = 'requirements-dev.txt') {
     );
   }
   say(`Installing ${requirements} into .venv`);
+  markStale(stamp);
   if (!existsSync(pythonProgram('python'))) runPython(python, ['-m', 'venv', folder]);
   runPython(pythonProgram('python'), [
     '-m',

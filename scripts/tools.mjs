@@ -3,7 +3,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -90,6 +90,11 @@ export function hashInputs(names, rest = {}) {
 export function isFresh(name, inputs) {
   const file = path.join(stampFolder, name);
   return existsSync(file) && readFileSync(file, 'utf8') === inputs;
+}
+
+/** Forgets how `name` was made. Call it before the product changes: what fails or is killed halfway must not count as the last good one. */
+export function markStale(name) {
+  rmSync(path.join(stampFolder, name), { force: true });
 }
 
 export function markFresh(name, inputs) {

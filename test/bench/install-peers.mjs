@@ -16,6 +16,7 @@ import {
   isMain,
   main,
   markFresh,
+  markStale,
   root,
   runNpm,
   say,
@@ -59,6 +60,7 @@ function ensure(name, mayInstall) {
     say(`The ${name} peers are not installed and are left out; \`npm run bench\` installs them`);
     return false;
   }
+  markStale(stamp);
   try {
     install();
     markFresh(stamp, wanted);

@@ -26,6 +26,9 @@ function makeCheckout(): string {
   const lines = [
     'cmake_minimum_required(VERSION 3.22)',
     'project(probe LANGUAGES CXX)',
+    'if(TOKENLEARNER_CUDA STREQUAL "ON")',
+    '  message(FATAL_ERROR "there is no CUDA compiler")',
+    'endif()',
     'set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_SOURCE_DIR}/build/Release)',
     'add_executable(tokenlearner main.cpp)',
     'add_executable(native-test main.cpp)',
@@ -77,6 +80,23 @@ onLinux('ensureNative', () => {
     expect(existsSync(marker)).toBe(true);
     expect(build({ ...options, version: '2.14.0' }, { CXXFLAGS: '-O1' })).toBe(true);
     expect(existsSync(marker)).toBe(false);
+  });
+
+  it('builds again after a configuration that failed', () => {
+    const plain = { CXXFLAGS: '-O1' };
+    build(options, plain);
+    expect(() => build(options, { ...plain, TOKENLEARNER_CUDA: 'ON' })).toThrow('cmake-js');
+    expect(build(options, plain)).toBe(true);
+    expect(() => build(options, { LDFLAGS: '-lno-such-library' })).toThrow('cmake-js');
+    expect(build(options, plain)).toBe(true);
+    expect(build(options, plain)).toBe(false);
+  });
+
+  it('configures anew where the files of the build tool are missing', () => {
+    build(options);
+    for (const name of ['build.ninja', 'Makefile'])
+      rmSync(path.join(path.dirname(marker), name), { force: true });
+    expect(build(options)).toBe(true);
   });
 
   it('refuses an unknown choice about CUDA', () => {
