@@ -16,8 +16,10 @@ import { checkToolchain } from './toolchain.mjs';
 import {
   commandLine,
   hashInputs,
+  here,
   isFresh,
   isMain,
+  libc,
   lockedVersions,
   main,
   markFresh,
@@ -87,10 +89,11 @@ function ensureConfigured({ includeDir, version, cuda }) {
   for (const [name, hash] of Object.entries(stamps)) markFresh(name, hash);
 }
 
-/** The compilers and their flags. */
+/** The compilers, their flags, and the platform: a checkout may be shared, or copied to another machine. */
 function toolchain(cuda) {
   const { CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS, CUDAARCHS, CUDACXX } = process.env;
   return {
+    platform: [here, libc()],
     environment: { CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS, CUDAARCHS, CUDACXX },
     compiler: output(CXX ?? 'c++', ['--version']),
     nvcc: cuda === 'OFF' ? null : output(CUDACXX ?? 'nvcc', ['--version']),

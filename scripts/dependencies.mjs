@@ -1,7 +1,17 @@
 /** Installs the npm packages that package-lock.json names, unless they are installed already. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { compareVersions, isMain, main, readRequirements, root, runNpm, say, SetupError } from './tools.mjs';
+import {
+  compareVersions,
+  isMain,
+  libc,
+  main,
+  readRequirements,
+  root,
+  runNpm,
+  say,
+  SetupError,
+} from './tools.mjs';
 
 export function ensureDependencies() {
   checkNode();
@@ -9,7 +19,8 @@ export function ensureDependencies() {
   say('Installing npm packages');
   // Not `npm ci`: it refuses a lock file that does not name the binaries of every other platform, also where the
   // registry in use has none of them. This installs what the lock file names, and leaves that file as it is.
-  runNpm(['install', '--no-save', '--no-audit', '--no-fund']);
+  // NODE_ENV=production and `omit` in a user's .npmrc would leave out the build's tools, or their binaries.
+  runNpm(['install', '--include=dev', '--include=optional', '--no-save', '--no-audit', '--no-fund']);
 }
 
 function checkNode() {
@@ -28,9 +39,17 @@ function isInstalled() {
   if (wanted === null) throw new SetupError('package-lock.json is missing');
   if (installed === null) return false;
   return Object.entries(wanted).every(([name, entry]) => {
-    if (name === '' || entry.optional || entry.devOptional) return true;
+    if (name === '' || !isNeeded(entry)) return true;
     return installed[name]?.version === entry.version && installed[name]?.integrity === entry.integrity;
   });
+}
+
+/** Of the optional packages, those for this platform alone: binaries. npm leaves out the others, and some of those for any platform. */
+function isNeeded({ optional, devOptional, os, cpu, libc: libraries }) {
+  if (!optional && !devOptional) return true;
+  if (os === undefined && cpu === undefined) return false;
+  const suits = (names, own) => names === undefined || names.includes(own);
+  return suits(os, process.platform) && suits(cpu, process.arch) && suits(libraries, libc());
 }
 
 function readLock(file) {

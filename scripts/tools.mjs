@@ -3,13 +3,30 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 /** This machine's platform, such as linux-x64. */
 export const here = `${process.platform}-${process.arch}`;
+
+/** This machine's C library, as package-lock.json names it: 'glibc' or 'musl' on Linux, null elsewhere. */
+export function libc() {
+  if (process.platform !== 'linux') return null;
+  // Without this the report resolves the names of all network peers.
+  process.report.excludeNetwork = true;
+  return process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+}
 
 /** The checkout. */
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -42,11 +59,11 @@ export function runPackage(file, args, options) {
 
 /**
  * npm as {command, first, shell}: the program, its first arguments, and spawn's option. Inside `npm run` the environment names npm's file, which
- * needs no shell on Windows.
+ * needs no shell on Windows; inside other package managers' `run` it names theirs.
  */
 export function npmCommand() {
   const own = process.env.npm_execpath;
-  if (own?.endsWith('.js') && existsSync(own))
+  if (own?.endsWith('npm-cli.js') && existsSync(own))
     return { command: process.execPath, first: [own], shell: false };
   return { command: 'npm', first: [], shell: process.platform === 'win32' };
 }
@@ -157,9 +174,10 @@ export function commandLine(options = {}, { args = process.argv.slice(2), allowP
   }
 }
 
-/** True when the script was started itself, false when it was imported. */
+/** True when the script was started itself, also through a link; false when it was imported. */
 export function isMain(url) {
-  return process.argv[1] !== undefined && path.resolve(process.argv[1]) === fileURLToPath(url);
+  const started = process.argv[1];
+  return started !== undefined && existsSync(started) && realpathSync(started) === fileURLToPath(url);
 }
 
 /** Runs a script's work. An expected failure prints its message without a stack. */
