@@ -20,6 +20,8 @@ const MEASURING = ['memory.test', 'sync-loop.test', 'event-loop.test', 'lifetime
 const RESULTS = path.join(root, 'build', 'test-results');
 
 const OPTIONS = {
+  // For each test of test/lifetime.
+  TOKENLEARNER_TEST_SECONDS: '1200',
   // V8 handles some segmentation faults itself, and never frees its heap at exit.
   ASAN_OPTIONS:
     'detect_leaks=0:handle_segv=0:abort_on_error=1:quarantine_size_mb=64:allocator_may_return_null=1',

@@ -2,7 +2,7 @@ import { resultOf, runScript } from './run';
 
 test('workers are terminated with queued and running requests', async () => {
   expect(await resultOf('batcher-workers', [12])).toBe(12);
-}, 120_000);
+});
 
 test.each([0, 1, 5, 30, 100])('process.exit() %d ms after requests start ends cleanly', async (delay) => {
   expect(await runScript('batcher-exit', ['exit', delay])).toEqual({
@@ -24,4 +24,4 @@ test('the requests of a batcher that nobody else holds are settled', async () =>
 test('collected batchers end their threads', async () => {
   const [before, after] = (await resultOf('batcher-garbage', [], ['--expose-gc'])) as [number, number];
   expect(after - before).toBeLessThan(20);
-}, 60_000);
+});

@@ -5,7 +5,7 @@ const allTrue = (result: unknown): string[] =>
 
 test('memory that Node’s own calls use outlives its tensor, and never holds another tensor’s numbers', async () => {
   expect(allTrue(await resultOf('exported', [], ['--expose-gc']))).toEqual([]);
-}, 120_000);
+});
 
 test('moved memory keeps its numbers; its tensor and all views throw ERR_DETACHED', async () => {
   const { faults, underRun } = (await resultOf('moved', [], ['--expose-gc'])) as {
@@ -15,11 +15,11 @@ test('moved memory keeps its numbers; its tensor and all views throw ERR_DETACHE
   expect(Object.values(faults).flat()).toEqual([]);
   expect(Object.keys(faults).length).toBeGreaterThan(0);
   expect(underRun).toBe(true);
-}, 120_000);
+});
 
 test('memory that a worker sent to the main thread outlives the worker, however the worker ends', async () => {
   expect(allTrue(await resultOf('worker-buffers', ['numbers'], ['--expose-gc']))).toEqual([]);
-}, 120_000);
+});
 
 test('replaced globals and getters on prototypes do not disturb the sweep', async () => {
   expect(await resultOf('no-globals')).toEqual({ same: true, disposals: 0, sum: 0 });

@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
+/** The limit of each test here, for a slow machine: only a hang reaches it. scripts/sanitize.mjs raises it. Milliseconds. */
+const LIMIT = 1000 * Number(process.env.TOKENLEARNER_TEST_SECONDS ?? 300);
+jest.setTimeout(LIMIT);
+
 export interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -8,7 +12,10 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs a script of scripts/ in its own process, on the compiled package in dist/. */
+/**
+ * Runs a script of scripts/ in its own process, on the compiled package in dist/. A script that has not ended just before the test's
+ * limit is killed, and the error has what it printed.
+ */
 export function runScript(
   name: string,
   args: (string | number)[] = [],
@@ -27,8 +34,14 @@ export function runScript(
     });
   }
   return new Promise((resolve, reject) => {
+    const seconds = 0.95 * (LIMIT / 1000);
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`${name} did not end within ${seconds} s. It printed ${JSON.stringify(text)}`));
+    }, 1000 * seconds);
     child.on('error', reject);
     child.on('close', (code, signal) => {
+      clearTimeout(timer);
       resolve({ code, signal, ...text });
     });
   });

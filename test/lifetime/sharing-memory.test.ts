@@ -5,7 +5,7 @@ test('8 workers open a model of some hundred MB, and the process grows by less t
   expect({ equal, shares }).toEqual({ equal: true, shares: 1 });
   expect(model).toBeGreaterThan(250e6);
   expect(growth).toBeLessThan(model ?? 0);
-}, 120_000);
+});
 
 test('who opens a moved tensor of 64 MB writes into its memory: nothing is copied', async () => {
   const { growth, values } = (await resultOf('moved-memory')) as { growth: number; values: number[] };

@@ -2,7 +2,7 @@ import { resultOf, runScript } from './run';
 
 test('workers that are terminated during a forward of a shared model free it', async () => {
   expect(await resultOf('sharing', ['terminate'])).toEqual({ same: true, liveShares: 0 });
-}, 120_000);
+});
 
 test('a token ends with the thread that shared; what was opened goes on', async () => {
   expect(await resultOf('sharing', ['owner'])).toEqual({ late: 'ERR_SHARED_NOT_FOUND', same: true });
