@@ -21,9 +21,11 @@ describe('findRegressions', () => {
     expect(regressions(0.5)).toEqual([]);
   });
 
-  it('measures a slow workload once more', () => {
-    expect(successive(0.6, 0.4)).toEqual([]);
-    expect(successive(0.6, 0.7, 0.4)).toEqual([{ name: 'doc-1', bound: 0.5, ratios: [0.6, 0.7] }]);
+  it('measures a slow workload up to three times more', () => {
+    expect(successive(0.6, 0.8, 0.7, 0.4)).toEqual([]);
+    expect(successive(0.6, 0.8, 0.9, 0.7, 0.4)).toEqual([
+      { name: 'doc-1', bound: 0.5, ratios: [0.6, 0.8, 0.9, 0.7] },
+    ]);
   });
 
   it('takes no number for a regression', () => {
