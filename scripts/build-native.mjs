@@ -12,7 +12,7 @@ import path from 'node:path';
 import { ensureTypeScript } from './build-ts.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureLibtorch, libtorchOptions } from './libtorch.mjs';
-import { checkToolchain } from './toolchain.mjs';
+import { checkToolchain, compilerOutput } from './toolchain.mjs';
 import {
   commandLine,
   hashInputs,
@@ -95,7 +95,7 @@ function toolchain(cuda) {
   return {
     platform: [here, libc()],
     environment: { CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS, CUDAARCHS, CUDACXX },
-    compiler: output(CXX ?? 'c++', ['--version']),
+    compiler: compilerOutput(['--version']),
     nvcc: cuda === 'OFF' ? null : output(CUDACXX ?? 'nvcc', ['--version']),
   };
 }

@@ -1,5 +1,5 @@
 /** Checks for the programs that the native build needs, before it fails in the middle. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { output, SetupError } from './tools.mjs';
@@ -26,17 +26,34 @@ function checkCMake() {
   return { reason: `cmake 3.22 or later is needed, this is ${found[0]}`, packages: ['cmake'] };
 }
 
+/** What a C++ compiler prints; null when it is missing or fails. CXX may hold arguments too, as in `ccache g++`. */
+export function compilerOutput(args) {
+  const compiler = compilerName();
+  const [program, ...first] = existsSync(compiler) ? [compiler] : compiler.split(/\s+/);
+  return output(program, [...first, ...args]);
+}
+
+function compilerName() {
+  return process.env.CXX?.trim() || 'c++';
+}
+
 function checkCompiler() {
   const packages = ['build-essential'];
-  const compiler = process.env.CXX ?? 'c++';
-  if (output(compiler, ['--version']) === null) {
+  const compiler = compilerName();
+  if (compilerOutput(['--version']) === null) {
     return { reason: `the C++ compiler ${compiler} is missing`, packages };
+  }
+  if (['g++', 'clang++'].every((name) => output(name, ['--version']) === null)) {
+    return {
+      reason: 'neither g++ nor clang++ is in PATH; cmake-js needs one, also where CXX names another',
+      packages,
+    };
   }
   const folder = mkdtempSync(path.join(tmpdir(), 'tokenlearner-'));
   try {
     const source = path.join(folder, 'probe.cpp');
     writeFileSync(source, '#include <concepts>\n#include <span>\nstatic_assert(std::integral<int>);\n');
-    if (output(compiler, ['-std=c++20', '-fsyntax-only', source]) !== null) return null;
+    if (compilerOutput(['-std=c++20', '-fsyntax-only', source]) !== null) return null;
   } finally {
     rmSync(folder, { recursive: true });
   }

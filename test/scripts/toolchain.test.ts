@@ -15,15 +15,15 @@ afterEach(() => {
 });
 
 /** The error of checkToolchain on a machine whose only programs are these shell scripts; empty when there is none. */
-function complaint(programs: Record<string, string>): string {
+function complaint(programs: Record<string, string>, CXX?: string): string {
   const bin = path.join(folder, 'bin');
-  mkdirSync(bin);
+  mkdirSync(bin, { recursive: true });
   for (const [name, text] of Object.entries(programs)) {
     writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   }
   const text = `import { checkToolchain } from '${script}';
     try { checkToolchain(); } catch (error) { console.log(error.message); }`;
-  const env = { PATH: bin, TMPDIR: folder };
+  const env = { PATH: bin, TMPDIR: folder, ...(CXX !== undefined && { CXX }) };
   const result = spawnSync(process.execPath, ['--input-type=module', '--eval', text], {
     encoding: 'utf8',
     env,
@@ -32,12 +32,31 @@ function complaint(programs: Record<string, string>): string {
   return result.stdout;
 }
 
-const good = { cmake: 'echo cmake version 3.25.1', 'c++': 'exit 0', make: 'echo GNU Make' };
+const good = { cmake: 'echo cmake version 3.25.1', 'c++': 'exit 0', 'g++': 'exit 0', make: 'echo GNU Make' };
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
 onLinux('checkToolchain', () => {
   it('is content with what the build needs', () => {
     expect(complaint(good)).toBe('');
+  });
+
+  it('takes a CXX with arguments, and none that is empty', () => {
+    const programs = { ...good, 'c++': 'exit 1', ccache: '[ "$1" = g++ ] && [ "$2" = -m64 ]' };
+    expect(complaint(programs, ' ccache g++ -m64')).toBe('');
+    expect(complaint(good, '')).toBe('');
+  });
+
+  it('names a compiler with arguments that is missing', () => {
+    expect(complaint(good, 'no-such-compiler -m64')).toContain(
+      'the C++ compiler no-such-compiler -m64 is missing',
+    );
+  });
+
+  it('says what cmake-js needs where CXX names another compiler', () => {
+    const { cmake, make } = good;
+    expect(complaint({ cmake, make, 'my-g++': 'exit 0' }, 'my-g++')).toContain(
+      'neither g++ nor clang++ is in PATH',
+    );
   });
 
   it('names everything that is missing and its Debian packages at once', () => {
