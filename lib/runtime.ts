@@ -4,7 +4,7 @@ import path from 'node:path';
 import { types } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { addonPath, binding, findLibtorch, libtorchLocation, setLibtorchPath } from './binding';
-import { cudaReport, deviceFromCode } from './device';
+import { cudaReport, type Device, deviceFromCode } from './device';
 import { type ErrorCode, TokenLearnerError } from './errors';
 import type { CpuIsa, CudaReport, NativeBinding, ThreadsReason } from './native-interface';
 import { transferBuffer } from './tensor/typed-array';
@@ -58,7 +58,7 @@ export interface RuntimeInfo {
   /** 'cpu' and all usable GPUs. */
   devices: {
     /** The value to pass as a module's `device` option. */
-    device: string;
+    device: Device;
     /** For people. */
     name: string;
     /** Bytes; null for the CPU. */

@@ -15,7 +15,7 @@ export interface SharedToken<T = unknown> {
   /** 128 random bits. */
   readonly id: string;
   /** For the compiler only: the type of what `openShared` returns. There is no such property. */
-  readonly opens?: T;
+  readonly opens?: T | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export class Shared<T = unknown> implements SharedToken<T> {
   /** 128 random bits. */
   readonly id: string;
   /** For the compiler only. @ignore */
-  declare readonly opens?: T;
+  declare readonly opens?: T | undefined;
 
   /** @internal */
   constructor(kind: SharedKind, id: string) {

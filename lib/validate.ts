@@ -53,6 +53,7 @@ function bound(range: IntegerRange, name: 'min' | 'max'): number | undefined {
 function describeRange(range: IntegerRange): string {
   const [min, max] = [bound(range, 'min'), bound(range, 'max')];
   if (min === 1 && max === undefined) return 'a positive integer';
+  if (min !== undefined && max !== undefined && min > max) return 'no integer, since none is in range,';
   if (min !== undefined && max !== undefined) return `an integer from ${min} to ${max}`;
   return min === undefined ? 'an integer' : `an integer of at least ${min}`;
 }

@@ -3,6 +3,7 @@ import { binding, requireLibtorch } from '../binding';
 import { deviceCode, resolveDevice } from '../device';
 import { dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
+import { checkFilePath } from '../formats/input';
 import type { LayerHandle } from '../native-interface';
 import { type AnyTensor, tensorArgument } from '../tensor/tensor';
 import { checkInteger, checkOptions, checkString, unexpected } from '../validate';
@@ -64,7 +65,7 @@ interface LoadedProgram {
 /** Opens a package. Throws the errors of AotiModel.load. */
 export async function loadProgram(path: unknown, options: unknown): Promise<LoadedProgram> {
   const given = checkOptions('options', options, LOAD_OPTIONS);
-  const file = checkString('path', path);
+  const file = checkFilePath(path);
   demandTrust(file, given.trusted);
   const instances = checkInteger('options.instances', given.instances ?? 1, {
     min: 1,

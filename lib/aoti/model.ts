@@ -1,6 +1,7 @@
 import { binding } from '../binding';
 import type { FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
+import type { FilePath } from '../formats/input';
 import { registerClass } from '../modules/classes';
 import { Module } from '../modules/module';
 import { openedLayer, withLayersFrom } from '../modules/opening';
@@ -120,12 +121,12 @@ export class AotiModel extends Module {
    * Opens a package. Everything that can be checked before its code runs is checked: the archive, its platform, instruction sets and CUDA,
    * the functions of libtorch that it calls, and the signature of its inputs. The library is extracted to the cache of this user.
    *
-   * @param path - of the `.pt2` file.
+   * @param path - of the `.pt2` file: a string or a file URL.
    * @throws TokenLearnerError (as a rejection) ERR_UNTRUSTED_CODE without `trusted: true`; ERR_AOTI_PACKAGE; ERR_LIBTORCH_INCOMPATIBLE if
    * libtorch lacks a function; ERR_DEVICE_MISMATCH; ERR_CUDA_UNAVAILABLE; ERR_FILE_IO; ERR_FILE_FORMAT; ERR_LIBTORCH_*; ERR_AOTI_RUN;
    * ERR_OUT_OF_MEMORY; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE.
    */
-  static async load(path: string, options: AotiLoadOptions): Promise<AotiModel> {
+  static async load(path: FilePath, options: AotiLoadOptions): Promise<AotiModel> {
     assertSubclass(this, AotiModel);
     const { handle, description } = await loadProgram(path, options);
     try {

@@ -16,11 +16,11 @@ export type AotiDimensionOption =
   | string
   | {
       /** Dimensions of one name have equal sizes. */
-      name?: string;
+      name?: string | undefined;
       /** The smallest size. @default 1 */
-      min?: number;
+      min?: number | undefined;
       /** The largest size. @default no limit */
-      max?: number;
+      max?: number | undefined;
     };
 
 /** An input as callers describe it. */

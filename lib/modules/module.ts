@@ -136,6 +136,16 @@ export abstract class Module {
   }
 
   /**
+   * Returns what JSON.stringify writes: the repr. The weights are not in it: save them with `saveSafetensors(path, module.stateDict())`.
+   *
+   * @param key - JSON.stringify passes the name of the property. Test runners, which print values, pass none; for them it is the module.
+   */
+  toJSON(key?: string): unknown {
+    assertThis(this, Module);
+    return key === undefined ? this : this.toString();
+  }
+
+  /**
    * Adds a child that is not an own enumerable property, such as one in a #private field, as `register_module` does:
    * `this.#head = this.registerModule('head', new Linear(8, 2))`. The name of an earlier registered child replaces that child.
    *

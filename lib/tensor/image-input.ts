@@ -19,7 +19,7 @@ export interface RawImage {
   /**
    * 1 is grey, 2 is grey and alpha, 3 is RGB, 4 is RGB and alpha. @default what the length of `data` says
    */
-  readonly channels?: number;
+  readonly channels?: number | undefined;
 }
 
 /** A decoded picture from sharp: the result of `sharp(file).raw().toBuffer({ resolveWithObject: true })`. */

@@ -81,7 +81,12 @@ export function cat(tensors: unknown, dim: unknown): AnyTensor {
   // As in PyTorch, tensors of shape (0,) join with any others.
   const views = all.filter(({ shape }) => shape.length !== 1 || shape[0] !== 0);
   const [{ shape } = all[0]] = views;
-  if (shape.length === 0) throw mismatch(0, 'at least one dimension', shape);
+  if (shape.length === 0)
+    throw mismatch(
+      all.findIndex((view) => view.shape.length === 0),
+      'at least one dimension',
+      shape,
+    );
   const at = checkDimension('dim', dim, shape.length);
   for (const [i, view] of all.entries()) {
     if (!views.includes(view)) continue;

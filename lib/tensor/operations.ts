@@ -4,7 +4,7 @@
 import { type DeviceOption, isDeviceOption, resolveDevice } from '../device';
 import { type DType, DTYPES, isDType, type SumDType } from '../dtype';
 import { isContiguous, type Shape } from '../shape';
-import { checkOneOf, unexpected } from '../validate';
+import { checkInteger, checkOneOf, unexpected } from '../validate';
 import { checkThis, live, type View } from './access';
 import { TensorBase } from './base';
 import { unreadable } from './contents';
@@ -20,8 +20,10 @@ function targetOf({ dtype, device }: View, target: unknown, second: unknown): Pi
     if (second === undefined) return { dtype: target, device };
     throw unexpected('ERR_INVALID_ARG_VALUE', 'dtype', 'nothing after a dtype', second);
   }
-  if (typeof target === 'string' && !isDeviceOption(target))
-    throw unexpected('ERR_INVALID_ARG_VALUE', 'target', 'a dtype or a device', target);
+  if (!isDeviceOption(target)) {
+    const code = typeof target === 'string' ? 'ERR_INVALID_ARG_VALUE' : 'ERR_INVALID_ARG_TYPE';
+    throw unexpected(code, 'target', 'a dtype or a device', target);
+  }
   const chosen = second === undefined ? dtype : checkOneOf('dtype', second, DTYPES);
   return { dtype: chosen, device: resolveDevice('target', target) };
 }
@@ -104,10 +106,14 @@ export abstract class TensorOperations<D extends DType> extends TensorBase<D> {
     return this.to('cpu');
   }
 
-  /** The same as `to('cuda')`. */
-  cuda(): Tensor<D> {
+  /**
+   * The same as `to('cuda')`, or `to('cuda:N')` for an index.
+   *
+   * @throws TokenLearnerError ERR_CUDA_UNAVAILABLE, ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE.
+   */
+  cuda(index?: number): Tensor<D> {
     live(this);
-    return this.to('cuda');
+    return this.to(index === undefined ? 'cuda' : `cuda:${checkInteger('index', index, { min: 0 })}`);
   }
 
   /**

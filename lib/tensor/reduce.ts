@@ -5,12 +5,12 @@
 import { type DType, dtypeInfo } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import { elementCount, type Shape } from '../shape';
-import { checkBoolean, checkInteger, unexpected } from '../validate';
+import { checkBoolean, checkInteger } from '../validate';
 import { checkTensor, type View } from './access';
 import { checkCpu, temporary } from './copy';
 import { rawElements, tensorOf, tensorOfRaw, type Values, valuesOf } from './elements';
 import type { AnyTensor, Tensor } from './tensor';
-import { wrapDimension } from './views';
+import { wrapDimension, wrapDimensions } from './views';
 
 type Row = Values;
 
@@ -41,10 +41,7 @@ function rowsOf(view: View, dims: readonly number[]): Rows {
 
 /** Resolves the dimensions to reduce: all of them for undefined and []. */
 function reducedDims(dim: unknown, shape: Shape): number[] {
-  const asked: unknown[] = dim === undefined ? [] : Array.isArray(dim) ? dim : [dim];
-  const dims = asked.map((item) => wrapDimension('dim', item, shape));
-  if (new Set(dims).size !== dims.length)
-    throw unexpected('ERR_INVALID_ARG_VALUE', 'dim', 'dimensions that differ', dim);
+  const dims = dim === undefined ? [] : wrapDimensions(dim, shape);
   return dims.length === 0 ? shape.map((_, d) => d) : dims;
 }
 

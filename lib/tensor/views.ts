@@ -23,6 +23,13 @@ export function wrapDimension(name: string, value: unknown, shape: Shape): numbe
   return checkDimension(name, value, Math.max(shape.length, 1));
 }
 
+/** Resolves dimensions that differ. Throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_INVALID_ARG_VALUE. */
+export function wrapDimensions(dim: unknown, shape: Shape): number[] {
+  const dims = (Array.isArray(dim) ? dim : [dim]).map((item) => wrapDimension('dim', item, shape));
+  if (new Set(dims).size === dims.length) return dims;
+  throw unexpected('ERR_INVALID_ARG_VALUE', 'dim', 'dimensions that differ', dim);
+}
+
 /** Resolves a dimension of a tensor that has one. Throws ERR_SHAPE_MISMATCH, ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE. */
 function dimensionOf(name: string, value: unknown, { shape }: View): [dim: number, size: number] {
   if (shape.length === 0)
@@ -179,9 +186,7 @@ export function slice<D extends DType>(
 
 export function squeeze<D extends DType>(view: View, dim: unknown): Tensor<D> {
   const { shape, strides } = view;
-  const asked = Array.isArray(dim) ? checkIntegers('dim', dim, {}) : [dim];
-  const removed =
-    dim === undefined ? shape.map((_, d) => d) : asked.map((item) => wrapDimension('dim', item, shape));
+  const removed = dim === undefined ? shape.map((_, d) => d) : wrapDimensions(dim, shape);
   const kept = shape.map((_, d) => d).filter((d) => shape[d] !== 1 || !removed.includes(d));
   return makeTensor<D>({
     ...view,
