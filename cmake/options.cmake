@@ -1,7 +1,7 @@
 # The options of the build, and the settings of all targets.
 
 set(TOKENLEARNER_TORCH_INCLUDE "" CACHE PATH "libtorch's include folder (headers of the stable ABI only; nothing is linked)")
-set(TOKENLEARNER_CUDA "AUTO" CACHE STRING "CUDA kernels: ON, OFF, or AUTO (ON where nvcc is found)")
+set(TOKENLEARNER_CUDA "AUTO" CACHE STRING "CUDA kernels: ON, OFF, or AUTO (ON where an nvcc of CUDA 12.8 or later is found)")
 set_property(CACHE TOKENLEARNER_CUDA PROPERTY STRINGS AUTO ON OFF)
 # cmake-js defines CMAKE_JS_INC. A plain `cmake` builds native/kernels, native/engine and their tests without
 # Node.

@@ -2,7 +2,7 @@
  * Builds the native addon, and its tests if asked. cmake-js configures CMake in build/cmake; Ninja or make decide there what is out of date.
  * The addon is written to build/Release, where node-gyp-build looks for it.
  *
- * TOKENLEARNER_CUDA=ON|OFF|AUTO decides about the CUDA kernels; AUTO, the default, builds them where nvcc is found.
+ * TOKENLEARNER_CUDA=ON|OFF|AUTO decides about the CUDA kernels; AUTO, the default, builds them where an nvcc of CUDA 12.8 or later is found.
  *
  *     node scripts/build-native.mjs [--libtorch FOLDER]
  */
