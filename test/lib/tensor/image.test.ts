@@ -84,7 +84,7 @@ describe('pictures as decoders give them', () => {
     ['a clamped array', { ...ramp(2, 1, 3), data: Uint8ClampedArray.of(0, 1, 2, 3, 4, 5) }, [1, 3, 1, 2]],
     ['channels from the length', { data: ramp(2, 1, 3).data, width: 2, height: 1 }, [1, 3, 1, 2]],
   ] as const)('%s', (_, picture, shape) => {
-    const tensor = Tensor.fromImageSync(picture as RawImage);
+    const tensor = Tensor.fromImageSync(picture);
     expect(tensor.shape).toEqual(shape);
     const sorted = [...(tensor.data as Iterable<number>)].sort((a, b) => a - b);
     expect(sorted).toEqual(grey.slice(0, sorted.length));
