@@ -589,7 +589,9 @@ def run(options) -> None:
 
 def check_paths() -> None:
     """The compiler's command line is made without quotes."""
-    for path in (torch.__file__, os.path.abspath(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()))):
+    # Not asked without need: it fails for a user without a name.
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
+    for path in (torch.__file__, os.path.abspath(cache)):
         if " " in path:
             raise Problem(f"PyTorch compiles in no folder whose name has a space: {path}")
 

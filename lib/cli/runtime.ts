@@ -6,6 +6,7 @@ import { leftoverBytes } from '../libtorch/leftovers';
 import { locateLibtorch } from '../libtorch/locate';
 import { entryVersion, manifest, manifestEntry } from '../libtorch/manifest';
 import { progressRenderer, type ProgressStream } from '../libtorch/progress';
+import { isMusl, MUSL_REMEDY } from '../libtorch/remedies';
 import { listRuntimes, removeCached, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
 import { fileName } from './options';
 import { table } from './table';
@@ -57,7 +58,10 @@ function row({ variant, version, folder, installed, size: bytes, verified }: Run
 }
 
 function list(io: RuntimeIo, json: boolean): void {
-  const runtimes = listRuntimes(io.host);
+  const hasNone = isMusl(io.host);
+  const runtimes = listRuntimes(io.host).filter(
+    ({ installed, verified }) => installed || verified === null || !hasNone,
+  );
   const inUse = folderInUse(io.host);
   const { reason } = listCache(io.host);
   const leftovers = leftoverBytes(io.host);
@@ -81,7 +85,14 @@ interface InstallChoice {
   dir?: string;
 }
 
+/** A word of a POSIX shell. */
+function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 async function install(io: RuntimeIo, { variant, fromFile, dir }: InstallChoice): Promise<void> {
+  if (isMusl(io.host))
+    throw new TokenLearnerError('ERR_LIBTORCH_INSTALL', `Nothing is installed: ${MUSL_REMEDY}`);
   const found = await installLibtorch({
     variant,
     fromFile,
@@ -93,7 +104,10 @@ async function install(io: RuntimeIo, { variant, fromFile, dir }: InstallChoice)
   io.out(found.libDir);
   if (folderInUse(io.host) === found.libDir) return;
   const assignment = io.host.platform === 'win32' ? 'set' : 'export';
-  io.log(`To use it: ${assignment} TOKENLEARNER_LIBTORCH=${found.libDir}`);
+  const quoted = io.host.platform !== 'win32' && /[^\w/.@+-]/.test(found.libDir);
+  io.log(
+    `To use it: ${assignment} TOKENLEARNER_LIBTORCH=${quoted ? shellQuoted(found.libDir) : found.libDir}`,
+  );
 }
 
 interface RemoveChoice {
@@ -125,9 +139,12 @@ function showPath(io: RuntimeIo, variant: string | undefined): void {
   const folder = runtimeFolder(io.host, entryVersion(entry), variant);
   const found = folder && inspectInstalled(folder, io.host);
   if (!found) {
+    const remedy = isMusl(io.host)
+      ? MUSL_REMEDY
+      : `Install it with: npx tokenlearner runtime install --variant ${variant}`;
     throw new TokenLearnerError(
       'ERR_LIBTORCH_NOT_FOUND',
-      `There is no ${variant} libtorch in ${folder ?? 'a cache of this user'}. Install it with: npx tokenlearner runtime install --variant ${variant}`,
+      `There is no ${variant} libtorch in ${folder ?? 'a cache of this user'}. ${remedy}`,
     );
   }
   io.out(found.libDir);

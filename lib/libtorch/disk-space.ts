@@ -1,5 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
 import { makeFolders } from '../folders';
+import { folderSize } from './folder-size';
 import { installError } from './install-error';
 import type { ManifestEntry } from './manifest';
 
@@ -14,13 +15,15 @@ export async function checkSpace(
   target: string,
   downloads: string | null,
 ): Promise<void> {
-  const fetched = (entry.archive?.size ?? 0) + (entry.wheels ?? []).reduce((sum, { size }) => sum + size, 0);
+  const all = (entry.archive?.size ?? 0) + (entry.wheels ?? []).reduce((sum, { size }) => sum + size, 0);
   await makeFolders(target, 0o755);
   if (downloads === null) {
     await demand(target, entry.unpackedSize);
     return;
   }
   await makeFolders(downloads, 0o755);
+  // An interrupted download goes on where it ended.
+  const fetched = Math.max(0, all - folderSize(downloads));
   const sameDisk = (await stat(target)).dev === (await stat(downloads)).dev;
   await demand(target, entry.unpackedSize + (sameDisk ? fetched : 0));
   if (!sameDisk) await demand(downloads, fetched);

@@ -43,12 +43,12 @@ class TransientError extends Error {}
  * `target` only if its size and sha256 are right. An interrupted transfer continues with a Range request, or restarts if the
  * server does not support ranges. A wrong file is deleted.
  *
- * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if the download fails or the file is not the expected one.
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if the download fails or the file is not the expected one, and if a proxy's name is no URL.
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   const { attempts = 5, retryDelay = 500, timeout = 60_000, target } = options;
   await makeFolders(path.dirname(target), 0o755);
-  const agent = new EnvHttpProxyAgent({ headersTimeout: timeout, bodyTimeout: timeout });
+  const agent = new EnvHttpProxyAgent({ ...proxies(), headersTimeout: timeout, bodyTimeout: timeout });
   try {
     let fruitless = 0;
     let furthest = 0;
@@ -72,6 +72,27 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   } finally {
     await agent.destroy();
   }
+}
+
+/** The proxies that the environment names. As for curl, one without a scheme is an HTTP proxy. */
+function proxies(): { httpProxy?: string; httpsProxy?: string } {
+  const [httpProxy, httpsProxy] = [
+    proxyOf('http_proxy', 'HTTP_PROXY'),
+    proxyOf('https_proxy', 'HTTPS_PROXY'),
+  ];
+  return { ...(httpProxy && { httpProxy }), ...(httpsProxy && { httpsProxy }) };
+}
+
+function proxyOf(...names: string[]): string | undefined {
+  const name = names.find((each) => process.env[each]);
+  const value = name && process.env[name];
+  if (value === undefined || value === '') return undefined;
+  const url = value.includes('://') ? value : `http://${value}`;
+  if (URL.canParse(url) && /^https?:/i.test(url)) return url;
+  // Without its user and password.
+  throw installError(
+    `${String(name)} does not name an HTTP proxy, such as http://proxy:3128: ${url.replace(/\/\/.*@/, '//')}`,
+  );
 }
 
 /** Hashes what an earlier attempt left. */

@@ -10,12 +10,14 @@ import { lockOf, withLock } from './lock';
 import { entryVersion, type Manifest, manifest, manifestEntry, type ManifestEntry } from './manifest';
 import { checkGivenArchive, obtainArchive } from './obtain';
 import { checkGivenWheels, obtainWheels } from './obtain-wheels';
-import { deleteLeftovers, deleteRuntime, demandReplaceable, temporaryName } from './owned';
+import { deleteLeftovers, deleteRuntime, demandPlace, demandReplaceable, temporaryName } from './owned';
 import type { pipDownloadAll } from './pip';
 import { pipDownload } from './pip';
 import type { OnProgress } from './progress';
 import { distrustPath } from './trust';
 import { destination, siteDestination, unpackLibtorch } from './unpack';
+
+const CACHE_REMEDY = 'Set TOKENLEARNER_CACHE to a folder that this user can write.';
 
 /** How to install a libtorch. */
 export interface InstallOptions {
@@ -92,11 +94,18 @@ async function findOrInstall(job: Job): Promise<FoundLibtorch> {
   if (fromFile !== undefined && !existsSync(fromFile)) throw installError(`No such file: ${fromFile}`);
   const existing = alreadyInstalled(job);
   if (existing !== null) return existing;
-  if (isNamed) await demandReplaceable(root);
+  if (isNamed) {
+    await demandPlace(root);
+    await demandReplaceable(root);
+  }
   const onWait = () => {
     log(`Another process is installing ${root}; waiting for it.`);
   };
-  return withLock(lockOf(root), async () => alreadyInstalled(job) ?? (await install(job)), { onWait });
+  const remedy = isNamed ? undefined : CACHE_REMEDY;
+  return withLock(lockOf(root), async () => alreadyInstalled(job) ?? (await install(job)), {
+    onWait,
+    remedy,
+  });
 }
 
 /** The wanted libtorch, where it is there already. Says so if another file was given for it. */
@@ -149,7 +158,7 @@ async function install(job: Job): Promise<FoundLibtorch> {
   const onWait = () => {
     job.log(`Another process is downloading to ${downloads}; waiting for it.`);
   };
-  return withLock(lockOf(downloads), () => obtainAndUnpack(job, downloads), { onWait });
+  return withLock(lockOf(downloads), () => obtainAndUnpack(job, downloads), { onWait, remedy: CACHE_REMEDY });
 }
 
 async function obtainAndUnpack(job: Job, downloads: string | null): Promise<FoundLibtorch> {

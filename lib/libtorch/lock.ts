@@ -15,6 +15,8 @@ export interface LockOptions {
   poll?: number;
   /** Milliseconds after which a lock that is not renewed counts as stale. @default 60000 */
   stale?: number;
+  /** A sentence for the error that the lock cannot be created. */
+  remedy?: string | undefined;
 }
 
 interface Holder {
@@ -59,9 +61,9 @@ export async function withLock<T>(
   work: () => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
-  const { stale = 60_000 } = options;
+  const { stale = 60_000, remedy } = options;
   const holder: Holder = { token: randomUUID(), pid: process.pid, host: hostname() };
-  await makeFolders(path.dirname(file), 0o755).catch(refuse(file));
+  await makeFolders(path.dirname(file), 0o755).catch(refuse(file, remedy));
   await acquire(file, holder, { ...options, stale });
   const renewal = setInterval(() => {
     const now = new Date();
@@ -81,9 +83,9 @@ async function acquire(
   holder: Holder,
   options: LockOptions & { stale: number },
 ): Promise<void> {
-  const { poll = 250, stale, onWait } = options;
+  const { poll = 250, stale, onWait, remedy } = options;
   const seen = { mark: '', since: 0 };
-  for (let waited = false; !(await take(file, holder));) {
+  for (let waited = false; !(await take(file, holder, remedy));) {
     const sighting = await look(file);
     if (sighting === null) continue;
     if (sighting.mark !== seen.mark) Object.assign(seen, { mark: sighting.mark, since: performance.now() });
@@ -97,19 +99,20 @@ async function acquire(
   }
 }
 
-async function take(file: string, holder: Holder): Promise<boolean> {
+async function take(file: string, holder: Holder, remedy: string | undefined): Promise<boolean> {
   try {
     await writeFile(file, JSON.stringify(holder), { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    return refuse(file)(error);
+    return refuse(file, remedy)(error);
   }
 }
 
-function refuse(file: string): (error: unknown) => never {
+function refuse(file: string, remedy: string | undefined): (error: unknown) => never {
   return (error) => {
-    throw installError(`The lock ${file} cannot be created: ${messageOf(error)}`, error);
+    const text = `The lock ${file} cannot be created: ${messageOf(error)}`;
+    throw installError(remedy === undefined ? text : `${text}. ${remedy}`, error);
   };
 }
 

@@ -43,7 +43,7 @@ export async function obtainArchive(options: ObtainOptions): Promise<string> {
   if (archive === null) {
     throw installError(
       `libtorch ${options.title} is available only through pip, since no hash of it is known, and pip downloaded none: ` +
-        `${byPip.reason}\nSet TOKENLEARNER_LIBTORCH to a libtorch or an installed Python torch instead.`,
+        `${byPip.reason}\nInstall pip (on Debian and Ubuntu: apt-get install python3-pip), set up with an index that has torch, or set TOKENLEARNER_LIBTORCH to a libtorch or an installed Python torch instead.`,
     );
   }
   const url = mirrored(archive.url, host.env.TOKENLEARNER_LIBTORCH_MIRROR);
@@ -108,7 +108,12 @@ function archiveName({ url }: PinnedArchive): string {
 }
 
 function mirrored(url: string, mirror: string | undefined): string {
-  return mirror ? mirror.replace(/\/+$/, '') + new URL(url).pathname : url;
+  if (!mirror) return url;
+  if (!URL.canParse(mirror) || !/^https?:/i.test(mirror))
+    throw installError(
+      `TOKENLEARNER_LIBTORCH_MIRROR is no URL that begins with http:// or https://: ${mirror}`,
+    );
+  return mirror.replace(/\/+$/, '') + new URL(url).pathname;
 }
 
 async function hasHash(file: string, sha256: string): Promise<boolean> {

@@ -1,4 +1,5 @@
-import { readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { messageOf } from '../errors';
@@ -67,6 +68,31 @@ export async function demandReplaceable(root: string): Promise<void> {
   throw installError(
     `${root} is neither empty nor a libtorch that was installed before: ${foreign}. Name another folder.`,
   );
+}
+
+/**
+ * Checks that a folder of the user can be replaced as a whole, by a rename of one beside it: before anything is downloaded.
+ *
+ * @throws TokenLearnerError ERR_LIBTORCH_INSTALL if not.
+ */
+export async function demandPlace(root: string): Promise<void> {
+  const inside = `Name a folder inside it, such as ${path.join(root, 'runtime')}.`;
+  const parent = path.dirname(root);
+  const [own, above] = await Promise.all([root, parent].map((each) => stat(each).catch(() => null)));
+  if (own) {
+    const from = path.relative(root, process.cwd());
+    if (from !== '..' && !from.startsWith(`..${path.sep}`) && !path.isAbsolute(from))
+      throw installError(`${root} is the working directory, or above it, and would be replaced. ${inside}`);
+    if (own.dev !== above?.dev)
+      throw installError(`${root} is a mounted disk, and cannot be replaced as a whole. ${inside}`);
+  }
+  if (above === null) return;
+  await access(parent, constants.W_OK).catch((error: unknown) => {
+    throw installError(
+      `${parent} cannot be written: ${messageOf(error)}. libtorch is unpacked beside ${root} before it takes its place.${own ? ` ${inside}` : ''}`,
+      error,
+    );
+  });
 }
 
 /**

@@ -4,13 +4,13 @@ import type { Host } from './cache';
 import { glibcVersion } from './libc';
 import { manifest } from './manifest';
 
+/** What to do on Alpine and the like. */
+export const MUSL_REMEDY =
+  'use a distribution with glibc, such as Debian: this one has musl, and there is no libtorch for musl';
+
 /** Commands that install or name a libtorch on this machine, the simplest first. */
 export function remedies(host: Host): string[] {
-  if (isMusl(host)) {
-    return [
-      'use a distribution with glibc, such as Debian: this one has musl, and there is no libtorch for musl',
-    ];
-  }
+  if (isMusl(host)) return [MUSL_REMEDY];
   const python = host.platform === 'win32' ? 'python' : 'python3';
   const entry = manifest.variants.cpu?.[`${host.platform}-${host.arch}`];
   const commands: string[] = [];
@@ -26,7 +26,8 @@ export function remedies(host: Host): string[] {
   return commands;
 }
 
-function isMusl({ platform }: Host): boolean {
+/** True if this machine, which `host` describes, has musl. */
+export function isMusl({ platform }: Host): boolean {
   return platform === 'linux' && process.platform === 'linux' && glibcVersion() === null;
 }
 

@@ -249,3 +249,25 @@ describe('path', () => {
     );
   });
 });
+
+describe('on musl', () => {
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+
+  onLinux('nothing is downloaded that cannot be loaded', async () => {
+    await jest.isolateModulesAsync(async () => {
+      jest.doMock('../../../lib/libtorch/libc', () => ({
+        ...jest.requireActual<object>('../../../lib/libtorch/libc'),
+        glibcVersion: () => null,
+      }));
+      const { io, out } = machine();
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      const fresh = require('../../../lib/cli/runtime') as typeof import('../../../lib/cli/runtime');
+      const run = (line: string): Promise<unknown> =>
+        fresh.runtimeCommand(io).exitOverride().parseAsync(line.split(' '), { from: 'user' });
+      for (const line of ['install', 'path --variant cpu'])
+        await expect(run(line)).rejects.toThrow('no libtorch for musl');
+      await run('list');
+      expect(out.join('\n')).not.toContain('not installed');
+    });
+  });
+});

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { checkSpace } from '../../../lib/libtorch/disk-space';
-import { fakeManifest, temporaryFolder } from './support';
+import { fakeManifest, temporaryFolder, writeFiles } from './support';
 
 const folder = temporaryFolder();
 const entry = fakeManifest('unused', Buffer.alloc(10)).variants.cpu?.['linux-x64'];
@@ -26,5 +26,13 @@ describe('checkSpace', () => {
     const fetched = { ...entry, archive: null, wheels };
     await expect(checkSpace(fetched, folder, folder)).rejects.toThrow('MB are free');
     await expect(checkSpace(fetched, folder, null)).resolves.toBeUndefined();
+  });
+
+  it('counts what an interrupted download has left only once', async () => {
+    const downloads = path.join(folder, 'interrupted');
+    writeFiles(downloads, { 'a.whl.part': Buffer.alloc(2_000_000) });
+    const wheels = [{ file: 'a.whl', size: Number.MAX_SAFE_INTEGER, sha256: '' }];
+    const fetched = { ...entry, archive: null, wheels, unpackedSize: 0 };
+    await expect(checkSpace(fetched, folder, downloads)).rejects.toThrow('needs 9007199253 MB');
   });
 });

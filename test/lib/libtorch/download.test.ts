@@ -215,34 +215,56 @@ describe('downloadFile', () => {
     await expect(downloadFile(options({ url: gone.url, attempts: 2 }))).rejects.toThrow('ECONNREFUSED');
   });
 
-  it('goes through the proxy that the environment names', async () => {
-    listener = send;
-    const tunnels: (string | undefined)[] = [];
-    const proxy = await serve(() => undefined);
-    proxy.server.on('connect', (request, socket) => {
-      tunnels.push(request.url);
-      const upstream = connect(Number(new URL(url).port), '127.0.0.1', () => {
-        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-        upstream.pipe(socket).pipe(upstream);
-      });
-      socket.on('error', () => upstream.destroy());
-      upstream.on('error', () => socket.destroy());
-    });
-    const saved = { http_proxy: process.env.http_proxy, no_proxy: process.env.no_proxy };
+  it('refuses a proxy that is no URL, without its password', async () => {
+    const saved = process.env.http_proxy;
     try {
-      Object.assign(process.env, { http_proxy: proxy.url, no_proxy: '' });
-      await downloadFile(options());
-      expect(tunnels).toEqual([new URL(url).host]);
-      process.env.no_proxy = '127.0.0.1';
-      await downloadFile(options());
-      expect(tunnels).toHaveLength(1);
-    } finally {
-      for (const [name, value] of Object.entries(saved)) {
-        if (value === undefined) Reflect.deleteProperty(process.env, name);
-        else process.env[name] = value;
+      for (const wrong of ['socks5://me:secret@proxy:1080', 'me:secret@proxy:port']) {
+        process.env.http_proxy = wrong;
+        const error: unknown = await downloadFile(options()).catch((thrown: unknown) => thrown);
+        expect(error).toMatchObject({ code: 'ERR_LIBTORCH_INSTALL' });
+        expect((error as Error).message).toContain('http_proxy does not name an HTTP proxy');
+        expect((error as Error).message).not.toContain('secret');
       }
-      proxy.server.closeAllConnections();
-      proxy.server.close();
+    } finally {
+      if (saved === undefined) delete process.env.http_proxy;
+      else process.env.http_proxy = saved;
     }
   });
+
+  it.each(['with', 'without'])(
+    'goes through the proxy that the environment names, %s a scheme',
+    async (has) => {
+      listener = send;
+      const tunnels: (string | undefined)[] = [];
+      const proxy = await serve(() => undefined);
+      proxy.server.on('connect', (request, socket) => {
+        tunnels.push(request.url);
+        const upstream = connect(Number(new URL(url).port), '127.0.0.1', () => {
+          socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+          upstream.pipe(socket).pipe(upstream);
+        });
+        socket.on('error', () => upstream.destroy());
+        upstream.on('error', () => socket.destroy());
+      });
+      const saved = { http_proxy: process.env.http_proxy, no_proxy: process.env.no_proxy };
+      try {
+        Object.assign(process.env, {
+          http_proxy: has === 'with' ? proxy.url : new URL(proxy.url).host,
+          no_proxy: '',
+        });
+        await downloadFile(options());
+        expect(tunnels).toEqual([new URL(url).host]);
+        process.env.no_proxy = '127.0.0.1';
+        await downloadFile(options());
+        expect(tunnels).toHaveLength(1);
+      } finally {
+        for (const [name, value] of Object.entries(saved)) {
+          if (value === undefined) Reflect.deleteProperty(process.env, name);
+          else process.env[name] = value;
+        }
+        proxy.server.closeAllConnections();
+        proxy.server.close();
+      }
+    },
+  );
 });

@@ -210,6 +210,9 @@ describe('installLibtorch', () => {
     options.host.env = { TOKENLEARNER_LIBTORCH_MIRROR: `${base}/mirror/` };
     await installLibtorch(options);
     expect(asked).toEqual(['/mirror/whl/cpu/torch.whl']);
+    const wrong = machine({ manifest: fakeManifest('https://unreachable.invalid/whl/cpu/torch.whl', wheel) });
+    wrong.host.env = { TOKENLEARNER_LIBTORCH_MIRROR: 'mirror.invalid/pytorch' };
+    await expect(installLibtorch(wrong)).rejects.toThrow('TOKENLEARNER_LIBTORCH_MIRROR is no URL');
   });
 
   it('refuses to start without the space it needs', async () => {

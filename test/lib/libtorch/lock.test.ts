@@ -23,6 +23,15 @@ describe('withLock', () => {
     expect(existsSync(file)).toBe(false);
   });
 
+  it('says what to do where it cannot be created', async () => {
+    writeFileSync(path.join(folder, 'no-folder'), '');
+    const file = path.join(folder, 'no-folder', 'lock');
+    const remedy = 'Choose another.';
+    await expect(withLock(file, () => Promise.resolve(), { remedy })).rejects.toThrow(
+      /cannot be created: .*\. Choose another\.$/,
+    );
+  });
+
   it('opens again when the work fails', async () => {
     const file = path.join(folder, 'failed');
     await expect(withLock(file, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');

@@ -1,7 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { installLibtorch } from '../../../lib/libtorch/install';
-import { demandReplaceable, foreignPart, isTemporaryName, temporaryName } from '../../../lib/libtorch/owned';
+import {
+  demandPlace,
+  demandReplaceable,
+  foreignPart,
+  isTemporaryName,
+  temporaryName,
+} from '../../../lib/libtorch/owned';
 import {
   fakeHost,
   fakeManifest,
@@ -123,5 +129,31 @@ describe('siblings of the folder', () => {
     expect(isTemporaryName(name, '/a/image')).toBe(true);
     expect(isTemporaryName(name, '/a/imag')).toBe(false);
     expect(isTemporaryName(`${name}0`, '/a/image')).toBe(false);
+  });
+});
+
+describe('a folder that cannot be replaced as a whole is refused before anything is downloaded', () => {
+  const refused = async (root: string, text: string): Promise<void> => {
+    await expect(demandPlace(root)).rejects.toMatchObject({
+      code: 'ERR_LIBTORCH_INSTALL',
+      message: expect.stringContaining(text) as string,
+    });
+  };
+
+  it('the working directory, and what is above it', async () => {
+    await refused(process.cwd(), 'is the working directory');
+    await refused(path.dirname(process.cwd()), path.join(path.dirname(process.cwd()), 'runtime'));
+    await expect(demandPlace(path.join(process.cwd(), '..no such folder'))).resolves.toBeUndefined();
+  });
+
+  const hasMount = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync('/dev').dev;
+  (hasMount ? it : it.skip)('a mounted disk', async () => {
+    await refused('/dev/shm', 'is a mounted disk');
+  });
+
+  it('one in a folder that cannot be written', async () => {
+    mkdirSync(at('closed'), { mode: 0o555 });
+    if (process.getuid?.() === 0) return;
+    await refused(at('closed', 'runtime'), 'cannot be written');
   });
 });
