@@ -174,6 +174,8 @@ export class AotiModel extends Module {
    * Runs the program on the device's executor thread and does not block the event loop. Any number of calls may be in progress;
    * `instances` of them run at a time. The outputs are on the device of the first input.
    *
+   * TypeScript cannot know the outputs, and takes one float32 tensor: say what it is otherwise, as in `forward<[Tensor, Tensor<'int64'>]>(x)`.
+   *
    * @param inputs - the positional inputs. For keywords, a signal or a timeout use {@link run}.
    * @throws TokenLearnerError (as a rejection) ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_DISPOSED, ERR_DETACHED,
    * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_AOTI_RUN, ERR_OUT_OF_MEMORY, ERR_QUEUE_FULL, ERR_DEVICE_LOST, ERR_CLOSED.

@@ -1,6 +1,6 @@
 import { TokenLearnerError } from '../errors';
 import { checkShape, type Shape } from '../shape';
-import type { Tensor } from '../tensor/tensor';
+import type { AnyTensor, Tensor } from '../tensor/tensor';
 import { checkInteger, checkOptions, type NoOptions, unexpected } from '../validate';
 import type { FloatDType } from '../dtype';
 import { registerClass } from './classes';
@@ -94,7 +94,11 @@ export class Sequential extends Module {
    *
    * @throws TokenLearnerError (as a rejection) the errors of the modules' own forwards; ERR_INVALID_ARG_TYPE if the forward of your
    * own module does not return a tensor; ERR_NOT_IMPLEMENTED if it has no forward.
+   *
+   * @param input - a tensor of a floating dtype, or of the dtype that a compiled program at the beginning takes.
    */
+  override forward<D extends FloatDType>(input: Tensor<D>, options?: RequestOptions): Promise<Tensor<D>>;
+  override forward(input: AnyTensor, options?: RequestOptions): Promise<AnyTensor>;
   override async forward<D extends FloatDType>(
     input: Tensor<D>,
     options?: RequestOptions,
@@ -110,6 +114,8 @@ export class Sequential extends Module {
    * Computes the same numbers as {@link forward} on the calling thread, and blocks it. Calls the forwardSync of modules of your
    * own.
    */
+  override forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D>;
+  override forwardSync(input: AnyTensor, options?: NoOptions): AnyTensor;
   override forwardSync<D extends FloatDType>(input: Tensor<D>, options?: NoOptions): Tensor<D> {
     assertUsable(this, Sequential);
     checkOptions('options', options, []);

@@ -1,5 +1,6 @@
 import '../dispose';
 import { binding } from '../binding';
+import type { AotiOutputValue } from '../aoti/model';
 import { deviceCode } from '../device';
 import type { FloatDType } from '../dtype';
 import { TokenLearnerError } from '../errors';
@@ -12,7 +13,7 @@ import { assertNotDisposed, className, demandState, type ForwardCall, isModule }
 import { TokenFuser } from '../modules/token-fuser';
 import type { TokensAndAttention } from '../modules/token-pooling';
 import type { BatcherHandle, NativeTensor } from '../native-interface';
-import { flattened, type Tensor } from '../tensor/tensor';
+import { type AnyTensor, flattened, type Tensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
 import { checkBoolean, checkInteger, checkOptions, describe, isPlainObject, unexpected } from '../validate';
 import {
@@ -104,7 +105,8 @@ export class Batcher {
    *
    * @param input - as for the module's own forward.
    * @param options - the module's own options; `signal` and `timeoutMs` work as there; `priority`.
-   * @returns what the module's own forward returns.
+   * @returns what the module's own forward returns. TypeScript cannot know what a compiled program returns: say it, as in
+   * `batcher.forward<[Tensor, Tensor]>(x)`.
    * @throws TokenLearnerError (as a rejection) the errors of the module's forward; ERR_QUEUE_FULL; ERR_TIMEOUT as soon as the time
    * is over; ERR_CLOSED after {@link close}; the signal's reason.
    */
@@ -120,7 +122,9 @@ export class Batcher {
     input: Tensor<D>,
     options?: BatcherForwardOptions,
   ): Promise<Tensor<D> | TokensAndAttention<D>>;
-  async forward<D extends FloatDType>(input: Tensor<D>, options?: BatcherForwardOptions): Promise<Result<D>> {
+  // The caller knows the program's outputs.
+  async forward<R extends AotiOutputValue>(input: AnyTensor, options?: BatcherForwardOptions): Promise<R>;
+  async forward<D extends FloatDType>(input: AnyTensor, options?: BatcherForwardOptions): Promise<Result<D>> {
     checkThis(this);
     const runnable = demandRunnable(this.#model);
     const { priority, call } = this.#check(input, options);

@@ -1,6 +1,7 @@
 /** Tensor methods refuse what PyTorch's and the modules' refuse, and name the argument at fault. */
 import { pathToFileURL } from 'node:url';
-import { AotiModel, Linear, runtime, Tensor } from '../../../lib';
+import { AotiModel, Batcher, Linear, runtime, Sequential, Tensor } from '../../../lib';
+import type { AnyTensor } from '../../../lib';
 import { expectReject, expectThrow } from '../formats/support';
 
 const x = Tensor.ones([2, 1, 3]);
@@ -47,4 +48,16 @@ test('JSON of a module is its repr, without its weights', () => {
 test('AotiModel.load takes a file URL', async () => {
   const url = pathToFileURL('/no/such.pt2');
   await expectReject(AotiModel.load(url, { trusted: true }), 'ERR_FILE_IO', '/no/such.pt2');
+});
+
+test('TypeScript lets the dtypes through that only compiled programs take', async () => {
+  const linear = new Linear(2, 2, { device: 'cpu' });
+  const ints = Tensor.zeros([1, 2], { dtype: 'int64' });
+  const batcher = new Batcher(linear);
+  const pending: Promise<AnyTensor>[] = [
+    new Sequential(linear).forward(ints),
+    batcher.forward<Tensor<'int64'>>(ints),
+  ];
+  for (const each of pending) await expectReject(each, 'ERR_DTYPE_MISMATCH', 'float32');
+  await batcher.close();
 });
