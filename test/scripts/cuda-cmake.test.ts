@@ -21,7 +21,7 @@ onLinux('cmake/cuda.cmake', () => {
     const lines = [
       'cmake_minimum_required(VERSION 3.22)',
       'project(probe LANGUAGES NONE)',
-      `include(${decision})`,
+      `include("${decision}")`,
     ];
     writeFileSync(path.join(folder, 'CMakeLists.txt'), lines.join('\n'));
     const build = path.join(folder, 'build');
@@ -47,6 +47,8 @@ onLinux('cmake/cuda.cmake', () => {
   });
 
   it('enables CUDA from 12.8 on', () => {
-    expect(configure('12.8', 'AUTO')).not.toMatch(/WITHOUT|too old/);
+    const text = configure('12.8', 'AUTO');
+    expect(text).toContain('The CUDA compiler identification');
+    expect(text).not.toMatch(/WITHOUT|too old/);
   });
 });
