@@ -6,6 +6,22 @@ import { type ErrorCode, TokenLearnerError } from './errors';
 
 const SHOWN = 60;
 
+/** This copy of the package. A process may hold several, such as two versions, or one for each of jest's module registries. */
+const COPY = Object.freeze({});
+const BRAND = Symbol.for('tokenlearner.brand');
+
+/** Marks the instances of a class of this package, so that another copy of it can say what they are. */
+export function brand(prototype: object, what: string): void {
+  Object.defineProperty(prototype, BRAND, { value: Object.freeze({ what, copy: COPY }) });
+}
+
+/** What an instance of another copy is; undefined for all else. */
+function ofOtherCopy(value: object): string | undefined {
+  const found = (value as { [BRAND]?: { what: unknown; copy: unknown } })[BRAND];
+  if (found === undefined || found.copy === COPY) return undefined;
+  return `${String(found.what)} of another copy of tokenlearner in this process: install and load it once`;
+}
+
 /** Describes a received value for a message: the value, shortened if it is long, and its type. */
 export function describe(value: unknown): string {
   try {
@@ -20,6 +36,8 @@ function describeUnguarded(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
   if (typeof value === 'object' && !Array.isArray(value)) {
+    const other = ofOtherCopy(value);
+    if (other !== undefined) return other;
     const name = (value.constructor as { name?: unknown } | undefined)?.name;
     return typeof name === 'string' && name !== '' && name !== 'Object'
       ? `an instance of ${name}`

@@ -6,7 +6,7 @@ import type { Shared } from '../shared';
 import { inspectSymbol } from '../tensor/format';
 import type { AnyTensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
-import { checkInteger, checkString, unexpected } from '../validate';
+import { brand, checkInteger, checkString, unexpected } from '../validate';
 import type { FloatDType } from '../dtype';
 import { moduleContents } from './contents';
 import { ANYWHERE, moveLayers, type Placement } from './native';
@@ -48,6 +48,10 @@ import {
  * ```
  */
 export abstract class Module {
+  static {
+    brand(this.prototype, 'a module');
+  }
+
   /** Makes structured cloning throw with this text. Without it a clone would be `{}`. @internal */
   readonly cloning = uncloneable('a module; send module.share(), and call openShared() there');
 

@@ -15,7 +15,15 @@ import type { TokensAndAttention } from '../modules/token-pooling';
 import type { BatcherHandle, NativeTensor } from '../native-interface';
 import { type AnyTensor, flattened, type Tensor } from '../tensor/tensor';
 import { uncloneable } from '../uncloneable';
-import { checkBoolean, checkInteger, checkOptions, describe, isPlainObject, unexpected } from '../validate';
+import {
+  brand,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  isPlainObject,
+  unexpected,
+} from '../validate';
 import {
   type BatcherCloseOptions,
   type BatcherForwardOptions,
@@ -70,6 +78,10 @@ let checkThis: (self: unknown) => Batcher;
  * ```
  */
 export class Batcher {
+  static {
+    brand(this.prototype, 'a Batcher');
+  }
+
   /** Makes structured cloning throw with this text. @internal */
   readonly cloning = uncloneable('a Batcher; make one in each thread');
   readonly #model: Module;

@@ -5,6 +5,7 @@ import type { DeviceOption } from '../device';
 import type { DefaultDType, DType, FloatDType, TypedArray, TypedArrayFor } from '../dtype';
 import { TokenLearnerError } from '../errors';
 import type { Shape } from '../shape';
+import { brand } from '../validate';
 import { adoptTensor, connectTensor, type TensorState } from './access';
 import { withOptions } from './arguments';
 import * as create from './create';
@@ -56,6 +57,7 @@ const FACTORY = Symbol('factory');
  */
 export class Tensor<D extends DType = 'float32'> extends TensorOperations<D> {
   static {
+    brand(this.prototype, 'a tensor');
     connectTensor({ construct: (state) => new Tensor(FACTORY, state) });
   }
 

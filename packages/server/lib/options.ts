@@ -281,12 +281,20 @@ function checkModels(models: unknown): void {
   }
 }
 
+/** Instances of tokenlearner's classes have it, whichever copy of the package they are of. */
+const BRAND = Symbol.for('tokenlearner.brand');
+
 function checkSource(name: string, source: unknown): void {
   if (source instanceof Module) return;
   if (typeof source === 'string') {
     checkString(name, source);
     return;
   }
+  if (source !== null && typeof source === 'object' && BRAND in source)
+    throw new TokenLearnerError(
+      'ERR_INVALID_ARG_TYPE',
+      `Expected a module of the copy of tokenlearner that the server loads for \`${name}\` but received one of another copy: install it once`,
+    );
   const allowed = ['path', ...WEIGHTS_OPTIONS, ...PACKAGE_OPTIONS];
   const { path, device, engine, trusted } = checkObject(name, source, allowed);
   checkString(`${name}.path`, path);

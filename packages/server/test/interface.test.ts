@@ -70,3 +70,18 @@ it('the declarations have devices by their names, and no constructor', () => {
   ];
   expect(make).toThrow('bogus');
 });
+
+it('createServer names a module of another copy of tokenlearner', () => {
+  let other: unknown;
+  jest.isolateModules(() => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const copy = require('tokenlearner') as typeof import('tokenlearner');
+    other = new copy.Linear(2, 2, { device: 'cpu' });
+  });
+  expect(() => createServer({ models: { m: other as never } })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringContaining('one of another copy') as string,
+    }) as Error,
+  );
+});

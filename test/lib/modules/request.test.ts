@@ -121,6 +121,9 @@ test('an abort in one copy of the package cancels nothing in another', async () 
     other = new copy.TokenLearner({ dim: 64, device: 'cpu' });
     otherSmall = copy.Tensor.randn([1, 64, 32, 32]);
   });
+  const what = 'of another copy of tokenlearner in this process: install and load it once';
+  await expectReject(model.forward(otherSmall), 'ERR_INVALID_ARG_TYPE', `received a tensor ${what}`);
+  expectThrow(() => new Sequential(other), 'ERR_INVALID_ARG_TYPE', `received a module ${what}`);
   const before = Array.from({ length: 5 }, () => model.forward(large));
   const controllers = Array.from({ length: 20 }, () => new AbortController());
   const aborted = controllers.map(({ signal }) => other.forward(otherSmall, { signal }));
