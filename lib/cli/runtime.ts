@@ -6,7 +6,7 @@ import { leftoverBytes } from '../libtorch/leftovers';
 import { locateLibtorch } from '../libtorch/locate';
 import { entryVersion, manifest, manifestEntry } from '../libtorch/manifest';
 import { progressRenderer, type ProgressStream } from '../libtorch/progress';
-import { isMusl, MUSL_REMEDY } from '../libtorch/remedies';
+import { hasMusl, MUSL_REMEDY } from '../libtorch/remedies';
 import { listRuntimes, removeCached, removeRuntime, type RuntimeEntry } from '../libtorch/runtimes';
 import { fileName } from './options';
 import { table } from './table';
@@ -58,7 +58,7 @@ function row({ variant, version, folder, installed, size: bytes, verified }: Run
 }
 
 function list(io: RuntimeIo, json: boolean): void {
-  const hasNone = isMusl(io.host);
+  const hasNone = hasMusl(io.host);
   const runtimes = listRuntimes(io.host).filter(
     ({ installed, verified }) => installed || verified === null || !hasNone,
   );
@@ -91,7 +91,7 @@ function shellQuoted(text: string): string {
 }
 
 async function install(io: RuntimeIo, { variant, fromFile, dir }: InstallChoice): Promise<void> {
-  if (isMusl(io.host))
+  if (hasMusl(io.host))
     throw new TokenLearnerError('ERR_LIBTORCH_INSTALL', `Nothing is installed: ${MUSL_REMEDY}`);
   const found = await installLibtorch({
     variant,
@@ -139,12 +139,12 @@ function showPath(io: RuntimeIo, variant: string | undefined): void {
   const folder = runtimeFolder(io.host, entryVersion(entry), variant);
   const found = folder && inspectInstalled(folder, io.host);
   if (!found) {
-    const remedy = isMusl(io.host)
-      ? MUSL_REMEDY
-      : `Install it with: npx tokenlearner runtime install --variant ${variant}`;
+    const remedy = hasMusl(io.host)
+      ? `: ${MUSL_REMEDY}`
+      : `. Install it with: npx tokenlearner runtime install --variant ${variant}`;
     throw new TokenLearnerError(
       'ERR_LIBTORCH_NOT_FOUND',
-      `There is no ${variant} libtorch in ${folder ?? 'a cache of this user'}. ${remedy}`,
+      `There is no ${variant} libtorch in ${folder ?? 'a cache of this user'}${remedy}`,
     );
   }
   io.out(found.libDir);

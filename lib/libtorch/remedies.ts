@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { exists } from './access';
 import type { Host } from './cache';
-import { glibcVersion } from './libc';
+import { isMusl } from './libc';
 import { manifest } from './manifest';
 
 /** What to do on Alpine and the like. */
@@ -10,7 +10,7 @@ export const MUSL_REMEDY =
 
 /** Commands that install or name a libtorch on this machine, the simplest first. */
 export function remedies(host: Host): string[] {
-  if (isMusl(host)) return [MUSL_REMEDY];
+  if (hasMusl(host)) return [MUSL_REMEDY];
   const python = host.platform === 'win32' ? 'python' : 'python3';
   const entry = manifest.variants.cpu?.[`${host.platform}-${host.arch}`];
   const commands: string[] = [];
@@ -27,8 +27,8 @@ export function remedies(host: Host): string[] {
 }
 
 /** True if this machine, which `host` describes, has musl. */
-export function isMusl({ platform }: Host): boolean {
-  return platform === 'linux' && process.platform === 'linux' && glibcVersion() === null;
+export function hasMusl({ platform }: Host): boolean {
+  return platform === 'linux' && isMusl();
 }
 
 /** The installed package has no scripts folder. */

@@ -163,7 +163,7 @@ Tensor owned(const Tensor& tensor, bool pinned) {
   const int64_t elements = extent(tensor.shape, tensor.strides);
   const auto bytes = static_cast<std::size_t>(elements) * item_size(tensor.dtype);
   Tensor copy = tensor;
-  copy.storage = pinned ? empty_pinned({elements}, tensor.dtype).storage : Storage::allocate(bytes, false);
+  copy.storage = host_storage(bytes, pinned);
   copy.offset = 0;
   if (bytes > 0) std::memcpy(copy.storage.data(), tensor.data(), bytes);
   return copy;

@@ -39,7 +39,7 @@ void check_length(const Tensor& tensor, const Storage& view) {
 /// New host memory. It is page-locked if `pinned` is set and there is a usable GPU.
 Storage new_storage(Napi::Env env, StorageRegistry& storages, std::size_t bytes, bool zeroed, bool pinned) {
   if (!pinned || !probe_cuda().available) return storages.allocate(env, bytes, zeroed);
-  Storage storage = empty_pinned({static_cast<int64_t>(bytes)}, DType::uint8).storage;
+  Storage storage = host_storage(bytes, true);
   if (zeroed) std::memset(storage.data(), 0, bytes);
   return storage;
 }

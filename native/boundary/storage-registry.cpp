@@ -133,8 +133,7 @@ void StorageRegistry::make_writable(Napi::Env env, int64_t handle) {
   const Block& block = *entry->block;
   const Storage& shared = block.storage;
   if (block.lent || !shared.device().is_cpu() || (!block.frozen && is_alone(handle))) return;
-  Storage copy = shared.pinned() ? empty_pinned({static_cast<int64_t>(shared.bytes())}, DType::uint8).storage
-                                 : Storage::allocate(shared.bytes(), false);
+  Storage copy = host_storage(shared.bytes(), shared.pinned());
   if (shared.bytes() > 0) std::memcpy(copy.data(), shared.data(), shared.bytes());
   entry->block = std::make_shared<Block>(std::move(copy));
   const int64_t change = entry->block->bytes() - entry->reported;

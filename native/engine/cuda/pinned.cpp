@@ -9,4 +9,9 @@ Tensor empty_pinned(const Dims& shape, DType dtype) {
   return tensor;
 }
 
+Storage host_storage(std::size_t bytes, bool pinned) {
+  if (!pinned) return Storage::allocate(bytes, false);
+  return empty_pinned({static_cast<int64_t>(bytes)}, DType::uint8).storage;
+}
+
 }  // namespace tokenlearner

@@ -2,6 +2,7 @@
 // computation. The pool is libtorch's caching host allocator: it reuses a block that was freed.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "engine/memory/copy.hpp"
@@ -10,6 +11,9 @@ namespace tokenlearner {
 
 /// New page-locked host memory. Precondition: CUDA is available. Throws ERR_OUT_OF_MEMORY.
 Tensor empty_pinned(const Dims& shape, DType dtype);
+
+/// New host memory, page-locked if `pinned`. Precondition of that: CUDA is available. Throws ERR_OUT_OF_MEMORY.
+Storage host_storage(std::size_t bytes, bool pinned);
 
 /// Fills a contiguous tensor on a GPU from tensors in host memory, one after the other. Page-locked memory is read where it is. Other
 /// memory is first gathered in page-locked memory, by several threads if there is much of it, while the part before is on its way.

@@ -1,6 +1,6 @@
 /** Errors of ports that cannot be opened. */
 
-export type PortOption = 'httpPort' | 'grpcPort' | 'metricsPort';
+type PortOption = 'httpPort' | 'grpcPort' | 'metricsPort';
 
 const FLAGS: Readonly<Record<PortOption, string>> = {
   httpPort: '--http-port',
@@ -16,14 +16,14 @@ const LISTEN = /listen (E[A-Z]+):[^,\]]*/;
  *
  * @returns an error with Node's code, such as EADDRINUSE, EACCES or EADDRNOTAVAIL, where there is one
  */
-export function portError(option: PortOption, cause: unknown): Error {
+function portError(option: PortOption, cause: unknown): Error {
   const { code, message } = cause as NodeJS.ErrnoException;
   const [text = message, own = code] = LISTEN.exec(message) ?? [];
   const error = new Error(`Cannot open \`${option}\` (${FLAGS[option]}): ${text}`, { cause });
   return own === undefined ? error : Object.assign(error, { code: own });
 }
 
-/** Awaits the opening of a port. Rejects with a portError. */
+/** Awaits the opening of a port. Rejects with an error that names its option and has Node's code. */
 export async function opened<T>(option: PortOption, opening: Promise<T>): Promise<T> {
   try {
     return await opening;

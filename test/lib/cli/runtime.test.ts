@@ -257,7 +257,7 @@ describe('on musl', () => {
     await jest.isolateModulesAsync(async () => {
       jest.doMock('../../../lib/libtorch/libc', () => ({
         ...jest.requireActual<object>('../../../lib/libtorch/libc'),
-        glibcVersion: () => null,
+        isMusl: () => true,
       }));
       const { io, out } = machine();
       // eslint-disable-next-line @typescript-eslint/no-require-imports

@@ -6,7 +6,7 @@ import { fakeHost } from './support';
 function remediesWith(glibc: string | null): string[] {
   let found: string[] = [];
   jest.isolateModules(() => {
-    jest.doMock('../../../lib/libtorch/libc', () => ({ glibcVersion: () => glibc }));
+    jest.doMock('../../../lib/libtorch/libc', () => ({ isMusl: () => glibc === null }));
     const fresh = jest.requireActual<typeof Remedies>('../../../lib/libtorch/remedies');
     found = fresh.remedies({ ...fakeHost('home'), platform: 'linux' });
   });
